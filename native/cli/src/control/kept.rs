@@ -1,0 +1,114 @@
+//! Requests that only machines of the library know: they change the bundle too, or speak to the guest's agent.
+
+use super::Request;
+use crate::vm::now;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sampan_config::VncPassword;
+use sampan_library::NewSnapshot;
+use sampan_session::ProgressFn;
+use sampan_session::agent::{Exec, Exited, ShutdownMode};
+use sampan_session::vm::{Effect, Vm, VmError};
+use serde_json::{Value, json};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Of each of a program's outputs.
+const MAX_OUTPUT: usize = 8 << 20;
+
+/// How long an agent may take to say that it is there.
+const AGENT: Duration = Duration::from_secs(3);
+
+/// Of a file that is read from the guest: it could be `/dev/zero`.
+const MAX_PULL: u64 = 64 << 30;
+
+pub async fn answer(request: Request, vm: &Vm) -> Result<Value, VmError> {
+    match request {
+        Request::Suspend => vm.suspend(now(), &ProgressFn::none()).await?,
+        Request::Snapshot { name, note, disks_only } => {
+            let new = NewSnapshot { name, note, time: now(), thumbnail: None };
+            let id = vm.snapshot(new, disks_only, &ProgressFn::none()).await?;
+            return Ok(json!({ "id": id.as_str() }));
+        }
+        Request::Grow { drive, size } => vm.grow(&drive, size).await?,
+        Request::ForwardAdd { forward } => vm.add_forward(parsed(&forward)?).await?,
+        Request::ForwardRemove { forward } => vm.remove_forward(parsed(&forward)?).await?,
+        Request::Mode { mode } => return told(vm.set_mode(mode).await?),
+        Request::Background { on } => return told(vm.set_background(on).await?),
+        Request::VncPassword { password } => {
+            let password = VncPassword::new(password).map_err(|e| VmError::Refused(e.to_string()))?;
+            vm.set_vnc_password(password).await?;
+        }
+        Request::Exec { argv, stdin, timeout } => return exec(vm, argv, &stdin, timeout).await,
+        Request::Push { from, to } => return push(vm, &from, &to).await,
+        Request::Pull { from, to } => return pull(vm, &from, &to).await,
+        Request::Agent => {
+            let agent = vm.agent()?;
+            let (info, system) = (agent.info().await?, agent.os_info().await.ok());
+            return Ok(json!({ "version": info.version, "system": system.and_then(|s| s.pretty_name) }));
+        }
+        _ => return Err(VmError::Refused("this is no request about the library".into())),
+    }
+    Ok(json!({}))
+}
+
+/// Beside the power button, which a guest without a daemon for it ignores: its agent, if one answers.
+pub async fn ask_to_shut_down(vm: Arc<Vm>) {
+    let Ok(agent) = vm.agent() else { return };
+    if let Err(error) = agent.with_patience(AGENT).shutdown(ShutdownMode::PowerDown).await {
+        log::info!("the guest was asked by its power button alone: {error}");
+    }
+}
+
+fn told(effect: Effect) -> Result<Value, VmError> {
+    serde_json::to_value(effect).map_err(|e| VmError::Refused(e.to_string()))
+}
+
+fn parsed(forward: &str) -> Result<sampan_config::Forward, VmError> {
+    forward.parse().map_err(|e: sampan_config::ForwardError| VmError::Refused(e.to_string()))
+}
+
+async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<Value, VmError> {
+    let mut argv = argv.into_iter();
+    let program = argv.next().ok_or_else(|| VmError::Refused("name a program".into()))?;
+    let stdin = STANDARD.decode(stdin).map_err(|e| VmError::Refused(format!("stdin is no base64: {e}")))?;
+    // A week is for ever here, and within every clock's range.
+    let timeout = Duration::from_secs(timeout.min(7 * 86_400));
+    let exec = Exec::new(program).args(argv).stdin(stdin).timeout(timeout).max_output(MAX_OUTPUT);
+    let done = vm.agent()?.exec(exec).await?;
+    let (code, signal) = match done.exited {
+        Exited::Code(code) => (Some(code), None),
+        Exited::Signal(signal) => (None, Some(signal)),
+        Exited::Unknown => (None, None),
+    };
+    Ok(json!({
+        "code": code, "signal": signal, "truncated": done.truncated,
+        "stdout": STANDARD.encode(done.stdout), "stderr": STANDARD.encode(done.stderr),
+    }))
+}
+
+async fn push(vm: &Vm, from: &Path, to: &str) -> Result<Value, VmError> {
+    let mut file = tokio::fs::File::open(from).await.map_err(at(from))?;
+    let bytes = vm.agent()?.push(&mut file, to, |_| {}).await?;
+    Ok(json!({ "bytes": bytes }))
+}
+
+/// The file is there whole or not at all.
+async fn pull(vm: &Vm, from: &str, to: &Path) -> Result<Value, VmError> {
+    if to.symlink_metadata().is_ok() {
+        return Err(VmError::Refused(format!("{}: there is a file of that name", to.display())));
+    }
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
+    let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(at(folder))?);
+    let bytes = vm.agent()?.pull(from, &mut file, MAX_PULL, |_| {}).await?;
+    file.sync_all().await.map_err(at(to))?;
+    temporary.persist_noclobber(to).map_err(|e| at(to)(e.error))?;
+    Ok(json!({ "bytes": bytes }))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> VmError + '_ {
+    |source| VmError::Io { path: path.to_owned(), source }
+}

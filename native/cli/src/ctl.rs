@@ -1,0 +1,105 @@
+//! `sampan ctl`.
+
+use crate::args::{Action, CtlArgs};
+use crate::control::{Client, Request};
+use crate::exit::Code;
+use crate::progress::say;
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+
+pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
+    match act(args, json) {
+        Ok(text) => {
+            if !text.is_empty() {
+                say(&text);
+            }
+            Ok(Code::Done)
+        }
+        Err(error) if json => {
+            say(&serde_json::json!({ "error": format!("{error:#}") }).to_string());
+            Ok(Code::CouldNotStart)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn act(args: &CtlArgs, json: bool) -> Result<String> {
+    let mut client = Client::connect(&args.socket)?;
+    let mut answer = client.ask(&request(&args.action))?;
+    if let Action::Screenshot { file } = &args.action {
+        answer = save(&answer, file)?;
+    }
+    if json {
+        return Ok(answer.to_string());
+    }
+    Ok(match &args.action {
+        Action::Status => human_status(&answer),
+        Action::Screenshot { file } => {
+            format!("{}: {} × {}", file.display(), answer["width"], answer["height"])
+        }
+        _ => String::new(),
+    })
+}
+
+fn request(action: &Action) -> Request {
+    match action {
+        Action::Status => Request::Status,
+        Action::Screenshot { .. } => Request::Screenshot,
+        Action::Type { text } => Request::Type { text: text.clone() },
+        Action::Key { names } => Request::Key { names: names.clone() },
+        Action::Pointer { x, y } => Request::Pointer { x: *x, y: *y },
+        Action::Click { button } => Request::Click { button: button.clone() },
+        Action::Wheel { notches } => Request::Wheel { notches: *notches },
+        Action::Resize { width, height } => Request::Resize { width: *width, height: *height },
+        Action::Pause => Request::Pause,
+        Action::Resume => Request::Resume,
+        Action::Reset => Request::Reset,
+        Action::Powerdown => Request::Powerdown,
+        Action::Quit => Request::Quit,
+    }
+}
+
+/// Writes the picture, whole or not at all. What is told of it names the file instead of its bytes.
+pub fn save(answer: &Value, file: &Path) -> Result<Value> {
+    let text = answer["png"].as_str().context("the machine sent no picture")?;
+    let png = base64::engine::general_purpose::STANDARD.decode(text).context("the picture is damaged")?;
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("{} cannot be written", folder.display()))?;
+    std::io::Write::write_all(&mut temporary, &png)?;
+    temporary.persist(file).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(json!({ "file": file, "width": answer["width"], "height": answer["height"] }))
+}
+
+pub fn human_status(status: &Value) -> String {
+    let text = |name: &str| status[name].as_str().unwrap_or_default().to_owned();
+    let mut out = format!("{}: {}", text("name"), text("state"));
+    if !text("detail").is_empty() {
+        let _ = write!(out, " ({})", text("detail"));
+    }
+    let _ = write!(
+        out,
+        "\n  {} with {}, {} MiB, {} CPU(s), QEMU {}, up {} s",
+        text("arch"),
+        text("accelerator"),
+        status["memory_mib"],
+        status["cpus"],
+        text("qemu"),
+        status["seconds"]
+    );
+    if let Some([width, height]) = status["size"].as_array().map(Vec::as_slice) {
+        let pointer = if status["absolute_pointer"] == true { "absolute" } else { "relative" };
+        let _ = write!(out, "\n  screen {width} × {height}, pointer {pointer}");
+    }
+    let viewers = status["stream"]["viewers"].as_array().map_or(0, Vec::len);
+    let _ = write!(
+        out,
+        "\n  {viewers} viewer(s), {} frames encoded\n  viewer: {}",
+        status["stream"]["frames_encoded"],
+        text("viewer")
+    );
+    out
+}

@@ -1,0 +1,181 @@
+//! From the command line to a machine: every file is looked at before QEMU is called, since a run of QEMU in process
+//! is not to be wasted.
+
+use crate::args::{DisplayArg, FirmwareArg, PointerArg, RunArgs};
+use anyhow::{Context, Result, bail};
+use sampan_config::{Arch, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine, Pointer};
+use sampan_emulator::LibqemuDir;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What a qcow2 image begins with (`docs/interop/qcow2.rst`).
+const QCOW2_MAGIC: &[u8] = b"QFI\xfb";
+
+/// The machine that the arguments describe. `private` is a folder for files that last as long as the run.
+pub fn machine(args: &RunArgs, libqemu: &LibqemuDir, private: &Path) -> Result<Machine> {
+    let arch = arch(args)?;
+    let mut machine = Machine::new(args.name.clone(), arch);
+    machine.memory_mib = args.memory;
+    machine.cpus = args.cpus.unwrap_or_else(default_cpus);
+    machine.display = match args.display {
+        DisplayArg::Virtio => DisplayKind::Virtio,
+        DisplayArg::Std => DisplayKind::Std,
+    };
+    machine.pointer = match (args.pointer, arch) {
+        (PointerArg::Tablet, _) => Pointer::UsbTablet,
+        // Every PC has one.
+        (PointerArg::Mouse, Arch::X86_64) => Pointer::Ps2,
+        (PointerArg::Mouse, Arch::Aarch64) => Pointer::UsbMouse,
+    };
+    machine.kernel = kernel(args)?;
+    machine.disks = args.disk.iter().map(|disk| self::disk(disk)).collect::<Result<_>>()?;
+    if let Some(cdrom) = &args.cdrom {
+        machine.cdrom = Some(readable(cdrom).context("--cdrom")?);
+    }
+    machine.firmware = firmware(args, arch, libqemu, private)?;
+    machine.extra.clone_from(&args.qemu);
+    Ok(machine)
+}
+
+/// The guest's architecture: as asked for, else this machine's.
+pub fn arch(args: &RunArgs) -> Result<Arch> {
+    args.arch.or_else(Arch::host).context("say --arch x86_64 or --arch aarch64: this machine is neither")
+}
+
+fn default_cpus() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // At most 4, hence it fits.
+    cores.min(4) as u32
+}
+
+fn kernel(args: &RunArgs) -> Result<Option<Kernel>> {
+    let Some(kernel) = &args.kernel else {
+        if args.initrd.is_some() {
+            bail!(sampan_config::ConfigError::NoKernel("--initrd"));
+        }
+        if args.append.is_some() {
+            bail!(sampan_config::ConfigError::NoKernel("--append"));
+        }
+        return Ok(None);
+    };
+    let initrd = args.initrd.as_deref().map(readable).transpose().context("--initrd")?;
+    Ok(Some(Kernel { kernel: readable(kernel).context("--kernel")?, initrd, append: args.append.clone() }))
+}
+
+fn firmware(args: &RunArgs, arch: Arch, libqemu: &LibqemuDir, private: &Path) -> Result<Option<Firmware>> {
+    let wanted = match (args.firmware, arch) {
+        (Some(wanted), _) => wanted,
+        (None, Arch::X86_64) => FirmwareArg::Bios,
+        (None, Arch::Aarch64) if args.kernel.is_some() => return Ok(None),
+        (None, Arch::Aarch64) => FirmwareArg::Uefi,
+    };
+    if wanted == FirmwareArg::Bios {
+        // On aarch64 the configuration refuses it.
+        return Ok(Some(Firmware::Bios));
+    }
+    let (code, vars) = match arch {
+        Arch::X86_64 => ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
+        Arch::Aarch64 => ("AAVMF_CODE.fd", "AAVMF_VARS.fd"),
+    };
+    let folder = libqemu.firmware()?;
+    let own = private.join("uefi-vars.fd");
+    fs::copy(folder.join(vars), &own)
+        .with_context(|| format!("the UEFI variables {} cannot be copied", folder.join(vars).display()))?;
+    Ok(Some(Firmware::Uefi { code: readable(&folder.join(code))?, vars: own }))
+}
+
+fn disk(text: &str) -> Result<Disk> {
+    let (format, file) = match text.split_once(':') {
+        Some(("raw", file)) => (Some(DiskFormat::Raw), file),
+        Some(("qcow2", file)) => (Some(DiskFormat::Qcow2), file),
+        _ => (None, text),
+    };
+    let file = readable(Path::new(file)).with_context(|| format!("--disk {text}"))?;
+    OpenOptions::new().write(true).open(&file).with_context(|| {
+        format!("--disk {}: the guest could not write it; make it writable, or use a copy", file.display())
+    })?;
+    let named_qcow2 = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("qcow2"));
+    let is_qcow2 = begins_with(&file, QCOW2_MAGIC)?;
+    let format = match (format, named_qcow2, is_qcow2) {
+        (Some(DiskFormat::Qcow2), _, false) | (None, true, false) => {
+            bail!("--disk {}: this is no qcow2 image; use raw:{0} if it is a raw one", file.display())
+        }
+        (Some(format), ..) => format,
+        (None, true, true) => DiskFormat::Qcow2,
+        // A guest may write a qcow2 header, which names files of the host, into its raw disk: never guess.
+        (None, false, true) => bail!(
+            "--disk {}: it holds a qcow2 image but is not named so; say qcow2:{0} or raw:{0}",
+            file.display()
+        ),
+        (None, false, false) => DiskFormat::Raw,
+    };
+    Ok(Disk { file, format })
+}
+
+fn begins_with(file: &Path, magic: &[u8]) -> Result<bool> {
+    let mut head = vec![0; magic.len()];
+    let mut opened = File::open(file)?;
+    match opened.read_exact(&mut head) {
+        Ok(()) => Ok(head == magic),
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(e).with_context(|| format!("{} cannot be read", file.display())),
+    }
+}
+
+/// The file's full name, once it is known to be one that can be read.
+fn readable(file: &Path) -> Result<PathBuf> {
+    let name = file.display();
+    let kind = fs::metadata(file).with_context(|| format!("{name} is not there"))?;
+    if kind.is_dir() {
+        bail!("{name} is a folder: name a file");
+    }
+    File::open(file).with_context(|| format!("{name} cannot be read"))?;
+    std::path::absolute(file).with_context(|| format!("{name} has no full name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Command};
+    use clap::Parser;
+
+    fn run_args(arguments: &[&str]) -> RunArgs {
+        let all = ["sampan", "run"].iter().chain(arguments);
+        match Args::try_parse_from(all).expect("parses").command {
+            Command::Run(run) => *run,
+            _ => unreachable!("`run` was asked for"),
+        }
+    }
+
+    #[test]
+    fn a_disk_is_never_guessed_from_what_a_guest_may_have_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).expect("writes");
+            path.display().to_string()
+        };
+        let (good, wrong) = (file("a.qcow2", b"QFI\xfb...."), file("b.qcow2", b"...."));
+        let (raw, evil) = (file("c.img", b""), file("d.img", b"QFI\xfb...."));
+        assert_eq!(disk(&good).expect("good").format, DiskFormat::Qcow2);
+        assert_eq!(disk(&raw).expect("raw").format, DiskFormat::Raw);
+        assert_eq!(disk(&format!("qcow2:{evil}")).expect("said so").format, DiskFormat::Qcow2);
+        assert_eq!(disk(&format!("raw:{evil}")).expect("said so").format, DiskFormat::Raw);
+        for (text, words) in [
+            (&wrong, "no qcow2"),
+            (&evil, "not named so"),
+            (&dir.path().join("none").display().to_string(), "not there"),
+            (&dir.path().display().to_string(), "is a folder"),
+        ] {
+            let error = format!("{:#}", disk(text).expect_err(words));
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn options_of_a_kernel_want_one() {
+        let error = kernel(&run_args(&["--append", "quiet"])).expect_err("no kernel").to_string();
+        assert!(error.contains("--append needs --kernel"), "{error}");
+    }
+}

@@ -1,0 +1,97 @@
+//! The `sampan` program: runs virtual machines and talks to the ones that run.
+//!
+//! Answers go to stdout, progress and errors to stderr; the exit codes are in `sampan --help`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod control;
+mod ctl;
+mod demo;
+mod doctor;
+mod exit;
+mod host;
+mod machine;
+mod manual;
+mod progress;
+mod run;
+mod serve;
+mod supervisor;
+mod vm;
+
+use args::{Args, Command};
+use clap::Parser;
+use control::Request;
+use exit::Code;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let level = match args.verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    // What libraries say of peers that vanish is of no use to a person; their errors reach us as values.
+    let filter = if args.verbose < 3 {
+        format!("{level},rtc=error,webrtc=error,zbus=error,sampan_download=error")
+    } else {
+        level.into()
+    };
+    let mut logger = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
+    if matches!(args.command, Command::Supervise(_)) {
+        logger.target(env_logger::Target::Pipe(Box::new(supervisor::BoundedLog::default())));
+    }
+    logger.init();
+    let outcome = act(args.command, args.json);
+    let code = outcome.unwrap_or_else(|error| {
+        eprintln!("sampan: {error:#}");
+        Code::CouldNotStart
+    });
+    code.into()
+}
+
+fn act(command: Command, json: bool) -> anyhow::Result<Code> {
+    let answer = match command {
+        Command::Run(args) => return run::run(*args),
+        Command::Demo(args) => return demo::run_args(args).and_then(run::run),
+        Command::Ctl(args) => return ctl::ctl(&args, json),
+        Command::Doctor => return doctor::doctor(json),
+        Command::Console(vm) => return vm::console(&vm.vm),
+        Command::Serve(args) => return serve::serve(&args),
+        Command::Supervise(args) => return supervisor::supervise(args),
+        Command::Completion { shell } => return manual::completion(shell),
+        Command::Man => return manual::man(),
+        Command::New(args) => vm::new(*args),
+        Command::Set(args) => vm::set(&args),
+        Command::List => vm::list(),
+        Command::Show(vm) => vm::show(&vm.vm),
+        Command::Status(vm) => vm::status(&vm.vm),
+        Command::Start(args) => vm::start(&args),
+        Command::Stop(args) => vm::stop(&args),
+        Command::Pause(vm) => vm::ask(&vm.vm, &Request::Pause),
+        Command::Resume(vm) => vm::ask(&vm.vm, &Request::Resume),
+        Command::Reset(vm) => vm::ask(&vm.vm, &Request::Reset),
+        Command::Suspend(vm) => vm::suspend(&vm.vm),
+        Command::Snapshot(args) => vm::snapshot(&args.action),
+        Command::Disk(args) => vm::disk(&args.action),
+        Command::Clone(args) => vm::clone(&args),
+        Command::Export(args) => vm::export(&args),
+        Command::Import(args) => vm::import(&args),
+        Command::Delete(args) => vm::delete(&args),
+        Command::Restore(args) => vm::restore(&args),
+        Command::EmptyTrash => vm::empty_trash(),
+        Command::Images(args) => vm::images(&args),
+        Command::Download(args) => vm::download(&args),
+        Command::Logs(args) => return vm::logs(&args, json),
+        Command::Screenshot { vm, file } => vm::screenshot(&vm.vm, &file),
+        Command::Type { vm, text } => vm::ask(&vm.vm, &Request::Type { text }),
+        Command::Exec(args) => return vm::exec(&args, json),
+        Command::File(args) => vm::file(&args.action),
+        Command::Forward(args) => vm::forward(&args.action),
+        Command::Share(args) => vm::share(&args.action),
+        Command::Vnc(args) => vm::vnc(&args),
+        Command::Mode(args) => vm::mode(&args),
+    };
+    vm::print(answer, json)
+}

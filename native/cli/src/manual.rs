@@ -1,0 +1,65 @@
+//! What a shell and `man` are given. Both are made from the command line's own definition, so they cannot lie.
+
+use crate::args::Args;
+use crate::exit::Code;
+use anyhow::Result;
+use clap::CommandFactory;
+use std::io::Write;
+
+/// `sampan completion SHELL`.
+pub fn completion(shell: clap_complete::Shell) -> Result<Code> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "sampan", &mut text);
+    print(&text)
+}
+
+/// `sampan man`: one page with every command.
+pub fn man() -> Result<Code> {
+    let command = Args::command();
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut text)?;
+    writeln!(text, ".SH COMMANDS")?;
+    sections(&command, "sampan", &mut text)?;
+    print(&text)
+}
+
+fn sections(command: &clap::Command, path: &str, text: &mut Vec<u8>) -> Result<()> {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        let name = format!("{path} {}", sub.get_name());
+        writeln!(text, ".SS {name}")?;
+        let man = clap_mangen::Man::new(sub.clone());
+        man.render_synopsis_section(text)?;
+        man.render_description_section(text)?;
+        man.render_options_section(text)?;
+        sections(sub, &name, text)?;
+    }
+    Ok(())
+}
+
+fn print(text: &[u8]) -> Result<Code> {
+    // A pager that was closed early is no failure.
+    let _ = std::io::stdout().lock().write_all(text);
+    Ok(Code::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_the_manual_and_known_to_shells() {
+        let command = Args::command();
+        let mut man = Vec::new();
+        sections(&command, "sampan", &mut man).expect("renders");
+        let man = String::from_utf8(man).expect("text");
+        let mut bash = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut Args::command(), "sampan", &mut bash);
+        let bash = String::from_utf8(bash).expect("text");
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+            assert!(man.contains(&format!(".SS sampan {}", sub.get_name())), "{}", sub.get_name());
+            assert!(bash.contains(sub.get_name()));
+        }
+        assert!(man.contains(".SS sampan snapshot create"));
+        assert!(!man.contains("supervise"));
+    }
+}

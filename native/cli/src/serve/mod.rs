@@ -1,0 +1,64 @@
+//! `sampan serve`: the library's machines in a browser. `docs/console.md` describes it.
+
+mod api;
+mod ask;
+mod fault;
+mod job;
+mod machines;
+mod picture;
+#[cfg(test)]
+mod tests;
+
+use crate::args::ServeArgs;
+use crate::exit::Code;
+use crate::progress::say;
+use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
+use crate::vm::library;
+use anyhow::Result;
+use machines::Machines;
+use sampan_library::Library;
+use sampan_stream::web::{self, Guard, Refusal};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// `sampan serve`.
+pub fn serve(args: &ServeArgs) -> Result<Code> {
+    let library = library()?;
+    let runtime = runtime()?;
+    raise_file_limit();
+    let code = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let console = Console::start(args.listen, library).await?;
+        say(&format!("console: {}", console.url));
+        let code = signals.first().await;
+        drop(console);
+        Ok(code)
+    });
+    runtime.shutdown_timeout(FAREWELL);
+    code
+}
+
+/// A console that is served until it is dropped.
+struct Console {
+    url: String,
+    stop: watch::Sender<bool>,
+}
+
+impl Console {
+    async fn start(listen: SocketAddr, library: Library) -> Result<Self> {
+        let (listener, address) = web::listen(listen).await?;
+        let guard = Arc::new(Guard::new(address, None)?.refusing(Refusal::Json));
+        let url = guard.url();
+        let router = web::site(guard, api::routes(Machines::new(library)), web::CONSOLE, api::MAX_BODY);
+        let stop = watch::Sender::new(false);
+        tokio::spawn(web::serve(listener, router, stop.subscribe()));
+        Ok(Self { url, stop })
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

@@ -1,0 +1,164 @@
+//! A console on a library of its own, a client that can lie, and supervisors that are played.
+
+use crate::serve::Console;
+use sampan_config::{Arch, Document, Preset};
+use sampan_library::{Library, VmId};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpStream, UnixListener};
+
+pub struct Site {
+    console: Console,
+    library: Library,
+    _home: TempDir,
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub fn error(&self) -> String {
+        self.json()["error"].as_str().expect("words").to_owned()
+    }
+}
+
+impl Site {
+    pub async fn new() -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let library = Library::open(home.path()).expect("a library");
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let console = Console::start(listen, library.clone()).await.expect("starts");
+        Self { console, library, _home: home }
+    }
+
+    pub fn vm(&self, name: &str) -> VmId {
+        let document = Document::new(name, Preset::Old, Arch::X86_64).to_files();
+        self.library.create(name, &document, 1).expect("is made").id()
+    }
+
+    pub fn folder(&self, id: VmId) -> std::path::PathBuf {
+        self.library.read(id).expect("is there").path().to_owned()
+    }
+
+    pub fn parts(&self) -> (&str, &str) {
+        self.console
+            .url
+            .strip_prefix("http://")
+            .and_then(|url| url.split_once("/#token="))
+            .expect("as printed")
+    }
+
+    /// A request with exactly these headers.
+    pub async fn raw(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let (address, _) = self.parts();
+        let mut text = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(format!("{text}\r\n{body}").as_bytes()).await;
+        let mut all = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut all))
+            .await
+            .expect("an answer");
+        let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let head = String::from_utf8_lossy(&all[..end]).to_lowercase();
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        Reply { status, head, body: all[end + 4..].to_vec() }
+    }
+
+    /// A request as the page makes it.
+    pub async fn ask(&self, line: &str, body: &str) -> Reply {
+        let (host, token) = self.parts();
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![("Host", host), ("Authorization", &bearer)];
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json"));
+        }
+        self.raw(line, &headers, body).await
+    }
+
+    pub async fn act(&self, id: VmId, action: &str) -> Reply {
+        self.ask(&format!("POST /api/vms/{id}"), &json!({ "action": action }).to_string()).await
+    }
+
+    pub async fn list(&self) -> Vec<Value> {
+        let reply = self.ask("GET /api/vms", "").await;
+        assert_eq!(reply.status, 200);
+        reply.json().as_array().expect("a list").clone()
+    }
+
+    pub async fn listed(&self, id: VmId) -> Value {
+        let id = id.to_string();
+        self.list().await.into_iter().find(|vm| vm["id"] == *id).expect("is listed")
+    }
+
+    /// Asks until the answer is as it should be: listings are kept for a moment.
+    pub async fn until(&self, id: VmId, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let vm = self.listed(id).await;
+            if fits(&vm) {
+                return vm;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not happen: {vm}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+pub fn bind(folder: &Path) -> UnixListener {
+    std::fs::create_dir_all(folder.join("run")).expect("a folder");
+    let _ = std::fs::remove_file(folder.join("run/control"));
+    UnixListener::bind(folder.join("run/control")).expect("binds")
+}
+
+/// Plays a supervisor: answers by `answer`, and keeps what it was asked.
+pub fn play(
+    folder: &Path,
+    answer: impl Fn(&Value) -> Value + Send + Sync + 'static,
+) -> (Arc<Mutex<Vec<String>>>, tokio::task::JoinHandle<()>) {
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (listener, log, answer) = (bind(folder), heard.clone(), Arc::new(answer));
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (log, answer) = (log.clone(), answer.clone());
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                    let request: Value = serde_json::from_str(&line).expect("JSON");
+                    let command = request["command"].as_str().expect("a command").to_owned();
+                    log.lock().expect("whole").push(command);
+                    let text = format!("{}\n", answer(&request));
+                    if stream.get_mut().write_all(text.as_bytes()).await.is_err() {
+                        return;
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    (heard, task)
+}
+
+pub fn status(state: &str) -> Value {
+    json!({ "ok": { "state": state, "detail": "", "viewer": "http://127.0.0.1:9/#token=v" } })
+}
+
+pub fn count(heard: &Mutex<Vec<String>>, command: &str) -> usize {
+    heard.lock().expect("whole").iter().filter(|c| *c == command).count()
+}

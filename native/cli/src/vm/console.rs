@@ -1,0 +1,98 @@
+//! `sampan console`: a machine's serial port in this terminal.
+
+use super::power::running;
+use crate::control::Request;
+use crate::exit::Code;
+use anyhow::{Context, Result};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use std::io::{IsTerminal, Read, Stdin, Write, stdin, stdout};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+/// Ctrl-], as telnet has it.
+const LEAVE: u8 = 0x1d;
+
+/// `sampan console VM`. Without a terminal, what is piped in is typed, and all that comes is printed until the end.
+pub fn console(vm: &str) -> Result<Code> {
+    let mut client = running(vm)?;
+    client.ask(&Request::Console)?;
+    let (stream, before) = client.into_stream();
+    stream.set_read_timeout(None)?;
+    let raw = Raw::enter(stdin())?;
+    if raw.is_some() {
+        eprint!("Ctrl-] leaves the console\r\n");
+    }
+    let typing = stream.try_clone()?;
+    let interactive = raw.is_some();
+    // It ends with the program: a read of a terminal cannot be broken off.
+    std::thread::spawn(move || type_at(typing, interactive));
+    let shown = show(stream, &before);
+    drop(raw);
+    shown?;
+    if interactive {
+        eprintln!();
+    }
+    Ok(Code::Done)
+}
+
+/// What is typed here is typed there.
+fn type_at(mut stream: UnixStream, interactive: bool) {
+    let mut bytes = [0; 1024];
+    loop {
+        let read = match stdin().lock().read(&mut bytes) {
+            Ok(read @ 1..) => read,
+            // The end of a pipe ends the typing alone: the answer is still to come.
+            _ if !interactive => return,
+            _ => break,
+        };
+        let typed = &bytes[..read];
+        let leave = typed.iter().position(|byte| interactive && *byte == LEAVE);
+        if stream.write_all(&typed[..leave.unwrap_or(read)]).is_err() || leave.is_some() {
+            break;
+        }
+    }
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+fn show(mut stream: UnixStream, before: &[u8]) -> Result<()> {
+    let mut out = stdout().lock();
+    let mut bytes = [0; 4096];
+    let mut piece = before;
+    loop {
+        if out.write_all(piece).and_then(|()| out.flush()).is_err() {
+            // Whoever reads us has enough.
+            return Ok(());
+        }
+        piece = match stream.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(read) => &bytes[..read],
+            Err(e) => return Err(e).context("the machine is gone"),
+        };
+    }
+}
+
+/// A terminal that passes every key on, until this is dropped.
+struct Raw {
+    terminal: Stdin,
+    before: Termios,
+}
+
+impl Raw {
+    /// `None` where it is no terminal.
+    fn enter(terminal: Stdin) -> Result<Option<Self>> {
+        if !terminal.is_terminal() {
+            return Ok(None);
+        }
+        let before = tcgetattr(&terminal).context("the terminal's mode")?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
+        tcsetattr(&terminal, SetArg::TCSANOW, &raw).context("the terminal's mode")?;
+        Ok(Some(Self { terminal, before }))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+    }
+}

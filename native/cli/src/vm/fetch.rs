@@ -1,0 +1,320 @@
+//! Downloads into the library: a file is loaded beside the store of media, and becomes a medium when it is whole.
+
+use super::images::{Bar, Interrupted, on_interrupt};
+use crate::args::size::human;
+use crate::run::runtime;
+use anyhow::{Context, Result, anyhow, bail};
+use sampan_download::{Entry, Progress, Queue, Request, Settings, Source, State, loaded};
+use sampan_library::{Library, Medium, Otherwise};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Where the parts are, in the library's folder: the same file system as the media, so that nothing is copied.
+const FOLDER: &str = "downloads";
+/// How often the line is drawn on a terminal.
+const PACE: Duration = Duration::from_millis(200);
+/// How often it is written elsewhere.
+const PLAIN_PACE: Duration = Duration::from_secs(5);
+/// Endings that downloads give to what is not whole.
+const RESERVED: [&str; 4] = [".part", ".part.json", ".new", ".bad"];
+
+/// One that is in the library now.
+pub struct Fetched {
+    pub medium: Medium,
+    /// It was there before.
+    pub was_there: bool,
+    /// Its content was compared with a checksum.
+    pub verified: bool,
+}
+
+/// The folder of the parts; it is made.
+pub fn folder(library: &Library) -> Result<PathBuf> {
+    let folder = library.home().join(FOLDER);
+    std::fs::create_dir_all(&folder).with_context(|| format!("the folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// What was begun and not finished.
+pub fn unfinished(library: &Library) -> Result<Vec<Request>> {
+    match sampan_download::unfinished(&library.home().join(FOLDER)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found.context("the folder of downloads"),
+    }
+}
+
+/// The medium that a download becomes.
+pub fn name_of(request: &Request) -> String {
+    request.to.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Whether a medium, and a file of a machine's, can be called so.
+pub fn check_name(name: &str) -> Result<()> {
+    sampan_library::check_name(name)?;
+    if name.starts_with(['.', '-']) || name.len() > 200 || name.contains(['/', '\\']) {
+        bail!(
+            "{name:?} cannot be a medium's name: choose one without folders that begins with a letter or a digit, by --name"
+        );
+    }
+    if let Some(ending) = RESERVED.iter().find(|ending| name.ends_with(**ending)) {
+        bail!(
+            "{name:?} cannot be a medium's name: {ending} stands for what is not whole; choose another by --name"
+        );
+    }
+    Ok(())
+}
+
+/// The download of a catalogue's entry.
+pub fn request(library: &Library, entry: &Entry) -> Result<Request> {
+    if entry.source.is_none() {
+        let words = entry.words.as_deref().unwrap_or("it has to be brought");
+        let page = entry.page.as_deref().unwrap_or_default();
+        bail!("{} cannot be downloaded from here. {words} {page}", entry.name);
+    }
+    Ok(entry.resolve(&folder(library)?)?)
+}
+
+/// The medium of a name, if it is there.
+pub fn there(library: &Library, name: &str) -> Result<Option<Medium>> {
+    Ok(library.media()?.into_iter().find(|medium| medium.name == name))
+}
+
+/// Downloads all that is not in the library yet. Ctrl-C leaves what came, for the next time.
+pub fn fetch(library: &Library, requests: Vec<Request>, settings: Settings) -> Result<Vec<Fetched>> {
+    let runtime = runtime()?;
+    let interrupted = on_interrupt(&runtime);
+    let mut fetched = Vec::new();
+    let mut wanted = Vec::new();
+    for request in requests {
+        let name = name_of(&request);
+        if let Some(medium) = there(library, &name)? {
+            // A kill between the two steps of taking it in left its other name.
+            let _ = std::fs::remove_file(&request.to);
+            fetched.push(Fetched { medium, was_there: true, verified: verified(&request) });
+        } else if request.to.is_file() {
+            // Whole, but a kill came before it was taken in.
+            fetched.push(take(library, &request, &interrupted)?);
+        } else {
+            request.check()?;
+            wanted.push(request);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(fetched);
+    }
+    let queue = Queue::start(settings)?;
+    let mut open: BTreeMap<u64, Request> = BTreeMap::new();
+    for request in wanted {
+        open.insert(queue.add(request.clone())?.id(), request);
+    }
+    let (mut line, mut failed, mut seen) = (Line::new(), Vec::new(), 0);
+    while !open.is_empty() {
+        seen = queue.wait_change(seen, PACE);
+        if interrupted.load(Ordering::Relaxed) {
+            queue.shutdown();
+            line.end();
+            return Err(Interrupted(kept(open.values())).into());
+        }
+        let all = queue.list();
+        line.tell(&all);
+        for progress in &all {
+            let over = match &progress.state {
+                State::Done => Some(Ok(())),
+                State::Failed(error) => Some(Err(anyhow!(error.clone()))),
+                State::Cancelled => Some(Err(anyhow!("it was cancelled"))),
+                _ => None,
+            };
+            let Some((over, request)) = over.and_then(|over| Some((over, open.remove(&progress.id)?))) else {
+                continue;
+            };
+            line.end();
+            match over.and_then(|()| take(library, &request, &interrupted)) {
+                Ok(medium) => fetched.push(medium),
+                Err(error) => failed.push(error.context(name_of(&request))),
+            }
+        }
+    }
+    line.end();
+    let Some(first) = failed.pop() else { return Ok(fetched) };
+    for other in failed {
+        eprintln!("sampan: {other:#}");
+    }
+    Err(first)
+}
+
+fn verified(request: &Request) -> bool {
+    !matches!(request.source, Source::Address { digest: None, .. })
+}
+
+/// From the folder of downloads to the store of media.
+fn take(library: &Library, request: &Request, interrupted: &Arc<AtomicBool>) -> Result<Fetched> {
+    let name = name_of(request);
+    let mut bar = Bar::new(Arc::clone(interrupted));
+    let medium = library.add_medium(&request.to, &name, Otherwise::Link, &mut bar.progress())?;
+    if let Err(error) = std::fs::remove_file(&request.to) {
+        log::warn!("{} stays: {error}", request.to.display());
+    }
+    Ok(Fetched { medium, was_there: false, verified: verified(request) })
+}
+
+/// What an interruption leaves, in words.
+fn kept<'a>(open: impl Iterator<Item = &'a Request>) -> String {
+    let of = |request: &Request| {
+        let name = name_of(request);
+        match loaded(request) {
+            (0, _) => format!("nothing of {name} could be kept"),
+            (bytes, Some(total)) => format!("{} of {} of {name} are kept", human(bytes), human(total)),
+            (bytes, None) => format!("{} of {name} are kept", human(bytes)),
+        }
+    };
+    let words: Vec<String> = open.map(of).collect();
+    format!("interrupted: {}; the same command goes on from there", words.join(", "))
+}
+
+/// One line on a terminal, drawn again and again; elsewhere a line now and then.
+struct Line {
+    terminal: bool,
+    told: Option<Instant>,
+    drawn: bool,
+    troubles: BTreeMap<u64, String>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            told: None,
+            drawn: false,
+            troubles: BTreeMap::new(),
+        }
+    }
+
+    fn tell(&mut self, all: &[Progress]) {
+        for progress in all {
+            let State::Waiting { error, .. } = &progress.state else { continue };
+            let words = error.to_string();
+            if self.troubles.get(&progress.id) != Some(&words) {
+                self.end();
+                eprintln!("{}: {words}; trying again", file(&progress.to));
+                self.troubles.insert(progress.id, words);
+            }
+        }
+        let pace = if self.terminal { PACE } else { PLAIN_PACE };
+        if self.told.is_some_and(|at| at.elapsed() < pace) {
+            return;
+        }
+        let Some(words) = words(all) else { return };
+        self.told = Some(Instant::now());
+        // Whoever stopped reading does no harm.
+        let _ = if self.terminal {
+            self.drawn = true;
+            write!(std::io::stderr(), "\r{words}\x1b[K")
+        } else {
+            writeln!(std::io::stderr(), "{words}")
+        };
+    }
+
+    /// What follows begins a line of its own.
+    fn end(&mut self) {
+        if std::mem::take(&mut self.drawn) {
+            eprintln!();
+        }
+    }
+}
+
+fn file(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// How far they all are; `None` before anything is known.
+fn words(all: &[Progress]) -> Option<String> {
+    let what = match all {
+        [one] => file(&one.to),
+        several => {
+            let done = several.iter().filter(|p| p.state == State::Done).count();
+            format!("{done} of {} files", several.len())
+        }
+    };
+    let sum = |of: fn(&Progress) -> u64| all.iter().map(of).fold(0, u64::saturating_add);
+    let (done, speed) = (sum(|p| p.loaded), sum(|p| p.speed));
+    let total: Option<u64> =
+        all.iter().map(|p| p.total).try_fold(0, |sum: u64, total| sum.checked_add(total?));
+    if let [one] = all
+        && one.state == State::Verifying
+    {
+        return Some(format!("{what}: checking {} of {}", human(one.verified), human(one.loaded)));
+    }
+    let Some(total) = total.filter(|total| *total > 0) else {
+        return (done > 0).then(|| format!("{what}: {}, {}/s", human(done), human(speed)));
+    };
+    let percent = u128::from(done.min(total)) * 100 / u128::from(total);
+    let left = match total.saturating_sub(done).checked_div(speed) {
+        Some(seconds) => format!("{} left", clock(seconds)),
+        None => "waiting".to_owned(),
+    };
+    Some(format!("{what}: {percent} %, {} of {}, {}/s, {left}", human(done), human(total), human(speed)))
+}
+
+fn clock(seconds: u64) -> String {
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6000 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(state: State, loaded: u64, total: Option<u64>) -> Progress {
+        Progress {
+            id: 1,
+            to: "/x/a.iso".into(),
+            state,
+            loaded,
+            total,
+            verified: 5 << 20,
+            speed: 2 << 20,
+            eta: None,
+            connections: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_line_tells_bytes_speed_and_the_time_that_is_left() {
+        let one = progress(State::Loading, 10 << 20, Some(40 << 20));
+        assert_eq!(
+            words(std::slice::from_ref(&one)).as_deref(),
+            Some("a.iso: 25 %, 10.0 MiB of 40.0 MiB, 2.0 MiB/s, 15 s left")
+        );
+        let done = progress(State::Done, 40 << 20, Some(40 << 20));
+        assert_eq!(
+            words(&[one, done]).as_deref(),
+            Some("1 of 2 files: 62 %, 50.0 MiB of 80.0 MiB, 4.0 MiB/s, 7 s left")
+        );
+        assert_eq!(words(&[progress(State::Connecting, 0, None)]), None);
+        assert_eq!(
+            words(&[progress(State::Loading, 1 << 20, None)]).as_deref(),
+            Some("a.iso: 1.0 MiB, 2.0 MiB/s")
+        );
+        assert_eq!(
+            words(&[progress(State::Verifying, 10 << 20, Some(10 << 20))]).as_deref(),
+            Some("a.iso: checking 5.0 MiB of 10.0 MiB")
+        );
+        let still = Progress { speed: 0, ..progress(State::Loading, 1, Some(2)) };
+        assert_eq!(words(&[still]).as_deref(), Some("a.iso: 50 %, 1 bytes of 2 bytes, 0 bytes/s, waiting"));
+        assert_eq!([clock(99), clock(100), clock(6001)], ["99 s", "2 min", "2 h"]);
+    }
+
+    #[test]
+    fn names_that_stand_for_parts_or_leave_the_folder_are_refused() {
+        for bad in ["a.iso.part", "a.part.json", "a.bad", "../a", ".a", "-a", "a/b", "", &"a".repeat(201)] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+        check_name("debian 13.iso").expect("is good");
+    }
+}

@@ -1,0 +1,64 @@
+//! What a guest's agent does.
+
+use super::Answer;
+use super::power::running;
+use crate::args::size::human;
+use crate::args::{CopyAction, ExecArgs};
+use crate::control::Request;
+use crate::exit::Code;
+use crate::progress::say;
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use std::io::{IsTerminal, Read, Write};
+
+/// What a program may read.
+const MAX_STDIN: u64 = 16 << 20;
+
+/// `sampan exec VM -- PROGRAM…`. What is piped in is what the program reads.
+pub fn exec(args: &ExecArgs, as_json: bool) -> Result<Code> {
+    let mut client = running(&args.vm.vm)?;
+    let mut stdin = Vec::new();
+    if !std::io::stdin().is_terminal() {
+        std::io::stdin().take(MAX_STDIN).read_to_end(&mut stdin).context("stdin")?;
+    }
+    client.wait_at_most(std::time::Duration::from_secs(args.timeout.saturating_add(60).min(8 * 86_400)))?;
+    let request =
+        Request::Exec { argv: args.command.clone(), stdin: STANDARD.encode(stdin), timeout: args.timeout };
+    let answer = client.ask(&request)?;
+    let bytes = |name: &str| STANDARD.decode(answer[name].as_str().unwrap_or_default()).unwrap_or_default();
+    let (code, signal) = (answer["code"].as_i64(), answer["signal"].as_i64());
+    if as_json {
+        say(&json!({
+            "code": code, "signal": signal, "truncated": answer["truncated"],
+            "stdout": String::from_utf8_lossy(&bytes("stdout")),
+            "stderr": String::from_utf8_lossy(&bytes("stderr")),
+        })
+        .to_string());
+    } else {
+        // Whoever reads us may have enough.
+        let _ = std::io::stdout().write_all(&bytes("stdout"));
+        let _ = std::io::stderr().write_all(&bytes("stderr"));
+        if answer["truncated"] == true {
+            eprintln!("sampan: some of the output was lost");
+        }
+    }
+    // As a shell has it.
+    let status = code.or(signal.map(|signal| 128 + signal)).unwrap_or(1);
+    Ok(Code::Guest(u8::try_from(status).unwrap_or(255)))
+}
+
+/// `sampan file …`.
+pub fn file(action: &CopyAction) -> Result<Answer> {
+    let full = |path| std::path::absolute(path).context("the file's name");
+    let (vm, request) = match action {
+        CopyAction::Push { vm, from, to } => (vm, Request::Push { from: full(from)?, to: to.clone() }),
+        CopyAction::Pull { vm, from, to } => (vm, Request::Pull { from: from.clone(), to: full(to)? }),
+    };
+    let mut client = running(&vm.vm)?;
+    client.wait_at_most(std::time::Duration::from_secs(86_400))?;
+    let answer = client.ask(&request)?;
+    let text = human(answer["bytes"].as_u64().unwrap_or_default());
+    Ok(Answer::new(answer, text))
+}

@@ -1,0 +1,111 @@
+//! Long work on images, with its progress on stderr and Ctrl-C to break it off.
+
+use crate::args::size::human;
+use crate::host::launcher;
+use crate::run::{raise_file_limit, runtime};
+use anyhow::Result;
+use sampan_config::Arch;
+use sampan_emulator::LibqemuDir;
+use sampan_library::Progress;
+use sampan_session::images::Blocking;
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// How often the bar is drawn.
+const PACE: Duration = Duration::from_millis(200);
+
+/// QEMU's block layer, in a child of this process, for as long as this lives.
+pub struct Images {
+    // Before the runtime, which its drop needs.
+    pub layer: Blocking,
+    pub bar: Bar,
+    _runtime: Runtime,
+}
+
+impl Images {
+    /// Nothing is started before it is needed.
+    pub fn new() -> Result<Self> {
+        let runtime = runtime()?;
+        raise_file_limit();
+        let cancelled = on_interrupt(&runtime);
+        let libqemu = LibqemuDir::find()?;
+        // Any libqemu will do; one that is there.
+        let arch = libqemu.builds().first().map_or(Arch::X86_64, |(arch, ..)| *arch);
+        let layer = Blocking::new(launcher(&libqemu, true)?, arch, runtime.handle().clone());
+        Ok(Self { layer, bar: Bar::new(cancelled), _runtime: runtime })
+    }
+}
+
+/// Ctrl-C broke it off; the words say what is left.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Interrupted(pub String);
+
+/// Turns true when Ctrl-C is pressed.
+pub fn on_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    runtime.spawn(async move {
+        // Twice ends the program as if this were not here.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+            eprintln!("\nsampan: breaking off; once more to end at once");
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(130);
+        }
+    });
+    cancelled
+}
+
+/// A line that tells how far it is.
+pub struct Bar {
+    began: Instant,
+    drawn: Option<Instant>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Bar {
+    pub fn new(cancelled: Arc<AtomicBool>) -> Self {
+        Self { began: Instant::now(), drawn: None, cancelled }
+    }
+
+    /// What the library wants told.
+    pub fn progress(&mut self) -> impl FnMut(Progress) -> ControlFlow<()> + '_ {
+        self.began = Instant::now();
+        |progress| {
+            self.draw(progress);
+            if self.cancelled.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn draw(&mut self, Progress { done, total }: Progress) {
+        let mut err = std::io::stderr();
+        let last = done >= total;
+        if !err.is_terminal() || total == 0 || (!last && self.drawn.is_some_and(|at| at.elapsed() < PACE)) {
+            return;
+        }
+        // What was over before the first look needs no bar.
+        if last && self.drawn.is_none() {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let percent = u128::from(done.min(total)) * 100 / u128::from(total);
+        let speed = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+        let left = if speed > 1.0 { (total.saturating_sub(done)) as f64 / speed } else { 0.0 };
+        let line = format!(
+            "\r{percent:3} %  {} of {}, {}/s, {left:.0} s left   ",
+            human(done),
+            human(total),
+            human(speed as u64)
+        );
+        let _ = write!(err, "{line}{}", if last { "\n" } else { "" });
+    }
+}

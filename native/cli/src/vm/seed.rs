@@ -1,0 +1,294 @@
+//! From the command line to what a new system is told at its first start.
+
+use crate::args::SeedArgs;
+use anyhow::{Context, Result, bail};
+use sampan_config::{Arch, FirmwareKind, Preset};
+use sampan_seed::{DiskLayout, Keyboard, PasswordHash, Processor, Seed, User, WindowsAnswers, iso};
+use sampan_session::vm::FirstStart;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// The most that is read of a file with one line in it, in bytes.
+const MAX_LINE: u64 = 4 << 10;
+/// The most that is read of a file with keys, in bytes.
+const MAX_KEYS: u64 = 256 << 10;
+
+/// The machine that is told.
+pub struct Told<'a> {
+    pub name: &'a str,
+    pub preset: Preset,
+    pub arch: Arch,
+    /// How it starts.
+    pub firmware: FirmwareKind,
+    /// Its disk is new, and nothing on it can be lost.
+    pub empty_disk: bool,
+}
+
+/// Whether anything is to be told.
+pub fn is_wanted(args: &SeedArgs) -> bool {
+    args.user.is_some()
+        || args.hostname.is_some()
+        || !args.package.is_empty()
+        || args.locale.is_some()
+        || args.timezone.is_some()
+        || args.keyboard.is_some()
+        || args.seed_file.is_some()
+}
+
+/// What the arguments tell; files are read, and every field is checked.
+pub fn first_start(args: &SeedArgs, told: &Told<'_>) -> Result<FirstStart> {
+    let windows = matches!(told.preset, Preset::Windows10 | Preset::Windows11);
+    if args.windows_answers && !windows {
+        bail!("--windows-answers is for --preset windows11 and windows10");
+    }
+    if !is_wanted(args) {
+        return Ok(FirstStart::None);
+    }
+    let first = match (windows, &args.seed_file) {
+        (true, _) if !args.windows_answers => {
+            bail!("cloud-init is not in Windows: say --windows-answers, which answers what its setup asks")
+        }
+        (true, _) => FirstStart::Windows(Box::new(answers(args, told)?)),
+        (false, Some(file)) => {
+            let bytes = bounded(file, iso::MAX_FILE as u64)
+                .with_context(|| format!("--seed-file {}", file.display()))?;
+            FirstStart::UserData { hostname: hostname(args, told.name, 63), bytes }
+        }
+        (false, None) => FirstStart::Cloud(Box::new(seed(args, told)?)),
+    };
+    first.check()?;
+    Ok(first)
+}
+
+fn seed(args: &SeedArgs, told: &Told<'_>) -> Result<Seed> {
+    let mut seed = Seed {
+        hostname: hostname(args, told.name, 63),
+        packages: args.package.clone(),
+        locale: args.locale.clone(),
+        timezone: args.timezone.clone(),
+        keyboard: args.keyboard.clone().map(|layout| Keyboard { layout, variant: None }),
+        ..Seed::default()
+    };
+    if let Some(name) = &args.user {
+        let password = match &args.password_file {
+            Some(file) => Some(PasswordHash::new(&line_of(file).context("--password-file")?)?),
+            None => None,
+        };
+        let mut ssh_keys = Vec::new();
+        for file in &args.ssh_key {
+            let keys = keys_of(file).with_context(|| format!("--ssh-key {}", file.display()))?;
+            ssh_keys.extend(keys);
+        }
+        set_user(&mut seed, name.clone(), password, ssh_keys)?;
+    }
+    Ok(seed)
+}
+
+/// Gives the system a user with a way to log in.
+pub fn set_user(
+    seed: &mut Seed,
+    name: String,
+    password: Option<PasswordHash>,
+    ssh_keys: Vec<String>,
+) -> Result<()> {
+    if password.is_none() && ssh_keys.is_empty() {
+        bail!("nobody could log in as {name}: give --password-file or --ssh-key");
+    }
+    // Whoever has a key needs no password there; whoever has none would have no way in.
+    seed.ssh_passwords = ssh_keys.is_empty();
+    seed.user = Some(User { name, password, ssh_keys, sudo: true, shell: None });
+    Ok(())
+}
+
+fn answers(args: &SeedArgs, told: &Told<'_>) -> Result<WindowsAnswers> {
+    let user = args.user.clone().context("--windows-answers needs --user")?;
+    let password = match &args.password_file {
+        Some(file) => line_of(file).context("--password-file")?,
+        None => String::new(),
+    };
+    let locale = args.locale.clone().unwrap_or_else(|| "en-US".into());
+    let key = args.product_key_file.as_deref().map(line_of).transpose().context("--product-key-file")?;
+    Ok(WindowsAnswers {
+        processor: match told.arch {
+            Arch::X86_64 => Processor::Amd64,
+            Arch::Aarch64 => Processor::Arm64,
+        },
+        computer: hostname(args, told.name, 15),
+        user,
+        password,
+        keyboard: args.keyboard.clone().unwrap_or_else(|| locale.clone()),
+        locale,
+        timezone: args.timezone.clone().unwrap_or_else(|| "UTC".into()),
+        disk: match (told.empty_disk, told.firmware) {
+            (true, FirmwareKind::Uefi) => DiskLayout::Uefi,
+            (true, FirmwareKind::Bios) => DiskLayout::Bios,
+            _ => DiskLayout::Ask,
+        },
+        edition: args.edition.clone(),
+        product_key: key,
+        bypass_requirements: args.bypass_requirements,
+    })
+}
+
+/// The name that was asked for, else one that is made of the machine's.
+pub fn hostname(args: &SeedArgs, name: &str, most: usize) -> String {
+    if let Some(hostname) = &args.hostname {
+        return hostname.clone();
+    }
+    let mut made = String::new();
+    for c in name.chars() {
+        match c.to_ascii_lowercase() {
+            c if c.is_ascii_alphanumeric() => made.push(c),
+            _ if made.is_empty() || made.ends_with('-') => {}
+            _ => made.push('-'),
+        }
+    }
+    // All of it is ASCII.
+    made.truncate(most);
+    let made = made.trim_end_matches('-');
+    match made {
+        "" => "sampan".to_owned(),
+        // Windows wants a letter in it.
+        digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            let digits: String = digits.chars().take(most.saturating_sub(3)).collect();
+            format!("vm-{digits}")
+        }
+        other => other.to_owned(),
+    }
+}
+
+fn bounded(file: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        bail!("it has more than {most} bytes");
+    }
+    Ok(bytes)
+}
+
+/// The one line of a file with a secret, or of stdin. What is in it is in no message.
+fn line_of(file: &Path) -> Result<String> {
+    let mut text = Vec::new();
+    if file == Path::new("-") {
+        BufReader::new(std::io::stdin().lock().take(MAX_LINE)).read_until(b'\n', &mut text)?;
+    } else {
+        text = bounded(file, MAX_LINE).with_context(|| file.display().to_string())?;
+    }
+    let text = String::from_utf8(text).ok().context("it is no Unicode text")?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.contains('\n') {
+        bail!("it has several lines: one is wanted");
+    }
+    Ok(line.to_owned())
+}
+
+/// Keys as `authorized_keys` has them; empty lines and remarks are passed over.
+pub fn keys_of(file: &Path) -> Result<Vec<String>> {
+    let text = String::from_utf8(bounded(file, MAX_KEYS)?).ok().context("it is no Unicode text")?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys: Vec<String> = lines.map(str::to_owned).collect();
+    if keys.is_empty() {
+        bail!("there is no key in it");
+    }
+    if keys.iter().any(|key| key.contains("PRIVATE KEY")) {
+        bail!("that is the private key, which stays with you: name the public one, which ends with .pub");
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVhc3kgdG8gcmVhZCBieSBhIHBlcnNvbiBoZXJl ada@box";
+
+    fn told(preset: Preset) -> Told<'static> {
+        Told {
+            name: "My 1st VM!",
+            preset,
+            arch: Arch::X86_64,
+            firmware: FirmwareKind::Uefi,
+            empty_disk: true,
+        }
+    }
+
+    fn files() -> (tempfile::TempDir, impl Fn(&str, &str) -> PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().to_owned();
+        let write = move |name: &str, text: &str| {
+            std::fs::write(path.join(name), text).expect("writes");
+            path.join(name)
+        };
+        (folder, write)
+    }
+
+    #[test]
+    fn a_user_comes_with_a_way_to_log_in() {
+        let (_folder, write) = files();
+        let args = SeedArgs { user: Some("ada".into()), ..SeedArgs::default() };
+        let words = first_start(&args, &told(Preset::Linux)).expect_err("no way in").to_string();
+        assert!(words.contains("--ssh-key"), "{words}");
+        let key = write("key.pub", &format!("# mine\n\n{KEY}\n"));
+        let with_key = SeedArgs { ssh_key: vec![key], ..args.clone() };
+        let FirstStart::Cloud(seed) = first_start(&with_key, &told(Preset::Linux)).expect("is made") else {
+            panic!("no seed")
+        };
+        assert_eq!((seed.hostname.as_str(), seed.ssh_passwords), ("my-1st-vm", false));
+        assert_eq!(seed.user.as_ref().map(|user| user.ssh_keys.as_slice()), Some(&[KEY.to_owned()][..]));
+        let secret = write("secret", "open sesame\r\n");
+        let with_password = SeedArgs { password_file: Some(secret), ..args };
+        let FirstStart::Cloud(seed) = first_start(&with_password, &told(Preset::Linux)).expect("is made")
+        else {
+            panic!("no seed")
+        };
+        assert!(seed.ssh_passwords && seed.user.is_some_and(|user| user.password.is_some()));
+    }
+
+    #[test]
+    fn what_is_no_secret_and_no_key_is_refused_without_being_shown() {
+        let (_folder, write) = files();
+        let two = write("two", "open sesame\nmore\n");
+        let words = format!("{:#}", line_of(&two).expect_err("two lines"));
+        assert!(!words.contains("sesame"), "{words}");
+        assert_eq!(line_of(&write("one", "open sesame")).expect("one line"), "open sesame");
+        let private = write("key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\n");
+        let words = format!("{:#}", keys_of(&private).expect_err("a private key"));
+        assert!(words.contains(".pub") && !words.contains("b3BlbnNz"), "{words}");
+        assert!(keys_of(&write("none", "# nothing\n")).is_err());
+        assert!(line_of(&write("long", &"x".repeat(5000))).is_err());
+    }
+
+    #[test]
+    fn windows_wants_its_own_answers_and_erases_only_a_new_disk() {
+        let (_folder, write) = files();
+        let user = SeedArgs { user: Some("Ada".into()), ..SeedArgs::default() };
+        assert!(first_start(&user, &told(Preset::Windows11)).is_err(), "cloud-init is not in Windows");
+        let secret = write("secret", "geheim\n");
+        let args = SeedArgs { windows_answers: true, password_file: Some(secret), ..user };
+        assert!(first_start(&args, &told(Preset::Linux)).is_err());
+        let disk = |empty_disk, firmware| {
+            let told = Told { empty_disk, firmware, ..told(Preset::Windows11) };
+            match first_start(&args, &told).expect("is made") {
+                FirstStart::Windows(answers) => (answers.disk, answers.computer),
+                _ => panic!("no answers"),
+            }
+        };
+        assert_eq!(disk(true, FirmwareKind::Uefi), (DiskLayout::Uefi, "my-1st-vm".to_owned()));
+        assert_eq!(disk(true, FirmwareKind::Bios).0, DiskLayout::Bios);
+        assert_eq!(disk(false, FirmwareKind::Uefi).0, DiskLayout::Ask);
+    }
+
+    #[test]
+    fn names_of_hosts_are_made_of_names_of_machines() {
+        let made = |name: &str, most| hostname(&SeedArgs::default(), name, most);
+        assert_eq!(made("Debian 13 (new)", 63), "debian-13-new");
+        assert_eq!(made("云", 63), "sampan");
+        assert_eq!(made("123456789012345678", 15), "vm-123456789012");
+        assert_eq!(made("abcdefghijklmn-opq", 15), "abcdefghijklmn");
+        let asked = SeedArgs { hostname: Some("box.example".into()), ..SeedArgs::default() };
+        assert_eq!(hostname(&asked, "other", 63), "box.example");
+    }
+}

@@ -1,0 +1,130 @@
+//! `sampan set`: any field of a machine's document.
+
+use super::{Answer, document, library};
+use crate::args::SetArgs;
+use crate::args::size::parse;
+use anyhow::{Context, Result, anyhow, bail};
+use sampan_config::{Document, DriveKind};
+use sampan_library::Sections;
+use sampan_session::vm::{SEED_DRIVE, remove_seeds, seeds_of};
+use serde_json::{Value, json};
+
+/// `sampan set VM FIELD=VALUE…`.
+pub fn set(args: &SetArgs) -> Result<Answer> {
+    let library = library()?;
+    let mut locked = library.lock(library.find(&args.vm.vm)?)?;
+    if locked.suspended().is_some() {
+        bail!("{} is suspended, and its saved state fits it as it is: start it first", locked.name());
+    }
+    let mut document = document::of(&locked)?;
+    let mut name = None;
+    let before = seeds_of(&locked);
+    for change in &args.changes {
+        let (field, value) = change
+            .split_once('=')
+            .with_context(|| format!("{change:?} is no change: write it as memory=4G"))?;
+        let done = match field {
+            "name" => {
+                name = Some(value.to_owned());
+                value.clone_into(&mut document.system.name);
+                Ok(())
+            }
+            "memory" => parse(value).map_err(|e| anyhow!(e)).and_then(|bytes| {
+                document.memory.mib = u32::try_from(bytes >> 20).context("that is too much")?;
+                Ok(())
+            }),
+            "cpus" => value.parse().context("a number of CPUs").map(|count| document.cpu.count = count),
+            "cdrom" => cdrom(&mut document, value),
+            "seed" => no_seed(&mut document, value),
+            _ => field_of(&mut document, field, value),
+        };
+        done.with_context(|| change.clone())?;
+    }
+    if let Some(fault) = document.check().into_iter().next() {
+        bail!("{fault}");
+    }
+    if let Some(name) = name {
+        locked.rename(&name)?;
+    }
+    locked.set_document(&document.to_files())?;
+    remove_seeds(&library, &before);
+    let warnings: Vec<String> = document.warnings().iter().map(ToString::to_string).collect();
+    Ok(Answer::new(json!({ "warnings": warnings }), warnings.join("\n")))
+}
+
+fn cdrom(document: &mut Document, value: &str) -> Result<()> {
+    let cd = document.drives.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cdrom);
+    cd.context("the machine has no CD drive")?.media = (value != "-").then(|| value.to_owned());
+    Ok(())
+}
+
+/// Takes the drive with the seed out.
+fn no_seed(document: &mut Document, value: &str) -> Result<()> {
+    if value != "-" {
+        bail!("a seed is given when a machine is made; seed=- takes it out");
+    }
+    document.drives.drives.retain(|drive| drive.id != SEED_DRIVE);
+    Ok(())
+}
+
+/// `section.field`, `section.list.0.field`: as `sampan show --json` shows them under `document`.
+fn field_of(document: &mut Document, field: &str, text: &str) -> Result<()> {
+    let mut sections: Sections = document.to_files();
+    let mut path = field.split('.');
+    let section = path.next().unwrap_or_default();
+    let file = sections
+        .get_mut(&format!("{section}.json"))
+        .with_context(|| format!("there is no section {section:?}: see `sampan show --json`"))?;
+    let mut root: Value = serde_json::from_str(file)?;
+    let mut at = &mut root;
+    let mut steps = 0;
+    for step in path {
+        steps += 1;
+        at = match at {
+            Value::Array(items) => {
+                let count = items.len();
+                let index = step.parse::<usize>().ok().and_then(|index| items.get_mut(index));
+                index.with_context(|| format!("{step:?} is no number below {count}"))?
+            }
+            // A field that has its default may not be there yet; one that is unknown is refused below.
+            Value::Object(members) => members.entry(step).or_insert(Value::Null),
+            _ => bail!("there is nothing below {step:?}"),
+        };
+    }
+    if steps == 0 {
+        bail!("name a field of {section}, as {section}.FIELD");
+    }
+    *at = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    *file = serde_json::to_string(&root)?;
+    *document = Document::from_files(&sections)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sampan_config::{Arch, Preset};
+
+    #[test]
+    fn fields_are_set_by_their_path_and_unknown_ones_refused() {
+        let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+        field_of(&mut document, "displays.device", "std").expect("is set");
+        assert_eq!(document.displays.device, sampan_config::DisplayKind::Std);
+        field_of(&mut document, "network.cards.0.isolated", "true").expect("is set");
+        assert!(document.network.cards[0].isolated);
+        field_of(&mut document, "cpu.model", "qemu64").expect("is set");
+        assert_eq!(document.cpu.model.as_deref(), Some("qemu64"));
+        let before = document.clone();
+        for (field, value) in [
+            ("displays.devise", "std"),
+            ("nothing.device", "std"),
+            ("displays", "std"),
+            ("displays.device", "holographic"),
+            ("network.cards.7.isolated", "true"),
+            ("memory.mib.more", "1"),
+        ] {
+            assert!(field_of(&mut document, field, value).is_err(), "{field}");
+            assert_eq!(document, before, "{field}");
+        }
+    }
+}

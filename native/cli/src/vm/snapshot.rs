@@ -1,0 +1,126 @@
+//! `sampan snapshot …`.
+
+use super::answer::date;
+use super::images::Images;
+use super::place::connect;
+use super::{Answer, library, now};
+use crate::args::SnapshotAction;
+use crate::control::Request;
+use anyhow::{Context, Result, bail};
+use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// `sampan snapshot …`.
+pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
+    let library = library()?;
+    match action {
+        SnapshotAction::List { vm } => Ok(list(&library.read(library.find(&vm.vm)?)?)),
+        SnapshotAction::Create { vm, name, note, disks_only } => {
+            let bundle = library.read(library.find(&vm.vm)?)?;
+            if let Some(mut client) = connect(&bundle)? {
+                let request =
+                    Request::Snapshot { name: name.clone(), note: note.clone(), disks_only: *disks_only };
+                let answer = client.ask(&request)?;
+                let text = format!("{name}: {}", answer["id"].as_str().unwrap_or_default());
+                return Ok(Answer::new(answer, text));
+            }
+            let mut locked = library.lock(bundle.id())?;
+            let new = NewSnapshot { name: name.clone(), note: note.clone(), time: now(), thumbnail: None };
+            let id = locked.take_snapshot(&Images::new()?.layer, &new)?;
+            Ok(Answer::new(json!({ "id": id.as_str() }), format!("{name}: {id}")))
+        }
+        SnapshotAction::Restore { vm, snapshot, keep, yes } => {
+            let bundle = library.read(library.find(&vm.vm)?)?;
+            if connect(&bundle)?.is_some() {
+                bail!("{} runs: stop or suspend it first", bundle.name());
+            }
+            let mut locked = library.lock(bundle.id())?;
+            let id = locked.find_snapshot(snapshot)?;
+            let unsaved = match keep {
+                Some(name) => Unsaved::Keep(NewSnapshot {
+                    name: name.clone(),
+                    note: format!("Kept before going back to {snapshot}."),
+                    time: now(),
+                    thumbnail: None,
+                }),
+                None if *yes => Unsaved::Discard,
+                None => {
+                    bail!("what has changed since then would be lost: keep it with --keep NAME, or say --yes")
+                }
+            };
+            locked.restore(&Images::new()?.layer, &id, unsaved)?;
+            let memory = locked.suspended().is_some();
+            let text = if memory { "restored; start resumes it where it was" } else { "restored" };
+            Ok(Answer::new(json!({ "id": id.as_str(), "memory": memory }), text))
+        }
+        SnapshotAction::Delete { vm, snapshot } => {
+            // Of a running machine too: none of its images is opened. But its supervisor has the lock.
+            let mut locked = library.lock(library.find(&vm.vm)?)?;
+            let id = locked.find_snapshot(snapshot)?;
+            locked.delete_snapshot(&id)?;
+            let reclaimable = locked.reclaimable()?;
+            let text = if reclaimable > 0 {
+                format!("forgotten; `sampan disk compact {}` gives back more of its space", vm.vm)
+            } else {
+                "forgotten".into()
+            };
+            Ok(Answer::new(json!({ "reclaimable": reclaimable }), text))
+        }
+        SnapshotAction::Picture { vm, snapshot, file } => {
+            let bundle = library.read(library.find(&vm.vm)?)?;
+            let id = find(bundle.manifest(), snapshot)?;
+            let png = bundle.thumbnail(&id)?.context("this snapshot has no picture: the machine was off")?;
+            std::fs::write(file, png).with_context(|| format!("{} cannot be written", file.display()))?;
+            Ok(Answer::new(json!({ "file": file }), format!("{}", file.display())))
+        }
+    }
+}
+
+fn find(manifest: &Manifest, what: &str) -> Result<SnapshotId> {
+    let mut found = manifest.snapshots.iter().filter(|(id, s)| id.as_str() == what || s.name == what);
+    let first = found.next().with_context(|| format!("there is no snapshot {what:?}"))?;
+    if found.next().is_some() {
+        bail!("several snapshots are called {what:?}: use the id");
+    }
+    Ok(first.0.clone())
+}
+
+fn list(bundle: &Bundle) -> Answer {
+    let manifest = bundle.manifest();
+    let mut list = Vec::new();
+    let mut text = String::new();
+    tree(manifest, None, 0, &mut list, &mut text);
+    if list.is_empty() {
+        text = "no snapshots".into();
+    }
+    let current = manifest.parent.as_ref().map(SnapshotId::as_str);
+    Answer::new(json!({ "snapshots": list, "current": current }), text.trim_end())
+}
+
+/// Depth is bounded: a manifest's tree has no circles and at most so many snapshots as are allowed.
+fn tree(
+    manifest: &Manifest,
+    parent: Option<&SnapshotId>,
+    depth: usize,
+    list: &mut Vec<Value>,
+    text: &mut String,
+) {
+    let mut children: Vec<_> =
+        manifest.snapshots.iter().filter(|(_, s)| s.parent.as_ref() == parent).collect();
+    children.sort_by_key(|(_, snapshot)| snapshot.time);
+    for (id, snapshot) in children {
+        list.push(json!({
+            "id": id.as_str(), "name": snapshot.name, "note": snapshot.note, "time": snapshot.time,
+            "parent": snapshot.parent.as_ref().map(SnapshotId::as_str),
+            "memory": snapshot.memory.is_some(), "picture": snapshot.thumbnail.is_some(),
+        }));
+        let here = if manifest.parent.as_ref() == Some(id) { "  ← you are here" } else { "" };
+        let memory = if snapshot.memory.is_some() { ", with memory" } else { "" };
+        let note = if snapshot.note.is_empty() { String::new() } else { format!(": {}", snapshot.note) };
+        let indent = "  ".repeat(depth);
+        let _ =
+            writeln!(text, "{indent}{} ({id}, {}{memory}){note}{here}", snapshot.name, date(snapshot.time));
+        tree(manifest, Some(id), depth + 1, list, text);
+    }
+}

@@ -1,0 +1,213 @@
+//! `sampan vnc …`. The document says that there is a VNC server, and where; the password is this host's matter, as folders
+//! that are shared are: it is neither cloned nor exported with the machine.
+
+use super::place::{connect, library};
+use super::{Answer, document};
+use crate::args::{VncAction, VncArgs};
+use crate::control::Request;
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sampan_config::{Vnc, VncPassword};
+use sampan_library::{Library, VmId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::io::{BufRead, BufReader, Read};
+use std::net::IpAddr;
+use std::path::Path;
+
+const FILE: &str = "vnc.json";
+
+/// A file as large as no password.
+const MAX: u64 = 4096;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    password: String,
+}
+
+/// The password that a bundle has on this host.
+pub fn password_of(bundle: &Path) -> Result<Option<VncPassword>> {
+    let path = bundle.join(FILE);
+    let read = || -> Result<Option<VncPassword>> {
+        let file = match std::fs::File::open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let kept: Kept = serde_json::from_reader(file.take(MAX))?;
+        Ok(Some(VncPassword::new(kept.password)?))
+    };
+    read().with_context(|| {
+        format!("the VNC password in {}: set another with `sampan vnc VM password`", path.display())
+    })
+}
+
+/// For its owner alone: such files have the mode 0600 from the beginning.
+fn keep(bundle: &Path, password: &str) -> Result<()> {
+    let file = tempfile::NamedTempFile::new_in(bundle).context("the VNC password")?;
+    serde_json::to_writer(&file, &Kept { password: password.to_owned() })?;
+    file.as_file().sync_all()?;
+    file.persist(bundle.join(FILE)).context("the VNC password")?;
+    Ok(())
+}
+
+fn forget(bundle: &Path) -> Result<()> {
+    match std::fs::remove_file(bundle.join(FILE)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context("the VNC password"),
+        _ => Ok(()),
+    }
+}
+
+/// The first line of a file or of stdin. Never an argument: every user of the host can read those.
+fn read(file: &Path) -> Result<String> {
+    let source: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?)
+    };
+    let mut line = String::new();
+    BufReader::new(source.take(MAX)).read_line(&mut line).context("the password")?;
+    let password = line.trim_end_matches(['\n', '\r']);
+    VncPassword::new(password)?;
+    Ok(password.to_owned())
+}
+
+/// Eight characters by 48 random bits.
+fn made_up() -> String {
+    let random = VmId::random().to_string();
+    // The first six bytes of a UUID of version 4 are random as a whole (RFC 9562, 5.4).
+    let digits: Vec<u32> = random.chars().filter_map(|c| c.to_digit(16)).take(12).collect();
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8)).collect();
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// `sampan vnc …`.
+pub fn vnc(args: &VncArgs) -> Result<Answer> {
+    let library = library()?;
+    let id = library.find(&args.vm.vm)?;
+    match &args.action {
+        None => show(&library, id),
+        Some(VncAction::On { port, address, password_file }) => {
+            on(&library, id, *port, *address, password_file.as_deref())
+        }
+        Some(VncAction::Off) => {
+            let mut locked = library.lock(id)?;
+            not_suspended(locked.suspended().is_some())?;
+            let mut document = document::of(&locked)?;
+            document.displays.vnc = None;
+            locked.set_document(&document.to_files())?;
+            forget(locked.path())?;
+            Ok(Answer::new(json!({ "vnc": null }), "no VNC from the next start on"))
+        }
+        Some(VncAction::Password { password_file }) => {
+            let password = read(password_file)?;
+            let bundle = library.read(id)?;
+            let Some(mut client) = connect(&bundle)? else {
+                let locked = library.lock(id)?;
+                keep(locked.path(), &password)?;
+                return Ok(Answer::new(json!({ "when": "next start" }), "it counts from the next start on"));
+            };
+            client.ask(&Request::VncPassword { password: password.clone() })?;
+            keep(bundle.path(), &password)?;
+            Ok(Answer::new(json!({ "when": "now" }), "it counts from now on"))
+        }
+    }
+}
+
+fn show(library: &Library, id: VmId) -> Result<Answer> {
+    let bundle = library.read(id)?;
+    let Some(vnc) = document::of(&bundle)?.displays.vnc else {
+        return Ok(Answer::new(json!({ "vnc": null }), "no VNC"));
+    };
+    let password = password_of(bundle.path())?.is_some();
+    let mut text = format!("VNC at {}, port {}", vnc.address, vnc.port);
+    if !password {
+        text += "; nobody gets in, for there is no password on this host: `sampan vnc VM password`";
+    }
+    Ok(Answer::new(json!({ "vnc": vnc, "password": password, "warnings": vnc.warnings() }), text))
+}
+
+fn on(library: &Library, id: VmId, port: u16, address: IpAddr, file: Option<&Path>) -> Result<Answer> {
+    let given = file.map(read).transpose()?;
+    let mut locked = library.lock(id)?;
+    not_suspended(locked.suspended().is_some())?;
+    let mut document = document::of(&locked)?;
+    let vnc = Vnc { address, port };
+    document.displays.vnc = Some(vnc);
+    if let Some(fault) = document.check().into_iter().next() {
+        bail!("{fault}");
+    }
+    // A server without a password lets nobody in; a password without a server does no harm.
+    let mut told = None;
+    match given {
+        Some(password) => keep(locked.path(), &password)?,
+        None if password_of(locked.path())?.is_some() => {}
+        None => {
+            let password = made_up();
+            keep(locked.path(), &password)?;
+            told = Some(password);
+        }
+    }
+    locked.set_document(&document.to_files())?;
+    let mut text = format!("VNC at {address}, port {port}, from the next start on");
+    if let Some(password) = &told {
+        text += &format!("\npassword: {password}");
+    }
+    for warning in vnc.warnings() {
+        text += &format!("\nnote: {warning}");
+    }
+    let json = json!({ "vnc": vnc, "new_password": told, "warnings": vnc.warnings() });
+    Ok(Answer::new(json, text))
+}
+
+fn not_suspended(suspended: bool) -> Result<()> {
+    if suspended {
+        bail!("it is suspended, and its saved state fits it as it is: start it and shut it down first");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_password_is_kept_for_its_owner_alone_and_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(password_of(folder.path()).expect("none"), None);
+        keep(folder.path(), "a\"b,c").expect("is kept");
+        let mode = folder.path().join(FILE).metadata().expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let expected = VncPassword::new("a\"b,c").expect("a password");
+        assert_eq!(password_of(folder.path()).expect("is read"), Some(expected));
+        forget(folder.path()).expect("is forgotten");
+        forget(folder.path()).expect("twice does no harm");
+        assert_eq!(password_of(folder.path()).expect("none"), None);
+        std::fs::write(folder.path().join(FILE), r#"{"password":"much too long"}"#).expect("is written");
+        assert!(password_of(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_password_is_the_first_line_and_never_cut() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("secret");
+        for (content, password) in
+            [("pass 1\r\nmore", Some("pass 1")), ("123456789", None), ("\n", None), ("", None)]
+        {
+            std::fs::write(&file, content).expect("is written");
+            assert_eq!(read(&file).ok().as_deref(), password, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_that_are_made_up_are_good_ones() {
+        let made: std::collections::BTreeSet<String> = (0..50).map(|_| made_up()).collect();
+        assert_eq!(made.len(), 50);
+        assert!(
+            made.iter().all(|password| password.len() == 8 && VncPassword::new(password.as_str()).is_ok())
+        );
+    }
+}

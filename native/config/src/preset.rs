@@ -1,0 +1,198 @@
+//! What kinds of guest need.
+
+use crate::document::{
+    Card, Cpu, Displays, Document, DriveSection, Drives, Extra, FirmwareKind, FirmwareSection, Input, Memory,
+    Network, Performance, Serial, Shares, Sound, System, Usb,
+};
+use crate::{
+    Arch, Bus, CURRENT_VERSION, Channel, Chipset, Clock, DisplayKind, Keyboard, NicDevice, Pointer,
+    SoundDevice, UsbController,
+};
+use serde::{Deserialize, Serialize};
+
+/// A kind of guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Linux, and other systems with virtio drivers.
+    Linux,
+    /// Windows 11.
+    Windows11,
+    /// Windows 10.
+    Windows10,
+    /// Android, as Cuttlefish or AOSP images.
+    Android,
+    /// Another 64-bit system, without virtio drivers.
+    Other,
+    /// A 32-bit or old system, on a PC of its time.
+    Old,
+}
+
+/// Where the first disk is called this.
+const DISK: &str = "disk0";
+const CD: &str = "cd0";
+const NET: &str = "net0";
+
+impl Preset {
+    /// Every preset, in the order they are listed to a user.
+    pub const ALL: [Self; 6] =
+        [Self::Linux, Self::Windows11, Self::Windows10, Self::Android, Self::Other, Self::Old];
+
+    /// Whether it makes sense for an architecture.
+    pub fn fits(self, arch: Arch) -> bool {
+        self != Self::Old || arch == Arch::X86_64
+    }
+
+    /// What is not there yet, or must be known before an installation.
+    pub fn notes(self, arch: Arch) -> Vec<&'static str> {
+        let pc = arch == Arch::X86_64;
+        let mut notes = Vec::new();
+        match self {
+            Self::Linux => {}
+            Self::Windows11 => {
+                notes.push(
+                    "there is no TPM and no secure boot yet, and setup refuses a PC without: at its first screen press Shift-F10 and set BypassTPMCheck and BypassSecureBootCheck to 1 under HKLM\\SYSTEM\\Setup\\LabConfig",
+                );
+                notes.push(if pc { WINDOWS_PC } else { WINDOWS_ARM });
+                notes.push(NVME_OR_SLOW[usize::from(pc)]);
+            }
+            Self::Windows10 => {
+                notes.push(if pc { WINDOWS_PC } else { WINDOWS_ARM });
+                notes.push(NVME_OR_SLOW[usize::from(pc)]);
+            }
+            Self::Android => {
+                notes.push("there is no GPU for the guest yet: Android draws by software, slowly");
+                notes.push(
+                    "the image must boot by UEFI from one disk; Cuttlefish's separate partition images have to be put together first",
+                );
+                notes.push("adb: forward a port of the host to the guest's 5555, as in tcp:6520:5555");
+            }
+            Self::Other => notes.push(
+                "devices are ones that every system knows; where it has virtio drivers, virtio is several times faster",
+            ),
+            Self::Old if pc => notes.push(
+                "a PC of about 1999 with one CPU; a 32-bit system of today runs faster with the preset for Linux and BIOS",
+            ),
+            Self::Old => notes.push("there is no 32-bit Arm machine: this is the one for other systems"),
+        }
+        notes
+    }
+}
+
+const WINDOWS_PC: &str =
+    "disk and network are ones that Windows knows; with the virtio-win drivers installed, virtio is faster";
+const WINDOWS_ARM: &str =
+    "Windows for Arm has no driver for the network card: install virtio-win's from its CD after setup";
+/// On Arm, on a PC.
+const NVME_OR_SLOW: [&str; 2] = [
+    "the disk is NVMe, which keeps the machine's state from being saved: with virtio-win's drivers move it to virtio-blk",
+    "without KVM, Windows takes many minutes to start",
+];
+
+impl Document {
+    /// A new machine's description: an empty CD drive and the disk `disk0`, devices as the preset has them.
+    ///
+    /// A preset that does not [fit](Preset::fits) the architecture gives the machine for other systems.
+    pub fn new(name: impl Into<String>, preset: Preset, arch: Arch) -> Self {
+        let preset = if preset.fits(arch) { preset } else { Preset::Other };
+        let pc = arch == Arch::X86_64;
+        let windows = matches!(preset, Preset::Windows10 | Preset::Windows11);
+        let old = preset == Preset::Old;
+        let virtio = matches!(preset, Preset::Linux | Preset::Android);
+        let (disk, cd) = match (preset, pc) {
+            (Preset::Linux | Preset::Android, _) => (Bus::VirtioBlk, Bus::VirtioScsi),
+            (Preset::Old, _) => (Bus::Ide, Bus::Ide),
+            (_, true) => (Bus::Sata, Bus::Sata),
+            // What Windows for Arm has drivers for.
+            (_, false) => (Bus::Nvme, Bus::Usb),
+        };
+        let nic = match (preset, pc) {
+            (Preset::Linux | Preset::Android, _) | (Preset::Windows10 | Preset::Windows11, false) => {
+                NicDevice::Virtio
+            }
+            (Preset::Old, _) => NicDevice::Rtl8139,
+            _ => NicDevice::E1000e,
+        };
+        let machine = match (pc, old) {
+            (true, true) => Chipset::Pc,
+            (true, false) => Chipset::Q35,
+            (false, _) => Chipset::Virt,
+        };
+        // Linux for PCs boots by BIOS as well, and by that several seconds sooner; but installers' images are made
+        // for UEFI first.
+        let firmware = if old { FirmwareKind::Bios } else { FirmwareKind::Uefi };
+        Self {
+            system: System {
+                version: CURRENT_VERSION,
+                name: name.into(),
+                arch,
+                machine,
+                preset,
+                clock: if windows || old { Clock::Localtime } else { Clock::Utc },
+                uuid: None,
+                notes: String::new(),
+            },
+            cpu: Cpu {
+                count: match preset {
+                    Preset::Old => 1,
+                    Preset::Windows10 | Preset::Windows11 | Preset::Android => 4,
+                    Preset::Linux | Preset::Other => 2,
+                },
+                model: old.then(|| "pentium3".to_owned()),
+                hyperv: windows && pc,
+                ..Cpu::default()
+            },
+            memory: Memory {
+                mib: match preset {
+                    Preset::Old => 512,
+                    Preset::Linux | Preset::Other => 2048,
+                    // What its setup asks for.
+                    Preset::Windows11 | Preset::Windows10 | Preset::Android => 4096,
+                },
+                shared: false,
+            },
+            firmware: FirmwareSection { kind: firmware, kernel: None },
+            drives: Drives {
+                drives: vec![
+                    DriveSection::cdrom(CD, cd, Some(0), None),
+                    DriveSection { discard: !old, ..DriveSection::disk(DISK, disk, Some(1)) },
+                ],
+            },
+            displays: Displays {
+                device: if virtio { DisplayKind::Virtio } else { DisplayKind::Std },
+                ..Displays::default()
+            },
+            network: Network {
+                cards: vec![Card {
+                    id: NET.to_owned(),
+                    device: nic,
+                    mac: None,
+                    ipv6: false,
+                    isolated: false,
+                    forwards: Vec::new(),
+                }],
+            },
+            shares: Shares::default(),
+            sound: Sound {
+                device: if old { SoundDevice::Ac97 } else { SoundDevice::Hda },
+                microphone: false,
+            },
+            input: Input {
+                pointer: Pointer::UsbTablet,
+                keyboard: if pc { Keyboard::Ps2 } else { Keyboard::Usb },
+                touch: preset == Preset::Android,
+            },
+            serial: Serial {
+                console: Channel::Uart,
+                agent: match preset {
+                    Preset::Other | Preset::Old => Channel::None,
+                    _ => Channel::Virtio,
+                },
+                ports: Vec::new(),
+            },
+            usb: Usb { controller: if old { UsbController::Uhci } else { UsbController::Xhci } },
+            performance: Performance::default(),
+            extra: Extra::default(),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The description: reading, writing, migrating, checking.
+
+use proptest::prelude::*;
+use sampan_config::{
+    Arch, Bus, CURRENT_VERSION, Chipset, ConfigError, Disk, DiskFormat, Document, DocumentError, DriveKind,
+    Forward, Keyboard, MAX_SECTION_BYTES, Place, Preset, Section,
+};
+use std::collections::BTreeMap;
+use std::fs;
+
+fn all() -> impl Iterator<Item = (Preset, Arch, Document)> {
+    let pairs = Preset::ALL.into_iter().flat_map(|preset| Arch::ALL.map(|arch| (preset, arch)));
+    pairs.map(|(preset, arch)| (preset, arch, Document::new("some machine", preset, arch)))
+}
+
+fn fixture(version: u32) -> BTreeMap<String, String> {
+    let folder = format!("{}/tests/fixtures/v{version}", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| {
+        let entry = entry.expect("an entry");
+        let text = fs::read_to_string(entry.path()).expect("a text");
+        (entry.file_name().into_string().expect("a name"), text)
+    });
+    files.collect()
+}
+
+fn changed(section: &str, text: &str) -> BTreeMap<String, String> {
+    let mut files = Document::new("x", Preset::Linux, Arch::X86_64).to_files();
+    files.insert(section.to_owned(), text.to_owned());
+    files
+}
+
+#[test]
+fn every_preset_is_without_faults_and_survives_its_files() {
+    for (preset, arch, document) in all() {
+        assert_eq!(document.check(), [], "{preset:?} {arch}");
+        let files = document.to_files();
+        assert_eq!(files.len(), Section::ALL.len());
+        assert_eq!(Document::from_files(&files), Ok(document), "{preset:?} {arch}");
+    }
+}
+
+#[test]
+fn a_machine_of_version_1_is_the_same_machine_today() {
+    let document = Document::from_files(&fixture(1)).expect("migrates");
+    assert_eq!(document.check(), []);
+    assert_eq!(document.system.version, CURRENT_VERSION);
+    assert_eq!((document.system.name.as_str(), document.system.machine), ("first, machine", Chipset::Q35));
+    assert_eq!((document.cpu.count, document.memory.mib), (4, 1536));
+    assert_eq!(document.input.keyboard, Keyboard::Ps2);
+    let drives: Vec<_> = document
+        .drives
+        .drives
+        .iter()
+        .map(|d| (d.id.as_str(), d.kind, d.bus, d.boot, d.media.as_deref()))
+        .collect();
+    assert_eq!(
+        drives,
+        [
+            ("cd0", DriveKind::Cdrom, Bus::VirtioScsi, Some(0), Some("debian.iso")),
+            ("disk0", DriveKind::Disk, Bus::VirtioBlk, Some(1), None),
+            ("disk1", DriveKind::Disk, Bus::VirtioBlk, Some(2), None),
+        ]
+    );
+    assert_eq!(document.extra.arguments, ["-device", "virtio-balloon-pci"]);
+    assert_eq!(Document::from_files(&document.to_files()), Ok(document));
+    // What was left out had the program's defaults of then.
+    let least = BTreeMap::from([(
+        "system.json".to_owned(),
+        r#"{"version": 1, "name": "a", "arch": "aarch64"}"#.to_owned(),
+    )]);
+    let document = Document::from_files(&least).expect("migrates");
+    assert_eq!((document.memory.mib, document.cpu.count, document.system.machine), (1024, 2, Chipset::Virt));
+    assert_eq!(document.check(), []);
+}
+
+#[test]
+fn a_newer_machine_is_refused_in_words() {
+    let text = r#"{"version": 3, "name": "x", "holograms": true}"#;
+    let error = Document::from_files(&changed("system.json", text)).expect_err("too new");
+    assert_eq!(error, DocumentError::TooNew { found: 3, ours: 2 });
+    assert!(error.to_string().contains("use a newer Sampan"), "{error}");
+    for nonsense in
+        ["{}", r#"{"version": 0}"#, r#"{"version": -1}"#, r#"{"version": "2"}"#, r#"{"version": 2.5}"#, "[]"]
+    {
+        let error = Document::from_files(&changed("system.json", nonsense)).expect_err("no version");
+        assert!(matches!(error, DocumentError::NoVersion(_)), "{nonsense}: {error}");
+    }
+}
+
+#[test]
+fn errors_name_the_field_and_what_to_do() {
+    for (file, text, words) in [
+        ("cpu.json", r#"{"cuont": 2}"#, "cpu.json: cuont: unknown field `cuont`"),
+        ("memory.json", r#"{"mib": "2 GiB"}"#, "memory.json: mib: invalid type: string"),
+        (
+            "drives.json",
+            r#"{"drives": [{"id": "a", "kind": "disk", "bus": "scsi"}]}"#,
+            "drives[0].bus: unknown variant `scsi`, expected one of `virtio-blk`",
+        ),
+        (
+            "network.json",
+            r#"{"cards": [{"id": "net0", "mac": "01:00:00:00:00:00"}]}"#,
+            "cards[0].mac: \"01:00:00:00:00:00\" is no network card's address",
+        ),
+        ("memory.json", r#"{"mib": 1, "mib": 2}"#, "duplicate field `mib`"),
+        ("memory.json", "{} {}", "trailing characters"),
+        ("memory.json", "", "memory.json: .: EOF"),
+    ] {
+        let error = Document::from_files(&changed(file, text)).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let mut files = changed("memory.json", "{}");
+    files.remove("usb.json");
+    assert_eq!(Document::from_files(&files), Err(DocumentError::Missing("usb.json".into())));
+    let unknown = changed("../../etc/passwd", "{}");
+    assert_eq!(Document::from_files(&unknown), Err(DocumentError::Unknown("../../etc/passwd".into())));
+    let bytes = MAX_SECTION_BYTES + 1;
+    let large = changed("extra.json", &" ".repeat(bytes));
+    assert_eq!(
+        Document::from_files(&large),
+        Err(DocumentError::TooLarge { file: "extra.json".into(), bytes })
+    );
+}
+
+#[test]
+fn an_unknown_field_of_version_1_is_refused_too() {
+    let mut files = fixture(1);
+    files.insert("cpu.json".into(), r#"{"count": 2}"#.into());
+    let error = Document::from_files(&files).expect_err("refused").to_string();
+    assert!(error.contains("cpu.json: count: is no field of version 1, which has cpus"), "{error}");
+}
+
+#[test]
+fn faults_are_found_where_they_are() {
+    let good = || Document::new("x", Preset::Linux, Arch::X86_64);
+    let old = || Document::new("x", Preset::Old, Arch::X86_64);
+    let arm = || Document::new("x", Preset::Linux, Arch::Aarch64);
+    type Case = (Document, fn(&mut Document), &'static str);
+    let cases: Vec<Case> = vec![
+        (good(), |d| d.system.name = "a\nb".into(), "system.json: name:"),
+        (good(), |d| d.system.machine = Chipset::Virt, "system.json: machine:"),
+        (good(), |d| d.system.uuid = Some("0,x=y".into()), "system.json: uuid:"),
+        (good(), |d| d.memory.mib = 0, "memory.json: mib: 0 MiB"),
+        (good(), |d| d.cpu.count = 0, "cpu.json: count: 0 CPUs"),
+        (good(), |d| d.cpu.model = Some("max,x=y".into()), "cpu.json: model:"),
+        (good(), |d| d.cpu.features = vec!["a".into()], "cpu.json: features[0]:"),
+        (arm(), |d| d.cpu.hyperv = true, "cpu.json: hyperv:"),
+        (arm(), |d| d.firmware.kind = sampan_config::FirmwareKind::Bios, "firmware.json: kind:"),
+        (
+            old(),
+            |d| d.firmware.kind = sampan_config::FirmwareKind::Uefi,
+            "firmware.json: kind: UEFI here is for 64-bit",
+        ),
+        (good(), |d| d.drives.drives[1].id = "cd0".into(), "drives[1].id: cd0 is the name of another"),
+        (good(), |d| d.drives.drives[1].id = "a-file".into(), "drives[1].id: is no name"),
+        (good(), |d| d.drives.drives[1].bus = Bus::Ide, "drives[1].bus: only the machine type pc"),
+        (good(), |d| d.drives.drives[1].boot = Some(0), "drives[1].boot: cd0 has the same"),
+        (good(), |d| d.drives.drives[1].media = Some("a".into()), "drives[1].media: a disk has no"),
+        (good(), |d| d.drives.drives[0].media = Some("../a".into()), "drives[0].media: should be"),
+        (good(), |d| d.drives.drives[0].bus = Bus::Nvme, "drives[0].bus: a CD drive cannot"),
+        (old(), |d| d.drives.drives[1].read_only = true, "drives[1].bus: IDE and SATA know no read-only"),
+        (good(), |d| d.displays.heads = 17, "displays.json: heads:"),
+        (
+            good(),
+            |d| d.displays.vnc = Some(sampan_config::Vnc { port: 1, ..Default::default() }),
+            "displays.json: vnc.port:",
+        ),
+        (
+            good(),
+            |d| d.network.cards[0].forwards = vec![Forward::tcp(0, 1)],
+            "network.json: cards[0].forwards[0]: ports 0",
+        ),
+        (
+            good(),
+            |d| d.network.cards[0].forwards = vec![Forward::tcp(1, 1), Forward::tcp(1, 2)],
+            "cards[0].forwards[1]: tcp:127.0.0.1:1:2 wants a port",
+        ),
+        (
+            good(),
+            |d| d.sound = sampan_config::Sound { device: sampan_config::SoundDevice::None, microphone: true },
+            "sound.json: microphone:",
+        ),
+        (good(), |d| d.usb.controller = sampan_config::UsbController::None, "input.json: pointer: a USB"),
+        (arm(), |d| d.input.keyboard = Keyboard::Ps2, "input.json: keyboard: Arm machines have no PS/2"),
+        (arm(), |d| d.serial.agent = sampan_config::Channel::Uart, "serial.json: agent:"),
+        (
+            good(),
+            |d| d.extra.arguments = vec!["file=a,cache=unsafe".into()],
+            "extra.json: arguments[0]: would lose",
+        ),
+    ];
+    for (mut document, change, words) in cases {
+        change(&mut document);
+        let faults: Vec<_> = document.check().iter().map(ToString::to_string).collect();
+        assert!(faults.len() == 1 && faults[0].contains(words), "{words}: {faults:?}");
+        assert!(matches!(document.machine(&Place::default()), Err(ConfigError::Document(_))));
+    }
+}
+
+#[test]
+fn what_is_not_placed_is_named() {
+    let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+    document.firmware.kind = sampan_config::FirmwareKind::Bios;
+    assert_eq!(document.machine(&Place::default()), Err(ConfigError::NoImage("disk0".into())));
+    let disk = Disk { file: "/vm/a".into(), format: DiskFormat::Qcow2 };
+    let mut place = Place::default();
+    place.drives.insert("disk0".into(), disk);
+    assert!(document.machine(&place).is_ok(), "an empty CD drive is one");
+    document.drives.drives[0].media = Some("a.iso".into());
+    assert_eq!(document.machine(&place), Err(ConfigError::NotPlaced("a.iso".into())));
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "[a-z0-9/.,=:-]{0,12}".prop_map(Into::into),
+        prop_oneof![Just("disk0"), Just("x86_64"), Just("aarch64"), Just("virtio"), Just("uefi")]
+            .prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 24, 6, |inner| {
+        let key = prop_oneof![
+            Just("disks"),
+            Just("cdrom"),
+            Just("drives"),
+            Just("id"),
+            Just("kind"),
+            Just("bus"),
+            Just("count"),
+            Just("cpus"),
+            Just("mib"),
+            Just("memory"),
+            Just("cards"),
+            Just("forwards"),
+            Just("arch"),
+            Just("name"),
+            Just("firmware"),
+            Just("display"),
+            Just("qemu"),
+            Just("x"),
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map(key.prop_map(str::to_owned), inner, 0..5)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever is in the files: a description that is written as it was read, or an error.
+    #[test]
+    fn no_files_panic(version in 0u32..4, sections in prop::collection::btree_map(0usize..14, json(), 0..6), current: bool) {
+        let mut files = if current { Document::new("x", Preset::Linux, Arch::X86_64).to_files() } else { fixture(1) };
+        for (section, value) in sections {
+            files.insert(Section::ALL[section].file().to_owned(), value.to_string());
+        }
+        if let Ok(mut system) = serde_json::from_str::<serde_json::Value>(&files["system.json"])
+            && let Some(object) = system.as_object_mut()
+        {
+            object.insert("version".into(), version.into());
+            files.insert("system.json".into(), system.to_string());
+        }
+        match Document::from_files(&files) {
+            Ok(document) => {
+                let _ = (document.check(), document.warnings(), document.machine(&Place::default()));
+                prop_assert_eq!(Document::from_files(&document.to_files()), Ok(document));
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(text in "[\\[\\]{}\",:0-9a-z.-]{0,60}", section in 0usize..14) {
+        let _ = Document::from_files(&changed(Section::ALL[section].file(), &text));
+    }
+}

@@ -1,0 +1,324 @@
+//! `org.qemu.Display1.Console`: one screen of the machine, with its input devices.
+
+use crate::bus::{self, Member, Properties, property};
+use crate::error::DisplayError;
+use crate::picture::GuestSize;
+use crate::touch::Slots;
+use crate::{keyboard, mouse, touch};
+use sampan_frame::{Screen, Size};
+use sampan_input::{Event, Pressed, TouchPhase, rescale};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+use zbus::message::Sequence;
+use zbus::{Connection, MessageStream};
+
+pub(crate) const INTERFACE: &str = "org.qemu.Display1.Console";
+const REGISTER_LISTENER: Member =
+    Member { interface: INTERFACE, name: "RegisterListener", text: "Console.RegisterListener" };
+const SET_UI_INFO: Member = Member { interface: INTERFACE, name: "SetUIInfo", text: "Console.SetUIInfo" };
+
+/// What a console shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleKind {
+    /// A graphics device.
+    Graphic,
+    /// A terminal that QEMU draws: a serial port or its monitor.
+    Text,
+}
+
+/// One console. Clones are the same console.
+#[derive(Clone, Debug)]
+pub struct Console(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: u32,
+    path: String,
+    connection: Connection,
+    screen: Arc<Screen>,
+    guest_size: Arc<GuestSize>,
+    absolute: watch::Sender<bool>,
+    facts: std::sync::Mutex<Facts>,
+    /// Held while an event is sent, so that events of several callers do not mix.
+    hand: Mutex<Hand>,
+}
+
+/// What the console's properties say.
+#[derive(Clone, Debug)]
+struct Facts {
+    label: String,
+    head: u32,
+    kind: ConsoleKind,
+    max_slots: u32,
+    /// When each was received last: a change may be handled before the answer that is older than it.
+    console_at: Option<Sequence>,
+    mouse_at: Option<Sequence>,
+}
+
+#[derive(Debug, Default)]
+struct Hand {
+    pressed: Pressed,
+    slots: Slots,
+    at: (u32, u32),
+}
+
+impl Console {
+    pub(crate) fn new(connection: Connection, id: u32) -> Self {
+        let facts = Facts {
+            label: String::new(),
+            head: 0,
+            kind: ConsoleKind::Graphic,
+            max_slots: 0,
+            console_at: None,
+            mouse_at: None,
+        };
+        Self(Arc::new(Inner {
+            id,
+            path: format!("/org/qemu/Display1/Console_{id}"),
+            connection,
+            screen: Screen::new(),
+            guest_size: Arc::default(),
+            absolute: watch::Sender::new(false),
+            facts: std::sync::Mutex::new(facts),
+            hand: Mutex::default(),
+        }))
+    }
+
+    /// Reads what the console is.
+    pub(crate) async fn read(&self) -> Result<(), DisplayError> {
+        for interface in [INTERFACE, mouse::INTERFACE, touch::INTERFACE] {
+            let (properties, at) = bus::properties_at(&self.0.connection, &self.0.path, interface).await?;
+            self.note(interface, &properties, at);
+        }
+        Ok(())
+    }
+
+    /// Takes over properties that were received `at` a moment.
+    pub(crate) fn note(&self, interface: &str, properties: &Properties, at: Sequence) {
+        let mut facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newer = |seen: fn(&mut Facts) -> &mut Option<Sequence>| {
+            let seen = seen(&mut facts);
+            let newer = seen.is_none_or(|seen| seen < at);
+            *seen = if newer { Some(at) } else { *seen };
+            newer
+        };
+        match interface {
+            INTERFACE => {
+                if newer(|facts| &mut facts.console_at) {
+                    self.0.guest_size.set(property(properties, "Width"), property(properties, "Height"));
+                }
+                if let Some(label) = property::<&str>(properties, "Label") {
+                    label.clone_into(&mut facts.label);
+                }
+                facts.head = property(properties, "Head").unwrap_or(facts.head);
+                match property(properties, "Type") {
+                    Some("Text") => facts.kind = ConsoleKind::Text,
+                    Some(_) => facts.kind = ConsoleKind::Graphic,
+                    None => {}
+                }
+            }
+            mouse::INTERFACE => {
+                if let Some(absolute) = property(properties, "IsAbsolute")
+                    && newer(|facts| &mut facts.mouse_at)
+                {
+                    self.0.absolute.send_if_modified(|now| std::mem::replace(now, absolute) != absolute);
+                }
+            }
+            touch::INTERFACE => {
+                facts.max_slots = property::<i32>(properties, "MaxSlots")
+                    .and_then(|n| u32::try_from(n).ok())
+                    .or_else(|| property(properties, "MaxSlots"))
+                    .unwrap_or(facts.max_slots)
+                    .min(touch::MAX_SLOTS);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives QEMU a socket and authenticates on it while the call is outstanding: QEMU's main loop waits for us.
+    pub(crate) async fn register_listener(
+        &self,
+        patience: Duration,
+    ) -> Result<(Connection, MessageStream), DisplayError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let registering = async {
+            // Closed as soon as QEMU has its own: if QEMU dies then, the handshake ends at once.
+            let theirs = zbus::Fd::from(OwnedFd::from(theirs));
+            bus::call(&self.0.connection, &self.0.path, REGISTER_LISTENER, &theirs).await
+        };
+        let (_, listener) = tokio::try_join!(registering, bus::open(ours, bus::LARGEST_PICTURE, patience))?;
+        Ok(listener)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    pub(crate) fn guest_size(&self) -> &Arc<GuestSize> {
+        &self.0.guest_size
+    }
+
+    /// QEMU's number of the console.
+    pub fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    /// QEMU's name of the console: the device, or the terminal.
+    pub fn label(&self) -> String {
+        self.facts().label
+    }
+
+    /// Which head of its device, from 0.
+    pub fn head(&self) -> u32 {
+        self.facts().head
+    }
+
+    /// Graphics or text.
+    pub fn kind(&self) -> ConsoleKind {
+        self.facts().kind
+    }
+
+    /// How many fingers the guest's touch device can tell apart.
+    pub fn touch_slots(&self) -> u32 {
+        self.facts().max_slots
+    }
+
+    /// What it shows.
+    pub fn screen(&self) -> Arc<Screen> {
+        self.0.screen.clone()
+    }
+
+    /// Whether the pointing device takes positions ([`Event::Move`]) rather than motion ([`Event::Motion`]).
+    ///
+    /// It changes while the guest boots: a tablet counts only once the guest's driver uses it.
+    pub fn absolute(&self) -> watch::Receiver<bool> {
+        self.0.absolute.subscribe()
+    }
+
+    /// The size in pixels by the console's own word, else by the picture.
+    pub fn size(&self) -> Option<Size> {
+        self.0.guest_size.get().or_else(|| self.0.screen.size())
+    }
+
+    /// Tells the guest how large its screen is shown, in pixels and millimetres (0 if that is not known).
+    ///
+    /// # Errors
+    /// [`DisplayError::Refused`] if the graphics device cannot be told, such as std VGA.
+    pub async fn set_ui_info(
+        &self,
+        size: Size,
+        (width_mm, height_mm): (u16, u16),
+    ) -> Result<(), DisplayError> {
+        let arguments = (width_mm, height_mm, 0i32, 0i32, size.width, size.height);
+        bus::call(&self.0.connection, &self.0.path, SET_UI_INFO, &arguments).await.map(drop)
+    }
+
+    /// Brings the guest one event, and waits until QEMU has taken it.
+    ///
+    /// So while QEMU is busy the caller can let newer positions replace older ones.
+    ///
+    /// # Errors
+    /// [`DisplayError::Relative`] for a position while the pointing device is relative, [`DisplayError::NoPicture`]
+    /// for one before the first picture, [`DisplayError::TooManyFingers`] and [`DisplayError::NotFinite`] for
+    /// touches, [`DisplayError::Refused`] if QEMU refuses, [`DisplayError::Bus`] once QEMU has gone.
+    pub async fn send(&self, event: Event) -> Result<(), DisplayError> {
+        let mut hand = self.0.hand.lock().await;
+        let sent = match event {
+            Event::Key { key, down } => self.call(keyboard::key(key, down)).await,
+            Event::Button { button, down } => self.call(mouse::button(button, down)).await,
+            Event::Wheel { dx, dy } => self.wheel(dx, dy).await,
+            Event::Move { x, y, frame } => self.move_to(&mut hand, (x, y), frame).await,
+            Event::Motion { dx, dy } => self.motion(&mut hand, dx, dy).await,
+            Event::Touch { phase, slot, x, y, frame } => {
+                self.touch(&mut hand, phase, slot, (x, y), frame).await
+            }
+            Event::ReleaseAll => return self.release_all(&mut hand).await,
+        };
+        // Noted even if it failed: to release what never went down does no harm, to forget it would.
+        hand.pressed.note(&event);
+        sent
+    }
+
+    fn facts(&self) -> Facts {
+        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn call(&self, (member, argument): (Member, u32)) -> Result<(), DisplayError> {
+        bus::call(&self.0.connection, &self.0.path, member, &argument).await.map(drop)
+    }
+
+    async fn wheel(&self, dx: i32, dy: i32) -> Result<(), DisplayError> {
+        // Many small calls: only the last is waited for.
+        let mut calls = mouse::wheel(dx, dy).peekable();
+        while let Some((member, button)) = calls.next() {
+            if calls.peek().is_none() {
+                return self.call((member, button)).await;
+            }
+            bus::cast(&self.0.connection, &self.0.path, member, &button).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_to(&self, hand: &mut Hand, at: (u32, u32), frame: (u32, u32)) -> Result<(), DisplayError> {
+        if !*self.0.absolute.borrow() {
+            return Err(DisplayError::Relative);
+        }
+        let size = self.size().ok_or(DisplayError::NoPicture)?;
+        let to = (rescale(at.0, frame.0, size.width), rescale(at.1, frame.1, size.height));
+        hand.at = to;
+        bus::call(&self.0.connection, &self.0.path, mouse::SET_ABS_POSITION, &to).await.map(drop)
+    }
+
+    async fn motion(&self, hand: &mut Hand, dx: i32, dy: i32) -> Result<(), DisplayError> {
+        if !*self.0.absolute.borrow() {
+            return bus::call(&self.0.connection, &self.0.path, mouse::REL_MOTION, &(dx, dy)).await.map(drop);
+        }
+        // A captured pointer on an absolute device: it moves from where it was last put.
+        let size = self.size().ok_or(DisplayError::NoPicture)?;
+        let moved = |at: u32, by: i32, side: u32| at.saturating_add_signed(by).min(side - 1);
+        let to = (moved(hand.at.0, dx, size.width), moved(hand.at.1, dy, size.height));
+        self.move_to(hand, to, (size.width, size.height)).await
+    }
+
+    async fn touch(
+        &self,
+        hand: &mut Hand,
+        phase: TouchPhase,
+        finger: u64,
+        at: (f64, f64),
+        frame: (u32, u32),
+    ) -> Result<(), DisplayError> {
+        let size = self.size().ok_or(DisplayError::NoPicture)?;
+        let x = touch::scale(at.0, frame.0, size.width)?;
+        let y = touch::scale(at.1, frame.1, size.height)?;
+        let max = self.facts().max_slots;
+        let Some(slot) = hand.slots.slot(phase, finger, max)? else { return Ok(()) };
+        let arguments = (touch::kind(phase), slot, x, y);
+        bus::call(&self.0.connection, &self.0.path, touch::SEND_EVENT, &arguments).await.map(drop)
+    }
+
+    /// Releases what went down through [`Console::send`], without waiting: the sender may be gone.
+    async fn release_all(&self, hand: &mut Hand) -> Result<(), DisplayError> {
+        for event in hand.pressed.release() {
+            match event {
+                Event::Key { key, .. } => self.cast(keyboard::key(key, false)).await?,
+                Event::Button { button, .. } => self.cast(mouse::button(button, false)).await?,
+                Event::Touch { slot: finger, .. } => {
+                    if let Some(slot) = hand.slots.slot(TouchPhase::Cancel, finger, 0)? {
+                        let arguments = (touch::kind(TouchPhase::Cancel), slot, 0.0f64, 0.0f64);
+                        bus::cast(&self.0.connection, &self.0.path, touch::SEND_EVENT, &arguments).await?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn cast(&self, (member, argument): (Member, u32)) -> Result<(), DisplayError> {
+        bus::cast(&self.0.connection, &self.0.path, member, &argument).await
+    }
+}

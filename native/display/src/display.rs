@@ -1,0 +1,199 @@
+//! The connection as a whole: authentication, consoles, changes, and its end.
+
+use crate::bus::{self, Properties};
+use crate::console::{Console, ConsoleKind};
+use crate::error::DisplayError;
+use crate::fault::{Fault, FaultKind, Faults};
+use crate::picture::{Budget, Picture};
+use crate::serve;
+use crate::vm::Vm;
+use futures_util::StreamExt;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use zbus::message::Type;
+use zbus::{Connection, Message, MessageStream};
+
+/// Consoles that are watched at most: QEMU's virtio-gpu has up to 16 heads, and a machine a few terminals.
+const MAX_CONSOLES: usize = 24;
+
+/// How long QEMU may take to answer. Its main loop may be busy for a second or two when a disk is slow or the
+/// host is loaded; a call that takes longer than this will never be answered.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// When QEMU ends it closes all connections, in any order; one that ends alone for so long was closed alone.
+const TOGETHER: Duration = Duration::from_millis(500);
+
+/// The consoles that exist so far, for changes of their properties.
+type Known = Arc<Mutex<Vec<Console>>>;
+
+/// A machine's display. Dropped, it closes its connections, and QEMU forgets the listeners.
+#[derive(Debug)]
+pub struct Display {
+    vm: Vm,
+    consoles: Vec<Console>,
+    faults: Arc<Faults>,
+    closed: watch::Receiver<bool>,
+    /// Ended with it.
+    _tasks: Tasks,
+}
+
+/// Tasks that end with their owner.
+#[derive(Debug, Default)]
+struct Tasks(Vec<AbortHandle>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Tasks {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(tokio::spawn(task).abort_handle());
+    }
+}
+
+impl Display {
+    /// Connects over `main`, our end of a socket pair whose other end QEMU got by `add_client`, and starts to show
+    /// every console. Must run on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`DisplayError::Silent`] if QEMU does not answer, [`DisplayError::NoConsole`] if there is nothing to show,
+    /// [`DisplayError::Bus`] if the other end closes or is no D-Bus display.
+    pub async fn connect(main: UnixStream) -> Result<Self, DisplayError> {
+        Self::connect_within(main, PATIENCE).await
+    }
+
+    /// As [`Display::connect`], with another limit than 20 s on each answer of QEMU's, then and later.
+    ///
+    /// # Errors
+    /// As [`Display::connect`].
+    pub async fn connect_within(main: UnixStream, patience: Duration) -> Result<Self, DisplayError> {
+        let (connection, stream) = bus::open(main, bus::LARGEST_WORD, patience).await?;
+        let faults = Arc::<Faults>::default();
+        let known = Known::default();
+        let (ended, closed) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        // From now on changes are followed; consoles join as they become known.
+        tasks.spawn(follow(stream, known.clone(), ended));
+
+        let vm = Vm::read(&connection).await?;
+        let budget = Arc::<Budget>::default();
+        let mut consoles = Vec::new();
+        let mut failed = None;
+        for (n, &id) in vm.consoles.iter().enumerate() {
+            if n >= MAX_CONSOLES {
+                faults.note(&Fault::Console(id));
+                break;
+            }
+            let console = Console::new(connection.clone(), id);
+            known.lock().unwrap_or_else(PoisonError::into_inner).push(console.clone());
+            match watch_console(&console, patience, &budget, &faults, &closed).await {
+                Ok(task) => {
+                    tasks.spawn(task);
+                    consoles.push(console);
+                }
+                Err(e) => {
+                    log::debug!("display: console {id}: {e}");
+                    faults.note(&Fault::Console(id));
+                    failed = Some(e);
+                    if connection.is_closed() {
+                        break;
+                    }
+                }
+            }
+        }
+        // What a person wants to see comes first; QEMU numbers consoles in the order of their devices.
+        consoles.sort_by_key(|c| (c.kind() != ConsoleKind::Graphic, c.id()));
+        if consoles.is_empty() {
+            return Err(failed.unwrap_or(DisplayError::NoConsole));
+        }
+        Ok(Self { vm, consoles, faults, closed, _tasks: tasks })
+    }
+
+    /// The machine's name as QEMU knows it; empty if it has none.
+    pub fn vm_name(&self) -> &str {
+        &self.vm.name
+    }
+
+    /// The machine's UUID.
+    pub fn vm_uuid(&self) -> &str {
+        &self.vm.uuid
+    }
+
+    /// The consoles, graphic ones first; there is at least one.
+    pub fn consoles(&self) -> &[Console] {
+        &self.consoles
+    }
+
+    /// What QEMU or its guest sent that was refused or ignored, by kind.
+    pub fn faults(&self) -> Vec<(FaultKind, u64)> {
+        self.faults.counts()
+    }
+
+    /// Returns once QEMU has closed the connection: it ended, or another client took its place.
+    ///
+    /// Pictures stay as they were last.
+    pub async fn closed(&self) {
+        // An error means the sender is gone, and it goes only with the connection.
+        let _ = self.closed.clone().wait_for(|&closed| closed).await;
+    }
+
+    /// Whether [`Display::closed`] would return at once.
+    pub fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+}
+
+/// Reads what the console is and registers a listener. Returns the task that serves it.
+async fn watch_console(
+    console: &Console,
+    patience: Duration,
+    budget: &Arc<Budget>,
+    faults: &Arc<Faults>,
+    closed: &watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + Send + use<>, DisplayError> {
+    console.read().await?;
+    let (connection, stream) = console.register_listener(patience).await?;
+    let picture = Picture::new(console.screen(), console.guest_size().clone(), budget.clone());
+    let (faults, mut closed) = (faults.clone(), closed.clone());
+    Ok(async move {
+        serve::serve(connection, stream, picture, faults.clone()).await;
+        let all = closed.wait_for(|&closed| closed);
+        if tokio::time::timeout(TOGETHER, all).await.is_err() {
+            faults.note(&Fault::ListenerClosed);
+        }
+    })
+}
+
+/// Follows the changes of properties until the connection ends.
+async fn follow(mut stream: MessageStream, known: Known, ended: watch::Sender<bool>) {
+    let connection = Connection::from(&stream);
+    while let Some(Ok(message)) = stream.next().await {
+        if message.message_type() == Type::Signal {
+            changed(&message, &known);
+        }
+    }
+    drop(connection);
+    ended.send_replace(true);
+}
+
+fn changed(message: &Message, known: &Known) {
+    let header = message.header();
+    let is = |name: Option<&str>, want| name == Some(want);
+    if !is(header.member().map(|m| m.as_str()), "PropertiesChanged")
+        || !is(header.interface().map(|i| i.as_str()), bus::PROPERTIES)
+    {
+        return;
+    }
+    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    let console = header.path().and_then(|path| known.iter().find(|c| c.path() == path.as_str()));
+    let body = message.body();
+    let Some(console) = console else { return };
+    if let Ok((interface, properties, _)) = body.deserialize::<(&str, Properties, Vec<&str>)>() {
+        console.note(interface, &properties, message.recv_position());
+    }
+}

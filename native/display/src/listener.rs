@@ -1,0 +1,228 @@
+//! `org.qemu.Display1.Listener`: the calls that bring pictures and cursor.
+//!
+//! Members are matched to the letter (`ui/dbus-display1.xml` of QEMU): a name that differs in one letter would be
+//! lost in silence, since QEMU asks for no reply.
+
+use crate::fault::Fault;
+use crate::picture::Picture;
+use crate::{dmabuf, map};
+use std::os::fd::OwnedFd;
+use zbus::message::Body;
+use zbus::zvariant::Type;
+
+pub(crate) const PATH: &str = "/org/qemu/Display1/Listener";
+pub(crate) const INTERFACE: &str = "org.qemu.Display1.Listener";
+
+/// One call to the listener, decoded; pixels are borrowed from the message.
+#[derive(Debug)]
+pub enum Call<'m> {
+    /// A whole picture.
+    Scanout {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes from row to row.
+        stride: u32,
+        /// Pixman code.
+        format: u32,
+        /// `stride * height` bytes.
+        data: &'m [u8],
+    },
+    /// A part of the picture.
+    Update {
+        /// Left column.
+        x: i32,
+        /// Top row.
+        y: i32,
+        /// Columns.
+        width: i32,
+        /// Rows.
+        height: i32,
+        /// Bytes from row to row in `data`.
+        stride: u32,
+        /// Pixman code.
+        format: u32,
+        /// `stride * height` bytes.
+        data: &'m [u8],
+    },
+    /// The picture is in this file from now on.
+    ScanoutMap {
+        /// A memfd.
+        file: OwnedFd,
+        /// Bytes before the first row.
+        offset: u32,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes from row to row.
+        stride: u32,
+        /// Pixman code.
+        format: u32,
+    },
+    /// A part of the shared picture changed.
+    UpdateMap {
+        /// Left column.
+        x: i32,
+        /// Top row.
+        y: i32,
+        /// Columns.
+        width: i32,
+        /// Rows.
+        height: i32,
+    },
+    /// The picture is in this GPU buffer from now on.
+    ScanoutDmabuf {
+        /// A dmabuf.
+        file: OwnedFd,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes from row to row.
+        stride: u32,
+        /// DRM fourcc.
+        fourcc: u32,
+        /// DRM format modifier.
+        modifier: u64,
+        /// Whether the buffer's first row is the picture's last; see [`Picture::apply`].
+        y0_top: bool,
+    },
+    /// A part of the GPU buffer changed. QEMU holds the guest's rendering until this is answered.
+    UpdateDmabuf {
+        /// Left column.
+        x: i32,
+        /// Top row.
+        y: i32,
+        /// Columns.
+        width: i32,
+        /// Rows.
+        height: i32,
+    },
+    /// Nothing is shown.
+    Disable,
+    /// The cursor moved, appeared or went.
+    MouseSet {
+        /// Column of the shape's left edge.
+        x: i32,
+        /// Row of its upper edge.
+        y: i32,
+        /// Zero if it is hidden.
+        on: i32,
+    },
+    /// The cursor has a new shape.
+    CursorDefine {
+        /// Columns.
+        width: i32,
+        /// Rows.
+        height: i32,
+        /// Column that points.
+        hot_x: i32,
+        /// Row that points.
+        hot_y: i32,
+        /// `width * height` pixels of B, G, R, A.
+        data: &'m [u8],
+    },
+}
+
+impl<'m> Call<'m> {
+    /// Decodes a call by its interface and member.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownMember`] for a name that is not one of the listener's, [`Fault::Arguments`] if the arguments
+    /// do not fit it.
+    pub fn decode(interface: Option<&str>, member: &str, body: &'m Body) -> Result<Self, Fault> {
+        match interface {
+            // D-Bus lets a caller leave the interface out.
+            None | Some(INTERFACE) => match dmabuf::decode(member, body)? {
+                Some(call) => Ok(call),
+                None => decode(member, body),
+            },
+            Some(map::INTERFACE) => map::decode(member, body),
+            Some(other) => Err(unknown(other, member)),
+        }
+    }
+}
+
+fn decode<'m>(member: &str, body: &'m Body) -> Result<Call<'m>, Fault> {
+    Ok(match member {
+        "Scanout" => {
+            let (width, height, stride, format, data) = arguments(member, body)?;
+            Call::Scanout { width, height, stride, format, data }
+        }
+        "Update" => {
+            let (x, y, width, height, stride, format, data) = arguments(member, body)?;
+            Call::Update { x, y, width, height, stride, format, data }
+        }
+        "Disable" => Call::Disable,
+        "MouseSet" => {
+            let (x, y, on) = arguments(member, body)?;
+            Call::MouseSet { x, y, on }
+        }
+        "CursorDefine" => {
+            let (width, height, hot_x, hot_y, data) = arguments(member, body)?;
+            Call::CursorDefine { width, height, hot_x, hot_y, data }
+        }
+        _ => return Err(unknown(INTERFACE, member)),
+    })
+}
+
+/// The arguments, which must have exactly the signature of `T`.
+pub(crate) fn arguments<'m, T>(member: &str, body: &'m Body) -> Result<T, Fault>
+where
+    T: serde::Deserialize<'m> + Type,
+{
+    body.deserialize()
+        .map_err(|e: zbus::Error| Fault::Arguments { member: member.to_owned(), reason: e.to_string() })
+}
+
+pub(crate) fn unknown(interface: &str, member: &str) -> Fault {
+    // Both are names of at most 255 characters by the D-Bus specification.
+    Fault::UnknownMember(format!("{interface}.{member}"))
+}
+
+/// The interfaces beyond [`INTERFACE`] that we implement, for its property `Interfaces`.
+pub(crate) const INTERFACES: [&str; 1] = [map::INTERFACE];
+
+impl Picture {
+    /// Applies one call.
+    ///
+    /// `y0_top` of a dmabuf means the contrary of what it seems to say: where it is set, QEMU's own displays show
+    /// the buffer's first row at the bottom (`ui/gtk-egl.c` and `ui/egl-headless.c`, which flip by it), and the
+    /// plain guest memory of `hw/display/virtio-gpu-udmabuf.c`, whose first row is the top one, is sent without it.
+    ///
+    /// # Errors
+    /// [`Fault`] if the call was ignored or refused; the picture is as before then, but for a refused dmabuf, after
+    /// which nothing is shown.
+    pub fn apply(&mut self, call: Call<'_>) -> Result<(), Fault> {
+        match call {
+            Call::Scanout { width, height, stride, format, data } => {
+                self.scanout(width, height, stride, format, data)
+            }
+            Call::Update { x, y, width, height, stride, format, data } => {
+                self.update([x, y, width, height], stride, format, data)
+            }
+            Call::ScanoutMap { file, offset, width, height, stride, format } => {
+                self.scanout_map(file, offset, [width, height, stride], format)
+            }
+            Call::UpdateMap { x, y, width, height } | Call::UpdateDmabuf { x, y, width, height } => {
+                self.update_shared([x, y, width, height])
+            }
+            Call::ScanoutDmabuf { file, width, height, stride, fourcc, modifier, y0_top } => {
+                self.scanout_dmabuf(file, [width, height, stride], fourcc, modifier, y0_top)
+            }
+            Call::Disable => {
+                self.disable();
+                Ok(())
+            }
+            Call::MouseSet { x, y, on } => {
+                self.move_cursor(x, y, on != 0);
+                Ok(())
+            }
+            Call::CursorDefine { width, height, hot_x, hot_y, data } => {
+                self.define_cursor([width, height], [hot_x, hot_y], data)
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Downloads against a server that misbehaves.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod cuts;
+mod good;
+mod kill;
+mod misbehaving;
+mod queue;
+mod redirects;
+mod resume;
+mod server;
+mod trust;

@@ -1,0 +1,127 @@
+//! Landlock: which files may be opened.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope,
+};
+
+use super::{Access, Allowed, LockInError};
+
+/// All that is asked for; a kernel that knows less does less.
+const NEWEST: ABI = ABI::V6;
+
+/// What QEMU and the C library read of the system, if it is there.
+const READ: [&str; 11] = [
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/zero",
+    // -rtc base=localtime
+    "/etc/localtime",
+    "/usr/share/zoneinfo",
+    // slirp's name server, and names of addresses to listen on
+    "/etc/gai.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    // processors, memory nodes, huge pages
+    "/proc/sys/vm",
+    "/sys/devices/system",
+    "/sys/kernel/mm",
+];
+
+const WRITE: [&str; 2] = ["/dev/kvm", "/dev/null"];
+
+const RESOLVER: &str = "/etc/resolv.conf";
+
+/// Limits the calling thread; what is not limited, in words.
+pub fn limit(firmware: &Path, allowed: &[Allowed]) -> Result<Option<String>, LockInError> {
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))
+        .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
+        .and_then(Ruleset::create)
+        .map_err(refused)?;
+    for path in READ.iter().map(PathBuf::from).chain(resolver()) {
+        if let Ok(rule) = rule(&path, Access::Read) {
+            rules = rules.add_rule(rule).map_err(refused)?;
+        }
+    }
+    for path in WRITE {
+        if let Ok(rule) = rule(Path::new(path), Access::Write) {
+            rules = rules.add_rule(rule).map_err(refused)?;
+        }
+    }
+    let firmware = Allowed::read(firmware);
+    for Allowed { path, access } in std::iter::once(&firmware).chain(allowed) {
+        let wrong = |reason: String| LockInError::Path { path: path.clone(), reason };
+        let rule = rule(path, *access).map_err(wrong)?;
+        rules = rules.add_rule(rule).map_err(|e| wrong(e.to_string()))?;
+    }
+    let status = rules.restrict_self().map_err(refused)?;
+    Ok((status.ruleset == RulesetStatus::NotEnforced).then(|| {
+        "its files are not limited, as the kernel has no Landlock (Linux 5.13 or newer, with landlock in its lsm= list)"
+            .to_owned()
+    }))
+}
+
+/// Where the name server is written. systemd-resolved and others replace the file, so it is their folder that counts, unless that
+/// is `/etc` itself.
+fn resolver() -> Option<PathBuf> {
+    let file = Path::new(RESOLVER).canonicalize().ok()?;
+    match file.parent() {
+        Some(folder) if folder != Path::new("/etc") && folder != Path::new("/") => Some(folder.to_owned()),
+        _ => Some(file),
+    }
+}
+
+fn rule(path: &Path, access: Access) -> Result<PathBeneath<PathFd>, String> {
+    let kind = path.metadata().map_err(|e| e.to_string())?.file_type();
+    let rights = if kind.is_dir() {
+        folder(access)
+    } else if kind.is_char_device() || kind.is_block_device() {
+        file(access) | AccessFs::IoctlDev
+    } else {
+        file(access)
+    };
+    let fd = PathFd::new(path).map_err(|e| e.to_string())?;
+    Ok(PathBeneath::new(fd, rights))
+}
+
+fn file(access: Access) -> BitFlags<AccessFs> {
+    match access {
+        Access::Read => AccessFs::ReadFile.into(),
+        Access::Write | Access::Share => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate,
+    }
+}
+
+/// Device nodes are made below no folder, and no programs are run from it.
+fn folder(access: Access) -> BitFlags<AccessFs> {
+    let write = AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::MakeSym
+        | AccessFs::MakeFifo
+        | AccessFs::MakeSock
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+        | AccessFs::Refer;
+    match access {
+        Access::Read => file(access) | AccessFs::ReadDir,
+        Access::Write | Access::Share => file(access) | AccessFs::ReadDir | write,
+    }
+}
+
+fn refused(error: RulesetError) -> LockInError {
+    LockInError::Refused(format!("Landlock: {error}"))
+}
+
+/// The version that the kernel offers; 0 without Landlock.
+pub fn version() -> u32 {
+    // LANDLOCK_CREATE_RULESET_VERSION (linux/landlock.h)
+    const VERSION: libc::c_ulong = 1;
+    // SAFETY: with this flag the call takes no structure, and only returns a number.
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION)
+    };
+    u32::try_from(version).unwrap_or_default()
+}

@@ -1,0 +1,107 @@
+//! Real VMs for tests: a libqemu must have been built (`scripts/qemu/build`).
+#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use sampan_emulator::{Arch, Child, Exit, InProcess, LaunchError, LaunchSpec, Launcher, LibqemuDir, Running};
+
+/// Far beyond what anything takes here, so that a hang fails the test instead of the whole run.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub fn libqemu() -> LibqemuDir {
+    LibqemuDir::find().unwrap()
+}
+
+pub fn in_process() -> InProcess {
+    InProcess::new(libqemu())
+}
+
+pub fn child() -> Child {
+    Child::with_program(libqemu(), env!("CARGO_BIN_EXE_sampan-vmhost"))
+}
+
+/// A machine that runs its firmware and nothing else.
+pub fn spec(name: &str) -> LaunchSpec {
+    let mut spec = machine(name);
+    spec.args(["-accel", "tcg,thread=multi"]);
+    spec
+}
+
+/// The same, its accelerator yet to be chosen.
+pub fn machine(name: &str) -> LaunchSpec {
+    let mut spec = LaunchSpec::new(name, Arch::X86_64);
+    spec.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-m", "64", "-display", "none"]);
+    spec.args(["-serial", "chardev:serial"]);
+    spec
+}
+
+pub struct Vm {
+    pub running: Running,
+    pub exit: Receiver<Exit>,
+    qmp: BufReader<UnixStream>,
+}
+
+pub fn try_start(launcher: &dyn Launcher, spec: LaunchSpec) -> Result<Vm, LaunchError> {
+    let (ended, exit) = channel();
+    let running = launcher.launch(spec, Box::new(move |exit| ended.send(exit).unwrap_or_default()))?;
+    running.qmp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let qmp = BufReader::new(running.qmp.try_clone().unwrap());
+    Ok(Vm { running, exit, qmp })
+}
+
+/// Starts a VM and speaks to it, so that its main loop is known to run.
+pub fn start(launcher: &dyn Launcher, spec: LaunchSpec) -> Vm {
+    let mut vm = try_start(launcher, spec).unwrap();
+    assert!(vm.read_qmp().contains("\"QMP\""));
+    vm.execute(r#"{"execute":"qmp_capabilities"}"#);
+    vm
+}
+
+impl Vm {
+    /// One line; empty at the end.
+    pub fn read_qmp(&mut self) -> String {
+        let mut line = String::new();
+        if let Err(e) = self.qmp.read_line(&mut line) {
+            // QEMU ended with something of ours unread.
+            assert_eq!(e.kind(), std::io::ErrorKind::ConnectionReset, "{e}");
+        }
+        line
+    }
+
+    /// Waits until QEMU hangs up; it may have greeted before.
+    pub fn read_qmp_to_end(&mut self) {
+        while !self.read_qmp().is_empty() {}
+    }
+
+    /// The answer to a command; events are skipped.
+    pub fn execute(&mut self, command: &str) -> String {
+        // One write: QEMU acts on the closing brace, and may be gone before a second one.
+        self.running.qmp.write_all(format!("{command}\n").as_bytes()).unwrap();
+        loop {
+            let line = self.read_qmp();
+            assert!(!line.is_empty(), "QEMU hung up instead of answering {command}");
+            if !line.contains("\"event\"") {
+                return line;
+            }
+        }
+    }
+
+    pub fn wait(self) -> Exit {
+        self.exit.recv_timeout(PATIENCE).expect("the VM did not end")
+    }
+
+    /// Asks for something, closes all sockets without reading the answer, and keeps the end to be told.
+    pub fn hang_up(mut self) -> Receiver<Exit> {
+        self.running.qmp.write_all(b"{\"execute\":\"query-qmp-schema\"}\n").unwrap();
+        self.exit
+    }
+
+    pub fn quit(mut self) -> Exit {
+        self.execute(r#"{"execute":"quit"}"#);
+        self.wait()
+    }
+}

@@ -1,0 +1,338 @@
+//! What is locked in cannot leave: by hand from a locked process, and by QEMU itself, told over QMP to try.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![cfg(all(target_os = "linux", not(target_env = "ohos")))]
+
+mod common;
+
+use std::env;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use common::{child, machine, start, try_start};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket, socketpair};
+use sampan_emulator::sandbox::{lock_in, report};
+use sampan_emulator::{Allowed, Exit, LaunchError};
+
+/// The world of the tests: a folder of one VM, and beside it what is not that VM's.
+struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["own", "sibling", "share"] {
+            fs::create_dir(world.at(folder)).unwrap();
+        }
+        for disk in ["own/disk", "sibling/disk"] {
+            File::create(world.at(disk)).unwrap().set_len(1 << 20).unwrap();
+        }
+        fs::write(world.at("own/readme"), "for reading").unwrap();
+        world
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+}
+
+fn refused<T>(what: &str, tried: Result<T, impl Into<io::Error>>) {
+    let error = tried.map(drop).map_err(Into::into).expect_err(what);
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
+}
+
+/// Not a test by itself: the process that the next tests lock in.
+#[test]
+fn locked_in() {
+    let Some(folder) = env::var_os("SAMPAN_TEST_LOCKED") else { return };
+    let at = |path: &str| Path::new(&folder).join(path);
+    let shares = env::var_os("SAMPAN_TEST_SHARES").is_some();
+    let parent = nix::unistd::getppid();
+    let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut allowed = vec![Allowed::read(at("own/readme")), Allowed::write(at("own/disk"))];
+    if shares {
+        allowed.push(Allowed::share(at("share")));
+    }
+    let locked = lock_in(&at("own"), &allowed).unwrap();
+    assert_eq!(locked.missing, Vec::<String>::new());
+
+    // What is its own.
+    assert_eq!(fs::read_to_string(at("own/readme")).unwrap(), "for reading");
+    OpenOptions::new().read(true).write(true).open(at("own/disk")).unwrap().write_all(b"x").unwrap();
+    TcpStream::connect(outside.local_addr().unwrap()).unwrap();
+    TcpListener::bind("127.0.0.1:0").unwrap();
+    UnixStream::pair().unwrap();
+    thread::spawn(|| ()).join().unwrap();
+    File::open("/dev/urandom").unwrap();
+    nix::sys::signal::kill(nix::unistd::getpid(), None).unwrap();
+
+    // Files.
+    refused("reading what is everyone's", File::open("/etc/passwd"));
+    refused("reading a sibling's disk", File::open(at("sibling/disk")));
+    refused("writing a sibling's disk", OpenOptions::new().write(true).open(at("sibling/disk")));
+    refused("truncating a sibling's disk", nix::unistd::truncate(&at("sibling/disk"), 0));
+    refused("deleting a sibling's disk", fs::remove_file(at("sibling/disk")));
+    refused("taking a sibling's disk", fs::rename(at("sibling/disk"), at("own/taken")));
+    refused("by a link", std::os::unix::fs::symlink(at("sibling/disk"), at("own/link")));
+    refused("by ..", File::open(at("own/../sibling/disk")));
+    refused("making a file", File::create(at("own/new")));
+    refused("writing what is for reading", OpenOptions::new().write(true).open(at("own/readme")));
+    refused("listing a folder", fs::read_dir(at("sibling")));
+    refused("another process's memory", File::open(format!("/proc/{parent}/mem")));
+    refused("its own memory", OpenOptions::new().write(true).open("/proc/self/mem"));
+    refused("the terminal", File::open("/dev/tty"));
+    if shares {
+        File::create(at("share/new")).unwrap();
+        fs::set_permissions(at("share/new"), Permissions::from_mode(0o600)).unwrap();
+        fs::remove_file(at("share/new")).unwrap();
+    } else {
+        for file in ["own/disk", "sibling/disk"] {
+            refused("permissions by name", fs::set_permissions(at(file), Permissions::from_mode(0o777)));
+            let name = std::ffi::CString::new(at(file).into_os_string().into_encoded_bytes()).unwrap();
+            // SAFETY: the name ends with a NUL and lives. 452 is fchmodat2, which some C libraries do not know yet.
+            let changed = unsafe { libc::syscall(452, libc::AT_FDCWD, name.as_ptr(), 0o777, 0) };
+            refused("permissions by name, the new way", Errno::result(changed));
+            refused("owner by name", nix::unistd::chown(&at(file), None, None));
+        }
+        File::open(at("own/disk")).unwrap().set_permissions(Permissions::from_mode(0o600)).unwrap();
+        File::options()
+            .write(true)
+            .open(at("own/disk"))
+            .unwrap()
+            .set_modified(std::time::SystemTime::now())
+            .unwrap();
+    }
+
+    // Programs and processes.
+    let program = c"/bin/true".to_owned();
+    refused("becoming a program", nix::unistd::execv(&program, &[&program]));
+    refused("starting a program", Command::new("/bin/true").spawn());
+    // SAFETY: the filter refuses it; were it to succeed, the new process would end at once.
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        // SAFETY: no pointers.
+        unsafe { libc::_exit(1) };
+    }
+    refused("forking", Errno::result(forked));
+    // SAFETY: no pointers are followed, and the call is refused.
+    let watched = unsafe { libc::syscall(libc::SYS_ptrace, libc::PTRACE_ATTACH, parent.as_raw(), 0, 0) };
+    refused("watching another process", Errno::result(watched));
+    refused("signalling another process", nix::sys::signal::kill(parent, None));
+    refused("outliving the parent", nix::sys::prctl::set_pdeathsig(None));
+    // SAFETY: no pointers.
+    refused("a namespace", Errno::result(unsafe { libc::unshare(libc::CLONE_NEWUSER) }));
+    // SAFETY: the pointers are null, and the call is refused before they are looked at.
+    let bpf = unsafe { libc::syscall(libc::SYS_bpf, 0, std::ptr::null::<u8>(), 0) };
+    refused("a program for the kernel", Errno::result(bpf));
+    // SAFETY: as above.
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, std::ptr::null::<u8>()) };
+    assert_eq!(Errno::result(ring), Err(Errno::ENOSYS), "the ring would go round the filter");
+    // SAFETY: no pointers, and the call is refused.
+    let shared = unsafe { libc::shmget(libc::IPC_PRIVATE, 4096, 0o600) };
+    refused("memory shared by number", Errno::result(shared));
+    // SAFETY: the strings end with a NUL and live; the other pointers may be null.
+    let mounted = unsafe {
+        libc::mount(c"/".as_ptr(), c"/tmp".as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
+    };
+    refused("a mount", Errno::result(mounted));
+
+    // Sockets.
+    refused("a local service", UnixStream::connect(at("service")));
+    let flags = SockFlag::empty();
+    for (family, kind) in [
+        (AddressFamily::Unix, SockType::Stream),
+        (AddressFamily::Unix, SockType::Datagram),
+        (AddressFamily::Netlink, SockType::Raw),
+        (AddressFamily::Packet, SockType::Raw),
+        (AddressFamily::Inet, SockType::Raw),
+        (AddressFamily::Vsock, SockType::Stream),
+    ] {
+        refused(&format!("a socket {family:?} {kind:?}"), socket(family, kind, flags, None));
+    }
+    let pair = socketpair(AddressFamily::Unix, SockType::Datagram, None::<SockProtocol>, flags);
+    refused("a socket that could be connected elsewhere", pair);
+
+    // A thread is as locked in as the one that made it.
+    thread::spawn(move || refused("by a thread", File::open("/etc/passwd"))).join().unwrap();
+    println!("\nstayed inside");
+}
+
+fn leaves_nothing(shares: bool) {
+    let world = World::new();
+    let service = UnixListener::bind(world.at("service")).unwrap();
+    let mut tries = Command::new(env::current_exe().unwrap());
+    tries.args(["--exact", "locked_in", "--nocapture"]).env("SAMPAN_TEST_LOCKED", world.folder.path());
+    if shares {
+        tries.env("SAMPAN_TEST_SHARES", "1");
+    }
+    let done = tries.output().unwrap();
+    let words = String::from_utf8_lossy(&done.stdout);
+    assert!(words.contains("stayed inside"), "{words}\n{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fs::metadata(world.at("sibling/disk")).unwrap().len(), 1 << 20);
+    service.set_nonblocking(true).unwrap();
+    assert_eq!(service.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody came");
+}
+
+#[test]
+fn a_locked_process_cannot_leave() {
+    let here = report();
+    assert!(here.landlock > 0 && here.seccomp, "this test needs Landlock and seccomp: {}", here.summary);
+    leaves_nothing(false);
+}
+
+#[test]
+fn a_locked_process_with_a_shared_folder_cannot_leave() {
+    leaves_nothing(true);
+}
+
+#[test]
+fn a_path_that_is_not_there_starts_nothing() {
+    for path in ["/nonexistent/disk", "relative"] {
+        let mut spec = machine("none");
+        spec.allow = Some(vec![Allowed::read(path)]);
+        let error = try_start(&child(), spec).err().unwrap();
+        assert!(matches!(error, LaunchError::NotAllowed { .. }), "{error}");
+    }
+}
+
+/// Status of each of a process's threads, as `Seccomp:` and `NoNewPrivs:` lines.
+fn threads(pid: u32, line: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+        .filter_map(|status| status.lines().find_map(|l| l.strip_prefix(line)).map(|l| l.trim().to_owned()))
+        .collect()
+}
+
+#[test]
+fn a_vm_told_to_leave_stays_and_runs_on() {
+    let world = World::new();
+    let service = UnixListener::bind(world.at("service")).unwrap();
+    let mut spec = machine("locked");
+    spec.args(["-accel", "tcg,thread=multi", "-drive"]);
+    spec.args([format!("if=virtio,format=raw,file={}", world.at("own/disk").display())]);
+    spec.allow = Some(vec![Allowed::write(world.at("own"))]);
+    let mut vm = start(&child(), spec);
+    let pid = vm.running.control.pid().unwrap();
+    for line in ["NoNewPrivs:", "Seccomp:"] {
+        let wanted = if line == "Seccomp:" { "2" } else { "1" };
+        let found = threads(pid, line);
+        assert!(found.len() > 2 && found.iter().all(|value| value == wanted), "{line} {found:?}");
+    }
+
+    let mut tell = |command: String| vm.execute(&command);
+    let add = |name: &str, file: PathBuf| {
+        format!(
+            r#"{{"execute":"blockdev-add","arguments":{{"driver":"file","node-name":"{name}","filename":"{}"}}}}"#,
+            file.display()
+        )
+    };
+    let denied =
+        |answer: String| assert!(answer.contains("ermitted") || answer.contains("denied"), "{answer}");
+    denied(tell(add("a", world.at("sibling/disk"))));
+    denied(tell(add("b", "/etc/passwd".into())));
+    let shot = world.at("sibling/shot");
+    denied(tell(format!(
+        r#"{{"execute":"pmemsave","arguments":{{"val":0,"size":16,"filename":"{}"}}}}"#,
+        shot.display()
+    )));
+    let path = world.at("service");
+    denied(tell(format!(
+        r#"{{"execute":"chardev-add","arguments":{{"id":"out","backend":{{"type":"socket","data":{{"server":false,"addr":{{"type":"unix","data":{{"path":"{}"}}}}}}}}}}}}"#,
+        path.display()
+    )));
+    let started = world.at("own/started");
+    let exec = format!("exec:echo >{}", started.display());
+    let answer = tell(format!(r#"{{"execute":"migrate","arguments":{{"uri":"{exec}"}}}}"#));
+    assert!(answer.contains("error") && !started.exists(), "{answer}");
+    service.set_nonblocking(true).unwrap();
+    assert!(service.accept().is_err(), "somebody came");
+
+    // Its own folder is its own.
+    fs::write(world.at("own/second"), [0; 512]).unwrap();
+    let answer = tell(add("c", world.at("own/second")));
+    assert!(answer.contains("return"), "{answer}");
+    let saved = world.at("own/saved");
+    let answer = tell(format!(
+        r#"{{"execute":"pmemsave","arguments":{{"val":0,"size":16,"filename":"{}"}}}}"#,
+        saved.display()
+    ));
+    assert!(answer.contains("return") && saved.exists(), "{answer}");
+    assert!(tell(r#"{"execute":"query-status"}"#.into()).contains("running"));
+    assert_eq!(vm.quit(), Exit::Clean);
+}
+
+#[test]
+fn a_file_that_was_not_allowed_is_told_in_qemus_words() {
+    let world = World::new();
+    let mut spec = machine("refused");
+    spec.args(["-accel", "tcg", "-drive"]);
+    spec.args([format!("if=virtio,format=raw,file={}", world.at("sibling/disk").display())]);
+    spec.allow = Some(vec![Allowed::write(world.at("own"))]);
+    let exit = try_start(&child(), spec).unwrap().wait();
+    let Exit::Failed { status: 1, message } = &exit else { panic!("{exit}") };
+    assert!(message.contains("sibling/disk") && message.contains("denied"), "{message}");
+}
+
+fn guest() -> PathBuf {
+    let cache = || {
+        let named =
+            env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
+        let cache = named.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"));
+        cache.join("sampan/guest/current")
+    };
+    env::var_os("SAMPAN_GUEST_DIR").map_or_else(cache, PathBuf::from)
+}
+
+#[test]
+fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
+    let world = World::new();
+    let guest = guest().join("x86_64").canonicalize().expect("scripts/guest/build makes it");
+    // Taken, so that QEMU listens on one that is free.
+    let probe = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = probe.local_addr().unwrap().port();
+    drop(probe);
+    let mut spec = sampan_emulator::LaunchSpec::new("inside", sampan_emulator::Arch::X86_64);
+    spec.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-m", "512", "-smp", "2"]);
+    spec.args([
+        "-accel",
+        "tcg,thread=multi",
+        "-display",
+        "none",
+        "-serial",
+        "chardev:serial",
+        "-vga",
+        "none",
+    ]);
+    spec.args(["-rtc", "base=localtime", "-device", "virtio-vga", "-device", "virtio-rng-pci"]);
+    spec.args(["-object", "memory-backend-memfd,id=memory,size=512M", "-machine", "memory-backend=memory"]);
+    spec.args(["-kernel".into(), guest.join("kernel"), "-initrd".into(), guest.join("initrd")]);
+    spec.args(["-append", "console=ttyS0 quiet", "-vnc", "127.0.0.1:0,to=99", "-nic"]);
+    spec.args([format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22")]);
+    spec.args(["-drive".to_owned(), format!("if=virtio,format=raw,file={}", world.at("own/disk").display())]);
+    spec.args(["-virtfs".to_owned()]);
+    spec.args([format!(
+        "local,path={},mount_tag=share,security_model=mapped-xattr",
+        world.at("share").display()
+    )]);
+    spec.allow = Some(vec![
+        Allowed::read(guest),
+        Allowed::write(world.at("own/disk")),
+        Allowed::share(world.at("share")),
+    ]);
+    let vm = start(&child(), spec);
+    let serial = BufReader::new(vm.running.serial.try_clone().unwrap());
+    vm.running.serial.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let ready = serial.lines().map_while(Result::ok).any(|line| line.contains("sampan-guest ready"));
+    assert!(ready, "the guest did not paint");
+    // slirp takes the connection before the guest is asked.
+    TcpStream::connect(("127.0.0.1", port)).unwrap();
+    assert_eq!(vm.quit(), Exit::Clean);
+}

@@ -1,0 +1,378 @@
+//! tar, as far as archives of machines need it (POSIX.1-2017 `pax`, "ustar Interchange Format"; GNU's base-256 sizes and
+//! long names).
+//!
+//! Of our own, because what a stranger's archive may make a reader do is the point here: headers and extensions are
+//! bounded, and whatever is neither a file nor a folder is refused.
+
+use std::io::{self, Read, Write};
+
+const BLOCK: usize = 512;
+/// The most bytes of an extended header.
+const MAX_EXTENSION: u64 = 64 << 10;
+/// The most bytes of a member's name.
+const MAX_NAME: usize = 255;
+
+/// Why an archive is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TarError {
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It is no tar archive, or damaged.
+    #[error("the archive is damaged: {0}")]
+    Damaged(&'static str),
+    /// A member that is neither file nor folder.
+    #[error("the archive holds “{0}”, which is a link or a device: only files belong into it")]
+    NotAFile(String),
+    /// A name that leads elsewhere.
+    #[error("the archive holds “{0}”, a name that may lead out of its folder")]
+    BadName(String),
+}
+
+/// A member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, checked by [`check_member`].
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether it is a folder.
+    pub folder: bool,
+}
+
+/// Checks that a member's name stays below the folder it is put into: relative, of ordinary components.
+///
+/// # Errors
+///
+/// [`TarError::BadName`].
+pub fn check_member(name: &str) -> Result<(), TarError> {
+    let bad = |part: &str| part.is_empty() || part == "." || part == ".." || part.len() > MAX_NAME;
+    let odd = |c: char| c.is_control() || c == '\\';
+    if name.is_empty() || name.len() > 1024 || name.chars().any(odd) || name.split('/').any(bad) {
+        return Err(TarError::BadName(
+            name.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect(),
+        ));
+    }
+    Ok(())
+}
+
+/// Reads an archive from its beginning to its end.
+#[derive(Debug)]
+pub struct TarReader<R> {
+    inner: R,
+    /// Bytes of the current member that were not read.
+    left: u64,
+    /// Bytes that fill its last block.
+    padding: u64,
+}
+
+impl<R: Read> TarReader<R> {
+    /// Reads from `inner`.
+    pub fn new(inner: R) -> Self {
+        Self { inner, left: 0, padding: 0 }
+    }
+
+    /// The next member; what was not read of the one before is passed over. `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`TarError`].
+    pub fn next_member(&mut self) -> Result<Option<Member>, TarError> {
+        let (mut name, mut size) = (None, None);
+        // A member has at most a few extended headers in front of it.
+        for _ in 0..8 {
+            let Some(block) = self.block()? else { return Ok(None) };
+            let own_size = number(block.get(124..136).unwrap_or_default())?;
+            let kind = block.get(156).copied().unwrap_or(0);
+            match kind {
+                b'x' => {
+                    let (path, bytes) = pax(&self.extension(own_size)?)?;
+                    (name, size) = (path.or(name), bytes.or(size));
+                }
+                b'g' => drop(self.extension(own_size)?),
+                b'L' => {
+                    let text = self.extension(own_size)?;
+                    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
+                    name = Some(utf8(text.get(..end).unwrap_or_default())?);
+                }
+                0 | b'0' | b'7' | b'5' => {
+                    let mut name = name.map_or_else(|| header_name(&block), Ok)?;
+                    let folder = kind == b'5' || (kind == 0 && name.ends_with('/'));
+                    if folder {
+                        name.truncate(name.trim_end_matches('/').len());
+                    }
+                    let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+                    if !(folder && (name.is_empty() || name == ".")) {
+                        check_member(&name)?;
+                    }
+                    let size = if folder { 0 } else { size.unwrap_or(own_size) };
+                    self.expect(size);
+                    return Ok(Some(Member { name, size, folder }));
+                }
+                _ => return Err(TarError::NotAFile(header_name(&block).unwrap_or_default())),
+            }
+        }
+        Err(TarError::Damaged("a member with too many headers"))
+    }
+
+    fn expect(&mut self, size: u64) {
+        self.left = size;
+        self.padding = size.next_multiple_of(BLOCK as u64) - size;
+    }
+
+    /// The next header, or `None` at the end.
+    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {
+        let rest = self.left + self.padding;
+        if io::copy(&mut self.inner.by_ref().take(rest), &mut io::sink())? != rest {
+            return Err(TarError::Damaged("it ends within a member"));
+        }
+        (self.left, self.padding) = (0, 0);
+        let mut block = [0; BLOCK];
+        let mut filled = 0;
+        while let Some(free) = block.get_mut(filled..).filter(|f| !f.is_empty()) {
+            match self.inner.read(free) {
+                Ok(0) if filled == 0 => return Ok(None),
+                Ok(0) => return Err(TarError::Damaged("it ends within a header")),
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        if block == [0; BLOCK] {
+            return Ok(None);
+        }
+        // The sum of all bytes, those of the sum itself counted as spaces.
+        let byte = |(i, b): (usize, &u8)| u64::from(if (148..156).contains(&i) { b' ' } else { *b });
+        let sum: u64 = block.iter().enumerate().map(byte).sum();
+        if number(&block[148..156])? != sum {
+            return Err(TarError::Damaged("the checksum of a header is wrong"));
+        }
+        Ok(Some(block))
+    }
+
+    fn extension(&mut self, size: u64) -> Result<Vec<u8>, TarError> {
+        if size > MAX_EXTENSION {
+            return Err(TarError::Damaged("an extended header of more than 64 KiB"));
+        }
+        self.expect(size);
+        let mut bytes = Vec::new();
+        self.read_to_end(&mut bytes)?;
+        match bytes.len() as u64 == size {
+            true => Ok(bytes),
+            false => Err(TarError::Damaged("it ends within an extended header")),
+        }
+    }
+
+    /// Reads the whole current member, which must not have more than `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`TarError::Damaged`] if it is longer.
+    pub fn small_member(&mut self, limit: u64) -> Result<Vec<u8>, TarError> {
+        if self.left > limit {
+            return Err(TarError::Damaged("a member is longer than its kind may be"));
+        }
+        let (mut bytes, size) = (Vec::new(), self.left);
+        self.read_to_end(&mut bytes)?;
+        match bytes.len() as u64 == size {
+            true => Ok(bytes),
+            false => Err(TarError::Damaged("it ends within a member")),
+        }
+    }
+}
+
+/// Reads the current member.
+impl<R: Read> Read for TarReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.by_ref().take(self.left).read(buffer)?;
+        self.left -= n as u64;
+        Ok(n)
+    }
+}
+
+/// Octal digits between spaces, or base-256 when the first bit is set.
+fn number(field: &[u8]) -> Result<u64, TarError> {
+    let damaged = TarError::Damaged("a number in a header is wrong");
+    if let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) {
+        let start = u64::from(first & 0x7f);
+        let value = rest.iter().try_fold(start, |n, b| n.checked_mul(256)?.checked_add(u64::from(*b)));
+        return value.filter(|n| i64::try_from(*n).is_ok()).ok_or(damaged);
+    }
+    let text = field.split(|b| *b == 0).next().unwrap_or_default().trim_ascii();
+    let digit =
+        |n: u64, b: &u8| n.checked_mul(8)?.checked_add(u64::from(b.checked_sub(b'0').filter(|d| *d < 8)?));
+    text.iter().try_fold(0, digit).filter(|n| i64::try_from(*n).is_ok()).ok_or(damaged)
+}
+
+fn utf8(bytes: &[u8]) -> Result<String, TarError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| TarError::Damaged("a name is no UTF-8 text"))
+}
+
+fn header_name(block: &[u8; BLOCK]) -> Result<String, TarError> {
+    let field = |from: usize, to: usize| block[from..to].split(|b| *b == 0).next().unwrap_or_default();
+    let name = utf8(field(0, 100))?;
+    let prefix = if &block[257..263] == b"ustar\0" { utf8(field(345, 500))? } else { String::new() };
+    Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })
+}
+
+/// `length key=value\n` records: the path and the size.
+fn pax(mut bytes: &[u8]) -> Result<(Option<String>, Option<u64>), TarError> {
+    let damaged = || TarError::Damaged("an extended header is wrong");
+    let (mut path, mut size) = (None, None);
+    while !bytes.is_empty() {
+        let space = bytes.iter().position(|b| *b == b' ').ok_or_else(damaged)?;
+        let length =
+            std::str::from_utf8(bytes.get(..space).unwrap_or_default()).ok().and_then(|s| s.parse().ok());
+        let length: usize = length.ok_or_else(damaged)?;
+        let record = bytes.get(space + 1..length).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(damaged)?;
+        let equals = record.iter().position(|b| *b == b'=').ok_or_else(damaged)?;
+        let value = record.get(equals + 1..).unwrap_or_default();
+        match record.get(..equals).unwrap_or_default() {
+            b"path" => path = Some(utf8(value)?),
+            b"size" => {
+                let number = std::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok());
+                size = Some(number.filter(|n| i64::try_from(*n).is_ok()).ok_or_else(damaged)?);
+            }
+            key if key.starts_with(b"GNU.sparse") => {
+                return Err(TarError::Damaged("sparse members are not supported"));
+            }
+            _ => {}
+        }
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    Ok((path, size))
+}
+
+/// Writes an archive.
+#[derive(Debug)]
+pub struct TarWriter<W> {
+    inner: W,
+    padding: usize,
+}
+
+impl<W: Write> TarWriter<W> {
+    /// Writes to `inner`.
+    pub fn new(inner: W) -> Self {
+        Self { inner, padding: 0 }
+    }
+
+    /// Begins a file; exactly `size` bytes are to be written after it.
+    ///
+    /// # Errors
+    ///
+    /// A name of more than 100 bytes, or what the system says.
+    pub fn begin(&mut self, name: &str, size: u64) -> Result<(), TarError> {
+        check_member(name)?;
+        let mut block = [0u8; BLOCK];
+        let mut put = |at: usize, bytes: &[u8]| {
+            block.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
+        };
+        if name.len() > 100 {
+            return Err(TarError::BadName(name.to_owned()));
+        }
+        put(0, name.as_bytes());
+        put(100, b"0000644\0");
+        put(108, b"0000000\0");
+        put(116, b"0000000\0");
+        if size < 1 << 33 {
+            put(124, format!("{size:011o}\0").as_bytes());
+        } else {
+            // Twelve bytes: the mark, and the number in the last eight.
+            put(124, &[0x80]);
+            put(128, &size.to_be_bytes());
+        }
+        put(136, b"00000000000\0");
+        put(148, b"        ");
+        put(156, b"0");
+        put(257, b"ustar\x0000");
+        let sum: u64 = block.iter().map(|b| u64::from(*b)).sum();
+        let sum = format!("{sum:06o}\0 ");
+        block.iter_mut().skip(148).zip(sum.as_bytes()).for_each(|(to, from)| *to = *from);
+        self.end_member()?;
+        self.inner.write_all(&block)?;
+        self.padding = usize::try_from(size.next_multiple_of(BLOCK as u64) - size).unwrap_or(0);
+        Ok(())
+    }
+
+    fn end_member(&mut self) -> Result<(), TarError> {
+        self.inner.write_all([0; BLOCK].get(..self.padding).unwrap_or_default())?;
+        self.padding = 0;
+        Ok(())
+    }
+
+    /// Ends the archive.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn finish(mut self) -> Result<W, TarError> {
+        self.end_member()?;
+        self.inner.write_all(&[0; 2 * BLOCK])?;
+        self.inner.flush()?;
+        Ok(self.inner)
+    }
+}
+
+/// Writes the current member.
+impl<W: Write> Write for TarWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(members in prop::collection::vec(("[a-z]{1,20}(/[a-z.]{2,9}x)?", prop::collection::vec(any::<u8>(), 0..1500)), 0..5)) {
+            let mut writer = TarWriter::new(Vec::new());
+            for (name, bytes) in &members {
+                writer.begin(name, bytes.len() as u64).expect("begun");
+                writer.write_all(bytes).expect("written");
+            }
+            let tar = writer.finish().expect("finished");
+            let mut reader = TarReader::new(tar.as_slice());
+            for (name, bytes) in &members {
+                let member = reader.next_member().expect("read").expect("there");
+                prop_assert_eq!((&member.name, member.size), (name, bytes.len() as u64));
+                prop_assert_eq!(&reader.small_member(2000).expect("read"), bytes);
+            }
+            prop_assert_eq!(reader.next_member().expect("read"), None);
+        }
+    }
+
+    #[test]
+    fn sizes_beyond_eight_gib_are_written_and_read() {
+        let mut writer = TarWriter::new(Vec::new());
+        writer.begin("disk", 123 << 32).expect("begun");
+        let block = writer.inner;
+        let member = TarReader::new(block.as_slice()).next_member().expect("read").expect("there");
+        assert_eq!(member.size, 123 << 32);
+    }
+
+    #[test]
+    fn links_and_names_that_lead_out_are_refused() {
+        for name in ["/etc/passwd", "../x", "a/../b", "a//b", "a\\b", "", "a\nb", ".."] {
+            assert!(check_member(name).is_err(), "{name:?}");
+        }
+        let mut writer = TarWriter::new(Vec::new());
+        writer.begin("link", 0).expect("begun");
+        let mut tar = writer.finish().expect("finished");
+        let sum =
+            u32::from_str_radix(std::str::from_utf8(&tar[148..154]).expect("digits"), 8).expect("octal");
+        for kind in [b'1', b'2', b'3', b'4', b'6', b'S'] {
+            tar[156] = kind;
+            let digits = format!("{:06o}", sum - u32::from(b'0') + u32::from(kind));
+            tar[148..154].copy_from_slice(digits.as_bytes());
+            assert!(matches!(TarReader::new(tar.as_slice()).next_member(), Err(TarError::NotAFile(_))));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A bundle as anybody may read it, without its lock.
+
+use crate::error::{Error, Result, io};
+use crate::fs::{self, Fs};
+use crate::id::{FileName, VmId};
+use crate::manifest::{MAX_MANIFEST, Manifest};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The machine's document: every section's file name and text.
+pub type Sections = BTreeMap<String, String>;
+
+/// The most section files of a document.
+pub const MAX_SECTIONS: usize = 64;
+/// The most bytes of one section.
+pub const MAX_SECTION: u64 = 1 << 20;
+
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const DISKS: &str = "disks";
+pub(crate) const DOCUMENT: &str = "document";
+pub(crate) const STATE: &str = "state";
+pub(crate) const THUMBS: &str = "thumbs";
+pub(crate) const TMP: &str = "tmp";
+/// The folders of a bundle that this crate keeps.
+pub(crate) const FOLDERS: [&str; 5] = [DISKS, DOCUMENT, STATE, THUMBS, TMP];
+
+/// What a bundle is at one moment. Somebody who holds its lock may change it at any time.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    pub(crate) path: PathBuf,
+    pub(crate) manifest: Manifest,
+}
+
+impl Bundle {
+    /// Reads the bundle in a folder.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        plain_folder(path)?;
+        for name in FOLDERS {
+            plain_folder(&path.join(name))?;
+        }
+        let file = path.join(MANIFEST);
+        let manifest = Manifest::parse(&fs::read_bounded(&file, MAX_MANIFEST)?, &file)?;
+        Ok(Self { path: path.to_path_buf(), manifest })
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn id(&self) -> VmId {
+        self.manifest.id
+    }
+
+    /// What a person calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+
+    /// All that is known of it.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The current document.
+    ///
+    /// # Errors
+    ///
+    /// When a section cannot be read, or the bundle was changed time and again while it was read.
+    pub fn document(&self) -> Result<Sections> {
+        let mut bundle = self.clone();
+        for _ in 0..5 {
+            match sections(&bundle.generation(bundle.manifest.document)) {
+                // Its holder has written a newer document and removed this one.
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    bundle = Self::read(&self.path)?;
+                }
+                other => return other,
+            }
+        }
+        sections(&bundle.generation(bundle.manifest.document))
+    }
+
+    /// The document of a generation that a snapshot names.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn document_at(&self, generation: u64) -> Result<Sections> {
+        sections(&self.generation(generation))
+    }
+
+    /// The picture of a snapshot, PNG.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn thumbnail(&self, snapshot: &crate::SnapshotId) -> Result<Option<Vec<u8>>> {
+        let node = self.manifest.snapshots.get(snapshot).ok_or_else(|| Error::no_snapshot(snapshot))?;
+        let path = node.thumbnail.as_ref().map(|file| self.path.join(THUMBS).join(file.as_str()));
+        path.map(|path| fs::read_bounded(&path, crate::snapshots::MAX_THUMBNAIL)).transpose()
+    }
+
+    /// Bytes that the bundle takes of the disk, by blocks in use (a hole takes none).
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be read.
+    pub fn usage(&self) -> Result<u64> {
+        usage(&self.path, 0)
+    }
+
+    /// Bytes that each image takes of the disk; one that cannot be found takes none. Works while the machine runs: no image
+    /// is opened.
+    #[must_use]
+    pub fn image_usage(&self) -> BTreeMap<FileName, u64> {
+        let used = |image: &FileName| crate::space::used(&self.image_path(image)).unwrap_or(0);
+        self.manifest.images.keys().map(|image| (image.clone(), used(image))).collect()
+    }
+
+    pub(crate) fn generation(&self, generation: u64) -> PathBuf {
+        self.path.join(DOCUMENT).join(generation.to_string())
+    }
+
+    /// Where an image is.
+    #[must_use]
+    pub fn image_path(&self, image: &FileName) -> PathBuf {
+        self.path.join(DISKS).join(image.as_str())
+    }
+
+    pub(crate) fn state_path(&self, file: &FileName) -> PathBuf {
+        self.path.join(STATE).join(file.as_str())
+    }
+}
+
+/// Refuses a link or a file where a folder belongs; nothing there is well.
+fn plain_folder(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(Error::NotAFile(path.to_path_buf())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(io("look at", path)(e)),
+    }
+}
+
+pub(crate) fn check_sections(document: &Sections) -> Result<()> {
+    if document.len() > MAX_SECTIONS {
+        return Err(Error::Limit { what: "sections of a document", limit: MAX_SECTIONS });
+    }
+    for (name, text) in document {
+        name.parse::<FileName>()?;
+        if text.len() as u64 > MAX_SECTION {
+            return Err(Error::Unusable {
+                what: format!("the section {name}"),
+                why: format!("it has {} bytes, at most {MAX_SECTION} are possible", text.len()),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn sections(folder: &Path) -> Result<Sections> {
+    // `read_dir` of a missing folder is an error here: the manifest names it.
+    std::fs::metadata(folder).map_err(io("read the document in", folder))?;
+    let mut document = Sections::new();
+    for name in fs::names(folder, MAX_SECTIONS)? {
+        let path = folder.join(&name);
+        name.parse::<FileName>()?;
+        let text = String::from_utf8(fs::read_bounded(&path, MAX_SECTION)?)
+            .map_err(|_| Error::Damaged { path, why: "it is no UTF-8 text".into() })?;
+        document.insert(name, text);
+    }
+    Ok(document)
+}
+
+/// Writes a generation of the document, durable with its name.
+pub(crate) fn write_generation(fs: &Fs, bundle: &Path, generation: u64, document: &Sections) -> Result<()> {
+    check_sections(document)?;
+    let (parent, folder) = (bundle.join(DOCUMENT), bundle.join(DOCUMENT).join(generation.to_string()));
+    fs.create_dir(&folder)?;
+    for (name, text) in document {
+        fs.write_new(&folder.join(name), text.as_bytes())?;
+    }
+    fs.sync_dir(&folder)?;
+    fs.sync_dir(&parent)
+}
+
+fn usage(path: &Path, depth: usize) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    if depth > 8 {
+        return Ok(0);
+    }
+    let meta = match path.symlink_metadata() {
+        // Its holder may remove files meanwhile.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        other => other.map_err(io("look at", path))?,
+    };
+    // `st_blocks` counts 512 bytes on every file system.
+    let mut sum = meta.blocks().saturating_mul(512);
+    if meta.is_dir() {
+        for name in fs::names(path, 1 << 16)? {
+            sum = sum.saturating_add(usage(&path.join(name), depth + 1)?);
+        }
+    }
+    Ok(sum)
+}

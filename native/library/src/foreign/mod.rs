@@ -1,0 +1,289 @@
+//! Machines of other programs: what of them maps to ours, and what does not.
+//!
+//! Nothing is decided here: a plan holds hints for the document, which the caller writes, and the disks to convert.
+
+mod appliance;
+mod ovf;
+mod plist;
+mod utm;
+
+pub use ovf::parse_ovf;
+pub use utm::parse_utm;
+
+use crate::block::{BlockLayer, OnProgress, SourceFormat};
+use crate::bundle::Sections;
+use crate::clone::{Share, temporary};
+use crate::disks::Target;
+use crate::error::{Error, Result, io};
+use crate::fs::open_regular;
+use crate::id::{DriveId, short};
+use crate::image;
+use crate::library::Library;
+use crate::locked::Locked;
+use crate::space;
+use appliance::Appliance;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The most bytes of a description (`config.plist`, `.ovf`).
+pub const MAX_DESCRIPTION: u64 = 1 << 20;
+/// The most disks, network devices and notes of a plan.
+pub(crate) const MAX_PARTS: usize = 64;
+
+/// What another program's machine becomes here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportPlan {
+    /// Its name, cleaned to what a name may be.
+    pub name: Option<String>,
+    /// QEMU's name of the processor's architecture: `x86_64`, `aarch64`, …
+    pub arch: Option<String>,
+    /// QEMU's name of the machine type, where the other program is built on QEMU.
+    pub machine: Option<String>,
+    /// Memory in MiB.
+    pub memory_mib: Option<u64>,
+    /// CPUs.
+    pub cpus: Option<u32>,
+    /// Whether it starts by UEFI; by BIOS if not.
+    pub uefi: Option<bool>,
+    /// Its disks.
+    pub disks: Vec<DiskPlan>,
+    /// Its network devices.
+    pub nics: Vec<NicPlan>,
+    /// What did not map, in words.
+    pub notes: Vec<String>,
+}
+
+/// A disk to be converted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskPlan {
+    /// The id it will have.
+    pub drive: DriveId,
+    /// Its file: below the folder of the description, or a member of the archive.
+    pub file: String,
+    /// What it is attached to.
+    pub bus: Bus,
+    /// A removable medium: it is not converted, add it to the media.
+    pub cdrom: bool,
+    /// It was read-only.
+    pub read_only: bool,
+    /// Virtual size in bytes, as described.
+    pub size: Option<u64>,
+}
+
+/// What a disk is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bus {
+    /// virtio-blk.
+    Virtio,
+    /// NVMe.
+    Nvme,
+    /// IDE.
+    Ide,
+    /// SATA (AHCI).
+    Sata,
+    /// SCSI of any controller.
+    Scsi,
+    /// USB.
+    Usb,
+    /// A floppy drive.
+    Floppy,
+    /// Something else, or not said.
+    Other,
+}
+
+/// A network device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NicPlan {
+    /// The device: QEMU's name (UTM) or the description's (OVF: `E1000`, `VmxNet3`).
+    pub model: Option<String>,
+    /// Its MAC address, `aa:bb:cc:dd:ee:ff`.
+    pub mac: Option<String>,
+}
+
+impl ImportPlan {
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        if self.notes.len() < MAX_PARTS {
+            self.notes.push(clean(&text.into(), 300));
+        }
+    }
+
+    /// Adds a disk under an id of its own.
+    pub(crate) fn disk(&mut self, file: &str, bus: Bus, cdrom: bool, read_only: bool, size: Option<u64>) {
+        if let Err(e) = crate::archive::check_member(file) {
+            return self.note(format!("a disk was left out: {e}"));
+        }
+        if self.disks.len() >= MAX_PARTS {
+            return self.note(format!("the disk “{file}” was left out: more than {MAX_PARTS}"));
+        }
+        let id = format!("{}{}", if cdrom { "cd" } else { "disk" }, self.disks.len());
+        if let Ok(drive) = id.parse() {
+            self.disks.push(DiskPlan { drive, file: file.to_owned(), bus, cdrom, read_only, size });
+        }
+    }
+
+    pub(crate) fn nic(&mut self, model: Option<String>, mac: Option<&str>) {
+        if self.nics.len() < MAX_PARTS {
+            let mac = mac.map(str::to_ascii_lowercase).filter(|mac| is_mac(mac));
+            self.nics.push(NicPlan { model: model.map(|m| clean(&m, 60)), mac });
+        }
+    }
+
+    pub(crate) fn named(&mut self, name: &str) {
+        let name: String = clean(name, 100).replace(['/', '\\'], "-");
+        let name = name.trim().trim_start_matches('-').to_owned();
+        self.name = crate::id::check_name(&name).is_ok().then_some(name);
+    }
+}
+
+fn is_mac(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    parts.len() == 6 && parts.iter().all(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Foreign text for a person to read: one line, bounded.
+pub(crate) fn clean(text: &str, longest: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(longest).collect()
+}
+
+/// A word that names something of QEMU's: nothing that could be anything else.
+pub(crate) fn token(text: &str) -> Option<String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (!text.is_empty() && text.len() <= 60 && text.bytes().all(fits)).then(|| text.to_owned())
+}
+
+/// Where the parts of a plan are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A folder in which the disks' files are.
+    Folder(PathBuf),
+    /// An OVA archive.
+    Ova(PathBuf),
+}
+
+/// Reads a machine of another program: a UTM bundle (a folder `….utm`), an appliance (`.ova`), or a description of one
+/// (`.ovf`, with its disks beside it).
+///
+/// # Errors
+///
+/// [`Error::Archive`] with the reason.
+pub fn plan_import(path: &Path) -> Result<(Origin, ImportPlan)> {
+    let real = path.canonicalize().map_err(io("find", path))?;
+    let refuse = |why: String| Error::Archive { path: path.to_path_buf(), why };
+    if real.is_dir() {
+        return utm::read(&real).map(|(folder, plan)| (Origin::Folder(folder), plan));
+    }
+    let extension = real.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if extension == "ovf" {
+        let bytes = crate::fs::read_bounded(&real, MAX_DESCRIPTION)?;
+        let text = String::from_utf8(bytes).map_err(|_| refuse("it is no UTF-8 text".into()))?;
+        let folder = real.parent().unwrap_or(Path::new("/")).to_path_buf();
+        return Ok((Origin::Folder(folder), parse_ovf(&text).map_err(refuse)?));
+    }
+    let plan = Appliance::open(&real)?.plan()?;
+    Ok((Origin::Ova(real), plan))
+}
+
+impl Library {
+    /// Makes a machine of a plan: converts its disks, all but removable media. The document is the caller's, written by the
+    /// plan's hints; `finish` adds what else it needs before it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Probe`] when a disk needs more than its own file, [`Error::Archive`] when one is missing or its checksum
+    /// wrong, [`Error::NoSpace`], [`Error::Cancelled`]; nothing is left.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that a person decides")]
+    pub fn import_plan(
+        &self,
+        layer: &dyn BlockLayer,
+        origin: &Origin,
+        plan: &ImportPlan,
+        name: &str,
+        time: u64,
+        document: &Sections,
+        finish: &mut dyn FnMut(&mut Locked) -> Result<()>,
+        progress: OnProgress<'_>,
+    ) -> Result<Locked> {
+        let mut draft = self.draft(name, document, time)?;
+        let wanted: Vec<&DiskPlan> = plan.disks.iter().filter(|d| !d.cdrom).collect();
+        // Disks differ in size; for a bar that never goes back each counts by what is described, or as one GiB.
+        let weight = |d: &DiskPlan| d.size.unwrap_or(1 << 30);
+        let total = wanted.iter().fold(0u64, |sum, d| sum.saturating_add(weight(d)));
+        let mut share = Share { progress, before: 0, total };
+        match origin {
+            Origin::Folder(folder) => {
+                for disk in wanted {
+                    let path = below(folder, &disk.file)?;
+                    convert(draft.machine(), layer, disk, &path, weight(disk), &mut share)?;
+                }
+            }
+            Origin::Ova(path) => {
+                let mut appliance = Appliance::open(path)?;
+                let sums = appliance.sums()?;
+                let mut left = wanted;
+                let mut reading = Appliance::open(path)?;
+                while let Some(member) = reading.next()? {
+                    let Some(at) = left.iter().position(|d| d.file == member.name) else { continue };
+                    let disk = left.swap_remove(at);
+                    let machine = draft.machine();
+                    space::check(machine.path(), member.size)?;
+                    let (temporary, _unfinished) = temporary(machine, "appliance");
+                    let mut options = OpenOptions::new();
+                    let file = options.write(true).create_new(true).mode(0o600).open(&temporary);
+                    let mut file = file.map_err(io("make the file", &temporary))?;
+                    reading.extract(&member, &mut file, sums.get(&member.name), &mut share)?;
+                    file.flush().map_err(io("write", &temporary))?;
+                    convert(machine, layer, disk, &temporary, weight(disk), &mut share)?;
+                }
+                if let Some(missing) = left.first() {
+                    let why = format!("it does not hold “{}”, a disk that it describes", missing.file);
+                    return Err(Error::Archive { path: path.clone(), why });
+                }
+            }
+        }
+        finish(draft.machine())?;
+        draft.publish()
+    }
+}
+
+fn convert(
+    machine: &mut Locked,
+    layer: &dyn BlockLayer,
+    disk: &DiskPlan,
+    path: &Path,
+    weight: u64,
+    share: &mut Share<'_>,
+) -> Result<()> {
+    // These programs leave the format to be found out as well. What has no header is raw.
+    let probed = image::recognise(&open_regular(path)?);
+    let probed = probed.map_err(|source| Error::Probe { path: PathBuf::from(&disk.file), source })?;
+    let format = probed.unwrap_or(SourceFormat::Raw);
+    let mut tell = |p| share.tell(weight, p);
+    machine.import_drive(layer, &disk.drive, path, Some(format), Target::default(), &mut tell).map(drop)?;
+    share.before = share.before.saturating_add(weight);
+    Ok(())
+}
+
+/// A file below a folder, with no link on the way.
+fn below(folder: &Path, name: &str) -> Result<PathBuf> {
+    crate::archive::check_member(name)
+        .map_err(|e| Error::Archive { path: folder.into(), why: e.to_string() })?;
+    let mut path = folder.to_path_buf();
+    for part in name.split('/') {
+        path.push(part);
+        let meta = path.symlink_metadata().map_err(io("find", &path))?;
+        if meta.is_symlink() {
+            return Err(Error::NotAFile(path));
+        }
+    }
+    Ok(path)
+}
+
+/// A name for a machine whose description has none.
+#[must_use]
+pub fn name_from(path: &Path) -> String {
+    let mut plan = ImportPlan::default();
+    plan.named(path.file_stem().and_then(|s| s.to_str()).unwrap_or_default());
+    plan.name.unwrap_or_else(|| format!("Imported {}", short()))
+}

@@ -1,0 +1,158 @@
+//! UTM's bundles: a folder with `config.plist` and the disks (`ConfigurationVersion` 2 and 3: `Images`, 4: `Data`).
+
+use super::plist::{Value, with_root};
+use super::{Bus, ImportPlan, MAX_DESCRIPTION, token};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+pub(super) fn read(folder: &Path) -> Result<(PathBuf, ImportPlan)> {
+    let path = folder.join("config.plist");
+    let refuse = |why: String| Error::Archive { path: folder.to_path_buf(), why };
+    if path.symlink_metadata().is_err() {
+        return Err(refuse("it holds no config.plist: it is no UTM machine".into()));
+    }
+    let bytes = crate::fs::read_bounded(&path, MAX_DESCRIPTION)?;
+    if bytes.starts_with(b"bplist") {
+        return Err(refuse(
+            "its config.plist is binary: convert it by `plutil -convert xml1 config.plist`".into(),
+        ));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refuse("its config.plist is no UTF-8 text".into()))?;
+    let mut plan = parse_utm(&text).map_err(refuse)?;
+    if plan.name.is_none() {
+        plan.name = Some(super::name_from(folder));
+    }
+    // The name of the folder is the machine's name in old versions, and its UEFI variables lie among the disks.
+    if folder.join("Data/efi_vars.fd").exists() {
+        plan.note("the UEFI's variables (efi_vars.fd) are made anew: choose the boot entry once if it does not start");
+    }
+    Ok((folder.to_path_buf(), plan))
+}
+
+/// Reads the text of a `config.plist`. Disks are named relative to the bundle.
+///
+/// # Errors
+///
+/// Why it cannot be imported, in words.
+pub fn parse_utm(text: &str) -> std::result::Result<ImportPlan, String> {
+    with_root(text, |root| {
+        let backend = root.get("Backend").and_then(Value::text).unwrap_or("QEMU");
+        let apple = root.get("isAppleVirtualization").is_some_and(Value::flag);
+        if backend.eq_ignore_ascii_case("apple") || apple {
+            return Err("it is a machine of Apple's virtualization, not of QEMU: only its disks can be imported, one by one".into());
+        }
+        match root.get("ConfigurationVersion").and_then(Value::number) {
+            Some(4) => Ok(current(root)),
+            Some(2 | 3) => Ok(legacy(root)),
+            Some(n @ (0 | 1)) => Err(format!("its version {n} is too old: open it once with a newer UTM")),
+            Some(n) => Err(format!(
+                "its version {n} is newer than what is known (2 to 4): import its disks one by one"
+            )),
+            None => Err("its config.plist has no version: it is no UTM machine".into()),
+        }
+    })
+}
+
+fn current(root: Value<'_, '_>) -> ImportPlan {
+    let mut plan = ImportPlan::default();
+    let text = |keys: &[&str]| root.at(keys).and_then(Value::text);
+    let flag = |keys: &[&str]| root.at(keys).is_some_and(Value::flag);
+    plan.named(text(&["Information", "Name"]).unwrap_or_default());
+    plan.arch = text(&["System", "Architecture"]).and_then(token);
+    plan.machine = text(&["System", "Target"]).and_then(token);
+    let number = |keys: &[&str]| root.at(keys).and_then(Value::number);
+    numbers(&mut plan, number(&["System", "MemorySize"]), number(&["System", "CPUCount"]));
+    plan.uefi = Some(flag(&["QEMU", "UEFIBoot"]));
+    if flag(&["QEMU", "TPMDevice"]) {
+        plan.note("its TPM was left out, and with it all that is sealed by it (BitLocker asks for its recovery key)");
+    }
+    if root.at(&["QEMU", "AdditionalArguments"]).is_some_and(|a| a.items().next().is_some()) {
+        plan.note("its additional QEMU arguments were left out: they may name files of the other machine");
+    }
+    if text(&["QEMU", "MachinePropertyOverride"]).is_some_and(|t| !t.is_empty()) {
+        plan.note("its machine properties were left out");
+    }
+    for drive in root.get("Drive").into_iter().flat_map(Value::items) {
+        let kind = drive.get("ImageType").and_then(Value::text).unwrap_or_default();
+        let bus = bus(drive.get("Interface").and_then(Value::text).unwrap_or_default());
+        let read_only = drive.get("ReadOnly").is_some_and(Value::flag);
+        add(&mut plan, "Data", drive.get("ImageName").and_then(Value::text), kind, bus, read_only);
+    }
+    for nic in root.get("Network").into_iter().flat_map(Value::items) {
+        let get = |key: &str| nic.get(key).and_then(Value::text);
+        network(&mut plan, get("Mode"), get("Hardware"), get("MacAddress"));
+        if nic.get("PortForward").is_some_and(|p| p.items().next().is_some()) {
+            plan.note("its forwarded ports were left out");
+        }
+    }
+    if text(&["Sharing", "DirectoryShareMode"]).is_some_and(|m| m != "None") {
+        plan.note("its shared folder was left out: it is one of the other machine");
+    }
+    plan
+}
+
+fn legacy(root: Value<'_, '_>) -> ImportPlan {
+    let mut plan = ImportPlan::default();
+    let text = |keys: &[&str]| root.at(keys).and_then(Value::text);
+    plan.arch = text(&["System", "Architecture"]).and_then(token);
+    plan.machine = text(&["System", "Target"]).and_then(token);
+    let number = |keys: &[&str]| root.at(keys).and_then(Value::number);
+    numbers(&mut plan, number(&["System", "Memory"]), number(&["System", "CPUCount"]));
+    plan.uefi = root.at(&["System", "BootUefi"]).map(Value::flag);
+    if root.at(&["System", "AddArgs"]).is_some_and(|a| a.items().next().is_some()) {
+        plan.note("its additional QEMU arguments were left out: they may name files of the other machine");
+    }
+    for drive in root.get("Drives").into_iter().flat_map(Value::items) {
+        let get = |key: &str| drive.get(key).and_then(Value::text);
+        let removable = drive.get("Removable").is_some_and(Value::flag);
+        let file = get("ImagePath").filter(|_| !removable);
+        let kind = match drive.get("Cdrom").is_some_and(Value::flag) {
+            true => "cd",
+            false => get("ImageType").unwrap_or("disk"),
+        };
+        add(&mut plan, "Images", file, kind, bus(get("InterfaceType").unwrap_or_default()), removable);
+    }
+    if root.at(&["Networking", "NetworkEnabled"]).is_none_or(Value::flag) && root.get("Networking").is_some()
+    {
+        let get = |key: &str| text(&["Networking", key]);
+        network(&mut plan, get("NetworkMode"), get("NetworkCard"), get("NetworkCardMAC"));
+    }
+    plan
+}
+
+fn numbers(plan: &mut ImportPlan, memory: Option<u64>, cpus: Option<u64>) {
+    plan.memory_mib = memory.filter(|m| (1..=1 << 24).contains(m));
+    // Zero means "as many as the host thinks good".
+    plan.cpus = cpus.filter(|c| (1..=1024).contains(c)).and_then(|c| u32::try_from(c).ok());
+}
+
+fn add(plan: &mut ImportPlan, folder: &str, file: Option<&str>, kind: &str, bus: Bus, read_only: bool) {
+    let kind = kind.to_ascii_lowercase();
+    let Some(file) = file.filter(|f| !f.is_empty()) else {
+        return plan.note("an empty removable drive was left out");
+    };
+    match kind.as_str() {
+        "disk" | "cd" => plan.disk(&format!("{folder}/{file}"), bus, kind == "cd", read_only, None),
+        other => plan.note(format!("the image “{file}” was left out: it is of the kind “{other}”")),
+    }
+}
+
+fn network(plan: &mut ImportPlan, mode: Option<&str>, model: Option<&str>, mac: Option<&str>) {
+    let mode = mode.unwrap_or("emulated").to_ascii_lowercase();
+    if mode != "emulated" && mode != "shared" {
+        plan.note(format!("a network device in the mode “{mode}” becomes one of user networking"));
+    }
+    plan.nic(model.and_then(token), mac);
+}
+
+fn bus(name: &str) -> Bus {
+    match name.to_ascii_lowercase().as_str() {
+        "virtio" => Bus::Virtio,
+        "nvme" => Bus::Nvme,
+        "ide" => Bus::Ide,
+        "scsi" => Bus::Scsi,
+        "usb" => Bus::Usb,
+        "floppy" => Bus::Floppy,
+        _ => Bus::Other,
+    }
+}

@@ -1,0 +1,227 @@
+//! The few calls that change the file system, in one place: so that a test can stop the world before each of them.
+//!
+//! Every change goes through [`Fs`], which tells a [`Hook`] before it acts. The crash tests kill the process there, and
+//! replay what a power loss would have left of it.
+
+use crate::error::{Error, Result, io};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// One change to the file system, told before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A directory comes to be.
+    CreateDir(&'a Path),
+    /// A file comes to be, empty (or is emptied).
+    Create(&'a Path),
+    /// Bytes are appended to a file.
+    Write(&'a Path, &'a [u8]),
+    /// A file's bytes are made durable.
+    SyncFile(&'a Path),
+    /// A directory's entries are made durable.
+    SyncDir(&'a Path),
+    /// The first takes the place of the second.
+    Rename(&'a Path, &'a Path),
+    /// A file goes.
+    Unlink(&'a Path),
+    /// An empty directory goes.
+    RemoveDir(&'a Path),
+}
+
+/// Hears of every [`Step`] before it happens.
+pub trait Hook: Send + Sync {
+    /// The step will be made when this returns.
+    fn before(&self, step: Step<'_>);
+}
+
+/// The file system, as this crate changes it.
+#[derive(Clone, Default)]
+pub struct Fs {
+    hook: Option<Arc<dyn Hook>>,
+}
+
+impl std::fmt::Debug for Fs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fs").field("hooked", &self.hook.is_some()).finish()
+    }
+}
+
+impl Fs {
+    /// One that tells `hook` of every step: for tests.
+    #[must_use]
+    pub fn with_hook(hook: Arc<dyn Hook>) -> Self {
+        Self { hook: Some(hook) }
+    }
+
+    fn tell(&self, step: Step<'_>) {
+        if let Some(hook) = &self.hook {
+            hook.before(step);
+        }
+    }
+
+    /// Makes one directory, readable by its owner alone; there is no harm if it exists.
+    pub(crate) fn create_dir(&self, path: &Path) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        self.tell(Step::CreateDir(path));
+        match std::fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            other => other.map_err(io("make the folder", path)),
+        }
+    }
+
+    /// Makes a directory and those above it that are missing, each one durable.
+    pub(crate) fn create_dir_all(&self, path: &Path) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            self.create_dir_all(parent)?;
+            self.create_dir(path)?;
+            return self.sync_dir(parent);
+        }
+        self.create_dir(path)
+    }
+
+    /// Writes a new file and makes its bytes durable. Its name is durable after [`Fs::sync_dir`] on its folder.
+    pub(crate) fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        self.write(path, bytes, &mut options)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], options: &mut OpenOptions) -> Result<()> {
+        self.tell(Step::Create(path));
+        let mut file =
+            options.mode(0o600).custom_flags(NOFOLLOW).open(path).map_err(io("make the file", path))?;
+        // In two halves: a test that stops between them sees a torn file.
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        for half in [first, second] {
+            self.tell(Step::Write(path, half));
+            file.write_all(half).map_err(io("write", path))?;
+        }
+        self.tell(Step::SyncFile(path));
+        file.sync_all().map_err(io("make durable", path))
+    }
+
+    /// Puts `bytes` into the place of the file `name` in `folder`: afterwards, and after a crash at any moment, the
+    /// file holds what it held or `bytes`, whole.
+    pub(crate) fn replace(&self, folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+        let (temporary, target) = (folder.join(format!(".{name}.new")), folder.join(name));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        self.write(&temporary, bytes, &mut options)?;
+        self.rename(&temporary, &target)?;
+        self.sync_dir(folder)
+    }
+
+    /// Makes the bytes of a file durable that something else has written.
+    pub(crate) fn sync_file(&self, path: &Path) -> Result<()> {
+        self.tell(Step::SyncFile(path));
+        let file = OpenOptions::new().read(true).custom_flags(NOFOLLOW).open(path);
+        file.and_then(|f| f.sync_all()).map_err(io("make durable", path))
+    }
+
+    /// Makes a directory's entries durable.
+    pub(crate) fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.tell(Step::SyncDir(path));
+        File::open(path).and_then(|f| f.sync_all()).map_err(io("make durable", path))
+    }
+
+    /// Renames; what stood at `to` is replaced.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.tell(Step::Rename(from, to));
+        std::fs::rename(from, to).map_err(io("rename", from))
+    }
+
+    /// Removes a file; there is no harm if it is gone.
+    pub(crate) fn unlink(&self, path: &Path) -> Result<()> {
+        self.tell(Step::Unlink(path));
+        match std::fs::remove_file(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(io("remove", path)),
+        }
+    }
+
+    /// Removes a folder with all that is in it, following no link; there is no harm if it is gone.
+    pub(crate) fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.remove_below(path, 0)
+    }
+
+    fn remove_below(&self, path: &Path, depth: usize) -> Result<()> {
+        // Bundles are three deep; whatever is deeper was put there by a stranger, and the stack has an end.
+        if depth > 64 {
+            return Err(Error::TooDeep(path.to_path_buf()));
+        }
+        match path.symlink_metadata() {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(io("look at", path)(e)),
+            Ok(meta) if !meta.is_dir() => return self.unlink(path),
+            Ok(_) => {}
+        }
+        for entry in std::fs::read_dir(path).map_err(io("read the folder", path))? {
+            self.remove_below(&entry.map_err(io("read the folder", path))?.path(), depth + 1)?;
+        }
+        self.tell(Step::RemoveDir(path));
+        match std::fs::remove_dir(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(io("remove", path)),
+        }
+    }
+}
+
+/// `O_NOFOLLOW`: a link that was put in the place of a file of ours is refused.
+pub(crate) const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+/// `O_NOFOLLOW | O_NONBLOCK`: opening a FIFO or a device does not wait for its other end.
+pub(crate) const NOFOLLOW_NONBLOCK: i32 = NOFOLLOW | rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+
+/// Opens a regular file for reading: links, FIFOs and devices are refused.
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
+    let file =
+        OpenOptions::new().read(true).custom_flags(NOFOLLOW_NONBLOCK).open(path).map_err(|e| {
+            if is_loop(&e) { Error::NotAFile(path.to_path_buf()) } else { io("open", path)(e) }
+        })?;
+    let meta = file.metadata().map_err(io("look at", path))?;
+    if !meta.is_file() {
+        return Err(Error::NotAFile(path.to_path_buf()));
+    }
+    Ok(file)
+}
+
+fn is_loop(e: &std::io::Error) -> bool {
+    e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// Reads a regular file of at most `limit` bytes.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(io("read", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLong { path: path.to_path_buf(), limit });
+    }
+    Ok(bytes)
+}
+
+/// The names in a folder, sorted; none if it does not exist. At most `limit`.
+pub(crate) fn names(folder: &Path, limit: usize) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(io("read the folder", folder))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io("read the folder", folder))?.file_name();
+        if names.len() >= limit {
+            return Err(Error::TooMany { path: folder.to_path_buf(), limit });
+        }
+        // A name that is no text is none of ours, and stays.
+        names.extend(name.into_string().ok());
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,237 @@
+//! Names and identifiers, and what may be one.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// A machine's identity for ever: its folder is called `<id>.sampan`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VmId(Uuid);
+
+impl VmId {
+    /// A new, random one (UUID version 4).
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The name of its bundle's folder.
+    #[must_use]
+    pub fn folder(self) -> String {
+        format!("{self}.sampan")
+    }
+
+    /// The machine whose bundle has this folder name; only the one spelling that [`VmId::folder`] makes is taken.
+    #[must_use]
+    pub fn from_folder(name: &str) -> Option<Self> {
+        let id = name.strip_suffix(".sampan")?.parse::<Self>().ok()?;
+        (id.folder() == name).then_some(id)
+    }
+
+    /// The machine in `vms` whose bundle a path leads into; both are without links.
+    pub(crate) fn inside(vms: &std::path::Path, path: &std::path::Path) -> Option<Self> {
+        let folder = path.strip_prefix(vms).ok()?.components().next()?;
+        Self::from_folder(folder.as_os_str().to_str()?)
+    }
+}
+
+impl fmt::Display for VmId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for VmId {
+    type Err = uuid::Error;
+    fn from_str(s: &str) -> std::result::Result<Self, uuid::Error> {
+        Uuid::parse_str(s).map(Self)
+    }
+}
+
+impl From<Uuid> for VmId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl From<VmId> for Uuid {
+    fn from(id: VmId) -> Self {
+        id.0
+    }
+}
+
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(s: &str) -> Result<Self> {
+                match is_word(s, 64) {
+                    true => Ok(Self(s.to_owned())),
+                    false => Err(Error::BadName { name: excerpt(s), why: $what }),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+            fn try_from(s: String) -> Result<Self> {
+                s.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    };
+}
+
+word! {
+    /// A drive's id, as the machine's document names it: small letters, digits, `-`, `_` and `.`, at most 64.
+    DriveId,
+    "a drive's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+}
+word! {
+    /// A snapshot's id within its machine.
+    SnapshotId,
+    "a snapshot's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+}
+word! {
+    /// The name of a file of a bundle, inside the one folder where files of its kind are.
+    FileName,
+    "a file of a bundle has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+}
+
+impl SnapshotId {
+    pub(crate) fn random() -> Self {
+        Self(short())
+    }
+}
+
+impl FileName {
+    /// `stem-<random>.extension`: never a name that was used before.
+    pub(crate) fn fresh(stem: &str, extension: &str) -> Self {
+        // The stem is a word of at most 64; 12 + 1 + 6 more would pass the limit.
+        let stem: String = stem.chars().take(40).collect();
+        Self(format!("{stem}-{}.{extension}", short()))
+    }
+}
+
+/// Twelve random hexadecimal digits: enough that no machine gives one twice.
+pub(crate) fn short() -> String {
+    let mut text = Uuid::new_v4().simple().to_string();
+    text.truncate(12);
+    text
+}
+
+/// Lower-case file-name words: nothing that a shell, QEMU's option parser or a file system reads otherwise.
+pub(crate) fn is_word(s: &str, longest: usize) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+    let starts = s.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    starts && s.len() <= longest && s.bytes().all(fits) && !s.contains("..")
+}
+
+fn excerpt(s: &str) -> String {
+    s.chars().take(80).collect()
+}
+
+/// Checks a name that a person gives to a machine, a snapshot: any script, one line, at most 100 characters.
+///
+/// # Errors
+///
+/// [`Error::BadName`] with the rule that is broken.
+pub fn check_name(name: &str) -> Result<()> {
+    let why = if name.trim().is_empty() {
+        "a name needs at least one visible character"
+    } else if name.trim() != name {
+        "a name neither begins nor ends with a space"
+    } else if name.chars().count() > 100 || name.len() > 400 {
+        "a name has at most 100 characters"
+    } else if name.chars().any(|c| c.is_control() || is_invisible(c)) {
+        "a name is one line without invisible control characters"
+    } else if name.starts_with('-') {
+        "a name that begins with “-” would be taken for an option"
+    } else if name.contains('/') || name.contains('\\') {
+        "a name contains neither “/” nor “\\”, so that it may name a file"
+    } else if name == "." || name == ".." {
+        "“.” and “..” are folders"
+    } else {
+        return Ok(());
+    };
+    Err(Error::BadName { name: excerpt(name), why })
+}
+
+/// Marks that turn the direction of text or take no room: with them two names look alike.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
+}
+
+/// What two names have in common that a person would confuse: only their case differs.
+pub(crate) fn folded(name: &str) -> String {
+    name.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_mislead_are_refused() {
+        for bad in ["", " ", " a", "a ", "a\nb", "a/b", "..", "-rf", "a\u{202e}b", &"x".repeat(101)] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["Windows 11", "Debian 13 (arm64)", "麒麟", "a.b", "ü"] {
+            check_name(good).expect(good);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_is_one_component_of_a_path(s in "\\PC{0,80}") {
+            if let Ok(word) = s.parse::<FileName>() {
+                let path = std::path::Path::new(word.as_str());
+                prop_assert_eq!(path.components().count(), 1);
+                prop_assert!(matches!(path.components().next(), Some(std::path::Component::Normal(_))));
+                prop_assert!(!word.as_str().starts_with('.'));
+            }
+        }
+
+        #[test]
+        fn a_folder_name_leads_back_to_its_machine(n in any::<u128>()) {
+            let id = VmId::from(Uuid::from_u128(n));
+            prop_assert_eq!(VmId::from_folder(&id.folder()), Some(id));
+        }
+    }
+
+    #[test]
+    fn only_one_spelling_of_a_folder_is_a_machine() {
+        let id = VmId::random();
+        assert_eq!(VmId::from_folder(&id.folder().to_uppercase()), None);
+        assert_eq!(VmId::from_folder(&format!("{{{id}}}.sampan")), None);
+        assert_eq!(VmId::from_folder(&id.to_string()), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! Reading the headers of disk images: bounded, and only as far as it takes to say what an image is and what it needs.
+//!
+//! Nothing here follows a name that a header holds; that it holds one is told, and refused where images are imported.
+
+mod qcow2;
+mod read;
+mod vdi;
+mod vhdx;
+mod vmdk;
+mod vpc;
+
+pub use qcow2::{CorruptionBits, Qcow2};
+pub use read::{Bytes, ReadAt};
+
+use crate::block::SourceFormat;
+
+/// What a header says of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The format.
+    pub format: SourceFormat,
+    /// Bytes that a guest sees.
+    pub virtual_size: u64,
+    /// The file below it that it names, as written there.
+    pub backing_file: Option<String>,
+    /// The format written beside it.
+    pub backing_format: Option<String>,
+    /// Other files that hold its data, as written there.
+    pub external_data: Vec<String>,
+    /// How it is encrypted.
+    pub encryption: Option<String>,
+    /// It was not closed: QEMU repairs it when it opens it for writing.
+    pub dirty: bool,
+    /// It was found corrupt, and only reading is allowed.
+    pub corrupt: bool,
+    /// Snapshots inside the file.
+    pub internal_snapshots: u32,
+    /// Its data must be replayed from a journal before it can be read.
+    pub needs_replay: bool,
+}
+
+impl Header {
+    pub(crate) fn new(format: SourceFormat, virtual_size: u64) -> Self {
+        Self {
+            format,
+            virtual_size,
+            backing_file: None,
+            backing_format: None,
+            external_data: Vec::new(),
+            encryption: None,
+            dirty: false,
+            corrupt: false,
+            internal_snapshots: 0,
+            needs_replay: false,
+        }
+    }
+}
+
+/// Why an image is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// The file ends, or cannot be read.
+    #[error("cannot read the image's header: {0}")]
+    Io(#[from] std::io::Error),
+    /// The header is not what the format says.
+    #[error("the {} header is damaged: {why}; use an undamaged copy", .format.driver())]
+    Damaged {
+        /// The format it claims.
+        format: SourceFormat,
+        /// What is wrong.
+        why: String,
+    },
+    /// The header asks for something unknown.
+    #[error("the {} image uses {what}, which is not supported: convert it with the program that made it", .format.driver())]
+    Unsupported {
+        /// The format.
+        format: SourceFormat,
+        /// What it uses.
+        what: String,
+    },
+    /// No known header.
+    #[error(
+        "no format of disk images is recognised: if these are the bytes of a disk, say that the format is raw"
+    )]
+    Unknown,
+    /// Known, and not an image that could be imported.
+    #[error("this is {what}, not a disk image: {remedy}")]
+    NotADisk {
+        /// What it is.
+        what: &'static str,
+        /// What to do with it.
+        remedy: &'static str,
+    },
+    /// It was said to be another format.
+    #[error("the image was said to be {said}, its header says {found}: name the right format")]
+    OtherFormat {
+        /// As given.
+        said: &'static str,
+        /// As found.
+        found: &'static str,
+    },
+    /// It names a file below it.
+    #[error(
+        "the image is an overlay of “{0}”, which it would read from this machine: flatten it where it was made (qemu-img convert), and import the result"
+    )]
+    BackingFile(String),
+    /// Its data are elsewhere.
+    #[error("the image's data are in other files ({}): convert it to one file where it was made (qemu-img convert), and import the result", .0.join(", "))]
+    ExternalData(Vec<String>),
+    /// It is encrypted.
+    #[error("the image is encrypted ({0}): decrypt it where its key is known, and import the result")]
+    Encrypted(String),
+    /// It is corrupt by its own mark.
+    #[error(
+        "the image is marked corrupt: repair it (qemu-img check -r all) on a copy, and import the result"
+    )]
+    Corrupt,
+    /// A journal is not replayed.
+    #[error(
+        "the image was not closed properly and has a journal to be replayed: attach it once to the program that made it, and detach it"
+    )]
+    NeedsReplay,
+    /// No guest can use it.
+    #[error("the image's size of {0} bytes is beyond what can be used (at most 64 TiB)")]
+    Size(u64),
+}
+
+pub(crate) fn damaged(format: SourceFormat, why: impl Into<String>) -> ProbeError {
+    ProbeError::Damaged { format, why: why.into() }
+}
+
+/// The largest virtual size, 64 TiB: QEMU's qcow2 with its usual clusters and refcounts goes no further.
+pub const MAX_VIRTUAL_SIZE: u64 = 64 << 40;
+
+/// The format that the header names, by its magic alone; `None` if none does, which does not mean that it is raw.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is something else that is known.
+pub fn recognise(file: &impl ReadAt) -> Result<Option<SourceFormat>, ProbeError> {
+    let head = file.up_to(0, 512)?;
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    if starts(b"QFI\xfb") {
+        return Ok(Some(SourceFormat::Qcow2));
+    }
+    if starts(b"KDMV") || vmdk::is_descriptor(&head) {
+        return Ok(Some(SourceFormat::Vmdk));
+    }
+    if starts(b"COWD") {
+        let what = "a VMware ESX sparse extent (COWD)".to_owned();
+        return Err(ProbeError::Unsupported { format: SourceFormat::Vmdk, what });
+    }
+    if starts(b"vhdxfile") {
+        return Ok(Some(SourceFormat::Vhdx));
+    }
+    if vdi::is_vdi(&head) {
+        return Ok(Some(SourceFormat::Vdi));
+    }
+    if starts(b"LUKS\xba\xbe") {
+        return Err(ProbeError::Encrypted("LUKS".into()));
+    }
+    if starts(b"conectix") || vpc::has_footer(file)? {
+        return Ok(Some(SourceFormat::Vpc));
+    }
+    if starts(b"\x1f\x8b") || starts(b"\xfd7zXZ\0") || starts(b"BZh") || starts(b"\x28\xb5\x2f\xfd") {
+        return Err(ProbeError::NotADisk { what: "a compressed file", remedy: "unpack it first" });
+    }
+    if starts(b"PK\x03\x04") || starts(b"7z\xbc\xaf\x27\x1c") {
+        return Err(ProbeError::NotADisk { what: "an archive", remedy: "unpack it first" });
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return Err(ProbeError::NotADisk {
+            what: "a tar archive",
+            remedy: "import it as an appliance (OVA), or unpack it",
+        });
+    }
+    Ok(None)
+}
+
+/// Reads the header of an image whose format is known. A raw image has none: its size is the file's.
+///
+/// # Errors
+///
+/// [`ProbeError::Damaged`], [`ProbeError::Unsupported`] or [`ProbeError::Io`].
+pub fn read_header(file: &impl ReadAt, format: SourceFormat) -> Result<Header, ProbeError> {
+    let header = match format {
+        SourceFormat::Qcow2 => Qcow2::read(file)?.into_header(),
+        SourceFormat::Raw => Header::new(format, file.size()?.next_multiple_of(512)),
+        SourceFormat::Vmdk => vmdk::read(file)?,
+        SourceFormat::Vdi => vdi::read(file)?,
+        SourceFormat::Vhdx => vhdx::read(file)?,
+        SourceFormat::Vpc => vpc::read(file)?,
+    };
+    if header.virtual_size > MAX_VIRTUAL_SIZE {
+        return Err(ProbeError::Size(header.virtual_size));
+    }
+    Ok(header)
+}
+
+/// Reads the header of an image that comes from elsewhere, and refuses it if it needs anything but its own file.
+///
+/// Without `said`, the format is recognised by its header, and a file without one is refused: that it is raw must be
+/// said, because a raw disk's first bytes are its guest's.
+///
+/// # Errors
+///
+/// [`ProbeError`] with the reason in words.
+pub fn probe_import(file: &impl ReadAt, said: Option<SourceFormat>) -> Result<Header, ProbeError> {
+    let format = match (said, said.map_or_else(|| recognise(file), |_| Ok(None))) {
+        (Some(said), _) => said,
+        (None, found) => found?.ok_or(ProbeError::Unknown)?,
+    };
+    if let Some(said) = said.filter(|s| *s != SourceFormat::Raw) {
+        match recognise(file)? {
+            Some(found) if found == said => {}
+            found => {
+                let found = found.map_or("nothing known", SourceFormat::driver);
+                return Err(ProbeError::OtherFormat { said: said.driver(), found });
+            }
+        }
+    }
+    let header = read_header(file, format)?;
+    if let Some(backing) = header.backing_file {
+        return Err(ProbeError::BackingFile(backing));
+    }
+    if !header.external_data.is_empty() {
+        return Err(ProbeError::ExternalData(header.external_data));
+    }
+    if let Some(how) = header.encryption {
+        return Err(ProbeError::Encrypted(how));
+    }
+    if header.corrupt {
+        return Err(ProbeError::Corrupt);
+    }
+    if header.needs_replay {
+        return Err(ProbeError::NeedsReplay);
+    }
+    Ok(header)
+}
+
+/// A name from a header, for messages: without control characters, at most 200 characters.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+}

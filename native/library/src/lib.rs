@@ -1,0 +1,75 @@
+//! Virtual machines on disk: a folder with bundles, their images, snapshots and copies.
+//!
+//! **Invariant:** after a kill or a power loss at any moment every machine opens again with its last complete state. A
+//! bundle's state is one small manifest that is replaced atomically; all else is written once and named by it. And:
+//! nothing here opens an image of a running machine.
+//!
+//! Every call blocks and some take minutes: they belong on a thread that may wait. Image data are QEMU's matter, see
+//! [`BlockLayer`].
+//!
+//! ```
+//! use sampan_library::{Library, Sections};
+//!
+//! let home = tempfile::tempdir()?;
+//! let library = Library::open(home.path())?;
+//! let document = Sections::from([("system.toml".into(), "arch = \"x86_64\"\n".into())]);
+//! let machine = library.create("Debian", &document, 1_700_000_000)?;
+//! assert_eq!(library.find("debian")?, machine.id());
+//! assert!(library.lock(machine.id()).is_err(), "one holder at a time");
+//! drop(machine);
+//! library.delete(library.find("debian")?, 1_700_000_100)?;
+//! let machine = library.undelete(library.find_in_trash("Debian")?, None)?;
+//! assert_eq!(machine.document()?, document);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod archive;
+mod block;
+mod bundle;
+mod chain;
+mod clone;
+mod collect;
+mod disks;
+mod error;
+mod foreign;
+pub mod fs;
+mod id;
+pub mod image;
+mod library;
+mod lock;
+mod locked;
+mod manifest;
+mod media;
+mod reclaim;
+mod recover;
+mod running;
+mod snapshots;
+mod space;
+mod trash;
+
+pub use archive::{
+    ARCHIVE_VERSION, Contents, Disk, Exported, Member, TarError, TarReader, TarWriter, check_member,
+};
+pub use block::{
+    Backing, BlockError, BlockLayer, Layer, NewImage, OnProgress, Preallocation, Progress, SourceFormat,
+    blockdev,
+};
+pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections};
+pub use clone::NewClone;
+pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import};
+pub use error::{Error, Result};
+pub use foreign::{
+    Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, NicPlan, Origin, name_from, parse_ovf, parse_utm, plan_import,
+};
+pub use id::{DriveId, FileName, SnapshotId, VmId, check_name};
+pub use library::{Draft, Entry, Library, MAX_MACHINES};
+pub use locked::Locked;
+pub use manifest::{
+    Base, Flattening, Image, ImageFormat, MAX_CHAIN, MAX_DRIVES, MAX_IMAGES, MAX_MANIFEST, MAX_NOTE,
+    MAX_SNAPSHOTS, Manifest, Pending, Snapshot, Suspended, VERSION,
+};
+pub use media::{MAX_MEDIA, Medium, Otherwise};
+pub use running::Planned;
+pub use snapshots::{MAX_THUMBNAIL, NewSnapshot, Unsaved};
+pub use space::{RESERVE, free};

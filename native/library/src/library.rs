@@ -1,0 +1,326 @@
+//! The folder with all machines.
+
+use crate::bundle::{Bundle, FOLDERS, MANIFEST, Sections, write_generation};
+use crate::error::{Error, Result, io};
+use crate::fs::{self, Fs};
+use crate::id::{VmId, check_name, folded};
+use crate::lock::{Lock, Refused};
+use crate::locked::Locked;
+use crate::manifest::Manifest;
+use std::path::{Path, PathBuf};
+
+/// The most machines that are listed.
+pub const MAX_MACHINES: usize = 10_000;
+
+pub(crate) const VMS: &str = "vms";
+pub(crate) const TRASH: &str = "trash";
+pub(crate) const MEDIA: &str = "media";
+const DRAFT: &str = ".new-";
+pub(crate) const GONE: &str = ".gone-";
+
+/// A folder with machines, its trash and its store of removable media.
+#[derive(Clone, Debug)]
+pub struct Library {
+    pub(crate) home: PathBuf,
+    pub(crate) fs: Fs,
+}
+
+/// One machine as it is listed: a broken one hides no other.
+#[derive(Debug)]
+pub struct Entry {
+    /// The machine, by its folder's name.
+    pub id: VmId,
+    /// What it is, or why that cannot be read.
+    pub bundle: Result<Bundle>,
+}
+
+impl Library {
+    /// Opens the library in a folder, and makes it if it is not there. What a killed process left half made is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made.
+    pub fn open(home: impl Into<PathBuf>) -> Result<Self> {
+        Self::with_fs(home, Fs::default())
+    }
+
+    /// [`Library::open`] on a file system that tells its steps: for tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::open`].
+    pub fn with_fs(home: impl Into<PathBuf>, fs: Fs) -> Result<Self> {
+        let library = Self { home: home.into(), fs };
+        for name in [VMS, TRASH, MEDIA] {
+            library.fs.create_dir_all(&library.home.join(name))?;
+        }
+        if let Err(e) = library.clean() {
+            log::warn!("cannot clean the library up: {e}");
+        }
+        Ok(library)
+    }
+
+    /// The library's folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(crate) fn vms(&self) -> PathBuf {
+        self.home.join(VMS)
+    }
+
+    pub(crate) fn trash_folder(&self) -> PathBuf {
+        self.home.join(TRASH)
+    }
+
+    pub(crate) fn vm_path(&self, id: VmId) -> PathBuf {
+        self.vms().join(id.folder())
+    }
+
+    /// A file from elsewhere, without links. An image of a machine is none: opening it could drop the locks that QEMU has
+    /// on it.
+    pub(crate) fn outside(&self, path: &Path) -> Result<PathBuf> {
+        let real = path.canonicalize().map_err(io("find", path))?;
+        let home = self.vms().canonicalize().map_err(io("find", &self.vms()))?;
+        if VmId::inside(&home, &real).is_some() {
+            let why =
+                "it is a part of a machine of this library: clone that machine, or export it".to_owned();
+            return Err(Error::Unusable { what: path.display().to_string(), why });
+        }
+        Ok(real)
+    }
+
+    /// Held for a few file operations whenever names of machines change.
+    pub(crate) fn lock_names(&self) -> Result<Lock> {
+        Lock::wait(&self.home.join(".lock"), &self.home)
+    }
+
+    /// Every machine, by name; broken ones last.
+    ///
+    /// # Errors
+    ///
+    /// When the folder itself cannot be read.
+    pub fn list(&self) -> Result<Vec<Entry>> {
+        let mut entries = entries(&self.vms())?;
+        let key = |e: &Entry| match &e.bundle {
+            Ok(bundle) => (false, folded(bundle.name()), e.id),
+            Err(_) => (true, String::new(), e.id),
+        };
+        entries.sort_by_key(key);
+        Ok(entries)
+    }
+
+    /// The machine with this name (its case does not matter), this id, or an id that begins so (four characters or more).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Ambiguous`].
+    pub fn find(&self, what: &str) -> Result<VmId> {
+        pick(&self.list()?, what)
+    }
+
+    /// Reads a machine without its lock.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is broken.
+    pub fn read(&self, id: VmId) -> Result<Bundle> {
+        let path = self.vm_path(id);
+        if !path.exists() {
+            return Err(Error::not_found(id));
+        }
+        let bundle = Bundle::read(&path)?;
+        same_id(&bundle, id)?;
+        Ok(bundle)
+    }
+
+    /// Takes the machine's lock: whoever runs or changes it holds the result. It is recovered from whatever interrupted
+    /// its last holder, and what nothing refers to is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] with the holder, or why the bundle cannot be read.
+    pub fn lock(&self, id: VmId) -> Result<Locked> {
+        let path = self.vm_path(id);
+        let lock = self.lock_bundle(&path, id)?;
+        let bundle = Bundle::read(&path)?;
+        same_id(&bundle, id)?;
+        Locked::open(self.clone(), bundle, lock)
+    }
+
+    /// Takes the lock of the bundle in a folder, be it readable or not.
+    pub(crate) fn lock_bundle(&self, path: &Path, id: VmId) -> Result<Lock> {
+        if !path.is_dir() {
+            return Err(Error::not_found(id));
+        }
+        Lock::take(&path.join("lock")).map_err(|refused| match refused {
+            Refused::Held { pid, since } => {
+                let name = Bundle::read(path).map_or_else(|_| id.to_string(), |b| b.name().to_owned());
+                Error::InUse { name, pid, since }
+            }
+            Refused::Gone => Error::not_found(id),
+            Refused::Failed(e) => e,
+        })
+    }
+
+    /// Makes a machine without drives and takes its lock. `created` is in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadName`], [`Error::NameTaken`], or what the system says.
+    pub fn create(&self, name: &str, document: &Sections, created: u64) -> Result<Locked> {
+        self.draft(name, document, created)?.publish()
+    }
+
+    /// Begins a machine that nobody sees before [`Draft::publish`]: dropped before, or killed, it leaves nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::create`].
+    pub fn draft(&self, name: &str, document: &Sections, created: u64) -> Result<Draft> {
+        check_name(name)?;
+        let id = VmId::random();
+        let path = self.vms().join(format!("{DRAFT}{}", id.folder()));
+        let lock = {
+            // So that nobody takes the new folder for a dead one before it is locked.
+            let _names = self.lock_names()?;
+            self.check_free(name, None)?;
+            self.fs.create_dir(&path)?;
+            self.lock_bundle(&path, id)?
+        };
+        let mut draft = Draft { locked: None, library: self.clone(), path };
+        for folder in FOLDERS {
+            self.fs.create_dir(&draft.path.join(folder))?;
+        }
+        let manifest = Manifest::new(id, name, created);
+        write_generation(&self.fs, &draft.path, manifest.document, document)?;
+        self.fs.replace(&draft.path, MANIFEST, &manifest.to_bytes())?;
+        let bundle = Bundle { path: draft.path.clone(), manifest };
+        draft.locked = Some(Locked::open(self.clone(), bundle, lock)?);
+        Ok(draft)
+    }
+
+    /// Refuses a name that another machine has.
+    pub(crate) fn check_free(&self, name: &str, except: Option<VmId>) -> Result<()> {
+        let taken = entries(&self.vms())?
+            .iter()
+            .filter(|e| Some(e.id) != except)
+            .any(|e| e.bundle.as_ref().is_ok_and(|b| folded(b.name()) == folded(name)));
+        if taken { Err(Error::NameTaken(name.to_owned())) } else { Ok(()) }
+    }
+
+    /// Removes what killed processes left of machines that never were, or are no more.
+    fn clean(&self) -> Result<()> {
+        let dead = |folder: &Path, prefix: &str| -> Result<Vec<PathBuf>> {
+            let names = fs::names(folder, MAX_MACHINES)?;
+            Ok(names.iter().filter(|n| n.starts_with(prefix)).map(|n| folder.join(n)).collect())
+        };
+        let mut found = dead(&self.vms(), DRAFT)?;
+        found.extend(dead(&self.trash_folder(), GONE)?);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let _names = self.lock_names()?;
+        for path in found {
+            match Lock::take(&path.join("lock")) {
+                Ok(_lock) => self.fs.remove_tree(&path)?,
+                Err(_) => log::debug!("{} is still in use", path.display()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A machine in the making.
+#[derive(Debug)]
+pub struct Draft {
+    locked: Option<Locked>,
+    library: Library,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// The machine, to give it drives.
+    pub fn machine(&mut self) -> &mut Locked {
+        self.locked.as_mut().expect("taken only by `publish`, which consumes the draft")
+    }
+
+    /// Makes the machine one of the library's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameTaken`] when another one got the name meanwhile.
+    pub fn publish(mut self) -> Result<Locked> {
+        let library = self.library.clone();
+        let _names = library.lock_names()?;
+        library.check_free(&self.machine().bundle.manifest.name, None)?;
+        let mut locked = self.locked.take().expect("taken only here, and the draft is consumed");
+        let path = library.vm_path(locked.bundle.manifest.id);
+        let renamed = library.fs.sync_dir(&self.path).and_then(|()| library.fs.rename(&self.path, &path));
+        if let Err(e) = renamed {
+            // Dropping the draft removes it, lock and all.
+            self.locked = Some(locked);
+            return Err(e);
+        }
+        locked.bundle.path = path;
+        library.fs.sync_dir(&library.vms())?;
+        Ok(locked)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.path.exists()
+            && let Err(e) = self.library.fs.remove_tree(&self.path)
+        {
+            log::warn!("cannot remove the unfinished {}: {e}", self.path.display());
+        }
+    }
+}
+
+/// The bundles of a folder, broken ones too.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>> {
+    let ids = fs::names(folder, MAX_MACHINES)?;
+    let read = |id: VmId| -> Result<Bundle> {
+        let bundle = Bundle::read(&folder.join(id.folder()))?;
+        same_id(&bundle, id)?;
+        Ok(bundle)
+    };
+    let entries =
+        ids.iter().filter_map(|name| VmId::from_folder(name)).map(|id| Entry { id, bundle: read(id) });
+    // A machine that went away between the two reads is not broken.
+    Ok(entries
+        .filter(|e| e.bundle.is_ok() || folder.join(e.id.folder()).symlink_metadata().is_ok())
+        .collect())
+}
+
+/// A folder that was copied by hand holds another machine's identity: two would fight over one.
+fn same_id(bundle: &Bundle, id: VmId) -> Result<()> {
+    if bundle.manifest.id == id {
+        return Ok(());
+    }
+    let why =
+        format!("it is the manifest of {}: a bundle is copied by `clone`, not by hand", bundle.manifest.id);
+    Err(Error::Damaged { path: bundle.path.join(MANIFEST), why })
+}
+
+pub(crate) fn pick(entries: &[Entry], what: &str) -> Result<VmId> {
+    let name = |e: &Entry| e.bundle.as_ref().map_or_else(|_| "broken".to_owned(), |b| b.name().to_owned());
+    let by_name = |e: &&Entry| e.bundle.as_ref().is_ok_and(|b| folded(b.name()) == folded(what));
+    let by_id = |e: &&Entry| e.id.to_string() == what.to_ascii_lowercase();
+    let by_prefix = |e: &&Entry| what.len() >= 4 && e.id.to_string().starts_with(&what.to_ascii_lowercase());
+    let rules: [&dyn Fn(&&Entry) -> bool; 3] = [&by_id, &by_name, &by_prefix];
+    for rule in rules {
+        let found: Vec<&Entry> = entries.iter().filter(rule).collect();
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(one.id),
+            several => {
+                let candidates = several.iter().map(|e| format!("“{}” ({})", name(e), e.id)).collect();
+                return Err(Error::Ambiguous { what: what.to_owned(), candidates });
+            }
+        }
+    }
+    Err(Error::NotFound(what.to_owned()))
+}

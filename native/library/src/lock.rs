@@ -1,0 +1,110 @@
+//! One process at a time may run or change a machine.
+//!
+//! The lock is `flock` on a file of the bundle, so it ends with its process however that ends: there are no stale
+//! locks. What is written in the file is for people alone.
+
+use crate::error::{Error, Result, io};
+use crate::fs;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Who holds a lock, for people.
+#[derive(Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    since: u64,
+}
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    pub(crate) file: File,
+}
+
+impl Drop for Lock {
+    /// Unlocks by name: closing would not do while a child that another thread is just starting has a copy of every
+    /// descriptor, until its `exec` closes them.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+/// Why a lock was not had.
+pub(crate) enum Refused {
+    Held { pid: Option<u32>, since: u64 },
+    Gone,
+    Failed(Error),
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it.
+    pub(crate) fn take(path: &Path) -> std::result::Result<Self, Refused> {
+        let file = open(path).map_err(|e| match &e {
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Refused::Gone,
+            _ => Refused::Failed(e),
+        })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let (pid, since) = holder(path);
+                return Err(Refused::Held { pid, since });
+            }
+            Err(TryLockError::Error(e)) => return Err(Refused::Failed(io("lock", path)(e))),
+        }
+        // Between opening and locking the bundle may have been moved to the trash or removed.
+        let same = path.metadata().and_then(|there| {
+            file.metadata().map(|ours| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        });
+        if !matches!(same, Ok(true)) {
+            return Err(Refused::Gone);
+        }
+        sign(&file, path);
+        Ok(Self { file })
+    }
+
+    /// Takes the library's own lock, which nobody holds for longer than a few file operations.
+    pub(crate) fn wait(path: &Path, home: &Path) -> Result<Self> {
+        for _ in 0..500 {
+            match Self::take(path) {
+                Ok(lock) => return Ok(lock),
+                Err(Refused::Held { .. } | Refused::Gone) => std::thread::sleep(Duration::from_millis(20)),
+                Err(Refused::Failed(e)) => return Err(e),
+            }
+        }
+        Err(Error::LibraryBusy(PathBuf::from(home)))
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(fs::NOFOLLOW_NONBLOCK);
+    let file = options.open(path).map_err(io("open the lock", path))?;
+    match file.metadata().map_err(io("look at", path))?.is_file() {
+        true => Ok(file),
+        false => Err(Error::NotAFile(path.to_path_buf())),
+    }
+}
+
+/// Writes down who has it. That may fail (the disk is full): the lock holds all the same.
+fn sign(mut file: &File, path: &Path) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let text = serde_json::to_vec(&Holder { pid: std::process::id(), since }).unwrap_or_default();
+    if let Err(e) = file.set_len(0).and_then(|()| file.write_all(&text)) {
+        log::warn!("cannot write to the lock {}: {e}", path.display());
+    }
+}
+
+fn holder(path: &Path) -> (Option<u32>, u64) {
+    let holder = fs::read_bounded(path, 4096).ok().and_then(|b| serde_json::from_slice::<Holder>(&b).ok());
+    holder.map_or((None, 0), |h| (Some(h.pid), h.since))
+}

@@ -1,0 +1,364 @@
+//! A kill or a power loss before any step that changes the file system: the library opens with the state before or after.
+//!
+//! A scenario of many changes is run once to count its steps and to note the state after each change. Then it is run once
+//! for each step in a process of its own, which kills itself (SIGKILL) before that step. A second test replays the steps
+//! on a model of a disk that forgets what was not made durable.
+
+mod common;
+mod powerloss;
+
+use common::{QemuImg, document};
+use sampan_library::fs::{Fs, Hook, Step};
+use sampan_library::{
+    BlockError, BlockLayer, Bundle, DriveId, Layer, Library, Locked, NewClone, NewImage, NewSnapshot,
+    OnProgress, Target, Unsaved,
+};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const SIZE: u64 = 1 << 20;
+
+/// A folder in memory where there is one: a killed process loses nothing that it gave to the kernel, so that `fsync` would
+/// only take time.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a folder")
+}
+
+/// One change, by name; what it does to the library in a folder.
+type Change = (&'static str, fn(&Library, &dyn BlockLayer));
+
+fn root() -> DriveId {
+    "root".parse().expect("an id")
+}
+
+fn machine(library: &Library) -> Locked {
+    library.lock(library.find("machine").expect("found")).expect("locked")
+}
+
+fn snapshot(name: &str) -> NewSnapshot {
+    let thumbnail = Some(b"\x89PNG\r\n\x1a\n".to_vec());
+    NewSnapshot { name: name.into(), time: 1, thumbnail, ..NewSnapshot::default() }
+}
+
+fn go_on(_: sampan_library::Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn id(machine: &Locked, name: &str) -> sampan_library::SnapshotId {
+    machine.find_snapshot(name).expect("found")
+}
+
+/// Every kind of change that a machine sees, each one atomic.
+const CHANGES: &[Change] = &[
+    ("create", |l, _| drop(l.create("machine", &document("one"), 1).expect("made"))),
+    ("document", |l, _| machine(l).set_document(&document("two")).expect("set")),
+    ("rename", |l, _| {
+        let mut m = machine(l);
+        m.rename("other").expect("renamed");
+        m.rename("machine").expect("renamed");
+    }),
+    ("drive", |l, q| machine(l).create_drive(q, &root(), SIZE, Target::default()).expect("made")),
+    ("snapshot", |l, q| drop(machine(l).take_snapshot(q, &snapshot("one")).expect("taken"))),
+    ("linked clone", |l, q| {
+        let mut m = machine(l);
+        let one = id(&m, "one");
+        let copy = NewClone { name: "clone", time: 2, change: &mut |_| () };
+        drop(m.clone_linked(q, Some(&one), copy).expect("cloned"));
+    }),
+    ("grow", |l, q| machine(l).grow_drive(q, &root(), 2 * SIZE).expect("grown")),
+    ("snapshot 2", |l, q| drop(machine(l).take_snapshot(q, &snapshot("two")).expect("taken"))),
+    ("live snapshot", |l, q| {
+        let mut m = machine(l);
+        let planned = m
+            .begin_snapshot(q, &snapshot("live"), &BTreeMap::from([(root(), 2 * SIZE)]), true)
+            .expect("begun");
+        let memory = planned.memory.expect("planned");
+        q.create(&NewImage {
+            path: memory,
+            format: sampan_library::ImageFormat::Raw,
+            size: 4096,
+            preallocation: sampan_library::Preallocation::Dynamic,
+            backing: None,
+        })
+        .expect("saved");
+        m.commit_snapshot().expect("committed");
+    }),
+    ("suspend", |l, q| {
+        let mut m = machine(l);
+        let memory = m.plan_suspend().expect("planned");
+        q.create(&NewImage {
+            path: memory.clone(),
+            format: sampan_library::ImageFormat::Raw,
+            size: 4096,
+            preallocation: sampan_library::Preallocation::Dynamic,
+            backing: None,
+        })
+        .expect("saved");
+        m.commit_suspend(&memory, 1).expect("suspended");
+    }),
+    ("resume", |l, _| machine(l).consume_suspended().expect("consumed")),
+    ("delete snapshot", |l, _| {
+        let mut m = machine(l);
+        let two = id(&m, "two");
+        m.delete_snapshot(&two).expect("deleted");
+    }),
+    ("reclaim", |l, q| assert_eq!(machine(l).reclaim(q, &mut go_on).expect("reclaimed"), 1)),
+    ("compact", |l, q| assert!(machine(l).compact_drive(q, &root(), &mut go_on).expect("compacted").0 > 0)),
+    ("trash clone", |l, _| l.delete(l.find("clone").expect("found"), 3).expect("deleted")),
+    ("purge clone", |l, _| l.purge(l.find_in_trash("clone").expect("found")).expect("purged")),
+    ("full clone", |l, q| {
+        let copy = NewClone { name: "full clone", time: 2, change: &mut |_| () };
+        drop(machine(l).clone_full(q, None, copy, &mut go_on).expect("cloned"));
+    }),
+    ("restore", |l, q| {
+        let mut m = machine(l);
+        let one = id(&m, "one");
+        m.restore(q, &one, Unsaved::Discard).expect("restored");
+    }),
+    ("delete all snapshots", |l, _| {
+        let mut m = machine(l);
+        let live = id(&m, "live");
+        m.delete_snapshot(&live).expect("deleted");
+    }),
+    ("trash", |l, _| l.delete(l.find("machine").expect("found"), 5).expect("deleted")),
+    ("undelete", |l, _| drop(l.undelete(l.find_in_trash("machine").expect("found"), None).expect("back"))),
+    ("trash again", |l, _| l.delete(l.find("machine").expect("found"), 6).expect("deleted")),
+    ("purge", |l, _| l.purge(l.find_in_trash("machine").expect("found")).expect("purged")),
+];
+
+/// All that a person could tell of the library; and it holds what its manifests say, no more and no less.
+fn describe(home: &Path) -> String {
+    let library = Library::open(home).expect("it opens");
+    let mut all = String::new();
+    for entry in library.list().expect("a list") {
+        let locked = library.lock(entry.id).expect("it can be used");
+        locked.check_drives().expect("its images are sound");
+        all += &state(&locked);
+        drop(locked);
+    }
+    for entry in library.trash().expect("a list") {
+        let bundle = entry.bundle.expect("sound");
+        all += &format!("trashed {}\n", state(&bundle));
+    }
+    for folder in ["vms", "trash"] {
+        for left in std::fs::read_dir(home.join(folder)).expect("a folder") {
+            let name = left.expect("an entry").file_name().into_string().expect("text");
+            assert!(!name.starts_with('.'), "{name} was left behind");
+        }
+    }
+    all
+}
+
+fn state(bundle: &Bundle) -> String {
+    let m = bundle.manifest();
+    let count = |folder: &str| std::fs::read_dir(bundle.path().join(folder)).expect("a folder").count();
+    if m.trashed.is_none() {
+        assert_eq!(count("disks"), m.images.len(), "an image was left behind, or lost");
+        assert!(m.pending.is_none() && m.flattening.is_none());
+    }
+    let words = bundle.document().expect("readable");
+    let parents = |p: &Option<sampan_library::SnapshotId>| {
+        p.as_ref().map(|p| m.snapshots[p].name.clone()).unwrap_or_default()
+    };
+    let mut snapshots: Vec<String> = m
+        .snapshots
+        .iter()
+        .map(|(id, s)| {
+            assert!(bundle.thumbnail(id).expect("readable").is_some());
+            let memory =
+                s.memory.as_ref().map(|file| std::fs::read(bundle.path().join("state").join(file.as_str())));
+            let memory = memory.map(|bytes| bytes.expect("the memory is there").len());
+            format!("{}<{} memory {memory:?}", s.name, parents(&s.parent))
+        })
+        .collect();
+    snapshots.sort();
+    let sizes: Vec<u64> = m.drives.values().map(|i| m.images[i].size).collect();
+    let suspended = m.suspended.is_some();
+    format!(
+        "{} {words:?} {sizes:?} {snapshots:?} at {:?} suspended {suspended}\n",
+        m.name,
+        parents(&m.parent)
+    )
+}
+
+/// Kills this process before step `at`.
+struct KillAt {
+    steps: AtomicUsize,
+    at: usize,
+}
+
+impl Hook for KillAt {
+    fn before(&self, _: Step<'_>) {
+        if self.steps.fetch_add(1, Ordering::SeqCst) == self.at {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            std::thread::park();
+        }
+    }
+}
+
+/// Runs all changes; notes each one that is done in `notes`. Returns the steps it took.
+fn run(home: &Path, notes: &Path, at: usize) -> usize {
+    let hook = Arc::new(KillAt { steps: AtomicUsize::new(0), at });
+    let fs = Fs::with_hook(hook.clone());
+    let qemu = QemuImg::find();
+    for (n, (_, change)) in CHANGES.iter().enumerate() {
+        // Opened anew each time, as a program that does one thing does.
+        change(&Library::with_fs(home, fs.clone()).expect("opens"), &qemu);
+        std::fs::write(notes, (n + 1).to_string()).expect("noted");
+    }
+    hook.steps.load(Ordering::SeqCst)
+}
+
+const CHILD: &str = "SAMPAN_TEST_CRASH";
+
+/// What the killed processes run; called by nobody, it runs to its end.
+#[test]
+fn the_scenario_runs() {
+    let home = folder();
+    let (place, at) = match std::env::var(CHILD) {
+        Ok(words) => {
+            let (at, place) = words.split_once(' ').expect("two words");
+            (PathBuf::from(place), at.parse().expect("a number"))
+        }
+        Err(_) => (home.path().to_path_buf(), usize::MAX),
+    };
+    run(&place.join("home"), &place.join("notes"), at);
+}
+
+/// The states after 0, 1, … changes.
+fn states() -> Vec<String> {
+    let home = folder();
+    let qemu = QemuImg::find();
+    let mut states = vec![describe(home.path())];
+    for (name, change) in CHANGES {
+        change(&Library::open(home.path()).expect("opens"), &qemu);
+        states.push(describe(home.path()));
+        println!("{name}: {}", states.last().expect("just pushed"));
+    }
+    states
+}
+
+/// A change that consists of several says so here: its state may be any in between.
+fn fits(states: &[String], done: usize, found: &str) -> bool {
+    let between = CHANGES.get(done).is_some_and(|(name, _)| *name == "rename");
+    let states = states.get(done..=(done + 1).min(states.len() - 1)).expect("within");
+    states.iter().any(|s| s == found || (between && s.replacen("machine", "other", 1) == found))
+}
+
+#[test]
+fn a_kill_before_any_step_leaves_the_state_before_or_after() {
+    let states = states();
+    let first = folder();
+    let steps = run(&first.path().join("home"), &first.path().join("notes"), usize::MAX);
+    assert!(steps > 100, "{steps} steps are too few for these changes");
+    let me = std::env::current_exe().expect("this program");
+    for at in 0..steps {
+        let place = folder();
+        let status = Command::new(&me)
+            .args(["--exact", "the_scenario_runs", "--quiet"])
+            .env(CHILD, format!("{at} {}", place.path().display()))
+            .stdout(std::process::Stdio::null())
+            .status()
+            .expect("it runs");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9),
+            "step {at} was not reached"
+        );
+        let notes = std::fs::read_to_string(place.path().join("notes")).unwrap_or_else(|_| "0".into());
+        let done: usize = notes.parse().expect("a number");
+        let found = describe(&place.path().join("home"));
+        assert!(fits(&states, done, &found), "killed before step {at}, in “{}”:\n{found}", CHANGES[done].0);
+    }
+}
+
+/// Notes every step, and counts the changes that were done before it.
+struct Recorder {
+    disk: std::sync::Mutex<powerloss::Recording>,
+}
+
+impl Hook for Recorder {
+    fn before(&self, step: Step<'_>) {
+        self.disk.lock().expect("not poisoned").note(step);
+    }
+}
+
+/// Tells the recorder what QEMU wrote, which is durable only when the library makes it so.
+struct Recorded(QemuImg, Arc<Recorder>);
+
+impl Recorded {
+    fn wrote(&self, path: &Path, result: Result<(), BlockError>) -> Result<(), BlockError> {
+        let bytes = std::fs::read(path).expect("an image");
+        self.1.before(Step::Create(path));
+        self.1.before(Step::Write(path, &bytes));
+        result
+    }
+}
+
+impl BlockLayer for Recorded {
+    fn create(&self, image: &NewImage) -> Result<(), BlockError> {
+        self.wrote(&image.path, self.0.create(image))
+    }
+    fn convert(
+        &self,
+        source: &[Layer],
+        target: &NewImage,
+        progress: OnProgress<'_>,
+    ) -> Result<(), BlockError> {
+        self.wrote(&target.path, self.0.convert(source, target, progress))
+    }
+    fn grow(&self, chain: &[Layer], size: u64) -> Result<(), BlockError> {
+        self.wrote(&chain[0].path, self.0.grow(chain, size))
+    }
+    fn commit(&self, chain: &[Layer], progress: OnProgress<'_>) -> Result<(), BlockError> {
+        self.wrote(&chain[1].path, self.0.commit(chain, progress))
+    }
+    fn flatten(
+        &self,
+        chain: &[Layer],
+        keep: usize,
+        backing: Option<&sampan_library::Backing>,
+        progress: OnProgress<'_>,
+    ) -> Result<(), BlockError> {
+        self.wrote(&chain[0].path, self.0.flatten(chain, keep, backing, progress))
+    }
+}
+
+#[test]
+fn a_power_loss_before_any_step_leaves_the_state_before_or_after() {
+    let states = states();
+    let home = folder();
+    let recorder = Arc::new(Recorder { disk: powerloss::Recording::new(home.path()).into() });
+    let qemu = Recorded(QemuImg::find(), recorder.clone());
+    let mut done_at = Vec::new();
+    for (_, change) in CHANGES {
+        let library = Library::with_fs(home.path(), Fs::with_hook(recorder.clone())).expect("opens");
+        change(&library, &qemu);
+        done_at.push(recorder.disk.lock().expect("not poisoned").len());
+    }
+    let recording = recorder.disk.lock().expect("not poisoned");
+    let mut disk = powerloss::Disk::default();
+    for at in 0..=recording.len() {
+        let done = done_at.iter().filter(|end| **end <= at).count();
+        for names_kept in [false, true] {
+            let place = folder();
+            disk.after_power_loss(place.path(), names_kept);
+            let found = describe(place.path());
+            let change = CHANGES.get(done).map_or("the end", |(name, _)| name);
+            assert!(
+                fits(&states, done, &found),
+                "lost before step {at} ({:?}), in “{change}”, names kept: {names_kept}:\n{found}",
+                recording.get(at)
+            );
+        }
+        if let Some(step) = recording.get(at) {
+            disk.apply(step);
+        }
+    }
+}

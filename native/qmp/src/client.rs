@@ -1,0 +1,344 @@
+//! The connection: one task reads, callers write in turn.
+
+use crate::{Event, QmpError, wire};
+use nix::sys::socket::{Shutdown, shutdown};
+use qapi_qmp as types;
+use qapi_spec::{Command, Execute};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::sync::{broadcast, oneshot, watch};
+
+/// How long a command may take unless its caller says otherwise. QEMU answers all that we use at once; only a main loop
+/// that is blocked (a listener's slow authentication, a slow disk) makes it late.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the greeting and the first answer may take: QEMU loads firmware, kernel and devices before.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Events that a slow receiver may lag behind by: they are rare (tens a minute), and a receiver that lags is told so.
+const EVENTS: usize = 256;
+
+/// A connection to one QEMU's monitor. Clones share it; the last one to go closes it.
+#[derive(Clone)]
+pub struct Qmp {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    stream: Arc<UnixStream>,
+    /// Held while a line is written, so that lines do not mix.
+    writing: tokio::sync::Mutex<()>,
+    waiting: Arc<Waiting>,
+    events: broadcast::Sender<Event>,
+    closed: watch::Receiver<bool>,
+    version: String,
+    reader: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.reader.abort();
+        // The aborted task lets go of the socket only when the runtime gets to it; the peer shall see the end now.
+        // An error means that the peer was faster.
+        let _ = shutdown(self.stream.as_raw_fd(), Shutdown::Both);
+    }
+}
+
+/// Commands that wait for their answer, by id. `None` once the peer is gone.
+struct Waiting(Mutex<Option<Pending>>);
+
+struct Pending {
+    next: u64,
+    answers: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Option<Pending>> {
+        // Nothing panics while holding it; and what it guards is whole after each statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self) -> Option<(u64, oneshot::Receiver<Result<Value, String>>)> {
+        let mut guard = self.lock();
+        let pending = guard.as_mut()?;
+        let id = pending.next;
+        pending.next += 1;
+        let (sender, receiver) = oneshot::channel();
+        pending.answers.insert(id, sender);
+        Some((id, receiver))
+    }
+
+    fn leave(&self, id: u64) -> Option<oneshot::Sender<Result<Value, String>>> {
+        self.lock().as_mut()?.answers.remove(&id)
+    }
+}
+
+/// Forgets a command whose caller gave up, so that a caller who always gives up cannot make the table grow.
+struct Entered<'a>(&'a Waiting, u64);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.leave(self.1);
+    }
+}
+
+#[derive(Deserialize)]
+struct Greeting {
+    #[serde(rename = "QMP")]
+    qmp: GreetingBody,
+}
+
+#[derive(Deserialize)]
+struct GreetingBody {
+    version: Value,
+}
+
+/// Anything that QEMU sends after its greeting.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Event(Event),
+    Answer {
+        id: u64,
+        #[serde(rename = "return")]
+        value: Value,
+    },
+    Refusal {
+        id: Option<u64>,
+        error: Refusal,
+    },
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    desc: String,
+}
+
+impl Qmp {
+    /// Takes QEMU's greeting and leaves capabilities negotiation.
+    ///
+    /// # Errors
+    /// [`QmpError::Closed`] where QEMU ended before it greeted (its own words are on the `log` fd),
+    /// [`QmpError::Timeout`], [`QmpError::Malformed`].
+    pub async fn connect(stream: std::os::unix::net::UnixStream) -> Result<Qmp, QmpError> {
+        stream.set_nonblocking(true)?;
+        let stream = Arc::new(UnixStream::from_std(stream)?);
+        let mut lines = wire::Lines::default();
+        let greeting = tokio::time::timeout(GREETING_TIMEOUT, greeting(&stream, &mut lines))
+            .await
+            .map_err(|_| QmpError::Timeout { command: "the greeting", timeout: GREETING_TIMEOUT })??;
+        let waiting = Arc::new(Waiting(Mutex::new(Some(Pending { next: 1, answers: HashMap::new() }))));
+        let (events, _) = broadcast::channel(EVENTS);
+        let (closed_tx, closed) = watch::channel(false);
+        let reader =
+            tokio::spawn(read(Arc::clone(&stream), lines, Arc::clone(&waiting), events.clone(), closed_tx));
+        let version = version(&greeting.qmp.version);
+        let shared =
+            Shared { stream, writing: tokio::sync::Mutex::new(()), waiting, events, closed, version, reader };
+        let qmp = Qmp { shared: Arc::new(shared) };
+        // QEMU greets before it makes its devices, and hears commands only after.
+        qmp.execute_within(types::qmp_capabilities { enable: None }, GREETING_TIMEOUT).await?;
+        Ok(qmp)
+    }
+
+    /// QEMU's version, as `10.0.13`.
+    pub fn version(&self) -> &str {
+        &self.shared.version
+    }
+
+    /// Executes a command within [`DEFAULT_TIMEOUT`].
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn execute<C: Command>(&self, command: C) -> Result<C::Ok, QmpError> {
+        self.execute_within(command, DEFAULT_TIMEOUT).await
+    }
+
+    /// Executes a command with a deadline of its own.
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn execute_within<C: Command>(&self, command: C, timeout: Duration) -> Result<C::Ok, QmpError> {
+        self.run(command, None, timeout).await
+    }
+
+    /// Executes a command whose arguments are given as JSON: for block nodes, jobs and migration, whose types would
+    /// say no more than the JSON does.
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn execute_json(&self, command: &'static str, arguments: Value) -> Result<Value, QmpError> {
+        let line = |id| serde_json::json!({ "execute": command, "arguments": arguments, "id": id });
+        let answer = tokio::time::timeout(DEFAULT_TIMEOUT, self.exchange(line, None)).await;
+        answer
+            .map_err(|_| QmpError::Timeout { command, timeout: DEFAULT_TIMEOUT })??
+            .map_err(|message| QmpError::Refused { command, message })
+    }
+
+    /// Gives QEMU an open file as a set of its own (`add-fd`): `/dev/fdset/N` names it where a file's name is wanted,
+    /// also where QEMU may open no files itself. Forgotten by `remove-fd`, or when its last user closes it.
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn add_fd(&self, file: impl AsFd) -> Result<String, QmpError> {
+        let command = types::add_fd { fdset_id: None, opaque: None };
+        let added = self.run(command, Some(file.as_fd()), DEFAULT_TIMEOUT).await?;
+        Ok(format!("/dev/fdset/{}", added.fdset_id))
+    }
+
+    /// Gives QEMU a file descriptor under a name, for commands that take one (`add_client`, `netdev_add`).
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn send_fd(&self, name: &str, fd: impl AsFd) -> Result<(), QmpError> {
+        self.run(types::getfd { fdname: name.to_owned() }, Some(fd.as_fd()), DEFAULT_TIMEOUT).await?;
+        Ok(())
+    }
+
+    /// Gives QEMU's D-Bus display one end of a socket pair: the peer of `ours` becomes its client
+    /// (`ui/dbus.c`, protocol `@dbus-display`).
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn add_display_client(&self, theirs: impl AsFd) -> Result<(), QmpError> {
+        self.send_fd("sampan-display", theirs).await?;
+        self.execute(types::add_client {
+            protocol: "@dbus-display".to_owned(),
+            fdname: "sampan-display".to_owned(),
+            skipauth: None,
+            tls: None,
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Events from now on. A receiver that falls behind by more than 256 events is told how many it missed.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// Resolves when the peer is gone.
+    pub async fn closed(&self) {
+        let mut closed = self.shared.closed.clone();
+        // An error means that the reader, which holds the sender, has ended: closed all the same.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    async fn run<C: Command>(
+        &self,
+        command: C,
+        fd: Option<BorrowedFd<'_>>,
+        timeout: Duration,
+    ) -> Result<C::Ok, QmpError> {
+        let line = |id| Execute::new(&command, Some(id));
+        let answer = tokio::time::timeout(timeout, self.exchange(line, fd))
+            .await
+            .map_err(|_| QmpError::Timeout { command: C::NAME, timeout })??;
+        let value = answer.map_err(|message| QmpError::Refused { command: C::NAME, message })?;
+        serde_json::from_value(value)
+            .map_err(|e| QmpError::Malformed { command: C::NAME, message: e.to_string() })
+    }
+
+    /// Sends the line made for an id and waits for the answer of that id.
+    async fn exchange<L: Serialize>(
+        &self,
+        line: impl FnOnce(u64) -> L,
+        fd: Option<BorrowedFd<'_>>,
+    ) -> Result<Result<Value, String>, QmpError> {
+        let shared = &self.shared;
+        let (id, answer) = shared.waiting.enter().ok_or(QmpError::Closed)?;
+        let _entered = Entered(&shared.waiting, id);
+        let mut line = serde_json::to_vec(&line(id)).map_err(io::Error::from)?;
+        line.push(b'\n');
+        {
+            // A caller who gives up in the middle of a line would break the stream for all, so the line is
+            // written by a task of its own where it does not fit at once. Lines are short and QEMU reads
+            // promptly, hence this is the rare case; see `write`.
+            let _turn = shared.writing.lock().await;
+            self.write(line, fd).await?;
+        }
+        answer.await.map_err(|_| QmpError::Closed)
+    }
+
+    async fn write(&self, line: Vec<u8>, fd: Option<BorrowedFd<'_>>) -> Result<(), QmpError> {
+        let fd = fd.map(|fd| fd.try_clone_to_owned()).transpose()?;
+        let stream = Arc::clone(&self.shared.stream);
+        let writer =
+            tokio::spawn(async move { wire::write_line(&stream, &line, fd.as_ref().map(AsFd::as_fd)).await });
+        match writer.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(QmpError::Closed),
+            Ok(Err(e)) => Err(e.into()),
+            Err(_) => Err(QmpError::Closed),
+        }
+    }
+}
+
+async fn greeting(stream: &UnixStream, lines: &mut wire::Lines) -> Result<Greeting, QmpError> {
+    loop {
+        if let Some(line) = lines.next() {
+            return serde_json::from_slice(&line)
+                .map_err(|e| QmpError::Malformed { command: "the greeting", message: e.to_string() });
+        }
+        match lines.fill(stream).await {
+            Ok(true) => {}
+            Ok(false) => return Err(QmpError::Closed),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => return Err(QmpError::Closed),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+async fn read(
+    stream: Arc<UnixStream>,
+    mut lines: wire::Lines,
+    waiting: Arc<Waiting>,
+    events: broadcast::Sender<Event>,
+    closed: watch::Sender<bool>,
+) {
+    let mut warned = false;
+    loop {
+        while let Some(line) = lines.next() {
+            match serde_json::from_slice(&line) {
+                // No receiver is no fault.
+                Ok(Message::Event(event)) => drop(events.send(event)),
+                Ok(Message::Answer { id, value }) => answer(&waiting, Some(id), Ok(value)),
+                Ok(Message::Refusal { id, error }) => answer(&waiting, id, Err(error.desc)),
+                Err(e) if !warned => {
+                    warned = true;
+                    log::warn!("a line from QEMU's monitor is not understood and ignored: {e}");
+                }
+                Err(_) => {}
+            }
+        }
+        match lines.fill(&stream).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(e) => {
+                log::debug!("QEMU's monitor: {e}");
+                break;
+            }
+        }
+    }
+    // Dropping the senders ends every waiting command.
+    waiting.lock().take();
+    closed.send_replace(true);
+}
+
+fn answer(waiting: &Waiting, id: Option<u64>, answer: Result<Value, String>) {
+    match id.and_then(|id| waiting.leave(id)) {
+        Some(sender) => drop(sender.send(answer)),
+        None => log::debug!("QEMU answered a command whose caller has given up"),
+    }
+}
+
+fn version(version: &Value) -> String {
+    let part = |name: &str| version["qemu"][name].as_u64().unwrap_or_default();
+    format!("{}.{}.{}", part("major"), part("minor"), part("micro"))
+}

@@ -1,0 +1,324 @@
+//! cloud-init's NoCloud seed: a volume `CIDATA` with `user-data`, `meta-data` and, if wanted, `network-config`.
+
+use crate::error::{SeedError, demand, few, one_line};
+use crate::iso;
+use crate::password::PasswordHash;
+use crate::yaml::document;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+
+const MAX_LIST: usize = 200;
+const MAX_COMMAND: usize = 16 << 10;
+
+/// The user that a machine begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The login name: lower-case letters, digits, `_` and `-`, at most 32.
+    pub name: String,
+    /// Without one only a key opens the door.
+    pub password: Option<PasswordHash>,
+    /// Lines as in `authorized_keys`, without options.
+    pub ssh_keys: Vec<String>,
+    /// Whether `sudo` works, without a password.
+    pub sudo: bool,
+    /// The login shell, such as `/bin/bash`; else the distribution's default, `/bin/sh` on Debian.
+    pub shell: Option<String>,
+}
+
+/// A keyboard as X11 names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyboard {
+    /// Such as `de`.
+    pub layout: String,
+    /// Such as `nodeadkeys`.
+    pub variant: Option<String>,
+}
+
+/// A fixed address for a network card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticNetwork {
+    /// The card's hardware address, which the machine's configuration has. It is called `eth0` in the guest.
+    pub mac: [u8; 6],
+    /// The guest's address.
+    pub address: IpAddr,
+    /// How many of its bits are the network's.
+    pub prefix: u8,
+    /// The router.
+    pub gateway: IpAddr,
+    /// Name servers, at most 8.
+    pub name_servers: Vec<IpAddr>,
+}
+
+/// What a system with cloud-init does at its first start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seed {
+    /// Tells one machine from its copies: cloud-init does its work anew when this changes. 1 to 64 letters, digits, `-`, `_`.
+    pub instance: String,
+    /// The host's name (RFC 1123 section 2.1).
+    pub hostname: String,
+    /// The first user; none leaves the distribution's, without a password.
+    pub user: Option<User>,
+    /// Whether SSH takes passwords.
+    pub ssh_passwords: bool,
+    /// Packages to install; needs the network.
+    pub packages: Vec<String>,
+    /// Such as `de_DE.UTF-8`.
+    pub locale: Option<String>,
+    /// Such as `Europe/Berlin`.
+    pub timezone: Option<String>,
+    /// The console's keyboard.
+    pub keyboard: Option<Keyboard>,
+    /// Commands for `sh`, run by root in the end, in order.
+    pub run: Vec<String>,
+    /// A fixed address instead of DHCP.
+    pub network: Option<StaticNetwork>,
+}
+
+impl Seed {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn check(&self) -> Result<(), SeedError> {
+        let name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let rule = "it is 1 to 64 letters, digits, - and _";
+        let sound = (1..=64).contains(&self.instance.len()) && self.instance.bytes().all(name);
+        demand("the instance's name", &self.instance, rule, sound)?;
+        let rule = "it is labels of letters, digits and inner hyphens, at most 63 each, with dots between, at most 253 together";
+        demand("the host name", &self.hostname, rule, is_hostname(&self.hostname))?;
+        if let Some(user) = &self.user {
+            user.check()?;
+        }
+        few("packages", self.packages.len(), MAX_LIST)?;
+        for package in &self.packages {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"+._:=~-".contains(&b);
+            let first = package.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+            let rule =
+                "a package is named by letters, digits and +._:=~-, beginning with a letter or a digit";
+            demand("a package", package, rule, first && package.len() <= 200 && package.bytes().all(plain))?;
+        }
+        let words = |text: &str, more: &[u8]| {
+            (1..=64).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+        };
+        if let Some(locale) = &self.locale {
+            demand(
+                "the locale",
+                locale,
+                "it is of the form de_DE.UTF-8",
+                words(locale, b"_.@-") && !locale.starts_with('-'),
+            )?;
+        }
+        if let Some(zone) = &self.timezone {
+            let sound = words(zone, b"_/+-")
+                && zone.split('/').all(|part| !part.is_empty())
+                && !zone.starts_with('-');
+            demand("the time zone", zone, "it is of the form Europe/Berlin", sound)?;
+        }
+        if let Some(Keyboard { layout, variant }) = &self.keyboard {
+            for text in std::iter::once(layout).chain(variant) {
+                demand(
+                    "the keyboard",
+                    text,
+                    "it is a layout such as de, and a variant such as nodeadkeys",
+                    words(text, b"_-"),
+                )?;
+            }
+        }
+        few("commands", self.run.len(), MAX_LIST)?;
+        for command in &self.run {
+            let rule = "a command has 1 to 16384 bytes and no NUL";
+            let sound = (1..=MAX_COMMAND).contains(&command.len()) && !command.contains('\0');
+            demand("a command", command, rule, sound)?;
+        }
+        self.network.as_ref().map_or(Ok(()), StaticNetwork::check)
+    }
+
+    /// `user-data`: `#cloud-config`, with every value quoted.
+    ///
+    /// # Errors
+    /// See [`Seed::check`].
+    pub fn user_data(&self) -> Result<String, SeedError> {
+        self.check()?;
+        let mut config = json!({
+            "hostname": self.hostname,
+            "fqdn": self.hostname,
+            "manage_etc_hosts": true,
+            "ssh_pwauth": self.ssh_passwords,
+            // A password that must be changed at the first login is none that was chosen.
+            "chpasswd": {"expire": false},
+        });
+        let mut set = |name: &str, value: Value| config[name] = value;
+        if let Some(user) = &self.user {
+            set("users", json!([user.value()]));
+        }
+        if !self.packages.is_empty() {
+            set("package_update", json!(true));
+            set("packages", json!(self.packages));
+        }
+        if let Some(locale) = &self.locale {
+            set("locale", json!(locale));
+        }
+        if let Some(zone) = &self.timezone {
+            set("timezone", json!(zone));
+        }
+        if let Some(keyboard) = &self.keyboard {
+            let mut value = json!({"layout": keyboard.layout});
+            if let Some(variant) = &keyboard.variant {
+                value["variant"] = json!(variant);
+            }
+            set("keyboard", value);
+        }
+        if !self.run.is_empty() {
+            set("runcmd", json!(self.run));
+        }
+        Ok(document("#cloud-config\n", &config))
+    }
+
+    /// `meta-data`.
+    ///
+    /// # Errors
+    /// See [`Seed::check`].
+    pub fn meta_data(&self) -> Result<String, SeedError> {
+        self.check()?;
+        Ok(document("", &json!({"instance-id": self.instance, "local-hostname": self.hostname})))
+    }
+
+    /// `network-config`, version 2; none means DHCP on the first card.
+    ///
+    /// # Errors
+    /// See [`Seed::check`].
+    pub fn network_config(&self) -> Result<Option<String>, SeedError> {
+        self.check()?;
+        Ok(self.network.as_ref().map(|network| document("", &network.value())))
+    }
+
+    /// The seed as a CD image. Equal seeds give equal bytes.
+    ///
+    /// # Errors
+    /// See [`Seed::check`], and [`iso::image`] for what is too large.
+    pub fn image(&self) -> Result<Vec<u8>, SeedError> {
+        let (user, meta, network) = (self.user_data()?, self.meta_data()?, self.network_config()?);
+        let mut files = vec![("user-data", user.as_bytes()), ("meta-data", meta.as_bytes())];
+        if let Some(network) = &network {
+            files.push(("network-config", network.as_bytes()));
+        }
+        iso::image("CIDATA", &files)
+    }
+}
+
+impl User {
+    fn check(&self) -> Result<(), SeedError> {
+        let mut bytes = self.name.bytes();
+        let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
+        let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+        let rule = "it is of lower-case letters, digits, _ and -, begins with a letter or _, and has at most 32; root is there already";
+        let sound = first && rest && self.name.len() <= 32 && self.name != "root";
+        demand("the user's name", &self.name, rule, sound)?;
+        few("SSH keys", self.ssh_keys.len(), MAX_LIST)?;
+        for key in &self.ssh_keys {
+            let rule = "a key is one line: its type (ssh-ed25519, ssh-rsa, ecdsa-… or sk-…), its base64, and a comment; the public one, from the file that ends with .pub";
+            demand("an SSH key", key, rule, is_ssh_key(key))?;
+        }
+        if let Some(shell) = &self.shell {
+            let sound = shell.starts_with('/') && one_line(shell, 100) && !shell.contains([':', ' ']);
+            demand("the shell", shell, "it is a path such as /bin/bash", sound)?;
+        }
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        let mut value = json!({
+            "name": self.name,
+            "gecos": self.name,
+            "lock_passwd": self.password.is_none(),
+        });
+        // cloud-init's schema refuses an empty list, here and elsewhere.
+        if !self.ssh_keys.is_empty() {
+            value["ssh_authorized_keys"] = json!(self.ssh_keys);
+        }
+        if let Some(password) = &self.password {
+            value["hashed_passwd"] = json!(password.as_str());
+        }
+        if self.sudo {
+            value["sudo"] = json!("ALL=(ALL) NOPASSWD:ALL");
+        }
+        if let Some(shell) = &self.shell {
+            value["shell"] = json!(shell);
+        }
+        value
+    }
+}
+
+impl StaticNetwork {
+    fn check(&self) -> Result<(), SeedError> {
+        let [first, ..] = self.mac;
+        let rule = "it is a single card's: its first byte is even, and it is not zero";
+        demand("the hardware address", &self.mac(), rule, first % 2 == 0 && self.mac != [0; 6])?;
+        let bits = if self.address.is_ipv4() { 32 } else { 128 };
+        let prefix = self.prefix.to_string();
+        demand(
+            "the network's prefix",
+            &prefix,
+            "it is 1 to 32 for IPv4, 1 to 128 for IPv6",
+            (1..=bits).contains(&self.prefix),
+        )?;
+        let rule = "it is of the same family as the address";
+        demand(
+            "the gateway",
+            &self.gateway.to_string(),
+            rule,
+            self.gateway.is_ipv4() == self.address.is_ipv4(),
+        )?;
+        few("name servers", self.name_servers.len(), 8)
+    }
+
+    fn mac(&self) -> String {
+        self.mac.map(|byte| format!("{byte:02x}")).join(":")
+    }
+
+    fn value(&self) -> Value {
+        let mut value = json!({"version": 2, "ethernets": {"first": {
+            // By its address: a pattern of names is known to netplan alone, not to cloud-init's other renderers.
+            "match": {"macaddress": self.mac()},
+            "set-name": "eth0",
+            "addresses": [format!("{}/{}", self.address, self.prefix)],
+            "routes": [{"to": if self.address.is_ipv4() { "0.0.0.0/0" } else { "::/0" }, "via": self.gateway}],
+        }}});
+        if !self.name_servers.is_empty() {
+            value["ethernets"]["first"]["nameservers"] = json!({"addresses": self.name_servers});
+        }
+        value
+    }
+}
+
+fn is_hostname(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+fn is_ssh_key(key: &str) -> bool {
+    const TYPES: [&str; 7] = [
+        "ssh-ed25519",
+        "ssh-rsa",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+    ];
+    let mut words = key.split(' ');
+    let (Some(kind), Some(data)) = (words.next(), words.next()) else { return false };
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+    one_line(key, 8192) && TYPES.contains(&kind) && data.len() >= 32 && data.bytes().all(base64)
+}
+
+#[cfg(test)]
+#[path = "cloud_tests.rs"]
+mod tests;

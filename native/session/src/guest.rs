@@ -1,0 +1,58 @@
+//! The machine as viewers need it.
+
+use crate::input::Queue;
+use sampan_display::Console;
+use sampan_frame::{Screen, Size};
+use sampan_input::Event;
+use sampan_stream::{Guest, GuestStatus};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A size in pixels and in millimetres, as a viewer asked for it.
+pub type Wish = Option<(Size, (u16, u16))>;
+
+/// What a session gives to viewers.
+pub struct Viewed {
+    pub name: String,
+    pub screen: Arc<Screen>,
+    pub queue: Arc<Queue>,
+    pub wish: watch::Sender<Wish>,
+    pub status: watch::Receiver<GuestStatus>,
+}
+
+impl Guest for Viewed {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn screen(&self) -> Arc<Screen> {
+        Arc::clone(&self.screen)
+    }
+
+    fn input(&self, event: Event) {
+        self.queue.push(event);
+    }
+
+    fn resize(&self, size: Size, mm: (u16, u16)) {
+        self.wish.send_replace(Some((size, mm)));
+    }
+
+    fn status(&self) -> watch::Receiver<GuestStatus> {
+        self.status.clone()
+    }
+}
+
+/// Tells the guest the newest size that was asked for. While QEMU is busy, older wishes are forgotten.
+pub async fn resizer(console: Console, mut wishes: watch::Receiver<Wish>) {
+    let mut refused = false;
+    while wishes.changed().await.is_ok() {
+        let wish = *wishes.borrow_and_update();
+        let Some((size, mm)) = wish else { continue };
+        if let Err(e) = console.set_ui_info(size, mm).await {
+            if !refused {
+                log::info!("the guest's screen keeps its size: {e}");
+            }
+            refused = true;
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The session itself.
+
+use crate::Serial;
+use crate::background::{self, Gate};
+use crate::drain::Tail;
+use crate::guest::{Viewed, Wish, resizer};
+use crate::input::{Queue, pump};
+use crate::start::{StartError, Up, bring_up};
+use crate::state::{Ended, State, Status, ended};
+use crate::{Command, CommandError, ProgressFn, Reply, Screenshot, disks, monitor, saved};
+use sampan_config::{Duty, VncPassword};
+use sampan_display::{Console, ConsoleKind, Display};
+use sampan_emulator::{Control, Exit, LaunchSpec, Launcher};
+use sampan_frame::{Screen, Size};
+use sampan_input::{Event, Key, stroke};
+use sampan_qmp::{Qmp, QmpError, types};
+use sampan_stream::Guest;
+use serde_json::json;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+/// How long QEMU may take to reset: it waits for its CPU threads.
+const RESET: Duration = Duration::from_secs(20);
+
+/// How long QEMU may take to end after `quit`: it flushes the disks.
+const QUIT: Duration = Duration::from_secs(30);
+
+/// Between two keys that are typed: guests poll their keyboards every 8 ms (USB) and drop what comes faster.
+const KEY_PACE: Duration = Duration::from_millis(12);
+
+/// One running machine.
+pub struct Session {
+    name: String,
+    pub(crate) qmp: Qmp,
+    console: Console,
+    display: Arc<Display>,
+    control: Control,
+    serial: Serial,
+    log: Tail,
+    queue: Arc<Queue>,
+    wish: watch::Sender<Wish>,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) gate: Gate,
+    pub(crate) duty: watch::Sender<Option<Duty>>,
+    for_viewers: watch::Sender<sampan_stream::GuestStatus>,
+    quitting: Arc<AtomicBool>,
+    /// Nobody may let the CPUs run: memory and disks are being put away together.
+    held: AtomicBool,
+    _tasks: JoinSet<()>,
+}
+
+impl Session {
+    /// Starts a machine: QEMU, its monitor, its display; then lets its CPUs run.
+    ///
+    /// The arguments must have it start halted, with a D-Bus display (see `sampan_config`'s `Machine::argv`). Must be
+    /// called on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; no machine is left behind then.
+    pub async fn start(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<Session, StartError> {
+        let session = Self::halted(launcher, spec).await?;
+        session.qmp.execute(types::cont {}).await?;
+        Ok(session)
+    }
+
+    /// Starts a machine from a state that [`Command::Save`] saved: with the same arguments and `-incoming defer`, on the
+    /// disks as they were then. It is halted until a [`Command::Resume`], so that the caller can note first that the
+    /// state is used up: once the CPUs run, the disks no longer fit it.
+    ///
+    /// # Errors
+    /// [`StartError`]; no machine is left behind then, and the state is as good as before.
+    pub async fn restore(
+        launcher: Arc<dyn Launcher>,
+        spec: LaunchSpec,
+        file: &File,
+        progress: &ProgressFn,
+    ) -> Result<Session, StartError> {
+        let session = Self::halted(launcher, spec).await?;
+        saved::load(&session.qmp, file, &mut |now| (progress.0)(now)).await.map_err(Box::new)?;
+        Ok(session)
+    }
+
+    async fn halted(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<Session, StartError> {
+        let name = spec.name.clone();
+        let Up { qmp, display, control, exit, serial, log } = bring_up(launcher, spec).await?;
+        let consoles = display.consoles();
+        let console = consoles
+            .iter()
+            .find(|console| console.kind() == ConsoleKind::Graphic)
+            .or(consoles.first())
+            .ok_or(sampan_display::DisplayError::NoConsole)?
+            .clone();
+        let status = watch::Sender::new(Status::new());
+        let for_viewers = watch::Sender::new(status.borrow().for_viewers());
+        let wish = watch::Sender::new(None);
+        let queue = Arc::new(Queue::default());
+        let quitting = Arc::new(AtomicBool::new(false));
+        let (gate, duty) = (Gate::default(), watch::Sender::new(None));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(background::cycle(qmp.clone(), gate.clone(), duty.subscribe(), status.clone()));
+        tasks.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone()));
+        tasks.spawn(pump(Arc::clone(&queue), console.clone()));
+        tasks.spawn(resizer(console.clone(), wish.subscribe()));
+        tasks.spawn(pointer_mode(console.clone(), status.clone()));
+        tasks.spawn(tell_viewers(status.subscribe(), for_viewers.clone()));
+        tasks.spawn(wait_for_end(exit, status.clone(), Arc::clone(&quitting)));
+        Ok(Session {
+            name,
+            qmp,
+            console,
+            display: Arc::new(display),
+            control,
+            serial,
+            log,
+            queue,
+            wish,
+            status,
+            gate,
+            duty,
+            for_viewers,
+            quitting,
+            held: AtomicBool::new(false),
+            _tasks: tasks,
+        })
+    }
+
+    /// The machine's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its condition, and every change of it.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// The screen that viewers see.
+    pub fn screen(&self) -> Arc<Screen> {
+        self.console.screen()
+    }
+
+    /// The guest's size by its console's own word.
+    pub fn size(&self) -> Option<Size> {
+        self.console.size()
+    }
+
+    /// QEMU's version.
+    pub fn qemu_version(&self) -> &str {
+        self.qmp.version()
+    }
+
+    /// The process that the machine runs in, where it is not this one.
+    pub fn pid(&self) -> Option<u32> {
+        self.control.pid()
+    }
+
+    /// Its serial port.
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// The last 64 KiB that QEMU printed.
+    pub fn log_tail(&self) -> String {
+        self.log.text()
+    }
+
+    /// What the display had to refuse so far, by kind.
+    pub fn display_faults(&self) -> Vec<(String, u64)> {
+        self.display.faults().into_iter().map(|(kind, count)| (format!("{kind:?}"), count)).collect()
+    }
+
+    /// The machine as viewers need it.
+    pub fn guest(&self) -> Arc<dyn Guest> {
+        Arc::new(Viewed {
+            name: self.name.clone(),
+            screen: self.screen(),
+            queue: Arc::clone(&self.queue),
+            wish: self.wish.clone(),
+            status: self.for_viewers.subscribe(),
+        })
+    }
+
+    /// While held, the machine is neither resumed nor reset by anybody: guest memory that was saved must never meet disks
+    /// that went on.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+    }
+
+    /// Waits for the machine's end.
+    pub async fn ended(&self) -> Ended {
+        let mut status = self.status.subscribe();
+        loop {
+            if let Some(ended) = status.borrow_and_update().ended.clone() {
+                return ended;
+            }
+            if status.changed().await.is_err() {
+                return Ended::Died("the machine's tasks have ended".into());
+            }
+        }
+    }
+
+    /// Carries out one command.
+    ///
+    /// # Errors
+    /// [`CommandError`]; the machine is as it was then, but for a command that QEMU answered too late.
+    pub async fn execute(&self, command: Command) -> Result<Reply, CommandError> {
+        let state = self.status.borrow().state;
+        if state == State::Ended {
+            return Err(CommandError::State { state, remedy: "start it again" });
+        }
+        if self.held.load(Ordering::Acquire) && matches!(command, Command::Resume | Command::Reset) {
+            return Err(CommandError::State { state, remedy: "its state is being saved, wait a moment" });
+        }
+        match command {
+            Command::Resume => self.resume(state).await?,
+            Command::Pause | Command::PauseBecause(_) if state == State::PoweredOff => {
+                return Err(CommandError::State { state, remedy: "there is nothing to pause" });
+            }
+            Command::Pause => self.halt("").await?,
+            Command::PauseBecause(words) => self.halt(&words).await?,
+            Command::Reset => self.reset(state).await?,
+            Command::Powerdown if state != State::Running => {
+                return Err(CommandError::State {
+                    state,
+                    remedy: "only a running guest hears its power button",
+                });
+            }
+            Command::Powerdown => {
+                // It has enough to do now.
+                self.set_background(None).await?;
+                self.qmp.execute(types::system_powerdown {}).await?;
+            }
+            Command::Quit => self.quit().await?,
+            Command::Screenshot => return self.screenshot().await.map(Reply::Screenshot),
+            Command::Type(text) => self.type_text(&text).await?,
+            Command::Keys(keys) => self.chord(&keys).await?,
+            Command::Pointer { x, y } => {
+                let size = self.size().ok_or(CommandError::NoPicture)?;
+                self.console.send(Event::Move { x, y, frame: (size.width, size.height) }).await?;
+            }
+            Command::Click(button) => {
+                self.console.send(Event::Button { button, down: true }).await?;
+                tokio::time::sleep(KEY_PACE).await;
+                self.console.send(Event::Button { button, down: false }).await?;
+            }
+            Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
+            Command::Resize(size) => self.console.set_ui_info(size, (0, 0)).await?,
+            Command::Input(event) => self.console.send(event).await?,
+            Command::Save { file, progress } => self.save(state, &file, &progress).await?,
+            Command::Overlay(overlays) => disks::go_on_in(&self.qmp, &overlays).await?,
+            Command::Grow { drive, size } => disks::grow(&self.qmp, &drive, size).await?,
+            Command::Drive(drive) => return disks::drive(&self.qmp, &drive).await.map(Reply::Drive),
+            Command::Blockers => return Ok(Reply::Blockers(saved::blockers(&self.qmp).await?)),
+            Command::Threads => return self.threads().await.map(Reply::Threads),
+            Command::VncPassword(password) => self.vnc_password(&password).await?,
+            Command::Human(line) => return self.human(line).await.map(Reply::Text),
+        }
+        Ok(Reply::Done)
+    }
+
+    async fn resume(&self, state: State) -> Result<(), CommandError> {
+        if state == State::PoweredOff {
+            return Err(CommandError::State { state, remedy: "reset it to start it again" });
+        }
+        let mut held = self.gate.close().await;
+        self.qmp.execute(types::cont {}).await?;
+        *held = false;
+        Ok(())
+    }
+
+    async fn reset(&self, state: State) -> Result<(), CommandError> {
+        let mut held = self.gate.close().await;
+        self.awaken(&mut held).await?;
+        let mut events = self.qmp.events();
+        self.qmp.execute(types::system_reset {}).await?;
+        if state != State::PoweredOff {
+            return Ok(());
+        }
+        // QEMU resets on its main loop after it has answered, and lets nothing run before.
+        let reset = async {
+            while let Ok(event) = events.recv().await {
+                if event.name == "RESET" {
+                    return Ok(());
+                }
+            }
+            Err(CommandError::Qmp(QmpError::Closed))
+        };
+        tokio::time::timeout(RESET, reset).await.map_err(|_| CommandError::NoReset(RESET.as_secs()))??;
+        self.qmp.execute(types::cont {}).await?;
+        Ok(())
+    }
+
+    async fn quit(&self) -> Result<(), CommandError> {
+        self.quitting.store(true, Ordering::Relaxed);
+        match self.qmp.execute(types::quit {}).await {
+            // It may be gone before its answer is.
+            Ok(_) | Err(QmpError::Closed) => {}
+            Err(e) => {
+                log::warn!("quit over the monitor failed, the machine is terminated: {e}");
+                self.control.terminate();
+            }
+        }
+        if tokio::time::timeout(QUIT, self.ended()).await.is_err() && self.control.kill().is_ok() {
+            log::warn!("the machine did not end within {} s and was killed", QUIT.as_secs());
+        }
+        Ok(())
+    }
+
+    async fn save(&self, state: State, file: &File, progress: &ProgressFn) -> Result<(), CommandError> {
+        if state == State::PoweredOff {
+            return Err(CommandError::State { state, remedy: "there is no state to save" });
+        }
+        if let Some(reason) = saved::blockers(&self.qmp).await?.into_iter().next() {
+            return Err(CommandError::NotSaved(reason));
+        }
+        self.halt("").await?;
+        saved::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
+    }
+
+    async fn threads(&self) -> Result<Vec<i32>, CommandError> {
+        let answer = self.qmp.execute_json("query-cpus-fast", json!({})).await?;
+        let threads = answer.as_array().into_iter().flatten().filter_map(|cpu| cpu["thread-id"].as_i64());
+        let mut threads: Vec<i32> = threads.filter_map(|id| i32::try_from(id).ok()).collect();
+        // One thread may play all the CPUs (`-accel tcg,thread=single`).
+        threads.sort_unstable();
+        threads.dedup();
+        Ok(threads)
+    }
+
+    async fn vnc_password(&self, password: &VncPassword) -> Result<(), CommandError> {
+        let mut command = password.command();
+        self.qmp.execute_json("set_password", command["arguments"].take()).await?;
+        Ok(())
+    }
+
+    async fn human(&self, line: String) -> Result<String, CommandError> {
+        Ok(self.qmp.execute(types::human_monitor_command { command_line: line, cpu_index: None }).await?)
+    }
+
+    async fn screenshot(&self) -> Result<Screenshot, CommandError> {
+        let screen = self.screen();
+        tokio::task::spawn_blocking(move || Screenshot::take(&screen))
+            .await
+            .unwrap_or(Err(CommandError::NoPicture))
+    }
+
+    async fn type_text(&self, text: &str) -> Result<(), CommandError> {
+        let shift = Key::from_name("shift");
+        // All of it is looked at first: half a text typed is worse than none.
+        let strokes = text
+            .chars()
+            .map(|c| stroke(c).ok_or(CommandError::Untypable(c)))
+            .collect::<Result<Vec<_>, _>>()?;
+        for stroke in strokes {
+            let mut keys: Vec<Key> = shift.filter(|_| stroke.shift).into_iter().collect();
+            keys.push(stroke.key);
+            self.chord(&keys).await?;
+        }
+        Ok(())
+    }
+
+    /// Presses keys in order and releases them in the opposite one. What went down goes up even after an error.
+    async fn chord(&self, keys: &[Key]) -> Result<(), CommandError> {
+        let mut result = Ok(());
+        let mut down = Vec::new();
+        for &key in keys {
+            down.push(key);
+            result = self.console.send(Event::Key { key, down: true }).await;
+            tokio::time::sleep(KEY_PACE).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        for &key in down.iter().rev() {
+            let released = self.console.send(Event::Key { key, down: false }).await;
+            result = result.and(released);
+            tokio::time::sleep(KEY_PACE).await;
+        }
+        Ok(result?)
+    }
+}
+
+impl Drop for Session {
+    /// A session that is dropped takes its machine with it: nobody could reach it any more.
+    fn drop(&mut self) {
+        self.quitting.store(true, Ordering::Relaxed);
+        self.control.terminate();
+    }
+}
+
+async fn pointer_mode(console: Console, status: watch::Sender<Status>) {
+    let mut absolute = console.absolute();
+    loop {
+        let now = *absolute.borrow_and_update();
+        status.send_if_modified(|status| std::mem::replace(&mut status.absolute, now) != now);
+        if absolute.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn tell_viewers(
+    mut status: watch::Receiver<Status>,
+    viewers: watch::Sender<sampan_stream::GuestStatus>,
+) {
+    loop {
+        let now = status.borrow_and_update().for_viewers();
+        viewers.send_if_modified(|told| {
+            let news = *told != now;
+            *told = now;
+            news
+        });
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn wait_for_end(
+    exit: oneshot::Receiver<Exit>,
+    status: watch::Sender<Status>,
+    quitting: Arc<AtomicBool>,
+) {
+    let how = match exit.await {
+        Ok(exit) => ended(&exit, quitting.load(Ordering::Relaxed)),
+        Err(_) => Ended::Died("its host has vanished without a word".into()),
+    };
+    status.send_modify(|status| {
+        status.state = State::Ended;
+        status.detail = match &how {
+            Ended::Quit => String::new(),
+            Ended::Died(words) => words.clone(),
+        };
+        status.ended = Some(how);
+    });
+}

@@ -1,0 +1,151 @@
+//! What a new machine's system is told at its first start: a small CD in a drive of its own.
+
+use sampan_config::{Bus, Document, DriveKind, DriveSection};
+use sampan_library::{Bundle, Library};
+use sampan_seed::{Seed, SeedError, WindowsAnswers, iso};
+
+/// The drive that the seed is in.
+pub const SEED_DRIVE: &str = "cd1";
+
+/// How a seed's file begins and ends in the store of media; the machine's number is between.
+const BEFORE: &str = "seed-";
+const AFTER: &str = ".iso";
+
+/// What the system reads when it starts first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FirstStart {
+    /// Nothing.
+    #[default]
+    None,
+    /// A seed for cloud-init. Its `instance` is the new machine's number, whatever it says.
+    Cloud(Box<Seed>),
+    /// A person's own `user-data` for cloud-init.
+    UserData {
+        /// The host's name.
+        hostname: String,
+        /// The file's content, at most 1 MiB.
+        bytes: Vec<u8>,
+    },
+    /// Answers for Windows Setup.
+    Windows(Box<WindowsAnswers>),
+}
+
+impl FirstStart {
+    /// What cannot be, before anything is made.
+    ///
+    /// # Errors
+    /// [`SeedError`] names the field and the rule.
+    pub fn check(&self) -> Result<(), SeedError> {
+        match self {
+            Self::None => Ok(()),
+            // The number is given later, and is sound.
+            Self::Cloud(seed) => Seed { instance: "new".into(), ..Seed::clone(seed) }.check(),
+            Self::UserData { hostname, bytes } => {
+                if !is_user_data(bytes) {
+                    let why = "it begins as nothing that cloud-init knows: the first line is #cloud-config, #! and an interpreter, or another of its headers";
+                    return Err(SeedError::File { name: "user-data".into(), why });
+                }
+                let (instance, hostname) = ("new".into(), hostname.clone());
+                Seed { instance, hostname, ..Seed::default() }.check()
+            }
+            Self::Windows(answers) => answers.check(),
+        }
+    }
+
+    /// The seed's CD; none where there is nothing to tell.
+    ///
+    /// # Errors
+    /// See [`FirstStart::check`].
+    pub fn image(&self, instance: &str) -> Result<Option<Vec<u8>>, SeedError> {
+        self.check()?;
+        match self {
+            Self::None => Ok(None),
+            Self::Cloud(seed) => {
+                Seed { instance: instance.to_owned(), ..Seed::clone(seed) }.image().map(Some)
+            }
+            Self::UserData { hostname, bytes } => {
+                let (instance, hostname) = (instance.to_owned(), hostname.clone());
+                let meta = Seed { instance, hostname, ..Seed::default() }.meta_data()?;
+                iso::image("CIDATA", &[("user-data", bytes), ("meta-data", meta.as_bytes())]).map(Some)
+            }
+            Self::Windows(answers) => answers.image().map(Some),
+        }
+    }
+
+    /// Gives the description the drive with the seed's medium, on the bus of its other CD drive.
+    pub(super) fn add_drive(&self, document: &mut Document, medium: &str) {
+        if *self == Self::None {
+            return;
+        }
+        let drives = &mut document.drives.drives;
+        let bus =
+            drives.iter().find(|drive| drive.kind == DriveKind::Cdrom).map_or(Bus::VirtioScsi, |cd| cd.bus);
+        drives.push(DriveSection::cdrom(SEED_DRIVE, bus, None, Some(medium.to_owned())));
+    }
+}
+
+/// The beginnings that cloud-init tells its formats by (`INCLUSION_TYPES_MAP` in cloudinit/handlers/__init__.py): all are
+/// comments, but for MIME messages and what gzip has packed.
+fn is_user_data(bytes: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 4] = [b"#", b"Content-Type:", b"MIME-Version:", b"\x1f\x8b"];
+    BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning))
+}
+
+/// The name of a machine's seed in the store of media.
+pub fn seed_medium(number: &str) -> String {
+    format!("{BEFORE}{number}{AFTER}")
+}
+
+/// The seeds that a machine's description names: they hold secrets, and go when it goes for ever.
+pub fn seeds_of(bundle: &Bundle) -> Vec<String> {
+    let Some(document) = bundle.document().ok().and_then(|files| Document::from_files(&files).ok()) else {
+        return Vec::new();
+    };
+    let named = document.drives.drives.into_iter().filter_map(|drive| drive.media);
+    named.filter(|name| name.starts_with(BEFORE) && name.ends_with(AFTER)).collect()
+}
+
+/// Removes those of `seeds` that no machine names any more, copies and the trash included. One that cannot be told
+/// about stays.
+pub fn remove_seeds(library: &Library, seeds: &[String]) {
+    let trash = match library.trash() {
+        Ok(trash) => trash,
+        Err(error) => return log::warn!("seeds stay in the store of media: {error}"),
+    };
+    let kept: Vec<String> = trash.iter().filter_map(|e| e.bundle.as_ref().ok()).flat_map(seeds_of).collect();
+    for seed in seeds.iter().filter(|seed| !kept.contains(seed)) {
+        if let Err(error) = library.remove_medium(seed) {
+            log::debug!("{seed} stays in the store of media: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cloud_init_would_read_is_taken_for_user_data() {
+        let first = |bytes: &[u8]| FirstStart::UserData { hostname: "box".into(), bytes: bytes.into() };
+        for good in
+            [&b"#cloud-config\n"[..], b"#!/bin/sh\n", b"Content-Type: multipart/mixed", b"\x1f\x8b\x08"]
+        {
+            first(good).check().expect("is taken");
+        }
+        for bad in [&b""[..], b"users:\n", b"cloud-config\n", b"\x7fELF"] {
+            let words = first(bad).check().expect_err("is refused").to_string();
+            assert!(words.contains("#cloud-config"), "{words}");
+        }
+        let named = FirstStart::UserData { hostname: "no good".into(), bytes: b"#cloud-config\n".to_vec() };
+        assert!(named.check().is_err(), "the host's name goes into meta-data");
+    }
+
+    #[test]
+    fn the_machines_number_is_the_instance() {
+        let seed = Seed { instance: "other".into(), hostname: "box".into(), ..Seed::default() };
+        let image = FirstStart::Cloud(Box::new(seed)).image("1234-abcd").expect("is made").expect("is there");
+        let text = String::from_utf8_lossy(&image);
+        assert!(text.contains("1234-abcd") && !text.contains("other"));
+        assert_eq!(FirstStart::None.image("1234"), Ok(None));
+    }
+}

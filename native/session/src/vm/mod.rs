@@ -1,0 +1,358 @@
+//! A machine of the library while it runs: its bundle's lock, its session, and what joins the two.
+//!
+//! The library makes every step durable, QEMU does the work; the order between the two is what keeps a machine's disks
+//! and memory in step whatever is killed when. Each operation here says its order.
+
+mod create;
+mod first_start;
+mod import;
+mod performance;
+mod place;
+mod snapshot;
+mod space;
+mod suspend;
+
+pub use create::{Cd, FirstDisk, Recipe};
+pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
+pub use import::{Foreign, Imported};
+pub use performance::Effect;
+pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
+pub use space::{FLOOR, watch_space};
+
+use crate::images::Blocking;
+use crate::{Command, CommandError, Ended, ProgressFn, Reply, Session, StartError, State};
+use sampan_config::{ConfigError, Document, DocumentError, Forward, VncPassword};
+use sampan_emulator::{Choice, LaunchError, LaunchSpec, Launcher, LibqemuDir};
+use sampan_library::{DriveId, Error as LibraryError, Library, Locked, Sections};
+use sampan_qmp::agent::{Agent, AgentError};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What differs from host to host.
+#[derive(Clone)]
+pub struct Host {
+    /// The library, for its media.
+    pub library: Library,
+    /// Where the firmware is.
+    pub libqemu: LibqemuDir,
+    /// What runs the machine.
+    pub launcher: Arc<dyn Launcher>,
+    /// How its CPUs are run.
+    pub choice: Choice,
+    /// What makes overlays.
+    pub images: Blocking,
+}
+
+/// How a machine is started this time.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Forget at the end all that is written to its disks.
+    pub throw_away: bool,
+    /// Boot anew although it is suspended: its saved state is lost.
+    pub discard_state: bool,
+    /// The folders it shares, by tag.
+    pub shares: BTreeMap<String, PathBuf>,
+    /// What VNC clients must know; without it nobody is let in.
+    pub vnc_password: Option<VncPassword>,
+}
+
+/// Why something could not be done with a machine.
+#[derive(Debug, thiserror::Error)]
+pub enum VmError {
+    /// The bundle.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// Its document cannot be read.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// Its document cannot be started.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// QEMU did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The firmware is missing.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The guest agent.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The running machine refused.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// What its system is to be told.
+    #[error(transparent)]
+    Seed(#[from] sampan_seed::SeedError),
+    /// A file of the machine's.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Not while it is as it is.
+    #[error("{0}")]
+    Refused(String),
+    /// The thread that did it is gone.
+    #[error("a thread that works for the machine has failed; see the log")]
+    Thread,
+}
+
+/// A machine of the library that runs.
+pub struct Vm {
+    session: Arc<Session>,
+    locked: Arc<Mutex<Locked>>,
+    images: Blocking,
+    document: Mutex<Document>,
+    folder: PathBuf,
+    throw_away: bool,
+    /// Who answers in the guest, if somebody does; `None` for a machine without the channel.
+    agent: Option<Agent>,
+    arguments: Vec<String>,
+    /// Whether nobody looks at it.
+    background: AtomicBool,
+    /// One operation that concerns both disk and memory at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Vm {
+    /// Starts a machine whose lock is held; one that is suspended goes on where it was. In this order: the saved state is
+    /// loaded, then noted as used up, then the CPUs run. Killed in between, it is either still suspended or boots anew;
+    /// never does old memory meet newer disks.
+    ///
+    /// # Errors
+    /// [`VmError`]; the machine is as it was.
+    pub async fn start(host: Host, mut locked: Locked, options: RunOptions) -> Result<Vm, VmError> {
+        let runtime_images = host.images.clone();
+        let vnc_password = options.vnc_password.clone();
+        let (prepared, locked) = on_thread(move || {
+            let prepared = place::prepare(&host, &mut locked, &options);
+            prepared.map(|prepared| (prepared, Arc::new(Mutex::new(locked))))
+        })
+        .await??;
+        let place::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
+            prepared;
+        let started = match &memory {
+            None => Session::start(launcher, spec).await.map_err(VmError::from),
+            Some(path) => resume(launcher, spec, path, Arc::clone(&locked)).await,
+        };
+        let session = match started {
+            Ok(session) => session,
+            Err(error) => {
+                if throw_away {
+                    lock(&locked).end_throw_away();
+                }
+                return Err(error);
+            }
+        };
+        performance::at_start(&session, document.performance.mode, document.cpu.count).await;
+        if document.displays.vnc.is_some() {
+            tell_vnc(&session, vnc_password).await;
+        }
+        Ok(Vm {
+            session: Arc::new(session),
+            locked,
+            images: runtime_images,
+            document: Mutex::new(document),
+            folder,
+            throw_away,
+            agent: agent.map(Agent::connect).transpose()?,
+            arguments,
+            background: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The running machine.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// Its bundle's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its document as it is now.
+    pub fn document(&self) -> Document {
+        self.document.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// QEMU's arguments, for reports.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// The guest agent. It may not answer: a guest without it installed reads nothing of its channel.
+    ///
+    /// # Errors
+    /// The machine has no channel for one.
+    pub fn agent(&self) -> Result<&Agent, VmError> {
+        self.agent.as_ref().ok_or_else(|| {
+            let words = "the machine has no channel for a guest agent: stop it, then set serial.agent=virtio";
+            VmError::Refused(words.into())
+        })
+    }
+
+    /// Gives a drive more space, which the guest sees at once.
+    ///
+    /// # Errors
+    /// [`VmError`]; the drive is as it was.
+    pub async fn grow(&self, drive: &str, size: u64) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        if self.throw_away {
+            return Err(VmError::Refused(
+                "this run leaves no trace: grow the disk when it is stopped".into(),
+            ));
+        }
+        let id: DriveId = drive.parse()?;
+        self.session.execute(Command::Grow { drive: drive.to_owned(), size }).await?;
+        // Should this fail, the image's own header says its size all the same.
+        self.with_locked(move |locked| locked.record_size(&id, size)).await?;
+        Ok(())
+    }
+
+    /// Leads ports of the host to the guest, now and at later starts.
+    ///
+    /// # Errors
+    /// [`VmError`]; nothing changes.
+    pub async fn add_forward(&self, forward: Forward) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        let mut document = self.document();
+        let Some(card) = document.network.cards.first_mut() else {
+            return Err(VmError::Refused("the machine has no network card".into()));
+        };
+        card.forwards.push(forward);
+        let nic = card.id.clone();
+        if let Some(fault) = document.check().into_iter().next() {
+            return Err(VmError::Refused(fault.to_string()));
+        }
+        self.tell_network(&forward.add_lines(&nic), &forward.remove_lines(&nic)).await?;
+        self.set_document(document).await
+    }
+
+    /// Takes a forward away.
+    ///
+    /// # Errors
+    /// [`VmError`]; nothing changes.
+    pub async fn remove_forward(&self, forward: Forward) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        let mut document = self.document();
+        let card = document.network.cards.iter_mut().find(|card| card.forwards.contains(&forward));
+        let Some(card) = card else {
+            return Err(VmError::Refused(format!("the machine has no forward {forward}")));
+        };
+        card.forwards.retain(|kept| *kept != forward);
+        let nic = card.id.clone();
+        self.tell_network(&forward.remove_lines(&nic), &forward.add_lines(&nic)).await?;
+        self.set_document(document).await
+    }
+
+    /// QEMU's human monitor prints nothing when it has done what it was told. What was done before a line that fails is
+    /// undone.
+    async fn tell_network(&self, lines: &[String], undo: &[String]) -> Result<(), VmError> {
+        for (done, line) in lines.iter().enumerate() {
+            let said = self.human(line).await?;
+            // Removing says `host forwarding rule for … removed`.
+            if said.is_empty() || said.contains("removed") {
+                continue;
+            }
+            for line in undo.iter().take(done) {
+                self.human(line).await?;
+            }
+            return Err(VmError::Refused(said));
+        }
+        Ok(())
+    }
+
+    async fn human(&self, line: &str) -> Result<String, VmError> {
+        match self.session.execute(Command::Human(line.to_owned())).await? {
+            Reply::Text(text) => Ok(text.trim().to_owned()),
+            _ => Ok(String::new()),
+        }
+    }
+
+    /// Lets VNC clients in who know this, from now on.
+    ///
+    /// # Errors
+    /// The machine has no VNC server, or QEMU refuses.
+    pub async fn set_vnc_password(&self, password: VncPassword) -> Result<(), VmError> {
+        if self.document().displays.vnc.is_none() {
+            return Err(VmError::Refused(
+                "the machine runs without VNC: stop it, then `sampan vnc … on`".into(),
+            ));
+        }
+        self.session.execute(Command::VncPassword(password)).await?;
+        Ok(())
+    }
+
+    async fn set_document(&self, document: Document) -> Result<(), VmError> {
+        let sections: Sections = document.to_files();
+        self.with_locked(move |locked| locked.set_document(&sections)).await?;
+        *self.document.lock().unwrap_or_else(PoisonError::into_inner) = document;
+        Ok(())
+    }
+
+    /// What is left to do once the session has ended. The lock is given back when this value is dropped.
+    pub async fn finish(&self) -> Ended {
+        let ended = self.session.ended().await;
+        if self.throw_away {
+            let locked = Arc::clone(&self.locked);
+            if on_thread(move || lock(&locked).end_throw_away()).await.is_err() {
+                log::warn!("the run's overlays stay until the next start");
+            }
+        }
+        ended
+    }
+
+    async fn with_locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Locked) -> sampan_library::Result<T> + Send + 'static,
+    ) -> Result<T, VmError> {
+        let locked = Arc::clone(&self.locked);
+        Ok(on_thread(move || work(&mut lock(&locked))).await??)
+    }
+
+    fn running(&self) -> bool {
+        self.session.status().borrow().state == State::Running
+    }
+}
+
+/// The machine runs without it, too: then VNC lets nobody in, which the log says.
+async fn tell_vnc(session: &Session, password: Option<VncPassword>) {
+    let Some(password) = password else {
+        return log::warn!(
+            "VNC lets nobody in: the machine has no password for it (`sampan vnc … password`)"
+        );
+    };
+    if let Err(error) = session.execute(Command::VncPassword(password)).await {
+        log::error!("VNC lets nobody in: {error}");
+    }
+}
+
+async fn resume(
+    launcher: Arc<dyn Launcher>,
+    spec: LaunchSpec,
+    memory: &Path,
+    locked: Arc<Mutex<Locked>>,
+) -> Result<Session, VmError> {
+    let file = File::open(memory).map_err(|source| VmError::Io { path: memory.to_owned(), source })?;
+    let session = Session::restore(launcher, spec, &file, &ProgressFn::none()).await?;
+    on_thread(move || lock(&locked).consume_suspended()).await??;
+    session.execute(Command::Resume).await?;
+    Ok(session)
+}
+
+/// What it guards is whole between calls: every change of a manifest is one.
+fn lock(locked: &Mutex<Locked>) -> std::sync::MutexGuard<'_, Locked> {
+    locked.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The library blocks.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, VmError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| VmError::Thread)
+}

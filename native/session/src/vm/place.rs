@@ -1,0 +1,183 @@
+//! From a bundle to what QEMU is started with.
+
+use super::{Host, RunOptions, VmError};
+use crate::drain::drain;
+use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
+use sampan_emulator::{Allowed, LaunchSpec, Launcher};
+use sampan_library::{DriveId, Layer, Library, Locked, SourceFormat};
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The drive that holds UEFI's variables. No drive of a document can have this name: they have no `-`.
+pub const UEFI_VARIABLES: &str = "fw-vars";
+
+/// All that a start needs.
+pub(super) struct Prepared {
+    pub(super) launcher: Arc<dyn Launcher>,
+    pub(super) spec: LaunchSpec,
+    pub(super) document: Document,
+    pub(super) folder: PathBuf,
+    /// The saved state to go on from.
+    pub(super) memory: Option<PathBuf>,
+    pub(super) throw_away: bool,
+    pub(super) agent: Option<UnixStream>,
+    pub(super) arguments: Vec<String>,
+}
+
+pub(super) fn prepare(host: &Host, locked: &mut Locked, options: &RunOptions) -> Result<Prepared, VmError> {
+    locked.check_drives()?;
+    if options.discard_state {
+        locked.consume_suspended()?;
+    }
+    let suspended = locked.suspended();
+    if suspended.is_some() && options.throw_away {
+        let words = "the machine is suspended: resume it, or give its saved state up, before a run that leaves no trace";
+        return Err(VmError::Refused(words.into()));
+    }
+    let sections = match &suspended {
+        Some((_, generation)) => locked.document_at(*generation)?,
+        None => locked.document()?,
+    };
+    let mut document = Document::from_files(&sections)?;
+    locked.name().clone_into(&mut document.system.name);
+    let tops = if options.throw_away { locked.begin_throw_away(&host.images)? } else { BTreeMap::new() };
+    let prepared = build(host, locked, options, document, suspended.map(|(memory, _)| memory), &tops);
+    if prepared.is_err() && options.throw_away {
+        locked.end_throw_away();
+    }
+    prepared
+}
+
+fn build(
+    host: &Host,
+    locked: &Locked,
+    options: &RunOptions,
+    document: Document,
+    memory: Option<PathBuf>,
+    tops: &BTreeMap<DriveId, PathBuf>,
+) -> Result<Prepared, VmError> {
+    let place = place(host, locked, options, &document, memory.is_some(), tops)?;
+    let machine = document.machine(&place)?;
+    let arguments = machine.argv(std::slice::from_ref(&host.choice.accelerator))?;
+    let mut spec = LaunchSpec::new(document.system.name.clone(), document.system.arch);
+    spec.engine = host.choice.engine;
+    spec.args(arguments.clone());
+    let socket = || UnixStream::pair().map_err(crate::StartError::Io);
+    let agent = if document.serial.agent == Channel::None {
+        None
+    } else {
+        let (ours, theirs) = socket()?;
+        spec.extra_fds.push((sampan_config::AGENT_SOCKET.into(), theirs.into()));
+        Some(ours)
+    };
+    for port in &document.serial.ports {
+        let (ours, theirs) = socket()?;
+        spec.extra_fds.push((port.id.clone(), theirs.into()));
+        let id = port.id.clone();
+        // Read always: a guest must not wait for us.
+        drain(ours, move |line| log::info!("{id}: {line}")).map_err(crate::StartError::Io)?;
+    }
+    spec.allow = Some(allowed(locked, &document, &place)?);
+    Ok(Prepared {
+        launcher: Arc::clone(&host.launcher),
+        spec,
+        document,
+        folder: locked.path().to_owned(),
+        memory,
+        throw_away: options.throw_away,
+        agent,
+        arguments,
+    })
+}
+
+/// All that QEMU may reach in a process of its own: the bundle, and what lies outside it that the machine is made of.
+fn allowed(locked: &Locked, document: &Document, place: &Place) -> Result<Vec<Allowed>, VmError> {
+    let bundle = locked.path();
+    // Snapshots make new images there.
+    let mut allowed = vec![Allowed::write(bundle)];
+    let mut read = |path: &Path| {
+        if !path.starts_with(bundle) {
+            allowed.push(Allowed::read(path));
+        }
+    };
+    place.drives.values().for_each(|disk| read(&disk.file));
+    [&place.kernel, &place.initrd].into_iter().flatten().for_each(|file| read(file));
+    // What a linked clone is built on lies in another machine's bundle.
+    for drive in locked.manifest().drives.keys() {
+        locked.chain(drive)?.iter().for_each(|layer| read(&layer.path));
+    }
+    for share in &document.shares.shares {
+        if let Some(folder) = place.shares.get(&share.tag) {
+            allowed.push(if share.read_only { Allowed::read(folder) } else { Allowed::share(folder) });
+        }
+    }
+    Ok(allowed)
+}
+
+fn place(
+    host: &Host,
+    locked: &Locked,
+    options: &RunOptions,
+    document: &Document,
+    incoming: bool,
+    tops: &BTreeMap<DriveId, PathBuf>,
+) -> Result<Place, VmError> {
+    let mut place = Place { shares: options.shares.clone(), incoming, ..Place::default() };
+    let top = |id: &DriveId| -> Result<Disk, VmError> {
+        if let Some(file) = tops.get(id) {
+            return Ok(Disk { file: file.clone(), format: DiskFormat::Qcow2 });
+        }
+        let chain = locked.chain(id)?;
+        let layer = chain.first().ok_or_else(|| VmError::Refused(format!("the drive {id} has no image")))?;
+        Ok(disk(layer))
+    };
+    for drive in &document.drives.drives {
+        let image = match &drive.media {
+            Some(name) => Some(Disk { file: media(&host.library, name)?, format: DiskFormat::Raw }),
+            None if drive.kind == sampan_config::DriveKind::Disk => Some(top(&drive.id.parse()?)?),
+            None => None,
+        };
+        place.drives.extend(image.map(|image| (drive.id.clone(), image)));
+    }
+    if document.firmware.kind == FirmwareKind::Uefi {
+        let firmware = host.libqemu.firmware()?;
+        place.uefi_code = Some(firmware.join(uefi_code(document.system.arch)));
+        place.uefi_vars = Some(top(&UEFI_VARIABLES.parse()?)?);
+    }
+    if let Some(kernel) = &document.firmware.kernel {
+        place.kernel = Some(media(&host.library, &kernel.kernel)?);
+        place.initrd = kernel.initrd.as_ref().map(|name| media(&host.library, name)).transpose()?;
+    }
+    Ok(place)
+}
+
+/// UEFI's code for an architecture, in libqemu's folder of firmware.
+pub fn uefi_code(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "OVMF_CODE_4M.fd",
+        Arch::Aarch64 => "AAVMF_CODE.fd",
+    }
+}
+
+/// The variables that a new machine begins with, raw.
+pub fn uefi_variables(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "OVMF_VARS_4M.fd",
+        Arch::Aarch64 => "AAVMF_VARS.fd",
+    }
+}
+
+fn disk(layer: &Layer) -> Disk {
+    let format = match layer.format {
+        SourceFormat::Qcow2 => DiskFormat::Qcow2,
+        // The library keeps no other.
+        _ => DiskFormat::Raw,
+    };
+    Disk { file: layer.path.clone(), format }
+}
+
+fn media(library: &Library, name: &str) -> Result<PathBuf, VmError> {
+    Ok(library.medium(name)?.path)
+}

@@ -1,0 +1,142 @@
+//! Snapshots of a running machine.
+
+use super::{Vm, VmError};
+use crate::{Command, Overlay, ProgressFn, Reply};
+use sampan_library::{DriveId, NewSnapshot, Planned, SnapshotId};
+use sampan_qmp::agent::Frozen;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Width of a snapshot's picture, in pixels.
+const PICTURE: u32 = 480;
+
+/// How long an agent may take to say that it is there.
+const AGENT: Duration = Duration::from_secs(3);
+
+impl Vm {
+    /// Keeps the machine as it is now: its disks, and its memory unless `disks_only`. The guest stands still meanwhile.
+    /// The order is the library's protocol (`docs/library.md`): overlays are noted, memory is saved, QEMU goes on in the
+    /// overlays, the snapshot is noted.
+    ///
+    /// # Errors
+    /// [`VmError`]; the machine goes on without the snapshot.
+    pub async fn snapshot(
+        &self,
+        mut new: NewSnapshot,
+        disks_only: bool,
+        progress: &ProgressFn,
+    ) -> Result<SnapshotId, VmError> {
+        let _turn = self.turn.lock().await;
+        if self.throw_away {
+            return Err(VmError::Refused("this run leaves no trace: there is nothing to keep".into()));
+        }
+        if !disks_only {
+            self.room_for_memory()?;
+        }
+        self.awake().await?;
+        let ran = self.running();
+        // Without memory the disks had better be in order, which only the guest can see to; before it stands still.
+        let frozen = if disks_only && ran { self.freeze().await } else { None };
+        if ran {
+            self.session.execute(Command::Pause).await?;
+        }
+        if new.thumbnail.is_none() {
+            new.thumbnail = self.picture().await;
+        }
+        self.session.hold(true);
+        let taken = self.take(new, disks_only, progress).await;
+        // Whatever came of it, the guest goes on.
+        let resumed = self.go_on(ran).await;
+        let thawed = match frozen {
+            Some(frozen) => frozen.thaw().await,
+            None => Ok(()),
+        };
+        self.drowse().await?;
+        thawed?;
+        let id = taken?;
+        resumed?;
+        Ok(id)
+    }
+
+    /// The guest's file systems, written out and held still; nothing where no agent answers, or it cannot.
+    async fn freeze(&self) -> Option<Frozen> {
+        let agent = self.agent().ok()?.with_patience(AGENT);
+        match agent.freeze().await {
+            Ok(frozen) => Some(frozen),
+            Err(error) => {
+                log::info!("the snapshot is as after a power failure: {error}");
+                None
+            }
+        }
+    }
+
+    /// What the screen shows, small; nothing where it shows nothing.
+    pub async fn picture(&self) -> Option<Vec<u8>> {
+        let Ok(Reply::Screenshot(shot)) = self.session.execute(Command::Screenshot).await else {
+            return None;
+        };
+        super::on_thread(move || shot.smaller(PICTURE).to_png()).await.ok()
+    }
+
+    async fn take(
+        &self,
+        new: NewSnapshot,
+        disks_only: bool,
+        progress: &ProgressFn,
+    ) -> Result<SnapshotId, VmError> {
+        let drives: Vec<DriveId> =
+            self.with_locked(|locked| Ok(locked.manifest().drives.keys().cloned().collect())).await?;
+        let mut sizes = BTreeMap::new();
+        for drive in drives {
+            if let Reply::Drive(info) = self.session.execute(Command::Drive(drive.to_string())).await? {
+                sizes.insert(drive, info.size);
+            }
+        }
+        let images = self.images.clone();
+        let planned =
+            self.with_locked(move |locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only)).await?;
+        if let Err(error) = self.save_and_switch(&planned, progress).await {
+            return self.not_taken(&planned, error).await;
+        }
+        let committed = self.with_locked(|locked| locked.commit_snapshot()).await;
+        if committed.is_err() {
+            self.with_locked(|locked| locked.abandon_snapshot(true)).await?;
+        }
+        committed
+    }
+
+    /// An answer that never came does not tell what QEMU did, and an overlay that it writes to must never be taken for
+    /// garbage: QEMU is asked. Where it does not answer, the snapshot stays pending; whoever holds the lock next goes on
+    /// with the overlays, which is right in both cases.
+    async fn not_taken(&self, planned: &Planned, error: VmError) -> Result<SnapshotId, VmError> {
+        let mut switched = false;
+        for drive in planned.overlays.keys() {
+            match self.session.execute(Command::Drive(drive.to_string())).await? {
+                Reply::Drive(info) => switched |= info.node == node_name(drive.as_str(), planned.id.as_str()),
+                _ => return Err(error),
+            }
+        }
+        self.with_locked(move |locked| locked.abandon_snapshot(switched)).await?;
+        Err(error)
+    }
+
+    async fn save_and_switch(&self, planned: &Planned, progress: &ProgressFn) -> Result<(), VmError> {
+        if let Some(memory) = &planned.memory {
+            self.save_memory(memory, progress).await?;
+        }
+        let overlays = planned.overlays.iter().map(|(drive, file)| Overlay {
+            drive: drive.to_string(),
+            file: file.clone(),
+            // QEMU's names of nodes have at most 31 characters; nobody but QEMU reads this one.
+            node: node_name(drive.as_str(), planned.id.as_str()),
+        });
+        self.session.execute(Command::Overlay(overlays.collect())).await?;
+        Ok(())
+    }
+}
+
+fn node_name(drive: &str, snapshot: &str) -> String {
+    let drive: String = drive.chars().take(16).collect();
+    let snapshot: String = snapshot.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    format!("{drive}-{snapshot}")
+}

@@ -1,0 +1,84 @@
+//! Suspending to disk.
+
+use super::{Vm, VmError};
+use crate::{Command, ProgressFn};
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a state needs besides the memory: devices, and the picture. MiB.
+const OTHERS: u64 = 128;
+
+impl Vm {
+    /// Saves the machine's memory to its bundle and ends it; the next start goes on from there. In this order: the memory
+    /// is saved and durable, then noted, then QEMU ends. Killed in between, the machine boots anew as after a power
+    /// failure, or goes on.
+    ///
+    /// # Errors
+    /// [`VmError`]; the machine goes on running.
+    pub async fn suspend(&self, time: u64, progress: &ProgressFn) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        if self.throw_away {
+            return Err(VmError::Refused("this run leaves no trace, so it cannot be suspended".into()));
+        }
+        let ran = self.running();
+        self.room_for_memory()?;
+        self.awake().await?;
+        let memory = self.with_locked(|locked| locked.plan_suspend()).await?;
+        // From here to QEMU's end, or until it was given up.
+        self.session.hold(true);
+        let done = self.save_and_note(&memory, time, progress).await;
+        if let Err(error) = done {
+            // A note that failed may be on the disk all the same; before the guest runs it must be gone. Else it stands
+            // still, since its memory would meet disks that have moved on.
+            self.with_locked(|locked| {
+                locked.consume_suspended()?;
+                locked.abandon_suspend();
+                Ok(())
+            })
+            .await?;
+            self.go_on(ran).await?;
+            self.drowse().await?;
+            return Err(error);
+        }
+        self.session.execute(Command::Quit).await?;
+        Ok(())
+    }
+
+    async fn save_and_note(&self, memory: &Path, time: u64, progress: &ProgressFn) -> Result<(), VmError> {
+        self.save_memory(memory, progress).await?;
+        let memory = memory.to_owned();
+        self.with_locked(move |locked| locked.commit_suspend(&memory, time)).await
+    }
+
+    /// The machine is paused afterwards.
+    pub(super) async fn save_memory(&self, path: &Path, progress: &ProgressFn) -> Result<(), VmError> {
+        // For its owner alone: it holds all that the guest knows.
+        let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+        let file = Arc::new(file.map_err(|source| VmError::Io { path: path.to_owned(), source })?);
+        self.session.execute(Command::Save { file, progress: progress.clone() }).await?;
+        Ok(())
+    }
+
+    pub(super) fn room_for_memory(&self) -> Result<(), VmError> {
+        let needed = (u64::from(self.document().memory.mib) + OTHERS) << 20;
+        let free = sampan_library::free(&self.folder)?;
+        if free < needed {
+            return Err(VmError::Refused(format!(
+                "the machine's memory may need {} MiB of the disk, where {} MiB are free: free some space",
+                needed >> 20,
+                free >> 20
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn go_on(&self, ran: bool) -> Result<(), VmError> {
+        self.session.hold(false);
+        if ran && !self.running() {
+            self.session.execute(Command::Resume).await?;
+        }
+        Ok(())
+    }
+}

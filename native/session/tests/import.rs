@@ -1,0 +1,156 @@
+//! Machines of other programs become machines that start.
+
+mod common;
+
+use common::{child, colour_disk, colour_picture, libqemu};
+use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice};
+use sampan_emulator::probe;
+use sampan_library::{Library, TarWriter};
+use sampan_session::Command;
+use sampan_session::images::Blocking;
+use sampan_session::vm::{Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError};
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+fn utm(folder: &Path, name: &str, config: &str, disk: &Path) -> PathBuf {
+    let utm = folder.join(format!("{name}.utm"));
+    fs::create_dir_all(utm.join("Data")).expect("made");
+    fs::write(utm.join("config.plist"), format!("<plist version=\"1.0\"><dict>{config}</dict></plist>"))
+        .expect("written");
+    fs::copy(disk, utm.join("Data/disk.img")).expect("copied");
+    utm
+}
+
+/// Of version 4; `system` and `more` are sections.
+fn config(name: &str, system: &str, bus: &str, more: &str) -> String {
+    format!(
+        "<key>Backend</key><string>QEMU</string><key>ConfigurationVersion</key><integer>4</integer>\
+         <key>Information</key><dict><key>Name</key><string>{name}</string></dict>\
+         <key>System</key><dict>{system}</dict>\
+         <key>Drive</key><array><dict><key>ImageName</key><string>disk.img</string><key>ImageType</key><string>Disk</string>\
+         <key>Interface</key><string>{bus}</string></dict>\
+         <dict><key>ImageName</key><string>setup.iso</string><key>ImageType</key><string>CD</string>\
+         <key>Interface</key><string>USB</string></dict></array>{more}"
+    )
+}
+
+const PC: &str = "<key>Architecture</key><string>x86_64</string><key>Target</key><string>pc</string>\
+    <key>MemorySize</key><integer>96</integer><key>CPUCount</key><integer>1</integer>";
+const ARM: &str = "<key>Architecture</key><string>aarch64</string><key>Target</key><string>virt</string>\
+    <key>MemorySize</key><integer>9999999</integer><key>CPUCount</key><integer>300</integer>";
+
+async fn import(home: &Path, from: &Path) -> Result<(Library, Blocking, Imported), VmError> {
+    let library = Library::open(home.join("library")).expect("a library");
+    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let (place, layer, from) = (library.clone(), images.clone(), from.to_owned());
+    let imported = tokio::task::spawn_blocking(move || {
+        let firmware = libqemu().firmware().expect("firmware");
+        Foreign::read(&from)?.import(&place, &layer, &firmware, None, 1, &mut |_| ControlFlow::Continue(()))
+    });
+    Ok((library, images, imported.await.expect("a thread")?))
+}
+
+fn document(imported: &Imported) -> Document {
+    Document::from_files(&imported.machine.document().expect("a document")).expect("is one")
+}
+
+fn told(imported: &Imported, word: &str) {
+    assert!(imported.notes.iter().any(|note| note.contains(word)), "{word}: {:?}", imported.notes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pc_of_utm_starts_from_its_disk() {
+    let home = tempfile::tempdir().expect("a folder");
+    let more = "<key>QEMU</key><dict><key>UEFIBoot</key><false/><key>TPMDevice</key><true/></dict>\
+        <key>Network</key><array><dict><key>Mode</key><string>Shared</string><key>Hardware</key><string>rtl8139</string>\
+        <key>MacAddress</key><string>AA:BB:CC:00:11:22</string></dict><dict><key>Hardware</key><string>ne2k_pci</string>\
+        <key>MacAddress</key><string>AA:BB:CC:00:11:22</string></dict></array>";
+    let from = utm(home.path(), "old", &config("Old PC", PC, "IDE", more), &colour_disk(home.path(), 4));
+    let (library, images, imported) = import(home.path(), &from).await.expect("is imported");
+    assert_eq!(imported.machine.name(), "Old PC");
+    for word in ["TPM", "setup.iso", "ne2k_pci", "address of network card 1"] {
+        told(&imported, word);
+    }
+    let document = document(&imported);
+    assert_eq!((document.system.machine, document.firmware.kind), (Chipset::Pc, FirmwareKind::Bios));
+    assert_eq!((document.memory.mib, document.cpu.count), (96, 1));
+    let disks: Vec<_> = document.drives.drives.iter().filter(|d| d.kind == DriveKind::Disk).collect();
+    assert_eq!((disks.len(), disks[0].bus), (1, Bus::Ide));
+    let cards = &document.network.cards;
+    assert_eq!((cards[0].device, cards[1].device), (NicDevice::Rtl8139, NicDevice::E1000));
+    assert_eq!(cards[0].mac.map(|mac| mac.to_string()).as_deref(), Some("aa:bb:cc:00:11:22"));
+    assert_eq!(cards[1].mac, None);
+
+    let libqemu = libqemu();
+    let choice = probe(Some(&libqemu)).choose(Arch::X86_64).expect("guests can be run");
+    let host = Host { library, libqemu, launcher: child(), choice, images };
+    let vm = Vm::start(host, imported.machine, RunOptions::default()).await.expect("starts");
+    colour_picture(vm.session(), 4).await;
+    vm.session().execute(Command::Quit).await.expect("quits");
+    vm.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_arm_machine_gets_uefi_and_what_cannot_be_is_told() {
+    let home = tempfile::tempdir().expect("a folder");
+    let from = utm(home.path(), "arm", &config("Arm", ARM, "VirtIO", ""), &colour_disk(home.path(), 1));
+    let (_, _, imported) = import(home.path(), &from).await.expect("is imported");
+    for word in ["9999999 MiB", "300 CPUs", "without UEFI", "setup.iso"] {
+        told(&imported, word);
+    }
+    let drives: Vec<String> = imported.machine.manifest().drives.keys().map(ToString::to_string).collect();
+    assert!(drives.iter().any(|drive| drive == UEFI_VARIABLES) && drives.len() == 2, "{drives:?}");
+    let document = document(&imported);
+    assert_eq!((document.system.arch, document.firmware.kind), (Arch::Aarch64, FirmwareKind::Uefi));
+    assert!(document.drives.drives.iter().any(|drive| drive.bus == Bus::VirtioBlk));
+    assert!(document.check().is_empty(), "{:?}", document.check());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_processor_is_refused_and_leaves_nothing() {
+    let home = tempfile::tempdir().expect("a folder");
+    let system = PC.replace("x86_64", "ppc64");
+    let from = utm(home.path(), "mac", &config("Mac", &system, "IDE", ""), &colour_disk(home.path(), 1));
+    let error = import(home.path(), &from).await.map(drop).expect_err("is refused");
+    assert!(error.to_string().contains("ppc64"), "{error}");
+    assert!(
+        Library::open(home.path().join("library")).expect("a library").list().expect("a list").is_empty()
+    );
+}
+
+const OVF: &str = r#"<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" xmlns:vmw="http://www.vmware.com/schema/ovf">
+<References><File ovf:href="disk.img" ovf:id="f"/></References>
+<DiskSection><Disk ovf:capacity="1" ovf:capacityAllocationUnits="byte * 2^20" ovf:diskId="d" ovf:fileRef="f"/></DiskSection>
+<VirtualSystem ovf:id="vm"><Name>Appliance</Name><VirtualHardwareSection>
+<Item><rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>512</rasd:VirtualQuantity></Item>
+<Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceSubType>lsilogic</rasd:ResourceSubType><rasd:ResourceType>6</rasd:ResourceType></Item>
+<Item><rasd:HostResource>/disk/d</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+<Item><rasd:InstanceID>5</rasd:InstanceID><rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>
+<vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
+</VirtualHardwareSection></VirtualSystem></Envelope>"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_appliance_is_taken_over_with_what_it_has_here() {
+    let home = tempfile::tempdir().expect("a folder");
+    let disk = fs::read(colour_disk(home.path(), 1)).expect("is read");
+    let mut tar = TarWriter::new(Vec::new());
+    for (name, bytes) in [("vm.ovf", OVF.as_bytes()), ("disk.img", &disk)] {
+        tar.begin(name, bytes.len() as u64).expect("begun");
+        tar.write_all(bytes).expect("written");
+    }
+    let file = home.path().join("vm.ova");
+    fs::write(&file, tar.finish().expect("finished")).expect("written");
+    let (_, _, imported) = import(home.path(), &file).await.expect("is imported");
+    for word in ["Scsi", "VmxNet3"] {
+        told(&imported, word);
+    }
+    let document = document(&imported);
+    assert_eq!((document.system.machine, document.firmware.kind), (Chipset::Q35, FirmwareKind::Uefi));
+    assert_eq!(document.memory.mib, 512);
+    assert_eq!(document.network.cards[0].device, NicDevice::E1000e);
+    let drives: Vec<String> = imported.machine.manifest().drives.keys().map(ToString::to_string).collect();
+    assert_eq!(drives, ["disk0", UEFI_VARIABLES]);
+}

@@ -1,0 +1,227 @@
+//! Performance modes and the background: what the threads' priority and cores are is read from `/proc`, and how much a
+//! guest gets done is compared with itself.
+
+mod common;
+
+use common::{child, colour_machine, in_process, libqemu, spec, state, tiny_guest, until};
+use sampan_config::{Arch, Document, Duty, FirmwareKind, Mode, Preset};
+use sampan_emulator::probe;
+use sampan_library::{Library, NewSnapshot, SourceFormat};
+use sampan_session::images::Blocking;
+use sampan_session::vm::{Cd, FirstDisk, FirstStart, Host, Recipe, RunOptions, Vm};
+use sampan_session::{Command, ProgressFn, Reply, SLOWED, Session, State};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+/// A machine of the library whose one program is an endless loop.
+async fn busy(home: &Path) -> Vm {
+    let mut sector = vec![0xeb, 0xfe]; // jmp to itself
+    sector.resize(510, 0);
+    sector.extend([0x55, 0xaa]);
+    sector.resize(1 << 20, 0);
+    let file = home.join("busy.img");
+    std::fs::write(&file, sector).expect("a disk");
+    let library = Library::open(home.join("library")).expect("a library");
+    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let recipe = Recipe {
+        name: "busy".into(),
+        preset: Preset::Other,
+        arch: Arch::X86_64,
+        memory_mib: Some(64),
+        cpus: Some(2),
+        firmware: Some(FirmwareKind::Bios),
+        disk: FirstDisk::Image { file, format: Some(SourceFormat::Raw), size: None },
+        cd: Cd::None,
+        first_start: FirstStart::None,
+    };
+    let (layer, place) = (images.clone(), library.clone());
+    let locked = tokio::task::spawn_blocking(move || {
+        let firmware = libqemu().firmware().expect("firmware");
+        recipe.create(&place, &layer, &firmware, 1, &mut |_| ControlFlow::Continue(()))
+    })
+    .await
+    .expect("a thread")
+    .expect("is made");
+    let libqemu = libqemu();
+    let choice = probe(Some(&libqemu)).choose(Arch::X86_64).expect("guests can be run");
+    let host = Host { library, libqemu, launcher: child(), choice, images };
+    let vm = Vm::start(host, locked, RunOptions::default()).await.expect("starts");
+    // The firmware halts its CPU now and then; the loop never does.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    vm
+}
+
+async fn threads(session: &Session) -> Vec<i32> {
+    match session.execute(Command::Threads).await {
+        Ok(Reply::Threads(threads)) => threads,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Nice value, and on how many cores it may run.
+fn of_thread(thread: i32) -> (i32, usize) {
+    let read =
+        |name| std::fs::read_to_string(format!("/proc/{thread}/task/{thread}/{name}")).expect("is there");
+    let stat = read("stat");
+    // Field 19, of which the first two end with the bracket.
+    let nice = stat.rsplit_once(')').expect("a name").1.split_whitespace().nth(16).expect("nice");
+    let status = read("status");
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:")).expect("a mask");
+    (
+        nice.parse().expect("a number"),
+        mask.chars().filter_map(|c| c.to_digit(16)).map(|d| d.count_ones() as usize).sum(),
+    )
+}
+
+async fn says_paused(session: &Session) -> bool {
+    match session.execute(Command::Human("info status".into())).await {
+        Ok(Reply::Text(text)) => text.contains("paused"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let vm = busy(folder.path()).await;
+    let all = of_thread(std::process::id() as i32).1;
+    let threads = threads(vm.session()).await;
+    assert_eq!(threads.len(), 2, "one a CPU");
+    for &thread in &threads {
+        assert_eq!(of_thread(thread), (5, all), "as its document says, from the start on");
+    }
+    let saver = vm.set_mode(Mode::Saver).await.expect("is changed");
+    println!("{}", saver.words());
+    for &thread in &threads {
+        assert_eq!(of_thread(thread), (10, 1), "of two CPUs one would rest: they share one core");
+    }
+    assert!(saver.refused.iter().any(|words| words.contains("keeps all 2")), "{saver:?}");
+    assert!(saver.before > 0 && saver.after > 0, "{saver:?}");
+
+    let turbo = vm.set_mode(Mode::Turbo).await.expect("is changed");
+    println!("{}", turbo.words());
+    for &thread in &threads {
+        let (nice, cores) = of_thread(thread);
+        assert_eq!(cores, all);
+        // Without a privilege nobody gets a priority back: then it is told.
+        let told = turbo.refused.iter().any(|words| words.contains("stays at 10"));
+        assert_eq!(nice, if told { 10 } else { 0 });
+    }
+    let bundle = Library::open(folder.path().join("library")).expect("the library");
+    let bundle = bundle.read(bundle.find("busy").expect("is there")).expect("is read");
+    let kept = Document::from_files(&bundle.document().expect("a document")).expect("is one");
+    assert_eq!((kept.performance.mode, vm.document().performance.mode), (Mode::Turbo, Mode::Turbo));
+
+    // Turbo knows no background.
+    let effect = vm.set_background(true).await.expect("is told");
+    assert!(vm.in_background() && !vm.session().status().borrow().slowed, "{effect:?}");
+    // The next mode does, at once.
+    vm.set_mode(Mode::Saver).await.expect("is changed");
+    until(vm.session(), "the background", |status| status.slowed).await;
+    vm.session().execute(Command::Quit).await.expect("quits");
+    vm.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_background_it_works_a_part_of_the_time_and_a_persons_pause_wins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let vm = busy(folder.path()).await;
+    let session = vm.session();
+    vm.set_mode(Mode::Saver).await.expect("is changed");
+    let slowed = vm.set_background(true).await.expect("is slowed down");
+    println!("{}", slowed.words());
+    assert!(slowed.after * 2 < slowed.before, "{slowed:?}");
+    let now = session.status().borrow().clone();
+    assert_eq!((now.state, now.slowed, now.detail.as_str()), (State::Running, true, SLOWED));
+
+    session.execute(Command::Pause).await.expect("pauses");
+    state(session, State::Paused).await;
+    for _ in 0..25 {
+        assert!(says_paused(session).await, "the cycle has undone a person's pause");
+        let now = session.status().borrow().clone();
+        assert_eq!((now.state, now.slowed, now.detail.as_str()), (State::Paused, false, ""));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    session.execute(Command::Resume).await.expect("goes on");
+    until(session, "the background again", |status| status.state == State::Running && status.slowed).await;
+
+    let new = NewSnapshot { name: "one".into(), note: String::new(), time: 2, thumbnail: None };
+    vm.snapshot(new, false, &ProgressFn::none()).await.expect("is taken");
+    until(session, "the background after the snapshot", |status| status.slowed).await;
+
+    let ended = vm.set_background(false).await.expect("is in front again");
+    println!("{}", ended.words());
+    assert!(ended.after > ended.before * 2, "{ended:?}");
+    assert!(!says_paused(session).await);
+    let now = session.status().borrow().clone();
+    assert_eq!((now.state, now.slowed, now.detail.as_str()), (State::Running, false, ""));
+
+    vm.set_background(true).await.expect("is slowed down");
+    vm.suspend(3, &ProgressFn::none()).await.expect("is suspended");
+    vm.finish().await;
+}
+
+async fn frames(port: &mut common::Port, id: u32) -> u64 {
+    port.say(&format!(r#"{{"cmd":"state","id":{id}}}"#));
+    loop {
+        let line = port.wait_for(&format!("\"id\":{id}")).await;
+        let answer: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        if let Some(counter) = answer["state"]["counter"].as_u64() {
+            return counter;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_gets_less_done_in_the_background_and_catches_its_power_button() {
+    let (spec, mut port) = tiny_guest(Arch::X86_64);
+    let session = Session::start(in_process(), spec).await.expect("starts");
+    port.wait_for("\"hello\"").await;
+    port.say(r#"{"cmd":"workload","name":"rect","fps":60}"#);
+    port.wait_for("\"done\":\"workload\"").await;
+    let a_while = Duration::from_secs(4);
+    let begin = frames(&mut port, 1).await;
+    tokio::time::sleep(a_while).await;
+    let in_front = frames(&mut port, 2).await - begin;
+    session.set_background(Some(Duty { run_ms: 100, pause_ms: 900 })).await.expect("is slowed down");
+    let begin = frames(&mut port, 3).await;
+    tokio::time::sleep(a_while).await;
+    session.set_background(None).await.expect("runs on");
+    let behind = frames(&mut port, 4).await - begin;
+    println!("{in_front} frames in front, {behind} in the background");
+    assert!(behind > 0 && behind * 2 < in_front, "{in_front}, {behind}");
+
+    session.set_background(Some(Duty { run_ms: 50, pause_ms: 950 })).await.expect("is slowed down");
+    until(&session, "the background", |status| status.slowed).await;
+    session.execute(Command::Powerdown).await.expect("is pressed");
+    state(&session, State::PoweredOff).await;
+    assert_eq!(session.background(), None);
+    session.execute(Command::Quit).await.expect("quits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pauses_and_resumes_at_any_moment_of_the_cycle_leave_it_going() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let session =
+        Session::start(in_process(), spec(&colour_machine(folder.path(), 2))).await.expect("starts");
+    session.set_background(Some(Duty { run_ms: 60, pause_ms: 60 })).await.expect("is slowed down");
+    // 7 and 120 have no common divisor: every part of the cycle is met.
+    for round in 0..40 {
+        session.execute(Command::Pause).await.expect("pauses");
+        assert_eq!(session.status().borrow().state, State::Paused, "round {round}");
+        session.execute(Command::Resume).await.expect("goes on");
+        until(&session, "the background", |status| status.slowed).await;
+        tokio::time::sleep(Duration::from_millis(7)).await;
+    }
+    // Both parts of the cycle are seen, again and again.
+    for paused in [true, false, true, false] {
+        let begun = std::time::Instant::now();
+        while says_paused(&session).await != paused {
+            assert!(begun.elapsed() < common::PATIENCE, "it never was {paused}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(session.status().borrow().state, State::Running);
+    }
+    session.execute(Command::Quit).await.expect("quits");
+}

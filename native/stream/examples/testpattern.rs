@@ -1,0 +1,151 @@
+//! Serves a synthetic screen: a moving bar, a counter of 32 blocks, and a pointer that follows the viewer's.
+//!
+//! `cargo run -p sampan-stream --example testpattern -- [--idle] [--size WxH] [--fps N] [--listen ADDR:PORT]`
+//!
+//! Keys: `i` pauses and resumes the painting, `r` makes the pointer relative and absolute again. What viewers send is
+//! printed, and once a second (with `--stats`) what the server did.
+
+use sampan_frame::{Cursor, PixelFormat, Screen, Size};
+use sampan_input::{Event, Key};
+use sampan_stream::{Guest, GuestState, GuestStatus, Server, ServerConfig};
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+struct Pattern {
+    screen: Arc<Screen>,
+    status: watch::Sender<GuestStatus>,
+    moving: AtomicBool,
+}
+
+impl Guest for Pattern {
+    fn name(&self) -> String {
+        "test pattern".into()
+    }
+
+    fn screen(&self) -> Arc<Screen> {
+        self.screen.clone()
+    }
+
+    fn input(&self, event: Event) {
+        println!("input: {event:?}");
+        match event {
+            Event::Move { x, y, .. } => self.screen.move_cursor(x as i32, y as i32, true),
+            Event::Motion { dx, dy } => {
+                let cursor = self.screen.cursor();
+                self.screen.move_cursor(cursor.x.saturating_add(dx), cursor.y.saturating_add(dy), true);
+            }
+            Event::Key { key, down: true } if Some(key) == Key::from_dom("KeyI") => {
+                self.moving.fetch_xor(true, Ordering::Relaxed);
+            }
+            Event::Key { key, down: true } if Some(key) == Key::from_dom("KeyR") => {
+                self.status.send_modify(|status| status.absolute = !status.absolute);
+            }
+            _ => {}
+        }
+    }
+
+    fn resize(&self, size: Size, mm: (u16, u16)) {
+        println!("resize: {size} {mm:?}");
+        self.screen.set_blank(size);
+    }
+
+    fn status(&self) -> watch::Receiver<GuestStatus> {
+        self.status.subscribe()
+    }
+}
+
+/// Paints frame `counter`: scrolling rows of blocks that look like text, a bar, and the counter's bits as black and
+/// white blocks of 16 pixels in the top row.
+fn paint(screen: &Screen, counter: u32) -> Result<(), Box<dyn Error>> {
+    let Some(size) = screen.size() else { return Ok(()) };
+    let (width, height) = (size.width as usize, size.height as usize);
+    let mut pixels = vec![0xf0_u8; width * height * 4];
+    for (y, row) in pixels.chunks_exact_mut(width * 4).enumerate() {
+        let line = (y + counter as usize * 8) / 16;
+        for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
+            let glyph = (line * 131 + x / 8 * 71) % 7;
+            let ink = (y + counter as usize * 8) % 16 < 11
+                && (x % 8) < 6
+                && (x * y + glyph).is_multiple_of(3)
+                && glyph > 1;
+            if ink {
+                pixel[..3].fill(0x20);
+            }
+            if y < 16 && x < 32 * 16 {
+                let bit = counter >> (31 - x / 16) & 1;
+                pixel[..3].fill(if bit == 1 { 255 } else { 0 });
+            } else if y < 16 {
+                pixel[..3].copy_from_slice(&[0x00, 0x00, 0xff]);
+            }
+        }
+    }
+    screen.write(size.rect(), size.width * 4, PixelFormat::Bgrx8888, &pixels)?;
+    Ok(())
+}
+
+fn cursor() -> Option<Cursor> {
+    let mut bgra = vec![0; 24 * 24 * 4];
+    for (i, pixel) in bgra.chunks_exact_mut(4).enumerate() {
+        let (x, y) = (i % 24, i / 24);
+        if x <= y && x + y < 30 {
+            let edge = x == 0 || x == y || x + y == 29;
+            pixel.copy_from_slice(if edge { &[0, 0, 0, 255] } else { &[255, 255, 255, 255] });
+        }
+    }
+    Cursor::from_bgra(24, 24, 0, 0, &bgra)
+}
+
+fn option(name: &str) -> Option<String> {
+    let mut args = std::env::args().skip_while(|arg| arg != name);
+    args.next().and_then(|_| args.next())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let text = option("--size").unwrap_or_else(|| "1280x720".into());
+    let (width, height) = text.split_once('x').ok_or("--size WxH")?;
+    let size = Size::new(width.parse()?, height.parse()?)?;
+    let fps: u32 = option("--fps").unwrap_or_else(|| "60".into()).parse()?;
+    let screen = Screen::new();
+    screen.set_blank(size);
+    screen.set_cursor_shape(cursor().map(Arc::new));
+    screen.move_cursor(100, 100, true);
+    let running = GuestStatus { state: GuestState::Running, detail: String::new(), absolute: true };
+    let idle = std::env::args().any(|arg| arg == "--idle");
+    let guest = Arc::new(Pattern {
+        screen: screen.clone(),
+        status: watch::Sender::new(running),
+        moving: AtomicBool::new(!idle),
+    });
+    let mut config = ServerConfig::default();
+    if let Some(listen) = option("--listen") {
+        config.listen = listen.parse()?;
+    }
+    let server = Server::start(config, guest.clone()).await?;
+    println!("viewer: {}", server.url());
+    let painter = guest.clone();
+    std::thread::spawn(move || {
+        let mut counter = 0;
+        let mut next = Instant::now();
+        loop {
+            if painter.moving.load(Ordering::Relaxed) || counter == 0 {
+                counter += 1;
+                if let Err(error) = paint(&painter.screen, counter) {
+                    println!("cannot paint: {error}");
+                }
+            }
+            next = (next + Duration::from_secs(1) / fps.max(1)).max(Instant::now());
+            std::thread::sleep(next - Instant::now());
+        }
+    });
+    let talk = std::env::args().any(|arg| arg == "--stats");
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if talk {
+            println!("{:?}", server.stats());
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The HTTP side: the page, and signalling in the manner of WHEP.
+
+mod whep;
+
+use crate::server::Inner;
+use crate::web;
+use axum::Router;
+use axum::routing::{get, patch, post};
+use std::sync::Arc;
+
+/// The longest request body: an offer with many candidates stays far below.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Every route. Only the page's own files go without the token.
+pub fn router(inner: Arc<Inner>) -> Router {
+    let guard = inner.guard().clone();
+    let guarded = Router::new()
+        .route("/whep", post(whep::offer))
+        .route("/whep/{id}", patch(whep::trickle).delete(whep::leave))
+        .route("/status", get(whep::status))
+        .with_state(inner);
+    web::site(guard, guarded, web::VIEWER, MAX_BODY)
+}

@@ -1,0 +1,74 @@
+//! Signalling: an offer is posted and answered at once (draft-ietf-wish-whep).
+
+use crate::server::{Inner, JoinError};
+use crate::transport::TransportError;
+use crate::web::refuse;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+
+fn is(headers: &HeaderMap, kind: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(kind))
+}
+
+/// `POST /whep`: an offer, answered with a new viewer.
+pub async fn offer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: String) -> Response {
+    if !is(&headers, SDP) {
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send the offer as {SDP}"));
+    }
+    match inner.join(&body).await {
+        Ok((id, answer)) => {
+            let location = format!("/whep/{id}");
+            (StatusCode::CREATED, [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location)], answer)
+                .into_response()
+        }
+        Err(error) => refuse(status_of(&error), error),
+    }
+}
+
+fn status_of(error: &JoinError) -> StatusCode {
+    match error {
+        JoinError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+        JoinError::Transport(TransportError::NoCodec) => StatusCode::NOT_ACCEPTABLE,
+        JoinError::Transport(TransportError::Offer(_)) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// `PATCH /whep/ID`: more candidates of the viewer's.
+pub async fn trickle(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    if !is(&headers, FRAGMENT) {
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send candidates as {FRAGMENT}"));
+    }
+    let Some(connection) = inner.connection(&id) else { return gone() };
+    match connection.add_candidates(&body).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, error),
+    }
+}
+
+/// `DELETE /whep/ID`: the viewer leaves.
+pub async fn leave(State(inner): State<Arc<Inner>>, Path(id): Path<String>) -> Response {
+    if inner.dismiss(&id) { StatusCode::OK.into_response() } else { gone() }
+}
+
+fn gone() -> Response {
+    refuse(StatusCode::NOT_FOUND, "there is no such viewer (any more): connect again")
+}
+
+/// `GET /status`: the guest and its viewers in numbers.
+pub async fn status(State(inner): State<Arc<Inner>>) -> Response {
+    Json(inner.report()).into_response()
+}

@@ -1,0 +1,58 @@
+//! Sampan's stream: a guest's screen encoded and sent to browsers over WebRTC, and what people do there brought back.
+//!
+//! A [`Server`] serves one [`Guest`] on a loopback address. Browsers load the page from it, post an offer and get the
+//! screen as H.264 or VP8; two data channels carry input one way, and the cursor, the size and the guest's condition
+//! the other way.
+//!
+//! The invariant: whatever a viewer does, it costs neither the guest nor the other viewers. Frames are pulled from the
+//! [`Screen`](sampan_frame::Screen) when someone can take them, by a thread of the encoder's own; every queue is bounded;
+//! a viewer that falls behind skips to the next keyframe; nothing is encoded without viewers or without a change.
+//! And nothing but the page itself is given to anyone without the token.
+//!
+//! ```
+//! use sampan_frame::{Screen, Size};
+//! use sampan_input::Event;
+//! use sampan_stream::{Guest, GuestState, GuestStatus, Server, ServerConfig};
+//! use std::sync::Arc;
+//! use tokio::sync::watch;
+//!
+//! struct Blank(Arc<Screen>, watch::Sender<GuestStatus>);
+//!
+//! impl Guest for Blank {
+//!     fn name(&self) -> String { "blank".into() }
+//!     fn screen(&self) -> Arc<Screen> { self.0.clone() }
+//!     fn input(&self, event: Event) { println!("{event:?}") }
+//!     fn resize(&self, size: Size, _mm: (u16, u16)) { self.0.set_blank(size) }
+//!     fn status(&self) -> watch::Receiver<GuestStatus> { self.1.subscribe() }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let running = GuestStatus { state: GuestState::Running, detail: String::new(), absolute: true };
+//! let guest = Arc::new(Blank(Screen::new(), watch::Sender::new(running)));
+//! let server = Server::start(ServerConfig::default(), guest).await.unwrap();
+//! assert!(server.url().starts_with("http://127.0.0.1:"));
+//! server.stop().await;
+//! # });
+//! ```
+
+#![deny(unsafe_code)]
+
+pub mod codec;
+mod error;
+mod guest;
+mod http;
+mod message;
+mod peer;
+mod pipeline;
+mod screen;
+mod server;
+mod stats;
+mod transport;
+pub mod web;
+
+pub use error::ServeError;
+pub use guest::{Guest, GuestState, GuestStatus};
+pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
+pub use server::{Server, ServerConfig};
+pub use stats::{Stats, ViewerStats};
+pub use transport::{Channel, Rates};

@@ -1,0 +1,356 @@
+//! Messages between the page and us: JSON texts on two data channels.
+//!
+//! What comes from a page is read strictly and into bounds: a message that is too long, has an unknown type, or a value
+//! out of range is refused as a whole.
+
+use crate::transport::Channel;
+use sampan_frame::Size;
+use sampan_input::{Button, Event, Key, TouchPhase};
+use serde::{Deserialize, Serialize};
+
+/// The longest message that a page may send.
+pub const MAX_MESSAGE: usize = 512;
+
+/// Notches that one wheel message may hold.
+const MAX_NOTCHES: i64 = 100;
+
+/// Fingers are numbered below this.
+const MAX_SLOT: u64 = 64;
+
+/// What is wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Too long.
+    #[error("a message of {0} bytes: at most {MAX_MESSAGE} are taken")]
+    Long(usize),
+    /// Not JSON of a form we know.
+    #[error("a message that cannot be read: {0}")]
+    Form(String),
+    /// A value that means nothing here.
+    #[error("a message whose {0} is out of range")]
+    Range(&'static str),
+}
+
+/// What a page asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Input for the guest.
+    Input(Event),
+    /// Another resolution, at so many millimetres.
+    Resize(Size, (u16, u16)),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "t", rename_all = "lowercase", deny_unknown_fields)]
+enum Keys {
+    Key { code: String, down: bool },
+    Button { button: u64, down: bool },
+    Wheel { dx: i64, dy: i64 },
+    Touch { phase: Phase, slot: u64, x: f64, y: f64, w: u32, h: u32 },
+    Move { x: u32, y: u32, w: u32, h: u32 },
+    Release {},
+    Resize { w: u32, h: u32, mmw: u16, mmh: u16 },
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "t", rename_all = "lowercase", deny_unknown_fields)]
+enum Motion {
+    Move { s: u64, x: u32, y: u32, w: u32, h: u32 },
+    Rel { s: u64, dx: i64, dy: i64 },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Phase {
+    Begin,
+    Update,
+    End,
+    Cancel,
+}
+
+/// Reads one page's messages, and knows which of its motions are old.
+///
+/// ```
+/// use sampan_stream::{Channel, Reader};
+/// let mut reader = Reader::default();
+/// assert!(reader.read(Channel::Keys, br#"{"t":"key","code":"KeyA","down":true}"#).unwrap().is_some());
+/// let motion = br#"{"t":"rel","s":7,"dx":10,"dy":-4}"#;
+/// assert!(reader.read(Channel::Motion, motion).unwrap().is_some());
+/// assert!(reader.read(Channel::Motion, motion).unwrap().is_none(), "it came twice");
+/// ```
+#[derive(Debug, Default)]
+pub struct Reader {
+    moved: Option<u64>,
+    turned: Option<u64>,
+    total: (i64, i64),
+}
+
+impl Reader {
+    /// Reads one message; `None` if it is older than one that was read before.
+    ///
+    /// # Errors
+    /// [`MessageError`], and nothing of the message has any effect.
+    pub fn read(&mut self, channel: Channel, text: &[u8]) -> Result<Option<Request>, MessageError> {
+        if text.len() > MAX_MESSAGE {
+            return Err(MessageError::Long(text.len()));
+        }
+        match channel {
+            Channel::Keys => keys(parse(text)?).map(Some),
+            Channel::Motion => self.motion(parse(text)?),
+        }
+    }
+
+    fn motion(&mut self, motion: Motion) -> Result<Option<Request>, MessageError> {
+        match motion {
+            Motion::Move { s, x, y, w, h } => {
+                let event = place(x, y, w, h)?;
+                Ok(newer(&mut self.moved, s).then_some(Request::Input(event)))
+            }
+            // The page sends totals, so that a lost message loses no motion.
+            Motion::Rel { s, dx, dy } => {
+                let step = |total: i64, before: i64| {
+                    total
+                        .checked_sub(before)
+                        .and_then(|d| i32::try_from(d).ok())
+                        .ok_or(MessageError::Range("motion"))
+                };
+                let (x, y) = (step(dx, self.total.0)?, step(dy, self.total.1)?);
+                if !newer(&mut self.turned, s) {
+                    return Ok(None);
+                }
+                self.total = (dx, dy);
+                Ok(Some(Request::Input(Event::Motion { dx: x, dy: y })))
+            }
+        }
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, MessageError> {
+    serde_json::from_slice(text).map_err(|e| MessageError::Form(e.to_string()))
+}
+
+fn newer(last: &mut Option<u64>, sequence: u64) -> bool {
+    let newer = last.is_none_or(|last| sequence > last);
+    if newer {
+        *last = Some(sequence);
+    }
+    newer
+}
+
+fn place(x: u32, y: u32, w: u32, h: u32) -> Result<Event, MessageError> {
+    let frame = frame(w, h)?;
+    if x >= w || y >= h {
+        return Err(MessageError::Range("position"));
+    }
+    Ok(Event::Move { x, y, frame })
+}
+
+fn frame(w: u32, h: u32) -> Result<(u32, u32), MessageError> {
+    Size::new(w, h).map(|_| (w, h)).map_err(|_| MessageError::Range("frame size"))
+}
+
+fn keys(message: Keys) -> Result<Request, MessageError> {
+    Ok(Request::Input(match message {
+        Keys::Key { code, down } => {
+            Event::Key { key: Key::from_dom(&code).ok_or(MessageError::Range("key code"))?, down }
+        }
+        Keys::Button { button, down } => {
+            let button = Button::from_dom(button).ok_or(MessageError::Range("button"))?;
+            Event::Button { button, down }
+        }
+        Keys::Wheel { dx, dy } => {
+            let notches = |n: i64| {
+                i32::try_from(n).ok().filter(|_| n.abs() <= MAX_NOTCHES).ok_or(MessageError::Range("wheel"))
+            };
+            Event::Wheel { dx: notches(dx)?, dy: notches(dy)? }
+        }
+        Keys::Touch { phase, slot, x, y, w, h } => {
+            let frame = frame(w, h)?;
+            let inside = |at: f64, side: u32| at.is_finite() && at >= 0.0 && at <= f64::from(side);
+            if !inside(x, w) || !inside(y, h) {
+                return Err(MessageError::Range("position"));
+            }
+            if slot >= MAX_SLOT {
+                return Err(MessageError::Range("slot"));
+            }
+            let phase = match phase {
+                Phase::Begin => TouchPhase::Begin,
+                Phase::Update => TouchPhase::Update,
+                Phase::End => TouchPhase::End,
+                Phase::Cancel => TouchPhase::Cancel,
+            };
+            Event::Touch { phase, slot, x, y, frame }
+        }
+        Keys::Move { x, y, w, h } => place(x, y, w, h)?,
+        Keys::Release {} => Event::ReleaseAll,
+        Keys::Resize { w, h, mmw, mmh } => {
+            let size = Size::new(w, h).map_err(|_| MessageError::Range("size"))?;
+            return Ok(Request::Resize(size, (mmw, mmh)));
+        }
+    }))
+}
+
+/// What we tell a page.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "t", rename_all = "lowercase")]
+pub enum Tell<'a> {
+    /// The guest's condition.
+    Status {
+        /// Its state.
+        state: crate::GuestState,
+        /// More in words.
+        detail: &'a str,
+        /// Whether positions are absolute.
+        absolute: bool,
+        /// The guest's name.
+        name: &'a str,
+    },
+    /// The true size of the screen; 0 by 0 if it is off.
+    Size {
+        /// Columns.
+        w: u32,
+        /// Rows.
+        h: u32,
+    },
+    /// A cursor's shape, once.
+    Cursor {
+        /// Its name from now on.
+        hash: &'a str,
+        /// Columns.
+        w: u32,
+        /// Rows.
+        h: u32,
+        /// The column that points.
+        hx: u32,
+        /// The row that points.
+        hy: u32,
+        /// Bytes R, G, B, A in base64.
+        rgba: &'a str,
+    },
+    /// Where the cursor is.
+    CursorPos {
+        /// Rises with every message.
+        s: u64,
+        /// The column it points at.
+        x: i32,
+        /// The row it points at.
+        y: i32,
+        /// Whether it shows.
+        visible: bool,
+        /// Its shape.
+        hash: Option<&'a str>,
+    },
+    /// Words to show above the picture; empty takes them away.
+    Notice {
+        /// The words.
+        text: &'a str,
+    },
+}
+
+impl Tell<'_> {
+    /// The message's text.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(channel: Channel, text: &str) -> Result<Option<Request>, MessageError> {
+        Reader::default().read(channel, text.as_bytes())
+    }
+
+    fn input(channel: Channel, text: &str) -> Event {
+        match read(channel, text) {
+            Ok(Some(Request::Input(event))) => event,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_message() {
+        use Channel::{Keys, Motion};
+        let key = Key::from_dom("KeyA").expect("known");
+        assert_eq!(input(Keys, r#"{"t":"key","code":"KeyA","down":true}"#), Event::Key { key, down: true });
+        assert_eq!(
+            input(Keys, r#"{"t":"button","button":2,"down":false}"#),
+            Event::Button { button: Button::Right, down: false }
+        );
+        assert_eq!(input(Keys, r#"{"t":"wheel","dx":0,"dy":-3}"#), Event::Wheel { dx: 0, dy: -3 });
+        assert_eq!(input(Keys, r#"{"t":"release"}"#), Event::ReleaseAll);
+        assert_eq!(
+            input(Keys, r#"{"t":"touch","phase":"update","slot":1,"x":1.5,"y":2,"w":10,"h":20}"#),
+            Event::Touch { phase: TouchPhase::Update, slot: 1, x: 1.5, y: 2.0, frame: (10, 20) }
+        );
+        let place = Event::Move { x: 3, y: 4, frame: (640, 480) };
+        assert_eq!(input(Keys, r#"{"t":"move","x":3,"y":4,"w":640,"h":480}"#), place);
+        assert_eq!(input(Motion, r#"{"t":"move","s":1,"x":3,"y":4,"w":640,"h":480}"#), place);
+        assert_eq!(
+            read(Keys, r#"{"t":"resize","w":801,"h":600,"mmw":200,"mmh":150}"#),
+            Ok(Some(Request::Resize(Size { width: 801, height: 600 }, (200, 150))))
+        );
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        for (channel, text) in [
+            (Channel::Keys, r#"{"t":"key","code":"NoSuchKey","down":true}"#),
+            (Channel::Keys, r#"{"t":"key","code":"KeyA","down":1}"#),
+            (Channel::Keys, r#"{"t":"key","code":"KeyA","down":true,"more":1}"#),
+            (Channel::Keys, r#"{"t":"button","button":5,"down":true}"#),
+            (Channel::Keys, r#"{"t":"wheel","dx":0,"dy":101}"#),
+            (Channel::Keys, r#"{"t":"touch","phase":"begin","slot":64,"x":1,"y":1,"w":9,"h":9}"#),
+            (Channel::Keys, r#"{"t":"touch","phase":"begin","slot":0,"x":1,"y":10,"w":9,"h":9}"#),
+            (Channel::Keys, r#"{"t":"resize","w":0,"h":1,"mmw":0,"mmh":0}"#),
+            (Channel::Keys, r#"{"t":"resize","w":20000,"h":1,"mmw":0,"mmh":0}"#),
+            (Channel::Keys, r#"{"t":"rel","s":1,"dx":1,"dy":1}"#),
+            (Channel::Motion, r#"{"t":"move","s":1,"x":640,"y":4,"w":640,"h":480}"#),
+            (Channel::Motion, r#"{"t":"move","s":-1,"x":4,"y":4,"w":640,"h":480}"#),
+            (Channel::Motion, r#"{"t":"rel","s":1,"dx":99999999999,"dy":0}"#),
+            (Channel::Motion, r#"{"t":"key","code":"KeyA","down":true}"#),
+            (Channel::Keys, ""),
+            (Channel::Keys, "[]"),
+        ] {
+            assert!(read(channel, text).is_err(), "{text}");
+        }
+        assert_eq!(read(Channel::Keys, &" ".repeat(600)), Err(MessageError::Long(600)));
+    }
+
+    proptest! {
+        /// However messages are lost, doubled or reordered, the motion that arrives is a prefix of what was made, and
+        /// all of it once the last message got through.
+        #[test]
+        fn motion_is_never_counted_twice(
+            steps in proptest::collection::vec((-50i64..50, -50i64..50), 1..40),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..80),
+        ) {
+            let mut total = (0, 0);
+            let messages: Vec<String> = steps.iter().enumerate().map(|(s, (dx, dy))| {
+                total = (total.0 + dx, total.1 + dy);
+                format!(r#"{{"t":"rel","s":{},"dx":{},"dy":{}}}"#, s + 1, total.0, total.1)
+            }).collect();
+            let mut reader = Reader::default();
+            let mut sum = (0, 0);
+            let last = messages.last().cloned();
+            let arriving = order.iter().map(|index| index.get(&messages).clone()).chain(last);
+            for message in arriving {
+                if let Some(Request::Input(Event::Motion { dx, dy })) =
+                    reader.read(Channel::Motion, message.as_bytes()).expect("well-formed")
+                {
+                    sum = (sum.0 + i64::from(dx), sum.1 + i64::from(dy));
+                }
+            }
+            prop_assert_eq!(sum, total);
+        }
+
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let mut reader = Reader::default();
+            let _ = reader.read(Channel::Keys, &bytes);
+            let _ = reader.read(Channel::Motion, &bytes);
+        }
+    }
+}

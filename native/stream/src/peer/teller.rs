@@ -1,0 +1,182 @@
+//! Keeps a page told of everything but the picture.
+
+use crate::guest::GuestStatus;
+use crate::message::Tell;
+use crate::screen::ScreenState;
+use crate::transport::{Channel, Connection, TransportError};
+use base64::Engine as _;
+use sampan_frame::{Cursor, CursorState, Size};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Shapes that a page remembers at least.
+const SHAPES: usize = 64;
+
+/// The longest side of a shape that is sent: more would exceed what a data channel takes in one message (256 KiB).
+const SHAPE_SIDE: u32 = 192;
+
+/// Positions go unreliably; one that has held this long is sent once more so that it arrives.
+const CONFIRM: Duration = Duration::from_millis(100);
+
+/// What a page knows, and how to tell it the rest. Nothing queues here: what could not be sent is told later, in its
+/// newest form.
+pub struct Teller {
+    connection: Arc<dyn Connection>,
+    name: String,
+    keys: bool,
+    motion: bool,
+    status: Option<GuestStatus>,
+    size: Option<Option<Size>>,
+    notice: Option<String>,
+    shapes: VecDeque<u64>,
+    place: Option<Place>,
+    sequence: u64,
+    confirm: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Place {
+    x: i32,
+    y: i32,
+    visible: bool,
+    shape: Option<u64>,
+}
+
+impl Place {
+    fn of(cursor: &CursorState) -> Self {
+        let shape = cursor.shape.as_ref().map(|shape| shape.hash);
+        Self { x: cursor.x, y: cursor.y, visible: cursor.visible, shape }
+    }
+}
+
+impl Teller {
+    /// A page that knows nothing yet.
+    pub fn new(connection: Arc<dyn Connection>, name: String) -> Self {
+        Self {
+            connection,
+            name,
+            keys: false,
+            motion: false,
+            status: None,
+            size: None,
+            notice: None,
+            shapes: VecDeque::new(),
+            place: None,
+            sequence: 0,
+            confirm: None,
+        }
+    }
+
+    /// Notes that a channel can be used.
+    pub fn opened(&mut self, channel: Channel) {
+        *self.open(channel) = true;
+    }
+
+    /// Notes that it cannot any more.
+    pub fn closed(&mut self, channel: Channel) {
+        *self.open(channel) = false;
+    }
+
+    fn open(&mut self, channel: Channel) -> &mut bool {
+        match channel {
+            Channel::Keys => &mut self.keys,
+            Channel::Motion => &mut self.motion,
+        }
+    }
+
+    /// When [`Teller::tell`] wants to be called although nothing changed.
+    pub fn confirm_at(&self) -> Option<Instant> {
+        self.confirm
+    }
+
+    /// Sends what the page does not know yet.
+    pub async fn tell(&mut self, status: &GuestStatus, screen: &ScreenState, notice: &str) {
+        if !self.keys {
+            return;
+        }
+        // A page that is behind gets the rest when it is not: the order of these is the order of their weight.
+        let _ = self.try_tell(status, screen, notice).await;
+    }
+
+    async fn try_tell(
+        &mut self,
+        status: &GuestStatus,
+        screen: &ScreenState,
+        notice: &str,
+    ) -> Result<(), TransportError> {
+        if self.status.as_ref() != Some(status) {
+            let (state, absolute) = (status.state, status.absolute);
+            let tell = Tell::Status { state, detail: &status.detail, absolute, name: &self.name };
+            self.say(Channel::Keys, &tell).await?;
+            self.status = Some(status.clone());
+        }
+        if self.size != Some(screen.size) {
+            let (w, h) = screen.size.map_or((0, 0), |size| (size.width, size.height));
+            self.say(Channel::Keys, &Tell::Size { w, h }).await?;
+            self.size = Some(screen.size);
+        }
+        if self.notice.as_deref().unwrap_or_default() != notice {
+            self.say(Channel::Keys, &Tell::Notice { text: notice }).await?;
+            self.notice = Some(notice.to_owned());
+        }
+        self.tell_cursor(&screen.cursor).await
+    }
+
+    async fn tell_cursor(&mut self, cursor: &CursorState) -> Result<(), TransportError> {
+        if let Some(shape) = cursor.shape.as_ref().filter(|shape| !self.shapes.contains(&shape.hash)) {
+            self.say_shape(shape).await?;
+            if self.shapes.len() == SHAPES {
+                self.shapes.pop_front();
+            }
+            self.shapes.push_back(shape.hash);
+        }
+        let place = Place::of(cursor);
+        let now = Instant::now();
+        if self.place != Some(place) {
+            // The first goes reliably: there may be no second.
+            let first = self.place.is_none() || !self.motion;
+            let channel = if first { Channel::Keys } else { Channel::Motion };
+            match self.say_place(channel, place).await {
+                // A lost one is confirmed below.
+                Ok(()) | Err(TransportError::Full) => {}
+                Err(error) => return Err(error),
+            }
+            self.place = Some(place);
+            self.confirm = (!first).then_some(now + CONFIRM);
+        } else if self.confirm.is_some_and(|at| at <= now) {
+            self.confirm = Some(now + CONFIRM);
+            self.say_place(Channel::Keys, place).await?;
+            self.confirm = None;
+        }
+        Ok(())
+    }
+
+    async fn say_shape(&self, shape: &Cursor) -> Result<(), TransportError> {
+        let (w, h) = (shape.width.min(SHAPE_SIDE), shape.height.min(SHAPE_SIDE));
+        let mut cut = Vec::with_capacity(w as usize * h as usize * 4);
+        for row in shape.rgba.chunks_exact(shape.width as usize * 4).take(h as usize) {
+            cut.extend_from_slice(&row[..w as usize * 4]);
+        }
+        let rgba = base64::engine::general_purpose::STANDARD.encode(cut);
+        let hash = name_of(shape.hash);
+        let (hx, hy) = (shape.hot_x.min(w - 1), shape.hot_y.min(h - 1));
+        self.say(Channel::Keys, &Tell::Cursor { hash: &hash, w, h, hx, hy, rgba: &rgba }).await
+    }
+
+    async fn say_place(&mut self, channel: Channel, place: Place) -> Result<(), TransportError> {
+        self.sequence += 1;
+        let hash = place.shape.map(name_of);
+        let Place { x, y, visible, .. } = place;
+        let tell = Tell::CursorPos { s: self.sequence, x, y, visible, hash: hash.as_deref() };
+        self.say(channel, &tell).await
+    }
+
+    async fn say(&self, channel: Channel, tell: &Tell<'_>) -> Result<(), TransportError> {
+        self.connection.say(channel, &tell.text()).await
+    }
+}
+
+fn name_of(hash: u64) -> String {
+    format!("{hash:016x}")
+}

@@ -1,0 +1,137 @@
+//! From the guest's screen to encoded frames: one encoder per codec, shared by its viewers.
+
+mod lane;
+mod outbox;
+mod schedule;
+mod signal;
+
+pub use outbox::Outbox;
+
+use crate::codec::Codec;
+use crate::transport::{Flow, Rates};
+use lane::Lane;
+use sampan_frame::Screen;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// The bounds of encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Frames per second at most.
+    pub max_fps: u32,
+    /// Bit rates.
+    pub rates: Rates,
+}
+
+/// What has been encoded so far.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Pictures.
+    pub frames: AtomicU64,
+    /// Keyframes among them.
+    pub keyframes: AtomicU64,
+    /// Refined keyframes among those.
+    pub refined: AtomicU64,
+    /// Kept keyframes that were sent again, without being encoded.
+    pub resent: AtomicU64,
+    /// Bytes of payload, counted once however many viewers got them.
+    pub bytes: AtomicU64,
+    /// Time spent in conversion and encoding.
+    pub encode_nanos: AtomicU64,
+}
+
+/// Starts an encoder when its first viewer comes and ends it when its last one goes.
+pub struct Pipeline {
+    screen: Arc<Screen>,
+    limits: Limits,
+    counters: Arc<Counters>,
+    epoch: Instant,
+    lanes: Mutex<HashMap<Codec, Arc<Lane>>>,
+}
+
+impl Pipeline {
+    /// A pipeline of `screen`; it does nothing until someone joins.
+    pub fn new(screen: Arc<Screen>, limits: Limits) -> Arc<Self> {
+        let (counters, epoch, lanes) = (Arc::default(), Instant::now(), Mutex::default());
+        Arc::new(Self { screen, limits, counters, epoch, lanes })
+    }
+
+    /// What has been encoded so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Adds a viewer.
+    ///
+    /// # Errors
+    /// The system's, if it has no thread for the encoder.
+    pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>) -> std::io::Result<Seat> {
+        let outbox = Arc::new(Outbox::new(flow));
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = match lanes.get(&codec) {
+            Some(lane) => lane.clone(),
+            None => {
+                let counters = self.counters.clone();
+                let lane = Lane::start(codec, &self.screen, self.limits, counters, self.epoch)?;
+                lanes.insert(codec, lane.clone());
+                lane
+            }
+        };
+        lane.join(outbox.clone());
+        Ok(Seat { pipeline: Arc::downgrade(self), codec, lane, outbox })
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let lanes = self.lanes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        lanes.values().for_each(|lane| lane.stop());
+    }
+}
+
+/// A viewer's place at an encoder; dropping it leaves.
+pub struct Seat {
+    pipeline: Weak<Pipeline>,
+    codec: Codec,
+    lane: Arc<Lane>,
+    outbox: Arc<Outbox>,
+}
+
+impl Seat {
+    /// The codec it is sent.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// What the encoder puts in for this viewer.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// Tells the encoder that this viewer can take more, or needs something.
+    pub fn wake(&self) {
+        self.lane.wake();
+    }
+
+    /// Words from the encoder for the viewer, empty when all is well.
+    pub fn notices(&self) -> watch::Receiver<String> {
+        self.lane.notices()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.outbox.close();
+        let Some(pipeline) = self.pipeline.upgrade() else { return };
+        let mut lanes = pipeline.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lane.leave(&self.outbox) {
+            self.lane.stop();
+            if lanes.get(&self.codec).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {
+                lanes.remove(&self.codec);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! When to encode what: pure, so that time is a parameter.
+
+use crate::codec::Kind;
+use std::time::{Duration, Instant};
+
+/// How long nothing must change before the picture is refined.
+pub const QUIET: Duration = Duration::from_millis(300);
+
+/// The longest that [`QUIET`] grows to where small changes recur, such as a blinking text cursor: each refinement is a
+/// keyframe, and one per blink would cost more than all the rest.
+pub const QUIET_MAX: Duration = Duration::from_millis(2400);
+
+/// Refinements closer together than this lengthen the next wait.
+const REFINE_GAP: Duration = Duration::from_secs(10);
+
+/// The least time between two keyframes that viewers asked for while the picture changes: the loss of one viewer's
+/// packets must not turn everyone's stream into keyframes.
+pub const KEY_GAP: Duration = Duration::from_millis(400);
+
+/// What the scheduler is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Something on the screen changed since the last picture.
+    pub damaged: bool,
+    /// At least one viewer can take a picture.
+    pub ready: bool,
+    /// A viewer that can take a picture needs a keyframe.
+    pub key: bool,
+    /// The last picture was a refined keyframe, and is still at hand.
+    pub kept: bool,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing until something changes, or at the latest until the time named.
+    Wait(Option<Instant>),
+    /// Encode a picture.
+    Encode(Kind),
+    /// Send the kept keyframe to those who need one.
+    Resend,
+}
+
+/// Decides when to encode: on damage only, at most so many times a second, and once more in high quality when the
+/// screen has come to rest.
+#[derive(Debug)]
+pub struct Schedule {
+    interval: Duration,
+    /// When the next picture is due at an even rate.
+    due: Option<Instant>,
+    last: Option<Instant>,
+    last_key: Option<Instant>,
+    last_refined: Option<Instant>,
+    quiet: Duration,
+    /// The last picture is as good as it gets.
+    settled: bool,
+}
+
+impl Schedule {
+    /// A schedule of at most `max_fps` pictures a second.
+    pub fn new(max_fps: u32) -> Self {
+        Self {
+            interval: Duration::from_secs(1) / max_fps.clamp(1, 1000),
+            due: None,
+            last: None,
+            last_key: None,
+            last_refined: None,
+            quiet: QUIET,
+            settled: false,
+        }
+    }
+
+    /// What to do at `now`.
+    pub fn step(&self, now: Instant, input: Now) -> Step {
+        if !input.ready {
+            return Step::Wait(None);
+        }
+        let Some(last) = self.last else {
+            return Step::Encode(Kind::Key);
+        };
+        if input.key && input.kept && !input.damaged {
+            return Step::Resend;
+        }
+        // Half an interval early is on time: a guest's own 60 Hz is not ours to the millisecond.
+        let allowed = self.due.and_then(|due| due.checked_sub(self.interval / 2)).unwrap_or(now);
+        let key_from = self.last_key.map_or(now, |key| key + KEY_GAP).max(allowed);
+        let refine_from = last + self.quiet;
+        if input.key && now >= key_from {
+            let still = !input.damaged && now >= last + QUIET;
+            return Step::Encode(if still { Kind::Refined } else { Kind::Key });
+        }
+        if input.damaged && now >= allowed {
+            return Step::Encode(Kind::Delta);
+        }
+        if !input.damaged && !self.settled && now >= refine_from {
+            return Step::Encode(Kind::Refined);
+        }
+        let times = [
+            input.key.then_some(key_from),
+            input.damaged.then_some(allowed),
+            (!input.damaged && !self.settled).then_some(refine_from),
+        ];
+        Step::Wait(times.into_iter().flatten().min())
+    }
+
+    /// Notes that a picture was encoded at `now`; `large` says that a good part of the screen had changed.
+    pub fn encoded(&mut self, now: Instant, kind: Kind, large: bool) {
+        self.due = Some(self.due.map_or(now, |due| due.max(now)) + self.interval);
+        self.last = Some(now);
+        if kind != Kind::Delta {
+            self.last_key = Some(now);
+        }
+        self.settled = kind == Kind::Refined;
+        if kind == Kind::Refined {
+            let soon = self.last_refined.is_some_and(|at| now.saturating_duration_since(at) < REFINE_GAP);
+            self.quiet = if soon { (self.quiet * 2).min(QUIET_MAX) } else { QUIET };
+            self.last_refined = Some(now);
+        } else if large {
+            self.quiet = QUIET;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn ready() -> Now {
+        Now { ready: true, ..Now::default() }
+    }
+
+    #[test]
+    fn nothing_without_anyone_who_can_take_it() {
+        let schedule = Schedule::new(60);
+        let all = Now { damaged: true, key: true, kept: true, ready: false };
+        assert_eq!(schedule.step(Instant::now(), all), Step::Wait(None));
+    }
+
+    #[test]
+    fn a_burst_ends_with_one_refined_keyframe_and_then_there_is_rest() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(60);
+        assert_eq!(schedule.step(start, ready()), Step::Encode(Kind::Key));
+        schedule.encoded(start, Kind::Key, true);
+        let next = start + 20 * MS;
+        assert_eq!(schedule.step(next, Now { damaged: true, ..ready() }), Step::Encode(Kind::Delta));
+        schedule.encoded(next, Kind::Delta, false);
+        assert_eq!(schedule.step(next + MS, ready()), Step::Wait(Some(next + QUIET)));
+        let rest = next + QUIET;
+        assert_eq!(schedule.step(rest, ready()), Step::Encode(Kind::Refined));
+        schedule.encoded(rest, Kind::Refined, false);
+        let later = rest + Duration::from_secs(3600);
+        assert_eq!(schedule.step(later, ready()), Step::Wait(None));
+        // Whoever asks now gets what is kept.
+        assert_eq!(schedule.step(later, Now { key: true, kept: true, ..ready() }), Step::Resend);
+    }
+
+    #[test]
+    fn a_blinking_cursor_does_not_cost_keyframes() {
+        let mut now = Instant::now();
+        let mut schedule = Schedule::new(60);
+        schedule.encoded(now, Kind::Key, true);
+        let mut refined = 0;
+        for blink in 0..100 {
+            let end = now + 530 * MS;
+            let mut input = Now { damaged: blink > 0, ..ready() };
+            while now < end {
+                if let Step::Encode(kind) = schedule.step(now, input) {
+                    refined += u32::from(kind == Kind::Refined);
+                    schedule.encoded(now, kind, false);
+                    input.damaged = false;
+                }
+                now += MS;
+            }
+        }
+        assert!(refined <= 2, "{refined} keyframes for a blinking cursor");
+    }
+
+    #[test]
+    fn a_viewer_that_loses_packets_gets_its_keyframe_but_not_one_per_request() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(60);
+        schedule.encoded(start, Kind::Key, true);
+        let asking = Now { damaged: true, key: true, ..ready() };
+        assert_eq!(schedule.step(start + 50 * MS, asking), Step::Encode(Kind::Delta));
+        assert_eq!(schedule.step(start + KEY_GAP, asking), Step::Encode(Kind::Key));
+    }
+
+    proptest! {
+        /// However fast the guest draws, the rate is kept, and a wait always ends in the future.
+        #[test]
+        fn the_rate_is_kept(fps in 1u32..240, gaps in proptest::collection::vec(0u64..40, 1..300)) {
+            let start = Instant::now();
+            let mut now = start;
+            let mut schedule = Schedule::new(fps);
+            schedule.encoded(now, Kind::Key, true);
+            let mut encoded = 0u32;
+            for gap in gaps {
+                now += Duration::from_millis(gap);
+                match schedule.step(now, Now { damaged: true, ..ready() }) {
+                    Step::Encode(kind) => {
+                        schedule.encoded(now, kind, true);
+                        encoded += 1;
+                    }
+                    Step::Wait(Some(until)) => prop_assert!(until > now),
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            let allowed = (now - start).as_secs_f64() * f64::from(fps) + 1.0;
+            prop_assert!(f64::from(encoded) <= allowed, "{encoded} of {allowed}");
+        }
+    }
+}

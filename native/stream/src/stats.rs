@@ -1,0 +1,76 @@
+//! What has been done, in numbers.
+
+use crate::codec::Codec;
+use crate::pipeline::{Counters, Seat};
+use serde::Serialize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a server has done since it started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Pictures encoded.
+    pub frames_encoded: u64,
+    /// Keyframes among them.
+    pub keyframes: u64,
+    /// Keyframes of high quality among those, which end a burst of changes.
+    pub refined: u64,
+    /// Keyframes sent again from memory.
+    pub resent: u64,
+    /// Bytes of video encoded; what every viewer gets counts once.
+    pub bytes: u64,
+    /// Microseconds spent on conversion and encoding.
+    pub encode_us: u64,
+    /// The viewers now, the longest-standing first.
+    pub viewers: Vec<ViewerStats>,
+}
+
+/// One viewer in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ViewerStats {
+    /// Its number, as log messages name it.
+    pub label: String,
+    /// What it is sent.
+    pub codec: Codec,
+    /// Since when it watches.
+    pub seconds: u64,
+    /// What its path is estimated to take, in bits per second.
+    pub bitrate: u32,
+    /// Packets sent to it.
+    pub packets: u64,
+    /// Frames that were dropped because it was behind.
+    pub dropped: u64,
+    /// Whether it has stopped to answer.
+    pub silent: bool,
+}
+
+impl Stats {
+    pub(crate) fn of(counters: &Counters, viewers: Vec<ViewerStats>) -> Self {
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            frames_encoded: get(&counters.frames),
+            keyframes: get(&counters.keyframes),
+            refined: get(&counters.refined),
+            resent: get(&counters.resent),
+            bytes: get(&counters.bytes),
+            encode_us: get(&counters.encode_nanos) / 1000,
+            viewers,
+        }
+    }
+}
+
+impl ViewerStats {
+    pub(crate) fn of(label: &str, seat: &Seat, age: Duration) -> Self {
+        let outbox = seat.outbox();
+        let flow = outbox.flow();
+        Self {
+            label: label.to_owned(),
+            codec: seat.codec(),
+            seconds: age.as_secs(),
+            bitrate: flow.target(),
+            packets: flow.sent(),
+            dropped: outbox.dropped(),
+            silent: flow.muted(),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a viewer's offer says about the video it can decode.
+
+use super::TransportError;
+use crate::codec::Codec;
+
+/// The format of an offer that is going to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its codec.
+    pub codec: Codec,
+    /// The viewer's payload type for it.
+    pub payload_type: u8,
+    /// The viewer's format parameters, repeated in the answer.
+    pub fmtp: String,
+    /// The payload type of its retransmissions (RFC 4588), if the viewer has one.
+    pub rtx: Option<u8>,
+}
+
+/// Chooses the video format: H.264 with several packets per picture and a baseline profile before VP8.
+///
+/// # Errors
+/// [`TransportError::NoCodec`] if the offer has neither for us to send.
+pub fn choose(offer: &str) -> Result<Choice, TransportError> {
+    let section = video_section(offer).ok_or(TransportError::NoCodec)?;
+    let formats: Vec<Format> = section.iter().filter_map(|line| Format::parse(line, &section)).collect();
+    let best = formats.iter().filter_map(|f| Some((f.rank()?, f))).min_by_key(|(rank, _)| *rank);
+    let (rank, format) = best.ok_or(TransportError::NoCodec)?;
+    let apt = format!("apt={}", format.payload_type);
+    let rtx = formats
+        .iter()
+        .find(|f| f.name.eq_ignore_ascii_case("rtx") && parameters(&f.fmtp).any(|p| p == apt))
+        .map(|f| f.payload_type);
+    let codec = if rank < VP8_RANK { Codec::H264 } else { Codec::Vp8 };
+    Ok(Choice { codec, payload_type: format.payload_type, fmtp: format.fmtp.clone(), rtx })
+}
+
+const VP8_RANK: u8 = 2;
+
+/// The lines of the first video section that the viewer wants to receive.
+fn video_section(offer: &str) -> Option<Vec<&str>> {
+    let mut lines = offer.lines().map(str::trim_end).peekable();
+    while let Some(line) = lines.next() {
+        if !line.starts_with("m=video ") {
+            continue;
+        }
+        let mut section = Vec::new();
+        while let Some(line) = lines.next_if(|l| !l.starts_with("m=")) {
+            section.push(line);
+        }
+        if !section.iter().any(|l| matches!(*l, "a=sendonly" | "a=inactive")) {
+            return Some(section);
+        }
+    }
+    None
+}
+
+struct Format {
+    payload_type: u8,
+    name: String,
+    clock: u32,
+    fmtp: String,
+}
+
+impl Format {
+    /// Reads an `a=rtpmap` line (RFC 8866 section 6.6) and the `a=fmtp` line that goes with it.
+    fn parse(line: &str, section: &[&str]) -> Option<Self> {
+        let (payload_type, encoding) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        let payload_type: u8 = payload_type.parse().ok().filter(|pt| *pt < 128)?;
+        let mut encoding = encoding.split('/');
+        let name = encoding.next()?.to_owned();
+        let clock = encoding.next()?.parse().ok()?;
+        let prefix = format!("a=fmtp:{payload_type} ");
+        let fmtp = section.iter().find_map(|l| l.strip_prefix(&prefix)).unwrap_or_default();
+        Some(Self { payload_type, name, clock, fmtp: fmtp.to_owned() })
+    }
+
+    /// How welcome it is, the least first; `None` if we cannot send it.
+    fn rank(&self) -> Option<u8> {
+        if self.clock != 90_000 {
+            return None;
+        }
+        if self.name.eq_ignore_ascii_case("VP8") {
+            return cfg!(feature = "vp8").then_some(VP8_RANK);
+        }
+        if !self.name.eq_ignore_ascii_case("H264") {
+            return None;
+        }
+        let value = |key: &str| {
+            parameters(&self.fmtp).find_map(|p| p.split_once('=').filter(|(k, _)| *k == key).map(|(_, v)| v))
+        };
+        if value("packetization-mode") != Some("1") {
+            return None;
+        }
+        // RFC 6184 section 8.1: without it, baseline at level 1. The second byte holds the constraint flags; set 1
+        // is what makes baseline constrained.
+        let profile = value("profile-level-id").unwrap_or("42000a");
+        let flags = u8::from_str_radix(profile.get(2..4)?, 16).ok()?;
+        match (profile.get(..2)?, flags & 0x40 != 0) {
+            ("42", true) => Some(0),
+            ("42", false) => Some(1),
+            _ => None,
+        }
+    }
+}
+
+fn parameters(fmtp: &str) -> impl Iterator<Item = &str> {
+    fmtp.split(';').map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 107 108 109 114\r\na=recvonly\r\n\
+        a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
+        a=rtpmap:103 H264/90000\r\na=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\n\
+        a=rtpmap:104 rtx/90000\r\na=fmtp:104 apt=103\r\n\
+        a=rtpmap:107 H264/90000\r\na=fmtp:107 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n\
+        a=rtpmap:109 H264/90000\r\na=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
+        a=rtpmap:114 rtx/90000\r\na=fmtp:114 apt=109\r\n";
+
+    #[test]
+    fn constrained_baseline_in_packets_comes_first() {
+        let choice = choose(OFFER).expect("has H.264");
+        assert_eq!((choice.codec, choice.payload_type, choice.rtx), (Codec::H264, 109, Some(114)));
+        assert!(choice.fmtp.contains("42e01f"));
+    }
+
+    #[test]
+    fn then_plain_baseline_then_vp8() {
+        let without = OFFER.replace("packetization-mode=1;profile-level-id=42e01f", "packetization-mode=0");
+        assert_eq!(choose(&without).expect("has H.264").payload_type, 103);
+        #[cfg(feature = "vp8")]
+        {
+            let choice = choose(&OFFER.replace("H264", "H999")).expect("has VP8");
+            assert_eq!((choice.codec, choice.payload_type, choice.rtx), (Codec::Vp8, 96, Some(97)));
+        }
+        assert_eq!(choose(&OFFER.replace("m=video", "m=audio")), Err(TransportError::NoCodec));
+        assert_eq!(choose(&OFFER.replace("recvonly", "sendonly")), Err(TransportError::NoCodec));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(offer: String) {
+            let _ = choose(&offer);
+        }
+
+        #[test]
+        fn any_damage_is_answered(at in 0..OFFER.len(), with in "\\PC{0,8}") {
+            let _ = choose(&format!("{}{with}{}", &OFFER[..at], &OFFER[(at + 1).min(OFFER.len())..]));
+        }
+    }
+}

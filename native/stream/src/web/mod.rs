@@ -1,0 +1,62 @@
+//! What every server of a page of Sampan's has in common: it listens on this machine alone, under its own names, gives
+//! nothing but the page's files to anyone without the token, and bounds what one client can take.
+//!
+//! | rule | where it is broken |
+//! |---|---|
+//! | `Host` is the listening address, or `localhost` with its port (against DNS rebinding) | 421 |
+//! | `Origin`, where there is one, is the same | 403 |
+//! | `Authorization: Bearer TOKEN`, compared in constant time | 401 |
+//! | a request takes at most 15 s, its body included | 408 |
+//! | a body has at most as many bytes as the site says | 413 |
+//! | a head has at most 16 KiB and comes within 10 s; 128 connections | closed, or they wait |
+
+mod guard;
+mod pages;
+mod serve;
+
+pub use guard::{Guard, Refusal, random_text, refuse};
+pub use serve::serve;
+
+use crate::error::ServeError;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// The page that shows one machine's screen.
+pub const VIEWER: &str = "index.html";
+
+/// The page that lists the machines.
+pub const CONSOLE: &str = "console.html";
+
+/// Listens on a loopback address; port 0 takes any that is free. The address is the one that it became.
+///
+/// # Errors
+/// [`ServeError::NotLoopback`] or [`ServeError::Listen`].
+pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let refused = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let local = listener.local_addr().map_err(refused)?;
+    Ok((listener, local))
+}
+
+/// A site under the rules above: one of the pages at `/`, with its files, and the routes that need the token.
+/// `max_body` is in bytes.
+pub fn site(guard: Arc<Guard>, guarded: Router, page: &'static str, max_body: usize) -> Router {
+    let guarded = guarded.layer(from_fn_with_state(guard.clone(), guard::token));
+    let files = guard.clone();
+    Router::new()
+        .merge(guarded)
+        .fallback(get(move |uri: Uri| async move { pages::file(&files, page, &uri) }))
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(from_fn_with_state(guard.clone(), guard::time_limit))
+        .layer(from_fn_with_state(guard, guard::origin))
+        .layer(from_fn(guard::headers))
+}

@@ -1,0 +1,46 @@
+/** Builds elements without inline markup, which the page's policy forbids. */
+
+type Attributes = Readonly<Record<string, string | boolean>>;
+
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== false) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Outlines on a 24 × 24 grid. */
+const ICONS = {
+  keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
+  follow: "M4 9V4h5M20 15v5h-5M4 4l6 6M20 20l-6-6",
+  stats: "M4 20V10M10 20V4M16 20v-7M21 20H3",
+  fullscreen: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
+} as const;
+
+export type IconName = keyof typeof ICONS;
+
+export function icon(name: IconName): SVGSVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A toolbar button: an icon with a name for screen readers and a tooltip. */
+export function iconButton(name: IconName, label: string, toggles: boolean): HTMLButtonElement {
+  const button = element("button", { type: "button", title: label, "aria-label": label }, icon(name));
+  if (toggles) button.setAttribute("aria-pressed", "false");
+  return button;
+}

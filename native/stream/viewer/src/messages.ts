@@ -1,0 +1,221 @@
+/**
+ * What the page and the server say to each other over the two data channels, as JSON text.
+ *
+ * `keys` is reliable and ordered; `motion` is unordered and never resent, so each of its messages
+ * stands alone and carries a sequence number: the newest wins, older ones are dropped.
+ */
+
+/** Where the pointer is, in pixels of the frame the sender saw (`w` × `h`). */
+export interface MoveMessage {
+  readonly t: "move";
+  readonly s: number;
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+/** How far the pointer has gone since the connection began: a lost packet loses no distance. */
+export interface RelativeMessage {
+  readonly t: "rel";
+  readonly s: number;
+  readonly dx: number;
+  readonly dy: number;
+}
+
+export type MotionMessage = MoveMessage | RelativeMessage;
+
+export type TouchPhase = "begin" | "update" | "end" | "cancel";
+
+/** What goes over `keys`; a motion message may go there too, to keep its order with a button. */
+export type KeysMessage =
+  | { readonly t: "key"; readonly code: string; readonly down: boolean }
+  | { readonly t: "button"; readonly button: number; readonly down: boolean }
+  | { readonly t: "wheel"; readonly dx: number; readonly dy: number }
+  | {
+      readonly t: "touch";
+      readonly phase: TouchPhase;
+      readonly slot: number;
+      readonly x: number;
+      readonly y: number;
+      readonly w: number;
+      readonly h: number;
+    }
+  | { readonly t: "release" }
+  | {
+      readonly t: "resize";
+      readonly w: number;
+      readonly h: number;
+      readonly mmw: number;
+      readonly mmh: number;
+    }
+  | MotionMessage;
+
+export type GuestState = "starting" | "running" | "paused" | "stopped" | "died";
+
+/** How the virtual machine is; `absolute` tells whether its pointer takes positions or distances. */
+export interface StatusMessage {
+  readonly t: "status";
+  readonly state: GuestState;
+  readonly detail: string;
+  readonly absolute: boolean;
+  readonly name: string;
+  /** False when the guest has no touch screen: fingers then act as a pointer. */
+  readonly touch: boolean;
+}
+
+/** A cursor shape; without `rgba` it is one sent before. */
+export interface CursorMessage {
+  readonly t: "cursor";
+  readonly hash: string;
+  readonly shape?: CursorShape;
+}
+
+/** Straight (not premultiplied) RGBA bytes, `width * height * 4` of them. */
+export interface CursorShape {
+  readonly width: number;
+  readonly height: number;
+  readonly hotX: number;
+  readonly hotY: number;
+  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+}
+
+export interface CursorPositionMessage {
+  readonly t: "cursorpos";
+  /** It may arrive late, and twice: only one above the last seen counts. */
+  readonly s: number;
+  /** Where the hot spot is; negative at the left and upper edges. */
+  readonly x: number;
+  readonly y: number;
+  readonly visible: boolean;
+  /** Null while the guest has no cursor of its own. */
+  readonly hash: string | null;
+}
+
+/**
+ * The guest's true size: the video may be a little larger, since encoders pad. Zero by zero while
+ * the guest's display is off.
+ */
+export interface SizeMessage {
+  readonly t: "size";
+  readonly w: number;
+  readonly h: number;
+}
+
+/** Words of the server to show above the picture; empty ones take them away. */
+export interface NoticeMessage {
+  readonly t: "notice";
+  readonly text: string;
+}
+
+export type ServerMessage =
+  | StatusMessage
+  | CursorMessage
+  | CursorPositionMessage
+  | SizeMessage
+  | NoticeMessage;
+
+/** Larger cursors are refused: QEMU's own limit is 512. */
+export const MAX_CURSOR_SIDE = 512;
+/** Larger screens are refused: twice 8K. */
+const MAX_SCREEN_SIDE = 16384;
+
+const STATES: readonly string[] = ["starting", "running", "paused", "stopped", "died"];
+
+export function encode(message: KeysMessage): string {
+  return JSON.stringify(message);
+}
+
+/** Reads a message of the server; anything malformed or unknown is `undefined`, never an exception. */
+export function decode(data: unknown): ServerMessage | undefined {
+  if (typeof data !== "string") return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const fields = value as Record<string, unknown>;
+  switch (fields["t"]) {
+    case "status":
+      return decodeStatus(fields);
+    case "cursor":
+      return decodeCursor(fields);
+    case "cursorpos":
+      return decodeCursorPosition(fields);
+    case "size":
+      return decodeSize(fields["w"], fields["h"]);
+    case "notice":
+      return typeof fields["text"] === "string" ? { t: "notice", text: fields["text"] } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function decodeStatus(fields: Record<string, unknown>): StatusMessage | undefined {
+  const state = typeof fields["state"] === "string" ? fields["state"].toLowerCase() : "";
+  if (!STATES.includes(state)) return undefined;
+  return {
+    t: "status",
+    state: state as GuestState,
+    detail: typeof fields["detail"] === "string" ? fields["detail"] : "",
+    absolute: fields["absolute"] !== false,
+    name: typeof fields["name"] === "string" ? fields["name"] : "",
+    touch: fields["touch"] !== false,
+  };
+}
+
+function decodeCursor(fields: Record<string, unknown>): CursorMessage | undefined {
+  const { hash, w, h, hx, hy, rgba } = fields;
+  if (typeof hash !== "string") return undefined;
+  if (rgba === undefined || rgba === null) return { t: "cursor", hash };
+  if (!isSide(w, MAX_CURSOR_SIDE) || !isSide(h, MAX_CURSOR_SIDE)) return undefined;
+  if (typeof rgba !== "string") return undefined;
+  const bytes = fromBase64(rgba);
+  if (bytes === undefined || bytes.length !== w * h * 4) return undefined;
+  const shape = {
+    width: w,
+    height: h,
+    hotX: clampInteger(hx, w - 1),
+    hotY: clampInteger(hy, h - 1),
+    rgba: bytes,
+  };
+  return { t: "cursor", hash, shape };
+}
+
+function decodeCursorPosition(fields: Record<string, unknown>): CursorPositionMessage | undefined {
+  const { s, x, y, visible, hash } = fields;
+  if (!isInteger(s) || !isInteger(x) || !isInteger(y)) return undefined;
+  const shape = typeof hash === "string" ? hash : null;
+  return { t: "cursorpos", s, x, y, visible: visible !== false, hash: shape };
+}
+
+function decodeSize(w: unknown, h: unknown): SizeMessage | undefined {
+  if (w === 0 && h === 0) return { t: "size", w, h };
+  return isSide(w, MAX_SCREEN_SIDE) && isSide(h, MAX_SCREEN_SIDE) ? { t: "size", w, h } : undefined;
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isInteger(value);
+}
+
+function isSide(value: unknown, limit: number): value is number {
+  return isInteger(value) && value > 0 && value <= limit;
+}
+
+function clampInteger(value: unknown, limit: number): number {
+  return isInteger(value) ? Math.min(Math.max(value, 0), limit) : 0;
+}
+
+function fromBase64(text: string): Uint8ClampedArray<ArrayBuffer> | undefined {
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch {
+    return undefined;
+  }
+  const bytes = new Uint8ClampedArray(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}

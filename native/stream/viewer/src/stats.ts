@@ -1,0 +1,120 @@
+/** Figures of the stream, worked out of two samples of `getStats` a second apart. */
+import { strings } from "./strings.ts";
+import { element } from "./dom.ts";
+
+/** The fields of the video's `inbound-rtp` and the chosen `candidate-pair` that matter here. */
+export interface Sample {
+  readonly timestamp: number;
+  readonly framesDecoded: number;
+  readonly bytesReceived: number;
+  readonly totalDecodeTime: number;
+  readonly jitterBufferDelay: number;
+  readonly jitterBufferEmittedCount: number;
+  readonly packetsLost: number;
+  readonly width: number;
+  readonly height: number;
+  readonly roundTripTime: number | undefined;
+  readonly codec: string;
+}
+
+export interface Figures {
+  readonly fps: number;
+  readonly kilobitsPerSecond: number;
+  readonly decodeMs: number | undefined;
+  readonly bufferMs: number | undefined;
+  readonly roundTripMs: number | undefined;
+  readonly packetsLost: number;
+}
+
+/** What happened between two samples; undefined when no time passed or the stream began anew. */
+export function figures(before: Sample, after: Sample): Figures | undefined {
+  const seconds = (after.timestamp - before.timestamp) / 1000;
+  const frames = after.framesDecoded - before.framesDecoded;
+  const bytes = after.bytesReceived - before.bytesReceived;
+  if (seconds <= 0 || frames < 0 || bytes < 0) return undefined;
+  const emitted = after.jitterBufferEmittedCount - before.jitterBufferEmittedCount;
+  const perFrame = (seconds_: number, count: number) =>
+    count > 0 ? (seconds_ * 1000) / count : undefined;
+  return {
+    fps: frames / seconds,
+    kilobitsPerSecond: (bytes * 8) / 1000 / seconds,
+    decodeMs: perFrame(after.totalDecodeTime - before.totalDecodeTime, frames),
+    bufferMs: perFrame(after.jitterBufferDelay - before.jitterBufferDelay, emitted),
+    roundTripMs: after.roundTripTime === undefined ? undefined : after.roundTripTime * 1000,
+    packetsLost: after.packetsLost,
+  };
+}
+
+/** Picks a sample out of a `getStats` report. */
+export function sample(report: Iterable<readonly [string, unknown]>): Sample | undefined {
+  const entries = new Map<string, Record<string, unknown>>();
+  for (const [id, value] of report) entries.set(id, value as Record<string, unknown>);
+  const all = [...entries.values()];
+  const video = all.find((s) => s["type"] === "inbound-rtp" && s["kind"] === "video");
+  if (video === undefined) return undefined;
+  const pair = all.find((s) => s["type"] === "candidate-pair" && s["nominated"] === true);
+  const rtt = pair?.["currentRoundTripTime"];
+  const codec = entries.get(String(video["codecId"]))?.["mimeType"];
+  const read = (name: string) => (typeof video[name] === "number" ? video[name] : 0);
+  return {
+    timestamp: read("timestamp"),
+    framesDecoded: read("framesDecoded"),
+    bytesReceived: read("bytesReceived"),
+    totalDecodeTime: read("totalDecodeTime"),
+    jitterBufferDelay: read("jitterBufferDelay"),
+    jitterBufferEmittedCount: read("jitterBufferEmittedCount"),
+    packetsLost: read("packetsLost"),
+    width: read("frameWidth"),
+    height: read("frameHeight"),
+    roundTripTime: typeof rtt === "number" ? rtt : undefined,
+    codec: typeof codec === "string" ? codec.replace("video/", "") : "",
+  };
+}
+
+const PERIOD_MS = 1000;
+
+/** The table in the corner. */
+export class StatsPanel {
+  readonly root = element("dl", { class: "panel stats", hidden: true });
+  readonly #peer: () => RTCPeerConnection | undefined;
+  #timer: number | undefined;
+  #last: Sample | undefined;
+
+  constructor(peer: () => RTCPeerConnection | undefined) {
+    this.#peer = peer;
+  }
+
+  toggle(): boolean {
+    this.root.hidden = !this.root.hidden;
+    window.clearInterval(this.#timer);
+    this.#last = undefined;
+    if (!this.root.hidden) {
+      this.#timer = window.setInterval(() => void this.#refresh(), PERIOD_MS);
+      void this.#refresh();
+    }
+    return !this.root.hidden;
+  }
+
+  async #refresh(): Promise<void> {
+    const report = await this.#peer()?.getStats();
+    const now = report === undefined ? undefined : sample(report.entries());
+    const before = this.#last;
+    this.#last = now;
+    const result = now !== undefined && before !== undefined ? figures(before, now) : undefined;
+    const names = strings.statsRows;
+    const ms = (value: number | undefined) => (value === undefined ? "–" : `${value.toFixed(1)} ms`);
+    const rows: [string, string][] = [
+      [names.size, now === undefined ? "–" : `${now.width} × ${now.height}`],
+      [names.fps, result === undefined ? "–" : `${result.fps.toFixed(0)} /s`],
+      [names.bitrate, result === undefined ? "–" : `${result.kilobitsPerSecond.toFixed(0)} kb/s`],
+      [names.rtt, ms(result?.roundTripMs)],
+      [names.decode, ms(result?.decodeMs)],
+      [names.buffer, ms(result?.bufferMs)],
+      [names.lost, now === undefined ? "–" : String(now.packetsLost)],
+      [names.codec, now?.codec ?? "–"],
+    ];
+    this.root.replaceChildren(
+      ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+    );
+  }
+}

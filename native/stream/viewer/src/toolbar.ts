@@ -1,0 +1,127 @@
+/** The bar at the top edge: state in words and the page's few controls. It hides when not needed. */
+import { element, iconButton } from "./dom.ts";
+import type { IconName } from "./dom.ts";
+import { strings } from "./strings.ts";
+
+const HIDE_AFTER_MS = 2500;
+/** The bar comes back when the pointer is this near to the upper edge. */
+const EDGE_PX = 4;
+
+export interface ToolbarActions {
+  /** Each returns whether its thing is now on. */
+  keys(): boolean;
+  follow(): boolean;
+  stats(): boolean;
+  leaveToolbar(): void;
+}
+
+export class Toolbar {
+  readonly root: HTMLElement;
+  readonly #state = element("span", { class: "state", role: "status", "aria-live": "polite" });
+  readonly #handle = element("button", {
+    class: "handle",
+    type: "button",
+    title: strings.toolbarLabel,
+    "aria-label": strings.toolbarLabel,
+  });
+  readonly #bar: HTMLElement;
+  readonly #follow: HTMLButtonElement;
+  #timer: number | undefined;
+  #pinned = true;
+
+  constructor(actions: ToolbarActions, follows: boolean) {
+    this.#follow = toggle("follow", strings.follow, actions.follow);
+    this.#follow.setAttribute("aria-pressed", String(follows));
+    const fullscreen = iconButton("fullscreen", strings.fullscreen, false);
+    fullscreen.addEventListener("click", () => void toggleFullscreen());
+    const keys = toggle("keys", strings.keys, actions.keys);
+    keys.setAttribute("aria-controls", "keys");
+    this.#bar = element(
+      "div",
+      { class: "bar", role: "toolbar", "aria-label": strings.toolbarLabel },
+      this.#state,
+      keys,
+      this.#follow,
+      toggle("stats", strings.stats, actions.stats),
+      fullscreen,
+    );
+    this.root = element("header", { class: "toolbar" }, this.#bar, this.#handle);
+    // A click here leaves the focus, and so the keys that are down, on the screen.
+    this.root.addEventListener("mousedown", (event) => event.preventDefault());
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") actions.leaveToolbar();
+    });
+    this.root.addEventListener("pointerenter", () => this.reveal());
+    this.root.addEventListener("focusin", () => this.reveal());
+    this.#handle.addEventListener("click", () => this.reveal());
+    window.addEventListener("pointermove", (event) => {
+      if (event.clientY < EDGE_PX && document.pointerLockElement === null) this.reveal();
+    });
+    document.addEventListener("fullscreenchange", () => {
+      const label = document.fullscreenElement ? strings.leaveFullscreen : strings.fullscreen;
+      fullscreen.title = label;
+      fullscreen.setAttribute("aria-label", label);
+      if (!document.fullscreenElement) unlockKeyboard();
+    });
+  }
+
+  /** Says how things are; `lasting` keeps the bar on screen. */
+  say(text: string, lasting: boolean): void {
+    if (this.#state.textContent === text && this.#pinned === lasting) return;
+    this.#state.textContent = text;
+    this.#pinned = lasting;
+    this.reveal();
+  }
+
+  reveal(): void {
+    this.root.classList.remove("away");
+    window.clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => this.#hide(), HIDE_AFTER_MS);
+  }
+
+  /** Moves the keyboard here: the way out of the screen. */
+  focus(): void {
+    this.reveal();
+    this.root.querySelector("button")?.focus();
+  }
+
+  #hide(): void {
+    const busy = this.#pinned || this.root.matches(":hover, :focus-within")
+      || this.root.querySelector('[aria-controls][aria-pressed="true"]') !== null;
+    this.root.classList.toggle("away", !busy);
+    if (busy) this.#timer = window.setTimeout(() => this.#hide(), HIDE_AFTER_MS);
+  }
+}
+
+function toggle(name: IconName, label: string, act: () => boolean): HTMLButtonElement {
+  const button = iconButton(name, label, true);
+  button.addEventListener("click", () => button.setAttribute("aria-pressed", String(act())));
+  return button;
+}
+
+/** Chromium can give a page the system's keys while it fills the screen. */
+interface KeyboardLock {
+  lock?: () => Promise<void>;
+  unlock?: () => void;
+}
+
+function keyboardLock(): KeyboardLock | undefined {
+  return (navigator as Navigator & { keyboard?: KeyboardLock }).keyboard;
+}
+
+function unlockKeyboard(): void {
+  keyboardLock()?.unlock?.();
+}
+
+async function toggleFullscreen(): Promise<void> {
+  try {
+    if (document.fullscreenElement) {
+      await document.exitFullscreen();
+    } else {
+      await document.documentElement.requestFullscreen({ navigationUI: "hide" });
+      await keyboardLock()?.lock?.();
+    }
+  } catch (error) {
+    console.warn("sampan: full screen is not to be had:", error);
+  }
+}

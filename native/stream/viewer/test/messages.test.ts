@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decode, encode } from "../src/messages.ts";
+
+const json = (value: unknown) => decode(JSON.stringify(value));
+
+test("messages to the server have the fields it reads", () => {
+  assert.equal(encode({ t: "key", code: "KeyA", down: true }), '{"t":"key","code":"KeyA","down":true}');
+  assert.equal(encode({ t: "release" }), '{"t":"release"}');
+});
+
+test("a status is read whatever the case of its state, and defaults to an absolute pointer", () => {
+  assert.deepEqual(json({ t: "status", state: "Paused", detail: "by hand", name: "vm" }), {
+    t: "status",
+    state: "paused",
+    detail: "by hand",
+    absolute: true,
+    name: "vm",
+    touch: true,
+  });
+  assert.equal(json({ t: "status", state: "dancing" }), undefined);
+});
+
+test("a cursor's bytes must fill its size", () => {
+  const rgba = Buffer.from([1, 2, 3, 4, 5, 6, 7, 8]).toString("base64");
+  const cursor = json({ t: "cursor", hash: "a", w: 2, h: 1, hx: 9, hy: -1, rgba });
+  assert.ok(cursor?.t === "cursor" && cursor.shape);
+  assert.deepEqual([...cursor.shape.rgba], [1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.deepEqual([cursor.shape.hotX, cursor.shape.hotY], [1, 0]);
+  assert.equal(json({ t: "cursor", hash: "a", w: 3, h: 1, hx: 0, hy: 0, rgba }), undefined);
+  assert.equal(json({ t: "cursor", hash: "a", w: 1e6, h: 1e6, hx: 0, hy: 0, rgba }), undefined);
+  assert.equal(json({ t: "cursor", hash: "a", w: 2, h: 1, hx: 0, hy: 0, rgba: "%%" }), undefined);
+  assert.deepEqual(json({ t: "cursor", hash: "a" }), { t: "cursor", hash: "a" });
+});
+
+test("cursor positions may be negative and may have no shape", () => {
+  assert.deepEqual(json({ t: "cursorpos", s: 3, x: -4, y: 5, visible: false, hash: null }), {
+    t: "cursorpos",
+    s: 3,
+    x: -4,
+    y: 5,
+    visible: false,
+    hash: null,
+  });
+  assert.equal(json({ t: "cursorpos", x: 1, y: 2 }), undefined);
+  assert.equal(json({ t: "cursorpos", s: 1, x: 1.5, y: 2 }), undefined);
+});
+
+test("sizes are whole and bounded; zero by zero is a display that is off", () => {
+  assert.deepEqual(json({ t: "size", w: 1365, h: 767 }), { t: "size", w: 1365, h: 767 });
+  assert.deepEqual(json({ t: "size", w: 0, h: 0 }), { t: "size", w: 0, h: 0 });
+  for (const [w, h] of [[0, 5], [-1, 5], [1e9, 5], [1.5, 5], ["640", 480]]) {
+    assert.equal(json({ t: "size", w, h }), undefined);
+  }
+});
+
+test("anything else is nothing, never an exception", () => {
+  for (const data of ["", "{", "null", "[]", "7", '{"t":"size"}', '{"t":"later"}', 7, undefined]) {
+    assert.equal(decode(data), undefined);
+  }
+});

@@ -1,0 +1,144 @@
+//! Which crate may depend on which: dependencies point one way, from the pure crates to the programs.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::path::Path;
+use std::process::Command;
+
+/// Every crate of the product with the product's crates that it may use in its code. A crate that is not
+/// listed fails the check, so that a new one gets its place on purpose.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("sampan-frame", &[]),
+    ("sampan-input", &[]),
+    ("sampan-config", &[]),
+    ("sampan-library", &["sampan-config"]),
+    ("sampan-download", &[]),
+    ("sampan-seed", &[]),
+    ("sampan-qmp", &[]),
+    ("sampan-emulator", &["sampan-config"]),
+    ("sampan-display", &["sampan-frame", "sampan-input"]),
+    ("sampan-stream", &["sampan-frame", "sampan-input"]),
+    (
+        "sampan-session",
+        &[
+            "sampan-config",
+            "sampan-display",
+            "sampan-emulator",
+            "sampan-frame",
+            "sampan-input",
+            "sampan-library",
+            "sampan-qmp",
+            "sampan-seed",
+            "sampan-stream",
+        ],
+    ),
+    (
+        "sampan",
+        &[
+            "sampan-config",
+            "sampan-download",
+            "sampan-emulator",
+            "sampan-frame",
+            "sampan-input",
+            "sampan-library",
+            "sampan-seed",
+            "sampan-session",
+            "sampan-stream",
+        ],
+    ),
+    (
+        "sampan-fuzz",
+        &[
+            "sampan-config",
+            "sampan-display",
+            "sampan-download",
+            "sampan-frame",
+            "sampan-input",
+            "sampan-library",
+            "sampan-seed",
+            "sampan-stream",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+/// Crates whose invariant is "no async, no clock, no I/O of their own": they must not even link these.
+const PURE: &[&str] = &["sampan-frame", "sampan-input", "sampan-config", "sampan-seed"];
+const NOT_PURE: &[&str] = &["tokio", "zbus", "webrtc", "axum", "async-io", "smol"];
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `None` for an ordinary dependency, else `dev` or `build`.
+    kind: Option<String>,
+}
+
+pub fn faults(root: &Path) -> Result<Vec<String>> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root)
+        .output()
+        .context("cannot run `cargo metadata`")?;
+    if !output.status.success() {
+        bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    Ok(check(&metadata))
+}
+
+fn check(metadata: &Metadata) -> Vec<String> {
+    let mut faults = Vec::new();
+    for package in &metadata.packages {
+        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == package.name) else {
+            faults.push(format!("{}: has no place in xtask's table of dependency edges", package.name));
+            continue;
+        };
+        // Tests may look up at what uses a crate; its code may not.
+        for dep in package.dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev")) {
+            let ours = ALLOWED.iter().any(|(name, _)| *name == dep.name);
+            if ours && !allowed.contains(&dep.name.as_str()) {
+                faults.push(format!("{}: must not depend on {}", package.name, dep.name));
+            }
+            if PURE.contains(&package.name.as_str()) && NOT_PURE.contains(&dep.name.as_str()) {
+                faults.push(format!("{}: is pure and must not depend on {}", package.name, dep.name));
+            }
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, deps: &[(&str, Option<&str>)]) -> Package {
+        let dependencies = deps
+            .iter()
+            .map(|(name, kind)| Dependency { name: (*name).into(), kind: kind.map(str::to_owned) })
+            .collect();
+        Package { name: name.into(), dependencies }
+    }
+
+    #[test]
+    fn an_edge_the_wrong_way_is_found_and_a_test_edge_is_not() {
+        let found = check(&Metadata {
+            packages: vec![
+                package("sampan-frame", &[("sampan-display", None), ("tokio", None)]),
+                package("sampan-display", &[("sampan-frame", None), ("sampan-emulator", Some("dev"))]),
+                package("sampan-new", &[]),
+            ],
+        });
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Project chores, run as `cargo xtask …`.
+//!
+//! `gen` writes generated sources from their one source, `check` verifies that they are up to date and that the
+//! architecture holds: the dependency edges of `ARCHITECTURE.md`, and where `unsafe` may stand.
+#![forbid(unsafe_code)]
+
+mod edges;
+mod keys;
+mod unsafe_places;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+#[derive(Parser)]
+#[command(name = "xtask", about = "Project chores", arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Write the generated sources (key tables)
+    Gen,
+    /// Verify generated sources, dependency edges and the places of `unsafe`
+    Check,
+}
+
+fn main() -> Result<()> {
+    let root = workspace_root()?;
+    match Args::parse().chore {
+        Chore::Gen => {
+            let (path, text) = keys::generate(&root)?;
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            println!("wrote {}", path.display());
+        }
+        Chore::Check => check(&root)?,
+    }
+    Ok(())
+}
+
+fn check(root: &Path) -> Result<()> {
+    let mut faults = Vec::new();
+    let (path, text) = keys::generate(root)?;
+    if std::fs::read_to_string(&path).unwrap_or_default() != text {
+        faults.push(format!("{}: out of date, run `cargo xtask gen`", path.display()));
+    }
+    faults.extend(edges::faults(root)?);
+    faults.extend(unsafe_places::faults(root)?);
+    for fault in &faults {
+        eprintln!("error: {fault}");
+    }
+    if !faults.is_empty() {
+        bail!("{} fault(s) in the architecture", faults.len());
+    }
+    println!("architecture: key tables, dependency edges and unsafe places are as ARCHITECTURE.md says");
+    Ok(())
+}
+
+fn workspace_root() -> Result<PathBuf> {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+    Path::new(&manifest).ancestors().nth(2).map(Path::to_path_buf).context("xtask is not in native/xtask")
+}

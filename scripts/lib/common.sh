@@ -1,0 +1,40 @@
+# Shared by the scripts: where things are, how they speak. Sourced, not run.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sampan
+begun=$SECONDS
+me=$(basename "$0")
+
+# On a machine that tests fresh clones the compiled dependencies are worth keeping between them.
+if [ -z "${CARGO_TARGET_DIR:-}" ] && [ "${CI:-}" = true ]; then
+  export CARGO_TARGET_DIR=$cache/target
+fi
+target=${CARGO_TARGET_DIR:-$root/target}
+
+say() { printf '%s [%4d s] %s\n' "$me" $((SECONDS - begun)) "$*" >&2; }
+fail() { printf '%s: %s\n' "$me" "$*" >&2; exit 1; }
+
+# quietly LABEL COMMAND…: runs it with its output in a log, whose end is shown if it fails.
+quietly() {
+  local label=$1 log
+  shift
+  mkdir -p "$cache/logs"
+  log=$cache/logs/$(printf '%s' "$label" | tr -c 'A-Za-z0-9' '-').log
+  say "$label"
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    fail "failed: $label (all of its output: $log)"
+  fi
+}
+
+# tool NAME VERSION: a cargo program of that version, built into the cache unless it is there.
+tool() {
+  local name=$1 version=$2 dir=$cache/tools/$1-$2
+  if ! [ -x "$dir/bin/$name" ]; then
+    quietly "building $name $version (once, some minutes)" \
+      env CARGO_TARGET_DIR="$cache/tools/build" cargo install "$name" --version "$version" --locked --root "$dir"
+    rm -rf "$cache/tools/build"
+  fi
+  printf '%s\n' "$dir/bin/$name"
+}

@@ -1,0 +1,150 @@
+"""Rust for targets other than the host's: the standard library, a linker, and cargo called with both."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from . import shared
+from .packages import ForeignApt, Store
+from libqemu import run
+from libqemu.report import BuildError, say
+
+# Where Debian has the sources of a Rust that is as new as ours.
+SUITE = "trixie-backports"
+ZIG_REQUIREMENTS = Path(__file__).resolve().parent.parent / "zig.txt"
+# `rustup target add` without a network must not hang (seconds).
+RUSTUP_PATIENCE = 120
+# For tests of the ways: auto, rustup or source.
+STD_VARIABLE = "SAMPAN_RUST_STD"
+
+WRAPPER = """#!/bin/sh
+# Rust's name of the architecture is no name of zig's target; drop what rustc adds, zig knows its own.
+for argument do
+    shift
+    case $argument in --target=*) ;; *) set -- "$@" "$argument" ;; esac
+done
+exec "{zig}" cc -target {target} "$@"
+"""
+
+
+def rust_version():
+    """The version of the rustc that cargo uses here, for example 1.95.0."""
+    if not shutil.which("cargo") or not shutil.which("rustc"):
+        raise BuildError("this needs cargo and rustc; rustup installs them")
+    words = run.output(["rustc", "--version"], cwd=shared.REPOSITORY)
+    return words.split()[1]
+
+
+class Cross:
+    """Cargo for one target; `log` takes the output of the tools that fetch things."""
+
+    def __init__(self, target, log):
+        self.target, self._log = target, log
+        self._cache = shared.cache_root() / "toolchain"
+        self._cache.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self):
+        """Finds or fetches the standard library; returns `rustup` or `source`."""
+        way = os.environ.get(STD_VARIABLE, "auto")
+        if way not in ("auto", "rustup", "source"):
+            raise BuildError(f"{STD_VARIABLE} is {way}; it may be auto, rustup or source")
+        with shared.locked(self._cache / "lock", "preparation of a Rust target"):
+            if way != "source" and (self._has_std() or self._add_target()):
+                return "rustup"
+            if way == "rustup":
+                raise BuildError(f"`rustup target add {self.target}` does not work here; see {self._log}")
+            self._rust_src()
+            self._zig()
+            return "source"
+
+    def cargo(self, way):
+        """The command and the environment of a cargo that builds for the target, after `prepare`."""
+        name = self.target.upper().replace("-", "_")
+        environment = dict(os.environ)
+        if way == "rustup":
+            # The musl targets bring their own libc and start files: no C compiler is needed.
+            environment[f"CARGO_TARGET_{name}_LINKER"] = "rust-lld"
+            return ["cargo"], environment
+        environment |= {
+            "__CARGO_TESTS_ONLY_SRC_ROOT": str(self._rust_src()),
+            "RUSTC_BOOTSTRAP": "1",
+            f"CARGO_TARGET_{name}_LINKER": str(self._wrapper()),
+            # zig brings libc, start files and the unwinder.
+            f"CARGO_TARGET_{name}_RUSTFLAGS": "-C link-self-contained=no -C target-feature=+crt-static",
+            "ZIG_GLOBAL_CACHE_DIR": str(self._cache / "zig-cache"),
+            "ZIG_LOCAL_CACHE_DIR": str(self._cache / "zig-cache"),
+        }
+        return ["cargo", "-Z", "build-std=std,panic_abort"], environment
+
+    def _has_std(self):
+        root = run.output(["rustc", "--print", "sysroot"], cwd=shared.REPOSITORY).strip()
+        return any((Path(root) / "lib/rustlib" / self.target / "lib").glob("libstd-*.rlib"))
+
+    def _add_target(self):
+        if not shutil.which("rustup"):
+            return False
+        say(f"adding Rust's target {self.target}")
+        with self._log.open("a") as out:
+            try:
+                subprocess.run(["rustup", "target", "add", self.target], stdin=subprocess.DEVNULL, stdout=out,
+                               stderr=out, cwd=shared.REPOSITORY, timeout=RUSTUP_PATIENCE, check=True)
+            except (subprocess.SubprocessError, OSError) as error:
+                say(f"rustup has no {self.target} for us ({type(error).__name__}), building it from source")
+                return False
+        return self._has_std()
+
+    def _rust_src(self):
+        """The folder `library` of the sources of exactly our Rust."""
+        version = rust_version()
+        unpacked = self._cache / f"rust-src-{version}"
+        library = unpacked / f"usr/src/rustc-{version}/library"
+        if library.is_dir():
+            return library
+        apt = ForeignApt(self._cache / f"apt-{SUITE}", SUITE, self._log)
+
+        def choose(apt):
+            offered = [block["Version"] for block in apt.describe("rust-src")]
+            fitting = [v for v in offered if re.match(rf"{re.escape(version)}\+", v)]
+            if not fitting:
+                raise BuildError(
+                    f"Debian's {SUITE} has no rust-src {version} any more (it has {', '.join(offered) or 'none'}): "
+                    f"use one of these Rust versions, or run `rustup target add {self.target}` where that works")
+            return f"rust-src={fitting[0]}"
+
+        record = Store(shared.cache_root() / "downloads", "rust-src", apt).get(f"rust-src-{version}", choose)
+        part = unpacked.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        run.logged("unpacking rust-src", ["dpkg-deb", "-x", record["path"], part], self._log)
+        part.replace(unpacked)
+        if not library.is_dir():
+            raise BuildError(f"the package {record['file']} has no usr/src/rustc-{version}/library")
+        return library
+
+    def _zig(self):
+        """The pinned zig program."""
+        pinned = ZIG_REQUIREMENTS.read_text()
+        version = re.search(r"==(\S+)", pinned)[1]
+        folder = self._cache / f"zig-{version}"
+        zig = folder / "ziglang/zig"
+        if not zig.exists():
+            say(f"fetching zig {version}")
+            part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
+                       "--target", part, "--requirement", ZIG_REQUIREMENTS]
+            run.logged("the installation of zig", command, self._log,
+                       advice="It needs the package python3-pip and PyPI; check both, then run this again.")
+            part.replace(folder)
+        return zig
+
+    def _wrapper(self):
+        architecture = self.target.split("-")[0]
+        wrapper = self._cache / f"cc-{self.target}"
+        text = WRAPPER.format(zig=self._zig(), target=f"{architecture}-linux-musl")
+        if not wrapper.exists() or wrapper.read_text() != text:
+            wrapper.write_text(text)
+            wrapper.chmod(0o755)
+        return wrapper

@@ -1,0 +1,241 @@
+// A real Debian on a disk through all that a library is for: made, booted, kept, broken, restored, cloned, exported,
+// imported elsewhere, grown and seen grown from inside.
+import assert from "node:assert/strict";
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import net from "node:net";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Viewer, launch } from "./lib/browser.js";
+import { folder, run, until } from "./lib/processes.js";
+import { program } from "./lib/sampan.js";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const GIB = 2 ** 30;
+/** An emulated processor on a busy machine. */
+const BOOT_MS = 300_000;
+
+/** One library and the program that works on it. */
+class Library {
+  constructor(home) {
+    this.home = home;
+    mkdirSync(home, { recursive: true });
+  }
+
+  run(...args) {
+    return run(program, args, { env: { SAMPAN_HOME: this.home }, timeoutMs: 120_000 });
+  }
+
+  /** A command that must succeed, its answer read. */
+  async json(...args) {
+    const { code, stdout, stderr } = await this.run("--json", ...args);
+    assert.equal(code, 0, `sampan ${args.join(" ")}: ${stdout}${stderr}`);
+    return JSON.parse(stdout);
+  }
+
+  /** A command that must fail, in these words. */
+  async refused(words, ...args) {
+    const { code, stderr } = await this.run(...args);
+    assert.equal(code, 1, `sampan ${args.join(" ")} was to be refused`);
+    assert.match(stderr, words);
+  }
+
+  async exec(vm, ...command) {
+    const { code, stdout, stderr } = await this.json("exec", vm, "--", ...command);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  }
+
+  /** Until the guest's agent answers. */
+  booted(vm) {
+    return until(async () => (await this.run("exec", vm, "--", "true")).code === 0,
+      `${vm} to boot, see its logs in ${this.home}`, BOOT_MS, 1000);
+  }
+
+  async stopAll() {
+    const list = JSON.parse((await this.run("--json", "list")).stdout || "[]");
+    for (const { name, state } of list) {
+      if (state !== "stopped") await this.run("stop", name, "--force");
+    }
+  }
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** What somebody behind a port says before he hangs up; undefined where nobody is. */
+function said(port) {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = net.connect(port, "127.0.0.1");
+    socket.setTimeout(5000, () => socket.destroy());
+    socket.setEncoding("utf8").on("data", (piece) => (text += piece));
+    socket.on("error", () => resolve(undefined)).on("close", () => resolve(text));
+  });
+}
+
+describe("a Debian guest in the library", () => {
+  let disk, here, elsewhere;
+  const dir = folder("library");
+
+  before(async () => {
+    const built = await run(join(root, "scripts/guest/disk"), [], { timeoutMs: 900_000 });
+    assert.equal(built.code, 0, built.stderr);
+    disk = built.stdout.trim();
+    // A name that sockets have no room for.
+    here = new Library(join(dir, "a-home-with-a-long-name".repeat(4), "sampan"));
+    elsewhere = new Library(join(dir, "elsewhere"));
+  }, { timeout: 900_000 });
+
+  after(async () => {
+    await here?.stopAll();
+    await elsewhere?.stopAll();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  test("is made from an image and listed", async () => {
+    await here.json("new", "debian", "--image", disk, "--memory", "768M", "--cpus", "2", "--arch", "x86_64");
+    await here.refused(/already/, "new", "Debian", "--no-disk", "--arch", "x86_64");
+    const [vm] = await here.json("list");
+    assert.deepEqual([vm.name, vm.state, vm.memory_mib], ["debian", "stopped", 768]);
+  });
+
+  test("boots, is seen in a browser, and its agent answers", async () => {
+    const { viewer } = await here.json("start", "debian");
+    await here.refused(/runs already/, "start", "debian");
+    await here.booted("debian");
+    assert.match(await here.exec("debian", "cat", "/etc/os-release"), /Debian/);
+    assert.equal((await here.run("exec", "debian", "--", "sh", "-c", "exit 7")).code, 7);
+    const browser = await launch();
+    try {
+      const page = await Viewer.open(browser, viewer);
+      await page.connected();
+      await until(async () => (await page.sizes()).video[0] > 0, "a picture");
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test("is snapshotted with its memory, broken and restored to the very moment", async () => {
+    await here.exec("debian", "sh", "-c", "echo good >/root/state; sync; echo 1 >/run/only-in-memory");
+    await here.json("snapshot", "create", "debian", "good", "--note", "before it was broken");
+    await here.exec("debian", "sh", "-c", "rm -rf /root/state /bin/ls /etc/passwd; sync; rm /run/only-in-memory");
+    await here.refused(/runs/, "snapshot", "restore", "debian", "good", "--yes");
+    await here.json("stop", "debian", "--force");
+    await here.refused(/lost/, "snapshot", "restore", "debian", "good");
+    await here.json("snapshot", "restore", "debian", "good", "--keep", "broken");
+    await here.json("start", "debian");
+    // No boot: it goes on where it was.
+    assert.equal((await here.exec("debian", "cat", "/root/state", "/run/only-in-memory")).trim(), "good\n1");
+    const { snapshots, current } = await here.json("snapshot", "list", "debian");
+    const [good, broken] = ["good", "broken"].map((name) => snapshots.find((s) => s.name === name));
+    assert.equal(broken.parent, good.id);
+    assert.equal(current, good.id);
+    assert.ok(good.memory && good.picture);
+    await here.json("snapshot", "picture", "debian", "good", join(dir, "good.png"));
+    assert.ok(statSync(join(dir, "good.png")).size > 100);
+  });
+
+  test("its disk grows while it runs, seen from inside", async () => {
+    const size = async () => Number((await here.exec("debian", "lsblk", "-bndo", "SIZE", "/dev/vda")).trim());
+    const before = await size();
+    await here.json("disk", "grow", "debian", "disk0", "+1G");
+    await until(async () => (await size()) === before + GIB, "the guest to see it");
+    await here.exec("debian", "sh", "-c",
+      "growpart /dev/vda 2 && resize2fs /dev/vda2 || { p=$(findmnt -no SOURCE /); growpart /dev/vda ${p##*[a-z]}; resize2fs $p; }");
+    const [fs] = (await here.exec("debian", "df", "-B1", "--output=size", "/")).match(/\d{6,}/);
+    assert.ok(Number(fs) > before * 0.95, `the file system has ${fs} bytes`);
+  });
+
+  test("ports lead to it at once, and files go both ways", async () => {
+    const port = await freePort();
+    const greeter = "$s = IO::Socket::INET->new(LocalPort => 7777, Listen => 1, ReuseAddr => 1) or die; " +
+      'while ($c = $s->accept) { print $c "ahoy\\n"; close $c }';
+    await here.exec("debian", "sh", "-c", `perl -MIO::Socket::INET -e '${greeter}' >/dev/null 2>&1 &`);
+    await here.json("forward", "add", "debian", `tcp:${port}:7777`);
+    await here.refused(/forward/, "forward", "add", "debian", `tcp:${port}:22`);
+    assert.deepEqual(await here.json("forward", "list", "debian"), [`tcp:127.0.0.1:${port}:7777`]);
+    await until(async () => (await said(port)) === "ahoy\n", "the guest's greeting");
+    await here.json("forward", "remove", "debian", `tcp:${port}:7777`);
+    assert.equal(await said(port), undefined, "nobody listens any more");
+
+    await here.json("file", "push", "debian", join(root, "README.md"), "/root/readme");
+    await here.json("file", "pull", "debian", "/root/readme", join(dir, "readme"));
+    assert.equal(statSync(join(dir, "readme")).size, statSync(join(root, "README.md")).size);
+    await here.refused(/there is a file/, "file", "pull", "debian", "/root/readme", join(dir, "readme"));
+  });
+
+  test("is suspended to disk and resumed, also after its supervisor was killed in between", async () => {
+    await here.exec("debian", "sh", "-c", "echo still >/run/here");
+    await here.json("suspend", "debian");
+    assert.equal((await here.json("list"))[0].state, "suspended");
+    await here.refused(/suspended/, "set", "debian", "memory=1G");
+    const { pid } = await here.json("start", "debian");
+    assert.equal((await here.exec("debian", "cat", "/run/here")).trim(), "still");
+    process.kill(pid, "SIGKILL");
+    await until(async () => (await here.json("list"))[0].state === "stopped", "the machine to be free");
+    // As after a power failure: it boots, and what was synced is there.
+    await here.json("start", "debian");
+    await here.booted("debian");
+    assert.equal((await here.exec("debian", "cat", "/root/state")).trim(), "good");
+    await here.json("stop", "debian", "--timeout", "120");
+  });
+
+  test("a run that leaves no trace leaves none", async () => {
+    await here.json("start", "debian", "--throw-away");
+    await here.booted("debian");
+    await here.exec("debian", "sh", "-c", "echo bad >/root/state; sync");
+    await here.refused(/no trace/, "snapshot", "create", "debian", "x");
+    await here.json("stop", "debian", "--force");
+    const images = await here.json("disk", "info", "debian");
+    assert.equal(images.drives.length, 2);
+  });
+
+  test("is cloned, exported, and imported elsewhere, where it boots with what it had", async () => {
+    await here.json("clone", "debian", "linked", "--linked");
+    await here.refused(/linked/, "delete", "debian", "--purge");
+    await here.json("clone", "debian", "copy");
+    const file = join(dir, "copy.sampanvm");
+    await here.json("export", "copy", file);
+    await here.refused(/exists/, "export", "copy", file);
+    await elsewhere.json("import", file, "--name", "arrived");
+    await elsewhere.json("start", "arrived");
+    await elsewhere.booted("arrived");
+    assert.equal((await elsewhere.exec("arrived", "cat", "/root/state")).trim(), "good");
+    await elsewhere.json("stop", "arrived", "--force");
+
+    await here.json("start", "linked");
+    await here.booted("linked");
+    assert.equal((await here.exec("linked", "cat", "/root/state")).trim(), "good");
+    await here.json("stop", "linked", "--force");
+  });
+
+  test("goes to the trash and comes back", async () => {
+    await here.json("delete", "copy");
+    assert.ok(!(await here.json("list")).some(({ name }) => name === "copy"));
+    await here.json("restore", "copy");
+    await here.json("delete", "copy", "--purge");
+    await here.refused(/copy/, "restore", "copy");
+  });
+
+  test("when QEMU dies, it is said, with a report", async () => {
+    await here.json("start", "debian");
+    const { pid } = await here.json("status", "debian");
+    process.kill(pid, "SIGKILL");
+    await until(async () => (await here.json("list")).find(({ name }) => name === "debian").state === "stopped",
+      "the end");
+    const { last_run: last } = await here.json("status", "debian");
+    assert.equal(last.how, "died");
+    const { text } = await here.json("logs", "debian", "--crash");
+    for (const words of ["SIGKILL", "768 MiB", "start it again", "virtio"]) assert.ok(text.includes(words), text);
+    await here.json("start", "debian");
+    await here.json("stop", "debian", "--force");
+  });
+});

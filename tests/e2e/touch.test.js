@@ -1,0 +1,38 @@
+// Fingers on the page are fingers in the guest.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Viewer, launch } from "./lib/browser.js";
+import { until } from "./lib/processes.js";
+import { Sampan } from "./lib/sampan.js";
+
+describe("touch", () => {
+  let sampan, guest, browser, viewer;
+
+  before(async () => {
+    [sampan, browser] = await Promise.all([
+      Sampan.run({ qemu: ["-device", "virtio-multitouch-pci"] }),
+      launch(),
+    ]);
+    guest = sampan.guest;
+    viewer = await Viewer.open(browser, sampan.url, { hasTouch: true });
+    await viewer.connected();
+    await until(async () => (await guest.state()).width === 1024, "the guest to take the window's size");
+    await viewer.reaches((await guest.state()).counter);
+  });
+
+  after(async () => {
+    await browser?.close();
+    await sampan?.stop();
+  });
+
+  test("a tap touches the pixel and leaves it", async () => {
+    const [x, y] = [321, 456];
+    const from = guest.events.length;
+    const place = await viewer.place(x, y);
+    await viewer.page.touchscreen.tap(place.x, place.y);
+    const down = await guest.event((e) => e.touch === 0 && e.down, "the finger to come down", { from });
+    // A touch screen is as coarse as its axis: 0x7fff steps.
+    assert.ok(Math.abs(down.at[0] - x) <= 1 && Math.abs(down.at[1] - y) <= 1, `at ${down.at}`);
+    await guest.event((e) => e.touch === 0 && !e.down, "the finger to go up", { from });
+  });
+});

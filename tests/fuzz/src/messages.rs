@@ -1,0 +1,45 @@
+//! What a page or a person's words may hold.
+
+use crate::Source;
+use sampan_input::{Event, Key, Pressed, rescale, stroke};
+use sampan_stream::{Channel, Reader, Request};
+
+/// Lines of messages, on both channels by turns: what is read is in range.
+pub(crate) fn input(data: &[u8]) {
+    let mut reader = Reader::default();
+    let mut pressed = Pressed::default();
+    for line in data.split(|&b| b == b'\n').take(64) {
+        for channel in [Channel::Keys, Channel::Motion] {
+            let Ok(Some(request)) = reader.read(channel, line) else { continue };
+            match request {
+                Request::Input(event) => {
+                    if let Event::Move { x, y, frame } = event {
+                        assert!(x < frame.0 && y < frame.1);
+                    }
+                    pressed.note(&event);
+                }
+                Request::Resize(size, _) => assert!(size.width > 0 && size.height > 0),
+            }
+        }
+    }
+    pressed.release();
+    assert!(pressed.is_empty());
+}
+
+/// Names and codes of keys: a key that is found has one, and typed text has strokes.
+pub(crate) fn key_names(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for name in text.split_whitespace() {
+        for key in [Key::from_name(name), Key::from_dom(name)].into_iter().flatten() {
+            assert_eq!(Key::from_evdev(key.evdev()), Some(key));
+            assert!(!key.name().is_empty());
+        }
+    }
+    text.chars().filter_map(stroke).for_each(|stroke| assert!(stroke.key.qnum() > 0));
+    let mut source = Source::new(data);
+    let (at, from, to) = (source.u32(), source.u32(), source.u32());
+    assert!(rescale(at, from, to) < to.max(1));
+    if let Some(key) = Key::from_evdev(source.u16()) {
+        assert_eq!(Key::from_qnum(key.qnum()).map(Key::qnum), Some(key.qnum()));
+    }
+}
