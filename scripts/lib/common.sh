@@ -17,10 +17,13 @@ fail() { printf '%s: %s\n' "$me" "$*" >&2; exit 1; }
 
 # quietly LABEL COMMAND…: runs it with its output in a log, whose end is shown if it fails.
 quietly() {
-  local label=$1 log
+  local label=$1 name log
   shift
   mkdir -p "$cache/logs"
-  log=$cache/logs/$(printf '%s' "$label" | tr -c 'A-Za-z0-9' '-').log
+  name=$(printf '%s' "$label" | tr -c 'A-Za-z0-9' '-')
+  # A file's name has 255 bytes at most, and a label may list packages.
+  [ ${#name} -le 80 ] || name=${name:0:60}-$(printf '%s' "$label" | cksum | cut -d ' ' -f 1)
+  log=$cache/logs/$name.log
   say "$label"
   if ! "$@" >"$log" 2>&1; then
     tail -n 40 "$log" >&2
