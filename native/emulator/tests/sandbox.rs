@@ -6,7 +6,7 @@ mod common;
 
 use std::env;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use common::{child, machine, start, try_start};
+use common::{child, machine, start, tiny_guest, try_start};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket, socketpair};
 use sampan_emulator::sandbox::{lock_in, report};
@@ -281,20 +281,10 @@ fn a_file_that_was_not_allowed_is_told_in_qemus_words() {
     assert!(message.contains("sibling/disk") && message.contains("denied"), "{message}");
 }
 
-fn guest() -> PathBuf {
-    let cache = || {
-        let named =
-            env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
-        let cache = named.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"));
-        cache.join("sampan/guest/current")
-    };
-    env::var_os("SAMPAN_GUEST_DIR").map_or_else(cache, PathBuf::from)
-}
-
 #[test]
 fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
     let world = World::new();
-    let guest = guest().join("x86_64").canonicalize().expect("scripts/guest/build makes it");
+    let guest = tiny_guest(sampan_emulator::Arch::X86_64);
     // Taken, so that QEMU listens on one that is free.
     let probe = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = probe.local_addr().unwrap().port();
@@ -328,10 +318,7 @@ fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
         Allowed::share(world.at("share")),
     ]);
     let vm = start(&child(), spec);
-    let serial = BufReader::new(vm.running.serial.try_clone().unwrap());
-    vm.running.serial.set_read_timeout(Some(common::PATIENCE)).unwrap();
-    let ready = serial.lines().map_while(Result::ok).any(|line| line.contains("sampan-guest ready"));
-    assert!(ready, "the guest did not paint");
+    vm.serial_until("sampan-guest ready");
     // slirp takes the connection before the guest is asked.
     TcpStream::connect(("127.0.0.1", port)).unwrap();
     assert_eq!(vm.quit(), Exit::Clean);

@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -22,6 +24,17 @@ pub fn in_process() -> InProcess {
 
 pub fn child() -> Child {
     Child::with_program(libqemu(), env!("CARGO_BIN_EXE_sampan-vmhost"))
+}
+
+/// The folder of the tiny guest's `kernel` and `initrd` (`scripts/guest/build` makes it).
+pub fn tiny_guest(arch: Arch) -> PathBuf {
+    let named = |name| env::var_os(name).map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
+    let guest = named("SAMPAN_GUEST_DIR").unwrap_or_else(|| {
+        let cache = named("XDG_CACHE_HOME");
+        let cache = cache.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"));
+        cache.join("sampan/guest/current")
+    });
+    guest.join(arch.to_string()).canonicalize().expect("scripts/guest/build makes it")
 }
 
 /// A machine that runs its firmware and nothing else.
@@ -86,6 +99,22 @@ impl Vm {
             assert!(!line.is_empty(), "QEMU hung up instead of answering {command}");
             if !line.contains("\"event\"") {
                 return line;
+            }
+        }
+    }
+
+    /// Reads the serial line until the guest has said this.
+    pub fn serial_until(&self, words: &str) {
+        let mut serial = &self.running.serial;
+        serial.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&said).contains(words) {
+            match serial.read(&mut buffer) {
+                Ok(read @ 1..) => said.extend_from_slice(&buffer[..read]),
+                end => {
+                    let exit = self.exit.recv_timeout(Duration::from_secs(5));
+                    panic!("{end:?}, QEMU: {exit:?}, the guest said {:?}", String::from_utf8_lossy(&said));
+                }
             }
         }
     }
