@@ -304,7 +304,7 @@ fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
     spec.args(["-rtc", "base=localtime", "-device", "virtio-vga", "-device", "virtio-rng-pci"]);
     spec.args(["-object", "memory-backend-memfd,id=memory,size=512M", "-machine", "memory-backend=memory"]);
     spec.args(["-kernel".into(), guest.join("kernel"), "-initrd".into(), guest.join("initrd")]);
-    spec.args(["-append", "console=ttyS0 quiet", "-vnc", "127.0.0.1:0,to=99", "-nic"]);
+    spec.args(["-append", "console=ttyS0 quiet no_timer_check", "-vnc", "127.0.0.1:0,to=99", "-nic"]);
     spec.args([format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22")]);
     spec.args(["-drive".to_owned(), format!("if=virtio,format=raw,file={}", world.at("own/disk").display())]);
     spec.args(["-virtfs".to_owned()]);

@@ -83,11 +83,12 @@ export function vncSide({ arch, size, memory, cpus }) {
       const port = join(folder("bench"), "guest");
       const { kernel, initrd } = guestFiles(arch);
       const vnc = await freePort();
-      const serial = arch === "aarch64" ? "ttyAMA0" : "ttyS0";
+      // As on the other side.
+      const words = arch === "aarch64" ? "console=ttyAMA0 quiet" : "console=ttyS0 quiet no_timer_check";
       const qemu = start(program, [
         "-nodefaults", "-no-user-config", "-name", "debug-threads=on", ...args, "-accel", "tcg",
         "-smp", String(cpus), "-m", `${memory}M`, "-serial", "null",
-        "-kernel", kernel, "-initrd", initrd, "-append", `console=${serial} quiet`,
+        "-kernel", kernel, "-initrd", initrd, "-append", words,
         "-device", `${display},xres=${size.width},yres=${size.height}`, "-device", "qemu-xhci,id=usb", ...keyboard,
         "-device", "usb-tablet,bus=usb.0", "-device", "virtio-rng-pci", "-netdev", "user,id=net0,ipv6=off",
         "-device", "virtio-net-pci,netdev=net0,romfile=",
