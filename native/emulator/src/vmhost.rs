@@ -1,6 +1,6 @@
 //! The inside of the `sampan-vmhost` program: one VM in a process of its own.
 //!
-//! `sampan-vmhost --probe kvm|rwx|split|bracketed|gpu` answers to a [`probe`](crate::probe) on standard output;
+//! `sampan-vmhost --probe kvm|gpu|WAY-OF-JIT` answers to a [`probe`](crate::probe) on standard output;
 //! `sampan-vmhost --parent PID --library FILE --firmware DIR --fd NAME=N…
 //! [--lock in [--read|--write|--share PATH]…] -- QEMU ARGUMENTS`
 

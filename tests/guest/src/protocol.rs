@@ -58,6 +58,12 @@ pub enum Command {
     State,
     /// Clears the drawing and the typed text.
     Clear,
+    /// Takes a virtio network card out of the memory map and puts it back, so many times, while other CPUs read
+    /// the HPET.
+    Remap {
+        /// How often.
+        rounds: u32,
+    },
     /// Powers the machine off.
     Poweroff,
     /// Restarts the machine.
@@ -230,6 +236,7 @@ impl Command {
             Self::Poweroff => "poweroff",
             Self::Reboot => "reboot",
             Self::Panic => "panic",
+            Self::Remap { .. } => "remap",
         }
     }
 }

@@ -12,32 +12,41 @@ use super::isolate::{Answer, Silence};
 
 /// A way to have executable memory that one can write, in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Jit {
-    /// One anonymous mapping, readable, writable and executable.
+    /// One anonymous mapping, readable, writable and executable from the first.
     Rwx,
     /// A memfd mapped twice, once writable, once executable: QEMU's `split-wx=on`.
     Split,
     /// As `Rwx`, with HarmonyOS's `prctl(0x6a6974, …)` around the mapping.
     Bracketed,
+    /// As `Split`, with the same around the executable mapping.
+    BracketedSplit,
+    /// As `Rwx`, after the older form of that `prctl`, which is called once.
+    Enabled,
 }
 
 impl Jit {
     /// All ways, the best first.
-    pub const ALL: [Self; 3] = [Self::Rwx, Self::Split, Self::Bracketed];
+    pub const ALL: [Self; 5] = [Self::Rwx, Self::Split, Self::Bracketed, Self::BracketedSplit, Self::Enabled];
 
-    /// Its name in answers and logs.
+    /// Its name in answers and logs, and in QEMU's `-accel tcg,jit=`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rwx => "rwx",
             Self::Split => "split",
             Self::Bracketed => "bracketed",
+            Self::BracketedSplit => "bracketed-split",
+            Self::Enabled => "enabled",
         }
     }
 }
 
-/// Enough for more than one page size, little beside what a translator takes.
-const LENGTH: usize = 1 << 20;
+/// The translator's buffer, in MiB; it takes memory as it fills. What is tried is as large, as systems set limits: one
+/// device grants 256 MiB.
+pub(crate) const BUFFER_MIB: usize = 256;
+
+const LENGTH: usize = BUFFER_MIB << 20;
 
 /// HarmonyOS's prctl: `(JIT, 0, 0)` opens the bracket, `(JIT, 0, 1)` closes it, `(JIT, 1)` is the older form.
 const PR_JIT: libc::c_int = 0x6a_6974;
@@ -47,10 +56,9 @@ mod step {
     pub(super) const MEMFD: u32 = 1;
     pub(super) const MAP: u32 = 2;
     pub(super) const MAP_EXECUTABLE: u32 = 3;
-    pub(super) const MPROTECT: u32 = 4;
-    pub(super) const NOT_EXECUTABLE: u32 = 5;
-    pub(super) const WRONG_RESULT: u32 = 6;
-    pub(super) const ARCHITECTURE: u32 = 7;
+    pub(super) const NOT_EXECUTABLE: u32 = 4;
+    pub(super) const WRONG_RESULT: u32 = 5;
+    pub(super) const ARCHITECTURE: u32 = 6;
 }
 
 /// The reason in words, when the way is not open.
@@ -64,7 +72,6 @@ pub(crate) fn refusal(answer: Result<Answer, Silence>) -> Option<String> {
         step::MEMFD => "no memfd could be made",
         step::MAP => "memory could not be mapped writable",
         step::MAP_EXECUTABLE => "memory could not be mapped executable",
-        step::MPROTECT => "mapped memory could not be made writable and executable",
         step::NOT_EXECUTABLE => "the system agreed, but the mapping is not executable",
         step::WRONG_RESULT => "code that was rewritten ran as if it were not",
         _ => "there is no test code for this processor",
@@ -75,12 +82,18 @@ pub(crate) fn refusal(answer: Result<Answer, Silence>) -> Option<String> {
     })
 }
 
-/// Tries one way, by system calls only.
+/// Tries one way as libqemu goes it (`scripts/qemu/patches/0009-executable-memory.patch`), by system calls only.
 pub(crate) fn try_way(way: Jit) -> Answer {
     let mapped = match way {
-        Jit::Rwx => map_rwx().and_then(mprotect_as_qemu),
+        Jit::Rwx => map_rwx(),
         Jit::Split => map_twice(),
-        Jit::Bracketed => map_bracketed(),
+        Jit::Bracketed => in_bracket(map_rwx),
+        Jit::BracketedSplit => in_bracket(map_twice),
+        Jit::Enabled => {
+            // SAFETY: no pointers. Elsewhere than on HarmonyOS this is an unknown option and does nothing.
+            unsafe { libc::prctl(PR_JIT, 1) };
+            map_rwx()
+        }
     };
     match mapped {
         Ok((write, run)) => run_code(write, run),
@@ -100,21 +113,8 @@ fn map(prot: libc::c_int, flags: libc::c_int, fd: libc::c_int, step: u32) -> Res
 const RWX: libc::c_int = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
 
 fn map_rwx() -> Result<Mapped, Answer> {
-    let at = map(RWX, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, step::MAP_EXECUTABLE)?;
-    Ok((at, at))
-}
-
-/// Upstream's translator maps without any right and then asks for all. HarmonyOS grants no such change, and
-/// its build of libqemu does not ask for one.
-fn mprotect_as_qemu(mapped: Mapped) -> Result<Mapped, Answer> {
-    if cfg!(target_env = "ohos") {
-        return Ok(mapped);
-    }
-    let at = map(libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, step::MAP)?;
-    // SAFETY: the mapping that was just made, which nothing else uses.
-    if unsafe { libc::mprotect(at.cast(), LENGTH, RWX) } < 0 {
-        return Err(Answer::failed_with(step::MPROTECT, Errno::last()));
-    }
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_EXECUTABLE;
+    let at = map(RWX, flags, -1, step::MAP_EXECUTABLE)?;
     Ok((at, at))
 }
 
@@ -136,17 +136,13 @@ fn map_twice() -> Result<Mapped, Answer> {
     Ok((write, run))
 }
 
-fn map_bracketed() -> Result<Mapped, Answer> {
-    // SAFETY: no pointers. Elsewhere this is an unknown option and does nothing.
+fn in_bracket(map: fn() -> Result<Mapped, Answer>) -> Result<Mapped, Answer> {
+    // SAFETY: no pointers. Elsewhere than on HarmonyOS this is an unknown option and does nothing.
     unsafe { libc::prctl(PR_JIT, 0, 0) };
-    let mapped = map_rwx();
+    let mapped = map();
     // SAFETY: as above.
     unsafe { libc::prctl(PR_JIT, 0, 1) };
-    mapped.or_else(|_| {
-        // SAFETY: as above; this process ends soon.
-        unsafe { libc::prctl(PR_JIT, 1) };
-        map_rwx()
-    })
+    mapped
 }
 
 /// Code that was written at `write` is what is fetched at `run` from now on. It lies in one cache line, as it

@@ -36,9 +36,6 @@ pub(crate) enum Question {
 }
 
 impl Question {
-    const ASKED: [Self; 5] =
-        [Self::Kvm, Self::Jit(Jit::Rwx), Self::Jit(Jit::Split), Self::Jit(Jit::Bracketed), Self::Gpu];
-
     /// For the helper's command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -51,7 +48,8 @@ impl Question {
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ASKED.into_iter().find(|q| q.name() == name)
+        let ways = Jit::ALL.into_iter().map(Self::Jit);
+        [Self::Kvm, Self::Gpu].into_iter().chain(ways).find(|q| q.name() == name)
     }
 
     /// How to answer in a forked child; `None` when it takes more than system calls.
@@ -61,6 +59,8 @@ impl Question {
             Self::Jit(Jit::Rwx) => Some(|| jit::try_way(Jit::Rwx)),
             Self::Jit(Jit::Split) => Some(|| jit::try_way(Jit::Split)),
             Self::Jit(Jit::Bracketed) => Some(|| jit::try_way(Jit::Bracketed)),
+            Self::Jit(Jit::BracketedSplit) => Some(|| jit::try_way(Jit::BracketedSplit)),
+            Self::Jit(Jit::Enabled) => Some(|| jit::try_way(Jit::Enabled)),
             Self::Gpu => None,
             #[cfg(test)]
             Self::Crash => Some(|| {
@@ -233,8 +233,8 @@ fn tcg_options(arch: Arch, jit: Option<Jit>) -> String {
     if arch != Arch::X86_64 || Arch::host() == Some(Arch::X86_64) {
         options.push_str(",thread=multi");
     }
-    if jit == Some(Jit::Split) {
-        options.push_str(",split-wx=on");
+    if let Some(way) = jit {
+        options.push_str(&format!(",jit={},tb-size={}", way.name(), jit::BUFFER_MIB));
     }
     options
 }
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(all.choose(other).unwrap().name, AcceleratorName::Tcg);
 
         let split = found(false, Some(Jit::Split), true).choose(Arch::Aarch64).unwrap();
-        assert_eq!(split.accelerator, "tcg,thread=multi,split-wx=on");
+        assert_eq!(split.accelerator, "tcg,thread=multi,jit=split,tb-size=256");
         assert_eq!(found(false, None, true).choose(host).unwrap().engine, Engine::Interpreter);
         assert_eq!(found(false, None, false).choose(host), None);
     }

@@ -17,6 +17,7 @@ use crate::machine::{self, End};
 use crate::modules::Modules;
 use crate::picture::Picture;
 use crate::port::{Incoming, Port};
+use crate::remap;
 use crate::uevent::Uevents;
 use crate::{Failure, console};
 
@@ -331,6 +332,11 @@ impl App {
             Command::Clear => {
                 self.picture.desk.clear();
                 self.repaint = true;
+            }
+            Command::Remap { rounds } => {
+                if let Err(error) = remap::remap(rounds) {
+                    return self.tell(&Message::Error { error: format!("remap: {error}") });
+                }
             }
             Command::Poweroff | Command::Reboot | Command::Panic => {}
         }

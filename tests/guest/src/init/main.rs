@@ -14,6 +14,7 @@ mod machine;
 mod modules;
 mod picture;
 mod port;
+mod remap;
 mod uevent;
 
 use std::convert::Infallible;
