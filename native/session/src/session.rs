@@ -213,7 +213,10 @@ impl Session {
             return Err(CommandError::State { state, remedy: "start it again" });
         }
         if self.held.load(Ordering::Acquire) && matches!(command, Command::Resume | Command::Reset) {
-            return Err(CommandError::State { state, remedy: "its state is being saved, wait a moment" });
+            return Err(CommandError::State {
+                state,
+                remedy: "its state is being saved, wait a moment; if that has failed, suspend it again or end it",
+            });
         }
         match command {
             Command::Resume => self.resume(state).await?,
@@ -316,6 +319,11 @@ impl Session {
         }
         if let Some(reason) = saved::blockers(&self.qmp).await?.into_iter().next() {
             return Err(CommandError::NotSaved(reason));
+        }
+        // QEMU saves no state twice without having run in between, were it for a moment (`migrate_prepare` in
+        // migration/migration.c); a machine that somebody has paused may be kept more than once.
+        if self.qmp.execute(types::query_status {}).await?.status == types::RunState::postmigrate {
+            self.qmp.execute(types::cont {}).await?;
         }
         self.halt("").await?;
         saved::save(&self.qmp, file, &mut |now| (progress.0)(now)).await

@@ -89,7 +89,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
     let threads = threads(vm.session()).await;
     assert_eq!(threads.len(), 2, "one a CPU");
     for &thread in &threads {
-        assert_eq!(of_thread(thread), (5, all), "as its document says, from the start on");
+        assert_eq!(of_thread(thread), (0, all), "standard takes nothing that turbo could not give back");
     }
     let saver = vm.set_mode(Mode::Saver).await.expect("is changed");
     println!("{}", saver.words());
@@ -107,6 +107,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
         // Without a privilege nobody gets a priority back: then it is told.
         let told = turbo.refused.iter().any(|words| words.contains("stays at 10"));
         assert_eq!(nice, if told { 10 } else { 0 });
+        assert_eq!(vm.mode_refused(), turbo.refused, "and stays told");
     }
     let bundle = Library::open(folder.path().join("library")).expect("the library");
     let bundle = bundle.read(bundle.find("busy").expect("is there")).expect("is read");

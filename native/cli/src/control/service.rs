@@ -213,6 +213,7 @@ fn status(shared: &Shared) -> Value {
         "detail": status.detail,
         "slowed": status.slowed,
         "mode": vm.as_ref().map(|vm| vm.document().performance.mode),
+        "mode_refused": vm.as_ref().map(|vm| vm.mode_refused()),
         "background": vm.as_ref().map(|vm| vm.in_background()),
         "arch": facts.arch,
         "memory_mib": facts.memory_mib,

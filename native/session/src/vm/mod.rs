@@ -115,6 +115,8 @@ pub struct Vm {
     arguments: Vec<String>,
     /// Whether nobody looks at it.
     background: AtomicBool,
+    /// What the system did not do of the performance mode that it is in.
+    mode_refused: Mutex<Vec<String>>,
     /// One operation that concerns both disk and memory at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -149,7 +151,7 @@ impl Vm {
                 return Err(error);
             }
         };
-        performance::at_start(&session, document.performance.mode, document.cpu.count).await;
+        let refused = performance::at_start(&session, document.performance.mode, document.cpu.count).await;
         if document.displays.vnc.is_some() {
             tell_vnc(&session, vnc_password).await;
         }
@@ -163,6 +165,7 @@ impl Vm {
             agent: agent.map(Agent::connect).transpose()?,
             arguments,
             background: AtomicBool::new(false),
+            mode_refused: Mutex::new(refused),
             turn: tokio::sync::Mutex::new(()),
         })
     }
@@ -231,8 +234,7 @@ impl Vm {
         if let Some(fault) = document.check().into_iter().next() {
             return Err(VmError::Refused(fault.to_string()));
         }
-        self.tell_network(&forward.add_lines(&nic), &forward.remove_lines(&nic)).await?;
-        self.set_document(document).await
+        self.change_network(forward.add_lines(&nic), forward.remove_lines(&nic), document).await
     }
 
     /// Takes a forward away.
@@ -248,25 +250,43 @@ impl Vm {
         };
         card.forwards.retain(|kept| *kept != forward);
         let nic = card.id.clone();
-        self.tell_network(&forward.remove_lines(&nic), &forward.add_lines(&nic)).await?;
-        self.set_document(document).await
+        self.change_network(forward.remove_lines(&nic), forward.add_lines(&nic), document).await
     }
 
-    /// QEMU's human monitor prints nothing when it has done what it was told. What was done before a line that fails is
-    /// undone.
-    async fn tell_network(&self, lines: &[String], undo: &[String]) -> Result<(), VmError> {
+    /// First QEMU, which may refuse, then the document; what was done in QEMU before a step that fails is undone.
+    async fn change_network(
+        &self,
+        lines: Vec<String>,
+        undo: Vec<String>,
+        document: Document,
+    ) -> Result<(), VmError> {
         for (done, line) in lines.iter().enumerate() {
-            let said = self.human(line).await?;
-            // Removing says `host forwarding rule for … removed`.
-            if said.is_empty() || said.contains("removed") {
-                continue;
-            }
-            for line in undo.iter().take(done) {
-                self.human(line).await?;
-            }
-            return Err(VmError::Refused(said));
+            // QEMU's human monitor prints nothing when it has done what it was told, but for removing:
+            // `host forwarding rule for … removed`.
+            let (error, done) = match self.human(line).await {
+                Ok(said) if said.is_empty() || said.contains("removed") => continue,
+                Ok(said) => (VmError::Refused(said), done),
+                // Without an answer it may have been done; undoing what is not there changes nothing.
+                Err(error) => (error, done + 1),
+            };
+            self.take_back(undo.get(..done).unwrap_or(&undo)).await;
+            return Err(error);
         }
-        Ok(())
+        let written = self.set_document(document).await;
+        if written.is_err() {
+            self.take_back(&undo).await;
+        }
+        written
+    }
+
+    async fn take_back(&self, undo: &[String]) {
+        for line in undo {
+            match self.human(line).await {
+                Ok(said) if said.is_empty() || said.contains("removed") => {}
+                Ok(said) => log::warn!("{line}: {said}"),
+                Err(error) => return log::warn!("{line}: {error}"),
+            }
+        }
     }
 
     async fn human(&self, line: &str) -> Result<String, VmError> {
@@ -292,7 +312,18 @@ impl Vm {
 
     async fn set_document(&self, document: Document) -> Result<(), VmError> {
         let sections: Sections = document.to_files();
-        self.with_locked(move |locked| locked.set_document(&sections)).await?;
+        let write = move |locked: &mut Locked| {
+            let before = locked.manifest().document;
+            locked.set_document(&sections).or_else(|error| {
+                if locked.manifest().document == before {
+                    return Err(error);
+                }
+                // The new one is in its place: what is read from now on.
+                log::warn!("a power failure may undo a change of the machine's document: {error}");
+                Ok(())
+            })
+        };
+        self.with_locked(write).await?;
         *self.document.lock().unwrap_or_else(PoisonError::into_inner) = document;
         Ok(())
     }

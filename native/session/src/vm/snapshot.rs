@@ -2,7 +2,7 @@
 
 use super::{Vm, VmError};
 use crate::{Command, Overlay, ProgressFn, Reply};
-use sampan_library::{DriveId, NewSnapshot, Planned, SnapshotId};
+use sampan_library::{DriveId, Locked, NewSnapshot, Planned, SnapshotId};
 use sampan_qmp::agent::Frozen;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +33,7 @@ impl Vm {
         if !disks_only {
             self.room_for_memory()?;
         }
+        self.settle().await?;
         self.awake().await?;
         let ran = self.running();
         // Without memory the disks had better be in order, which only the guest can see to; before it stands still.
@@ -95,29 +96,33 @@ impl Vm {
         let images = self.images.clone();
         let planned =
             self.with_locked(move |locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only)).await?;
-        if let Err(error) = self.save_and_switch(&planned, progress).await {
-            return self.not_taken(&planned, error).await;
+        let id = planned.id.clone();
+        let taken = match self.save_and_switch(&planned, progress).await {
+            Ok(()) => self.with_locked(move |locked| note(locked, &id)).await,
+            Err(error) => Err(error),
+        };
+        if taken.is_err()
+            && let Err(error) = self.settle().await
+        {
+            log::warn!("the snapshot stays as one that was interrupted, for now: {error}");
         }
-        let committed = self.with_locked(|locked| locked.commit_snapshot()).await;
-        if committed.is_err() {
-            self.with_locked(|locked| locked.abandon_snapshot(true)).await?;
-        }
-        committed
+        taken
     }
 
-    /// An answer that never came does not tell what QEMU did, and an overlay that it writes to must never be taken for
-    /// garbage: QEMU is asked. Where it does not answer, the snapshot stays pending; whoever holds the lock next goes on
-    /// with the overlays, which is right in both cases.
-    async fn not_taken(&self, planned: &Planned, error: VmError) -> Result<SnapshotId, VmError> {
+    /// Gives up a snapshot that did not come to be. An answer that never came does not tell what QEMU did, and an overlay
+    /// that it writes to must never be taken for garbage: QEMU is asked. Where it does not answer, the snapshot stays
+    /// pending until the next snapshot or suspension asks again; or whoever holds the lock next goes on with the
+    /// overlays, which is right in both cases.
+    pub(super) async fn settle(&self) -> Result<(), VmError> {
+        let pending = self.with_locked(|locked| Ok(locked.manifest().pending.clone())).await?;
+        let Some(pending) = pending else { return Ok(()) };
         let mut switched = false;
-        for drive in planned.overlays.keys() {
-            match self.session.execute(Command::Drive(drive.to_string())).await? {
-                Reply::Drive(info) => switched |= info.node == node_name(drive.as_str(), planned.id.as_str()),
-                _ => return Err(error),
+        for drive in pending.overlays.keys() {
+            if let Reply::Drive(info) = self.session.execute(Command::Drive(drive.to_string())).await? {
+                switched |= info.node == node_name(drive.as_str(), pending.id.as_str());
             }
         }
-        self.with_locked(move |locked| locked.abandon_snapshot(switched)).await?;
-        Err(error)
+        self.with_locked(move |locked| locked.abandon_snapshot(switched)).await
     }
 
     async fn save_and_switch(&self, planned: &Planned, progress: &ProgressFn) -> Result<(), VmError> {
@@ -133,6 +138,18 @@ impl Vm {
         self.session.execute(Command::Overlay(overlays.collect())).await?;
         Ok(())
     }
+}
+
+/// Where the note is in its place but could not be made durable, the snapshot is there: after a power loss it may be one
+/// that was interrupted, with the same disks.
+fn note(locked: &mut Locked, id: &SnapshotId) -> sampan_library::Result<SnapshotId> {
+    locked.commit_snapshot().or_else(|error| {
+        if !locked.manifest().snapshots.contains_key(id) {
+            return Err(error);
+        }
+        log::warn!("a power failure may undo the snapshot: {error}");
+        Ok(id.clone())
+    })
 }
 
 fn node_name(drive: &str, snapshot: &str) -> String {
