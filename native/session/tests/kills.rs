@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// How many kills an ordinary run of the tests makes.
 const KILLS: usize = 12;
@@ -39,6 +40,8 @@ struct Clock {
 impl Clock {
     fn step(&self) {
         if self.steps.fetch_add(1, Ordering::SeqCst) == self.at {
+            // A guest that runs when it must not has the time to be caught at it.
+            std::thread::sleep(Duration::from_millis(150));
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             std::thread::park();
         }
