@@ -11,7 +11,7 @@ use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{Library, Manifest};
 use sampan_session::images::Blocking;
 use sampan_session::vm::{RunOptions, Vm};
-use sampan_session::{Command, CommandError, ProgressFn, Reply, State};
+use sampan_session::{Command, CommandError, ProgressFn, State};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -37,11 +37,7 @@ fn files(vm: &Vm, folder: &str) -> Vec<String> {
 /// Every image that QEMU has open is one that the library keeps.
 async fn agree(vm: &Vm, library: &Library) {
     let there = files(vm, "disks");
-    let Reply::Text(nodes) =
-        vm.session().execute(Command::Human("info block -n -v".into())).await.expect("is told")
-    else {
-        panic!("no text")
-    };
+    let nodes = vm.session().human("info block -n -v").await.expect("is told");
     let words = nodes.split(|c: char| !(c.is_ascii_alphanumeric() || "-._/".contains(c)));
     for file in words.filter(|word| word.contains("/disks/")) {
         let name = Path::new(file).file_name().and_then(|name| name.to_str()).expect("a name");
@@ -50,17 +46,8 @@ async fn agree(vm: &Vm, library: &Library) {
     let manifest = manifest(library);
     let current = manifest.pending.as_ref().map_or(&manifest.drives, |pending| &pending.overlays);
     for (drive, image) in current {
-        let Ok(Reply::Drive(info)) = vm.session().execute(Command::Drive(drive.to_string())).await else {
-            panic!("no {drive}")
-        };
-        let Reply::Text(node) = vm
-            .session()
-            .execute(Command::Human(format!("info block -v {}", info.node)))
-            .await
-            .expect("is told")
-        else {
-            panic!("no text")
-        };
+        let info = vm.session().drive(drive.as_str()).await.expect("a drive");
+        let node = vm.session().human(&format!("info block -v {}", info.node)).await.expect("is told");
         assert!(node.contains(image.as_str()), "the library has {image:?} for {drive}, QEMU: {node}");
     }
 }
@@ -344,9 +331,7 @@ async fn a_resume_whose_note_fails_runs_nothing() {
 
 /// What QEMU, the document in memory and the document on the disk say of a forward.
 async fn forwarded(vm: &Vm, library: &Library, forward: Forward) -> [bool; 3] {
-    let Ok(Reply::Text(text)) = vm.session().execute(Command::Human("info usernet".into())).await else {
-        panic!("no text")
-    };
+    let text = vm.session().human("info usernet").await.expect("is told");
     let bundle = library.read(library.find(common::counter::NAME).expect("is there")).expect("is read");
     let kept = Document::from_files(&bundle.document().expect("a document")).expect("is one");
     let has = |document: &Document| document.network.cards[0].forwards.contains(&forward);

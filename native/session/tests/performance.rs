@@ -9,7 +9,7 @@ use sampan_emulator::probe;
 use sampan_library::{Library, NewSnapshot, SourceFormat};
 use sampan_session::images::Blocking;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Host, Recipe, RunOptions, Vm};
-use sampan_session::{Command, ProgressFn, Reply, SLOWED, Session, State};
+use sampan_session::{Command, ProgressFn, SLOWED, Session, State};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
@@ -53,10 +53,7 @@ async fn busy(home: &Path) -> Vm {
 }
 
 async fn threads(session: &Session) -> Vec<i32> {
-    match session.execute(Command::Threads).await {
-        Ok(Reply::Threads(threads)) => threads,
-        other => panic!("{other:?}"),
-    }
+    session.threads().await.expect("are told")
 }
 
 /// Nice value, and on how many cores it may run.
@@ -75,10 +72,7 @@ fn of_thread(thread: i32) -> (i32, usize) {
 }
 
 async fn says_paused(session: &Session) -> bool {
-    match session.execute(Command::Human("info status".into())).await {
-        Ok(Reply::Text(text)) => text.contains("paused"),
-        other => panic!("{other:?}"),
-    }
+    session.human("info status").await.expect("is told").contains("paused")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -190,10 +190,6 @@ async fn answer(request: Request, shared: &Shared) -> Result<Value, String> {
             let png = base64::engine::general_purpose::STANDARD.encode(png);
             Ok(json!({ "width": size.width, "height": size.height, "png": png }))
         }
-        Ok(Reply::Drive(drive)) => Ok(json!({ "node": drive.node, "size": drive.size })),
-        Ok(Reply::Blockers(reasons)) => Ok(json!({ "blockers": reasons })),
-        Ok(Reply::Text(text)) => Ok(json!({ "text": text })),
-        Ok(Reply::Threads(threads)) => Ok(json!({ "threads": threads })),
         Err(e) => Err(words(&e)),
     }
 }

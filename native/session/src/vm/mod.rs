@@ -20,7 +20,7 @@ pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
 pub use space::{FLOOR, watch_space};
 
 use crate::images::Blocking;
-use crate::{Command, CommandError, Ended, ProgressFn, Reply, Session, StartError, State};
+use crate::{Command, CommandError, Ended, ProgressFn, Session, StartError, State};
 use sampan_config::{ConfigError, Document, DocumentError, Forward, VncPassword};
 use sampan_emulator::{Choice, LaunchError, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Error as LibraryError, Library, Locked, Sections};
@@ -213,7 +213,7 @@ impl Vm {
             ));
         }
         let id: DriveId = drive.parse()?;
-        self.session.execute(Command::Grow { drive: drive.to_owned(), size }).await?;
+        self.session.grow(drive, size).await?;
         // Should this fail, the image's own header says its size all the same.
         self.with_locked(move |locked| locked.record_size(&id, size)).await?;
         Ok(())
@@ -290,10 +290,7 @@ impl Vm {
     }
 
     async fn human(&self, line: &str) -> Result<String, VmError> {
-        match self.session.execute(Command::Human(line.to_owned())).await? {
-            Reply::Text(text) => Ok(text.trim().to_owned()),
-            _ => Ok(String::new()),
-        }
+        Ok(self.session.human(line).await?.trim().to_owned())
     }
 
     /// Lets VNC clients in who know this, from now on.
@@ -306,8 +303,7 @@ impl Vm {
                 "the machine runs without VNC: stop it, then `sampan vnc … on`".into(),
             ));
         }
-        self.session.execute(Command::VncPassword(password)).await?;
-        Ok(())
+        Ok(self.session.set_vnc_password(&password).await?)
     }
 
     async fn set_document(&self, document: Document) -> Result<(), VmError> {
@@ -360,7 +356,7 @@ async fn tell_vnc(session: &Session, password: Option<VncPassword>) {
             "VNC lets nobody in: the machine has no password for it (`sampan vnc … password`)"
         );
     };
-    if let Err(error) = session.execute(Command::VncPassword(password)).await {
+    if let Err(error) = session.set_vnc_password(&password).await {
         log::error!("VNC lets nobody in: {error}");
     }
 }

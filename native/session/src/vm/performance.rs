@@ -5,7 +5,7 @@
 //! raise it again (`setpriority(2)`, `RLIMIT_NICE`).
 
 use super::{Vm, VmError};
-use crate::{Command, Reply, Session};
+use crate::Session;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sampan_config::{Duty, Mode};
 use std::sync::PoisonError;
@@ -141,10 +141,11 @@ pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<St
 }
 
 async fn threads(session: &Session) -> Result<Vec<i32>, VmError> {
-    match session.execute(Command::Threads).await? {
-        Reply::Threads(threads) if !threads.is_empty() => Ok(threads),
-        _ => Err(VmError::Refused("QEMU does not tell the threads of the guest's CPUs".into())),
+    let threads = session.threads().await?;
+    if threads.is_empty() {
+        return Err(VmError::Refused("QEMU does not tell the threads of the guest's CPUs".into()));
     }
+    Ok(threads)
 }
 
 /// The cores that this process may run on.

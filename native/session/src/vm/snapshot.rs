@@ -89,9 +89,8 @@ impl Vm {
             self.with_locked(|locked| Ok(locked.manifest().drives.keys().cloned().collect())).await?;
         let mut sizes = BTreeMap::new();
         for drive in drives {
-            if let Reply::Drive(info) = self.session.execute(Command::Drive(drive.to_string())).await? {
-                sizes.insert(drive, info.size);
-            }
+            let size = self.session.drive(drive.as_str()).await?.size;
+            sizes.insert(drive, size);
         }
         let images = self.images.clone();
         let planned =
@@ -118,9 +117,8 @@ impl Vm {
         let Some(pending) = pending else { return Ok(()) };
         let mut switched = false;
         for drive in pending.overlays.keys() {
-            if let Reply::Drive(info) = self.session.execute(Command::Drive(drive.to_string())).await? {
-                switched |= info.node == node_name(drive.as_str(), pending.id.as_str());
-            }
+            let node = self.session.drive(drive.as_str()).await?.node;
+            switched |= node == node_name(drive.as_str(), pending.id.as_str());
         }
         self.with_locked(move |locked| locked.abandon_snapshot(switched)).await
     }
@@ -129,14 +127,17 @@ impl Vm {
         if let Some(memory) = &planned.memory {
             self.save_memory(memory, progress).await?;
         }
-        let overlays = planned.overlays.iter().map(|(drive, file)| Overlay {
-            drive: drive.to_string(),
-            file: file.clone(),
-            // QEMU's names of nodes have at most 31 characters; nobody but QEMU reads this one.
-            node: node_name(drive.as_str(), planned.id.as_str()),
-        });
-        self.session.execute(Command::Overlay(overlays.collect())).await?;
-        Ok(())
+        let overlays: Vec<Overlay> = planned
+            .overlays
+            .iter()
+            .map(|(drive, file)| Overlay {
+                drive: drive.to_string(),
+                file: file.clone(),
+                // QEMU's names of nodes have at most 31 characters; nobody but QEMU reads this one.
+                node: node_name(drive.as_str(), planned.id.as_str()),
+            })
+            .collect();
+        Ok(self.session.go_on_in(&overlays).await?)
     }
 }
 

@@ -6,7 +6,6 @@ use sampan_library::Locked;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What a state needs besides the memory: devices, and the picture. MiB.
 const OTHERS: u64 = 128;
@@ -68,9 +67,8 @@ impl Vm {
     pub(super) async fn save_memory(&self, path: &Path, progress: &ProgressFn) -> Result<(), VmError> {
         // For its owner alone: it holds all that the guest knows.
         let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-        let file = Arc::new(file.map_err(|source| VmError::Io { path: path.to_owned(), source })?);
-        self.session.execute(Command::Save { file, progress: progress.clone() }).await?;
-        Ok(())
+        let file = file.map_err(|source| VmError::Io { path: path.to_owned(), source })?;
+        Ok(self.session.save(&file, progress).await?)
     }
 
     pub(super) fn room_for_memory(&self) -> Result<(), VmError> {
