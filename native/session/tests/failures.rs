@@ -212,6 +212,56 @@ impl Hook for Failing {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_the_disk_refuses_leaves_library_and_qemu_agreeing() {
+    let failing = Arc::new(Failing::default());
+    let images = images();
+    let machine = machine(Fs::with_hook(failing.clone()), &images).await;
+    let library = &machine.place.library;
+    let vm = started(&machine).await;
+    failing.at(|_| false);
+    snapshot(&vm, "whole", true).await.expect("is taken");
+    let steps = failing.count();
+    let (mut taken, mut kept_pending) = (1, 0);
+    // Each step alone; then each one and all after it.
+    for (at, end) in (0..steps).flat_map(|at| [(at, at + 1), (at, usize::MAX)]) {
+        let case = format!("steps {at}..{end} of {steps}");
+        let node = async || vm.session().drive("disk0").await.expect("a drive").node;
+        let (node_before, drives_before) = (node().await, manifest(library).drives);
+        failing.at(move |step| (at..end).contains(&step));
+        let done = snapshot(&vm, "refused", true).await;
+        failing.at(|_| false);
+        let (switched, after) = (node().await != node_before, manifest(library));
+        let images = match &after.pending {
+            Some(pending) => {
+                kept_pending += 1;
+                assert!(done.is_err(), "{case}");
+                if switched { &pending.overlays } else { &after.drives }
+            }
+            None => {
+                assert_eq!(after.drives != drives_before, switched, "{case}: {done:?}");
+                &after.drives
+            }
+        };
+        for image in images.values() {
+            assert!(files(&vm, "disks").contains(&image.to_string()), "{case}: {image:?} is gone");
+        }
+        taken += usize::from(done.is_ok());
+        assert_eq!(after.snapshots.len(), taken, "{case}: {done:?}");
+        state(vm.session(), State::Running).await;
+        if after.pending.is_some() {
+            snapshot(&vm, "settles", true).await.expect("the disk is well again");
+            taken += 1;
+        }
+    }
+    assert!(taken > 1 && kept_pending > 0, "{taken}, {kept_pending}");
+    counting(vm.session(), 2).await;
+    snapshot(&vm, "last", true).await.expect("is taken");
+    assert!(manifest(library).pending.is_none());
+    let vm = killed_and_started_again(&machine, vm).await;
+    quit(vm).await;
+}
+
 /// The steps of noting that a machine is suspended: its memory and its folder are synced; a manifest is made, written in
 /// two halves, synced, renamed, its folder synced.
 const NOTE: usize = 8;

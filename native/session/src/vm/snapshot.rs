@@ -93,13 +93,13 @@ impl Vm {
             sizes.insert(drive, size);
         }
         let images = self.images.clone();
-        let planned =
-            self.with_locked(move |locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only)).await?;
-        let id = planned.id.clone();
-        let taken = match self.save_and_switch(&planned, progress).await {
-            Ok(()) => self.with_locked(move |locked| note(locked, &id)).await,
-            Err(error) => Err(error),
-        };
+        let taken = async {
+            let begin = move |locked: &mut Locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only);
+            let planned = self.with_locked(begin).await?;
+            self.save_and_switch(&planned, progress).await?;
+            self.with_locked(move |locked| note(locked, &planned.id)).await
+        }
+        .await;
         if taken.is_err()
             && let Err(error) = self.settle().await
         {
