@@ -10,10 +10,10 @@ use std::str::FromStr;
 pub enum Mode {
     /// Battery before speed.
     Saver,
-    /// As much as other programs leave.
+    /// All of it while somebody looks at the machine, less in the background.
     #[default]
     Standard,
-    /// All of it.
+    /// All of it, always.
     Turbo,
 }
 
@@ -77,8 +77,10 @@ impl Mode {
                 // A guest's network connections survive pauses of this length.
                 background: Duty { run_ms: 100, pause_ms: 900 },
             },
+            // Turbo's priority: a program without privileges gives a priority up for good, and could not get from here
+            // to turbo before the next start.
             Self::Standard => {
-                Effort { nice: 5, cores, cpus, background: Duty { run_ms: 500, pause_ms: 500 } }
+                Effort { nice: 0, cores, cpus, background: Duty { run_ms: 500, pause_ms: 500 } }
             }
             Self::Turbo => Effort { nice: 0, cores, cpus, background: Duty::ALWAYS },
         }

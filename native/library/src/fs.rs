@@ -1,7 +1,7 @@
 //! The few calls that change the file system, in one place: so that a test can stop the world before each of them.
 //!
-//! Every change goes through [`Fs`], which tells a [`Hook`] before it acts. The crash tests kill the process there, and
-//! replay what a power loss would have left of it.
+//! Every change goes through [`Fs`], which tells a [`Hook`] before it acts. The crash tests kill the process there,
+//! replay what a power loss would have left of it, or have the step fail.
 
 use crate::error::{Error, Result, io};
 use std::fs::{File, OpenOptions};
@@ -34,7 +34,10 @@ pub enum Step<'a> {
 /// Hears of every [`Step`] before it happens.
 pub trait Hook: Send + Sync {
     /// The step will be made when this returns.
-    fn before(&self, step: Step<'_>);
+    ///
+    /// # Errors
+    /// The step is not made, and fails with this: as on a disk that is full or broken.
+    fn before(&self, step: Step<'_>) -> std::io::Result<()>;
 }
 
 /// The file system, as this crate changes it.
@@ -56,10 +59,8 @@ impl Fs {
         Self { hook: Some(hook) }
     }
 
-    fn tell(&self, step: Step<'_>) {
-        if let Some(hook) = &self.hook {
-            hook.before(step);
-        }
+    fn tell(&self, step: Step<'_>) -> std::io::Result<()> {
+        self.hook.as_ref().map_or(Ok(()), |hook| hook.before(step))
     }
 
     /// Makes one directory, readable by its owner alone; there is no harm if it exists.
@@ -67,7 +68,7 @@ impl Fs {
         if path.is_dir() {
             return Ok(());
         }
-        self.tell(Step::CreateDir(path));
+        self.tell(Step::CreateDir(path)).map_err(io("make the folder", path))?;
         match std::fs::DirBuilder::new().mode(0o700).create(path) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             other => other.map_err(io("make the folder", path)),
@@ -95,17 +96,16 @@ impl Fs {
     }
 
     fn write(&self, path: &Path, bytes: &[u8], options: &mut OpenOptions) -> Result<()> {
-        self.tell(Step::Create(path));
+        self.tell(Step::Create(path)).map_err(io("make the file", path))?;
         let mut file =
             options.mode(0o600).custom_flags(NOFOLLOW).open(path).map_err(io("make the file", path))?;
         // In two halves: a test that stops between them sees a torn file.
         let (first, second) = bytes.split_at(bytes.len() / 2);
         for half in [first, second] {
-            self.tell(Step::Write(path, half));
-            file.write_all(half).map_err(io("write", path))?;
+            let told = self.tell(Step::Write(path, half));
+            told.and_then(|()| file.write_all(half)).map_err(io("write", path))?;
         }
-        self.tell(Step::SyncFile(path));
-        file.sync_all().map_err(io("make durable", path))
+        self.tell(Step::SyncFile(path)).and_then(|()| file.sync_all()).map_err(io("make durable", path))
     }
 
     /// Puts `bytes` into the place of the file `name` in `folder`: afterwards, and after a crash at any moment, the
@@ -121,27 +121,26 @@ impl Fs {
 
     /// Makes the bytes of a file durable that something else has written.
     pub(crate) fn sync_file(&self, path: &Path) -> Result<()> {
-        self.tell(Step::SyncFile(path));
-        let file = OpenOptions::new().read(true).custom_flags(NOFOLLOW).open(path);
+        let told = self.tell(Step::SyncFile(path));
+        let file = told.and_then(|()| OpenOptions::new().read(true).custom_flags(NOFOLLOW).open(path));
         file.and_then(|f| f.sync_all()).map_err(io("make durable", path))
     }
 
     /// Makes a directory's entries durable.
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.tell(Step::SyncDir(path));
-        File::open(path).and_then(|f| f.sync_all()).map_err(io("make durable", path))
+        let folder = self.tell(Step::SyncDir(path)).and_then(|()| File::open(path));
+        folder.and_then(|f| f.sync_all()).map_err(io("make durable", path))
     }
 
     /// Renames; what stood at `to` is replaced.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.tell(Step::Rename(from, to));
-        std::fs::rename(from, to).map_err(io("rename", from))
+        let told = self.tell(Step::Rename(from, to));
+        told.and_then(|()| std::fs::rename(from, to)).map_err(io("rename", from))
     }
 
     /// Removes a file; there is no harm if it is gone.
     pub(crate) fn unlink(&self, path: &Path) -> Result<()> {
-        self.tell(Step::Unlink(path));
-        match std::fs::remove_file(path) {
+        match self.tell(Step::Unlink(path)).and_then(|()| std::fs::remove_file(path)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other.map_err(io("remove", path)),
         }
@@ -166,8 +165,7 @@ impl Fs {
         for entry in std::fs::read_dir(path).map_err(io("read the folder", path))? {
             self.remove_below(&entry.map_err(io("read the folder", path))?.path(), depth + 1)?;
         }
-        self.tell(Step::RemoveDir(path));
-        match std::fs::remove_dir(path) {
+        match self.tell(Step::RemoveDir(path)).and_then(|()| std::fs::remove_dir(path)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other.map_err(io("remove", path)),
         }

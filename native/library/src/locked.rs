@@ -23,6 +23,9 @@ pub struct Locked {
     lock: Lock,
     /// Files that no manifest names and that are in use nevertheless, as long as this lasts.
     pub(crate) scratch: BTreeSet<FileName>,
+    /// A manifest could not be made durable although it may be in its place: which one a power loss leaves is not known
+    /// before the next one is durable.
+    pub(crate) unsure: bool,
 }
 
 impl Deref for Locked {
@@ -34,7 +37,7 @@ impl Deref for Locked {
 
 impl Locked {
     pub(crate) fn open(library: Library, bundle: Bundle, lock: Lock) -> Result<Self> {
-        let mut locked = Self { library, bundle, lock, scratch: BTreeSet::new() };
+        let mut locked = Self { library, bundle, lock, scratch: BTreeSet::new(), unsure: false };
         locked.recover()?;
         locked.collect();
         Ok(locked)
@@ -54,6 +57,9 @@ impl Locked {
 
     /// Changes the manifest: durable when this returns, and as before when it fails.
     pub(crate) fn commit(&mut self, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {
+        if self.unsure {
+            self.bundle = Bundle::read(&self.bundle.path)?;
+        }
         let mut next = self.bundle.manifest.clone();
         change(&mut next)?;
         next.serial = next.serial.saturating_add(1);
@@ -74,11 +80,21 @@ impl Locked {
             });
         }
         let replaced = self.fs().replace(&self.bundle.path, MANIFEST, &bytes);
-        if replaced.is_err() {
-            // The rename may have been made: what the disk says holds.
-            self.bundle = Bundle::read(&self.bundle.path)?;
-        } else {
+        if replaced.is_ok() {
             self.bundle.manifest = next;
+            self.unsure = false;
+            return Ok(());
+        }
+        // The rename may have been made: what the disk says holds, if it can be read.
+        match Bundle::read(&self.bundle.path) {
+            Ok(bundle) => {
+                self.unsure |= bundle.manifest.serial != self.bundle.manifest.serial;
+                self.bundle = bundle;
+            }
+            Err(error) => {
+                log::error!("{}: {error}", self.bundle.path.display());
+                self.unsure = true;
+            }
         }
         replaced
     }

@@ -198,7 +198,8 @@ impl Locked {
     ///
     /// What the system says; then the guest must not run.
     pub fn consume_suspended(&mut self) -> Result<()> {
-        if self.manifest().suspended.is_none() {
+        // A note that could not be made durable may come back after a power loss, although it is not to be seen now.
+        if self.manifest().suspended.is_none() && !self.unsure {
             return Ok(());
         }
         self.commit(|m| {

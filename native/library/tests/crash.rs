@@ -194,11 +194,12 @@ struct KillAt {
 }
 
 impl Hook for KillAt {
-    fn before(&self, _: Step<'_>) {
+    fn before(&self, _: Step<'_>) -> std::io::Result<()> {
         if self.steps.fetch_add(1, Ordering::SeqCst) == self.at {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             std::thread::park();
         }
+        Ok(())
     }
 }
 
@@ -284,8 +285,9 @@ struct Recorder {
 }
 
 impl Hook for Recorder {
-    fn before(&self, step: Step<'_>) {
+    fn before(&self, step: Step<'_>) -> std::io::Result<()> {
         self.disk.lock().expect("not poisoned").note(step);
+        Ok(())
     }
 }
 
@@ -295,8 +297,9 @@ struct Recorded(QemuImg, Arc<Recorder>);
 impl Recorded {
     fn wrote(&self, path: &Path, result: Result<(), BlockError>) -> Result<(), BlockError> {
         let bytes = std::fs::read(path).expect("an image");
-        self.1.before(Step::Create(path));
-        self.1.before(Step::Write(path, &bytes));
+        for step in [Step::Create(path), Step::Write(path, &bytes)] {
+            self.1.before(step).expect("is noted");
+        }
         result
     }
 }

@@ -3,9 +3,12 @@
 mod common;
 
 use common::{QemuImg, document};
+use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{DriveId, Error, Library, Locked, NewSnapshot, SnapshotId, Target, Unsaved};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 const SIZE: u64 = 2 << 20;
@@ -305,6 +308,63 @@ fn a_suspended_machine_is_resumed_once_and_nothing_else_touches_it() {
     std::fs::write(&memory, b"half").expect("saved");
     b.reopen();
     assert!(b.m().suspended().is_none() && !memory.exists());
+}
+
+/// Fails where a folder that holds a manifest is synced, which is after its rename; and hides the manifest from whoever looks
+/// what became of it, if it is told to.
+#[derive(Default)]
+struct Unsynced {
+    fails: AtomicBool,
+    hides: AtomicBool,
+    steps: AtomicUsize,
+}
+
+impl Hook for Unsynced {
+    fn before(&self, step: Step<'_>) -> std::io::Result<()> {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        match step {
+            Step::SyncDir(folder) if self.fails.load(Ordering::Relaxed) && folder.join("lock").exists() => {
+                if self.hides.load(Ordering::Relaxed) {
+                    std::fs::rename(folder.join("manifest.json"), folder.join("hidden"))?;
+                }
+                Err(std::io::Error::other("the disk is broken"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_suspension_that_may_come_back_after_a_power_loss_is_taken_back_for_good() {
+    for hides in [false, true] {
+        let home = tempfile::tempdir().expect("a folder");
+        let hook = Arc::new(Unsynced::default());
+        let library = Library::with_fs(home.path(), Fs::with_hook(hook.clone())).expect("a library");
+        let mut m = library.create("machine", &document("a"), 1).expect("made");
+        let memory = m.plan_suspend().expect("planned");
+        std::fs::write(&memory, b"memory").expect("saved");
+        hook.fails.store(true, Ordering::Relaxed);
+        hook.hides.store(hides, Ordering::Relaxed);
+        m.commit_suspend(&memory, 1).expect_err("is not durable");
+        if hides {
+            assert!(m.suspended().is_none(), "nothing was to be seen");
+            std::fs::rename(m.path().join("hidden"), m.path().join("manifest.json")).expect("is there");
+        } else {
+            assert!(m.suspended().is_some());
+            // In its place, but not durable either.
+            m.consume_suspended().expect_err("is not durable");
+            assert!(m.suspended().is_none());
+        }
+        hook.fails.store(false, Ordering::Relaxed);
+        let steps = hook.steps.load(Ordering::Relaxed);
+        m.consume_suspended().expect("is taken back");
+        assert!(hook.steps.load(Ordering::Relaxed) > steps, "hidden {hides}: nothing was written");
+        assert!(library.read(m.id()).expect("is read").manifest().suspended.is_none(), "hidden {hides}");
+        // Once it is known, nothing is written in vain.
+        let steps = hook.steps.load(Ordering::Relaxed);
+        m.consume_suspended().expect("nothing to do");
+        assert_eq!(hook.steps.load(Ordering::Relaxed), steps);
+    }
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! What a machine can be told.
 
-use crate::{DriveInfo, Overlay, Screenshot, State};
-use sampan_config::VncPassword;
+use crate::{Screenshot, State};
 use sampan_display::DisplayError;
 use sampan_frame::{ReadError, Size};
 use sampan_input::{Button, Event, Key};
 use sampan_library::Progress;
 use sampan_qmp::QmpError;
 use std::fmt;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -48,32 +46,6 @@ pub enum Command {
     Resize(Size),
     /// One event as it is.
     Input(Event),
-    /// Pause, save memory and devices' state into the file, and stay paused: see [`saved`](crate).
-    Save {
-        /// An empty file, open for writing and not for reading: QEMU's sets of descriptors go by the mode.
-        file: Arc<File>,
-        /// Told how far it is; false cancels.
-        progress: ProgressFn,
-    },
-    /// Make the drives go on in these overlays, all at one moment.
-    Overlay(Vec<Overlay>),
-    /// Give a drive more space.
-    Grow {
-        /// Its id.
-        drive: String,
-        /// Bytes.
-        size: u64,
-    },
-    /// What a drive is now.
-    Drive(String),
-    /// What stands against saving the state now.
-    Blockers,
-    /// The host's threads that play the CPUs.
-    Threads,
-    /// Let VNC clients in who know this. Until it is told, nobody is let in.
-    VncPassword(VncPassword),
-    /// A command for QEMU's human monitor (forwards have no other).
-    Human(String),
 }
 
 /// Told how far a long command is; false cancels it.
@@ -100,14 +72,6 @@ pub enum Reply {
     Done,
     /// The picture.
     Screenshot(Screenshot),
-    /// The drive.
-    Drive(DriveInfo),
-    /// QEMU's reasons; empty where there is none.
-    Blockers(Vec<String>),
-    /// The threads' ids, as Linux numbers them (`gettid(2)`), each once.
-    Threads(Vec<i32>),
-    /// What QEMU's human monitor printed.
-    Text(String),
 }
 
 /// Why a command had no effect.

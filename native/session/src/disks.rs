@@ -40,8 +40,9 @@ pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), Comm
                 // Its base is there already, under the guest; it becomes this node's in the transaction.
                 "backing": null,
             });
-            qmp.execute_json("blockdev-add", options).await?;
+            // Also where no answer comes: it may be there.
             added.push(&overlay.node);
+            qmp.execute_json("blockdev-add", options).await?;
             actions.push(json!({
                 "type": "blockdev-snapshot", "data": { "node": below.node, "overlay": overlay.node },
             }));

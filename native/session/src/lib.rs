@@ -36,6 +36,7 @@ mod serial;
 mod session;
 mod start;
 mod state;
+mod upkeep;
 pub mod vm;
 
 pub use background::SLOWED;

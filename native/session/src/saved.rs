@@ -31,6 +31,9 @@ pub(crate) async fn save(
         Ok(())
     }
     .await;
+    if saved.is_err() {
+        stop(qmp).await;
+    }
     // Whatever came of it, the disks are handed back to this machine, and no descriptor stays.
     let active = qmp.execute_json("blockdev-set-active", json!({ "active": true })).await;
     forget(qmp, &set).await;
@@ -90,6 +93,19 @@ async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) 
             cancelled = true;
             // It may have completed meanwhile, which the next question tells.
             let _ = qmp.execute_json("migrate_cancel", json!({})).await;
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// Waits until QEMU is not saving any more. An answer that never came does not tell, and a migration that ends later halts
+/// a machine that has gone on, and takes its disks from it.
+async fn stop(qmp: &Qmp) {
+    let _ = qmp.execute_json("migrate_cancel", json!({})).await;
+    loop {
+        let Ok(info) = qmp.execute_json("query-migrate", json!({})).await else { return };
+        if matches!(info["status"].as_str(), None | Some("none" | "completed" | "cancelled" | "failed")) {
+            return;
         }
         tokio::time::sleep(PACE).await;
     }

@@ -7,15 +7,14 @@ use crate::guest::{Viewed, Wish, resizer};
 use crate::input::{Queue, pump};
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, State, Status, ended};
-use crate::{Command, CommandError, ProgressFn, Reply, Screenshot, disks, monitor, saved};
-use sampan_config::{Duty, VncPassword};
+use crate::{Command, CommandError, ProgressFn, Reply, Screenshot, monitor, saved};
+use sampan_config::Duty;
 use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, Exit, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Key, stroke};
 use sampan_qmp::{Qmp, QmpError, types};
 use sampan_stream::Guest;
-use serde_json::json;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +66,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Starts a machine from a state that [`Command::Save`] saved: with the same arguments and `-incoming defer`, on the
+    /// Starts a machine from a state that [`Session::save`] saved: with the same arguments and `-incoming defer`, on the
     /// disks as they were then. It is halted until a [`Command::Resume`], so that the caller can note first that the
     /// state is used up: once the CPUs run, the disks no longer fit it.
     ///
@@ -203,17 +202,25 @@ impl Session {
         }
     }
 
+    /// Its state, where it has one.
+    pub(crate) fn alive(&self) -> Result<State, CommandError> {
+        match self.status.borrow().state {
+            state @ State::Ended => Err(CommandError::State { state, remedy: "start it again" }),
+            state => Ok(state),
+        }
+    }
+
     /// Carries out one command.
     ///
     /// # Errors
     /// [`CommandError`]; the machine is as it was then, but for a command that QEMU answered too late.
     pub async fn execute(&self, command: Command) -> Result<Reply, CommandError> {
-        let state = self.status.borrow().state;
-        if state == State::Ended {
-            return Err(CommandError::State { state, remedy: "start it again" });
-        }
+        let state = self.alive()?;
         if self.held.load(Ordering::Acquire) && matches!(command, Command::Resume | Command::Reset) {
-            return Err(CommandError::State { state, remedy: "its state is being saved, wait a moment" });
+            return Err(CommandError::State {
+                state,
+                remedy: "its state is being saved, wait a moment; if that has failed, suspend it again or end it",
+            });
         }
         match command {
             Command::Resume => self.resume(state).await?,
@@ -250,14 +257,6 @@ impl Session {
             Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
             Command::Resize(size) => self.console.set_ui_info(size, (0, 0)).await?,
             Command::Input(event) => self.console.send(event).await?,
-            Command::Save { file, progress } => self.save(state, &file, &progress).await?,
-            Command::Overlay(overlays) => disks::go_on_in(&self.qmp, &overlays).await?,
-            Command::Grow { drive, size } => disks::grow(&self.qmp, &drive, size).await?,
-            Command::Drive(drive) => return disks::drive(&self.qmp, &drive).await.map(Reply::Drive),
-            Command::Blockers => return Ok(Reply::Blockers(saved::blockers(&self.qmp).await?)),
-            Command::Threads => return self.threads().await.map(Reply::Threads),
-            Command::VncPassword(password) => self.vnc_password(&password).await?,
-            Command::Human(line) => return self.human(line).await.map(Reply::Text),
         }
         Ok(Reply::Done)
     }
@@ -308,37 +307,6 @@ impl Session {
             log::warn!("the machine did not end within {} s and was killed", QUIT.as_secs());
         }
         Ok(())
-    }
-
-    async fn save(&self, state: State, file: &File, progress: &ProgressFn) -> Result<(), CommandError> {
-        if state == State::PoweredOff {
-            return Err(CommandError::State { state, remedy: "there is no state to save" });
-        }
-        if let Some(reason) = saved::blockers(&self.qmp).await?.into_iter().next() {
-            return Err(CommandError::NotSaved(reason));
-        }
-        self.halt("").await?;
-        saved::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
-    }
-
-    async fn threads(&self) -> Result<Vec<i32>, CommandError> {
-        let answer = self.qmp.execute_json("query-cpus-fast", json!({})).await?;
-        let threads = answer.as_array().into_iter().flatten().filter_map(|cpu| cpu["thread-id"].as_i64());
-        let mut threads: Vec<i32> = threads.filter_map(|id| i32::try_from(id).ok()).collect();
-        // One thread may play all the CPUs (`-accel tcg,thread=single`).
-        threads.sort_unstable();
-        threads.dedup();
-        Ok(threads)
-    }
-
-    async fn vnc_password(&self, password: &VncPassword) -> Result<(), CommandError> {
-        let mut command = password.command();
-        self.qmp.execute_json("set_password", command["arguments"].take()).await?;
-        Ok(())
-    }
-
-    async fn human(&self, line: String) -> Result<String, CommandError> {
-        Ok(self.qmp.execute(types::human_monitor_command { command_line: line, cpu_index: None }).await?)
     }
 
     async fn screenshot(&self) -> Result<Screenshot, CommandError> {

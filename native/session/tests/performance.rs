@@ -9,7 +9,7 @@ use sampan_emulator::probe;
 use sampan_library::{Library, NewSnapshot, SourceFormat};
 use sampan_session::images::Blocking;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Host, Recipe, RunOptions, Vm};
-use sampan_session::{Command, ProgressFn, Reply, SLOWED, Session, State};
+use sampan_session::{Command, ProgressFn, SLOWED, Session, State};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
@@ -53,10 +53,7 @@ async fn busy(home: &Path) -> Vm {
 }
 
 async fn threads(session: &Session) -> Vec<i32> {
-    match session.execute(Command::Threads).await {
-        Ok(Reply::Threads(threads)) => threads,
-        other => panic!("{other:?}"),
-    }
+    session.threads().await.expect("are told")
 }
 
 /// Nice value, and on how many cores it may run.
@@ -75,10 +72,7 @@ fn of_thread(thread: i32) -> (i32, usize) {
 }
 
 async fn says_paused(session: &Session) -> bool {
-    match session.execute(Command::Human("info status".into())).await {
-        Ok(Reply::Text(text)) => text.contains("paused"),
-        other => panic!("{other:?}"),
-    }
+    session.human("info status").await.expect("is told").contains("paused")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,7 +83,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
     let threads = threads(vm.session()).await;
     assert_eq!(threads.len(), 2, "one a CPU");
     for &thread in &threads {
-        assert_eq!(of_thread(thread), (5, all), "as its document says, from the start on");
+        assert_eq!(of_thread(thread), (0, all), "standard takes nothing that turbo could not give back");
     }
     let saver = vm.set_mode(Mode::Saver).await.expect("is changed");
     println!("{}", saver.words());
@@ -107,6 +101,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
         // Without a privilege nobody gets a priority back: then it is told.
         let told = turbo.refused.iter().any(|words| words.contains("stays at 10"));
         assert_eq!(nice, if told { 10 } else { 0 });
+        assert_eq!(vm.mode_refused(), turbo.refused, "and stays told");
     }
     let bundle = Library::open(folder.path().join("library")).expect("the library");
     let bundle = bundle.read(bundle.find("busy").expect("is there")).expect("is read");

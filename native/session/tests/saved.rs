@@ -7,7 +7,7 @@ use sampan_config::Arch;
 use sampan_emulator::Launcher;
 use sampan_library::{Backing, ImageFormat, NewImage, Preallocation};
 use sampan_session::images::ImageService;
-use sampan_session::{Command, CommandError, Overlay, ProgressFn, Reply, Session, State};
+use sampan_session::{Command, CommandError, Overlay, ProgressFn, Session, State};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,14 +38,14 @@ fn new(file: &Path) -> File {
 }
 
 async fn save(session: &Session, file: &Path) {
-    let file = Arc::new(new(file));
+    let file = new(file);
     let seen = Arc::new(AtomicU64::new(0));
     let told = Arc::clone(&seen);
     let progress = ProgressFn(Arc::new(move |p| {
         told.fetch_max(p.total, Ordering::Relaxed);
         true
     }));
-    session.execute(Command::Save { file, progress }).await.expect("is saved");
+    session.save(&file, &progress).await.expect("is saved");
     assert!(seen.load(Ordering::Relaxed) > 100 * MIB, "progress says how much there is");
 }
 
@@ -64,7 +64,7 @@ async fn there_and_back(first: Arc<dyn Launcher>, second: Arc<dyn Launcher>) {
     }
     session.execute(Command::Type("remember me".into())).await.expect("is typed");
     port.wait_for("\"key\":18,\"down\":false").await;
-    assert!(matches!(session.execute(Command::Blockers).await, Ok(Reply::Blockers(none)) if none.is_empty()));
+    assert!(session.blockers().await.expect("are told").is_empty());
     let saved = tmp.path().join("memory");
     save(&session, &saved).await;
     state(&session, State::Paused).await;
@@ -107,9 +107,9 @@ async fn a_cancelled_save_leaves_the_machine_as_it_was() {
     let (spec, mut port) = tiny_guest(Arch::X86_64);
     let session = Session::start(in_process(), spec).await.expect("starts");
     port.wait_for("\"hello\"").await;
-    let file = Arc::new(new(&tmp.path().join("memory")));
+    let file = new(&tmp.path().join("memory"));
     let cancel = ProgressFn(Arc::new(|_| false));
-    let error = session.execute(Command::Save { file, progress: cancel }).await.expect_err("is cancelled");
+    let error = session.save(&file, &cancel).await.expect_err("is cancelled");
     assert!(matches!(error, CommandError::Cancelled), "{error}");
     session.execute(Command::Resume).await.expect("goes on");
     port.say(r#"{"cmd":"state"}"#);
@@ -144,27 +144,19 @@ async fn a_running_machines_disk_goes_on_in_an_overlay_and_grows() {
         disk(tmp.path(), &name, Some(&format!("{base}.qcow2")), 64 * MIB).await;
         let overlay =
             Overlay { drive: "disk0".into(), file: tmp.path().join(&name), node: format!("disk0-{number}") };
-        session.execute(Command::Overlay(vec![overlay.clone()])).await.expect("goes on in it");
-        let Ok(Reply::Drive(drive)) = session.execute(Command::Drive("disk0".into())).await else {
-            panic!("no drive")
-        };
+        session.go_on_in(std::slice::from_ref(&overlay)).await.expect("goes on in it");
+        let drive = session.drive("disk0").await.expect("a drive");
         assert_eq!((drive.node.as_str(), drive.size), (overlay.node.as_str(), 64 * MIB));
     }
-    session.execute(Command::Grow { drive: "disk0".into(), size: 96 * MIB }).await.expect("grows");
-    let Ok(Reply::Drive(drive)) = session.execute(Command::Drive("disk0".into())).await else {
-        panic!("no drive")
-    };
+    session.grow("disk0", 96 * MIB).await.expect("grows");
+    let drive = session.drive("disk0").await.expect("a drive");
     assert_eq!(drive.size, 96 * MIB);
-    let shrink = Command::Grow { drive: "disk0".into(), size: MIB };
-    assert!(matches!(session.execute(shrink).await, Err(CommandError::Shrink { .. })));
-    assert!(matches!(session.execute(Command::Drive("disk7".into())).await, Err(CommandError::NoDrive(_))));
+    assert!(matches!(session.grow("disk0", MIB).await, Err(CommandError::Shrink { .. })));
+    assert!(matches!(session.drive("disk7").await, Err(CommandError::NoDrive(_))));
 
     // All or none: one overlay that is no image leaves the other drive where it was.
     let bad = Overlay { drive: "disk0".into(), file: tmp.path().join("missing"), node: "bad".into() };
-    assert!(session.execute(Command::Overlay(vec![bad])).await.is_err());
-    assert!(matches!(
-        session.execute(Command::Drive("disk0".into())).await,
-        Ok(Reply::Drive(drive)) if drive.node == "disk0-2"
-    ));
+    assert!(session.go_on_in(&[bad]).await.is_err());
+    assert_eq!(session.drive("disk0").await.expect("a drive").node, "disk0-2");
     tokio::time::timeout(PATIENCE, session.execute(Command::Quit)).await.expect("in time").expect("quits");
 }

@@ -79,13 +79,13 @@ async fn nobody_gets_in_before_the_password_is_set_and_with_it_alone_afterwards(
         println!("without a password: {refused:?}");
         assert!(refused.is_err(), "{text:?}");
     }
-    session.execute(Command::VncPassword(password("secret"))).await.expect("is set");
+    session.set_vnc_password(&password("secret")).await.expect("is set");
     assert_eq!(knock("secret").await.expect("a client"), Ok(()));
     for text in ["", "Secret", "secret7"] {
         assert!(knock(text).await.expect("a client").is_err(), "{text:?}");
     }
     // Another one replaces it at once.
-    session.execute(Command::VncPassword(password("12,3\"\\ 8"))).await.expect("is set");
+    session.set_vnc_password(&password("12,3\"\\ 8")).await.expect("is set");
     assert_eq!(knock("12,3\"\\ 8").await.expect("a client"), Ok(()));
     assert!(knock("secret").await.expect("a client").is_err());
     session.execute(Command::Quit).await.expect("quits");
@@ -96,7 +96,7 @@ async fn a_machine_without_vnc_takes_no_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let session =
         Session::start(in_process(), spec(&colour_machine(folder.path(), 2))).await.expect("starts");
-    let error = session.execute(Command::VncPassword(password("secret"))).await.expect_err("is refused");
+    let error = session.set_vnc_password(&password("secret")).await.expect_err("is refused");
     assert!(matches!(error, CommandError::Qmp(_)), "{error}");
     session.execute(Command::Quit).await.expect("quits");
 }

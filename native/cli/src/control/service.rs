@@ -190,10 +190,6 @@ async fn answer(request: Request, shared: &Shared) -> Result<Value, String> {
             let png = base64::engine::general_purpose::STANDARD.encode(png);
             Ok(json!({ "width": size.width, "height": size.height, "png": png }))
         }
-        Ok(Reply::Drive(drive)) => Ok(json!({ "node": drive.node, "size": drive.size })),
-        Ok(Reply::Blockers(reasons)) => Ok(json!({ "blockers": reasons })),
-        Ok(Reply::Text(text)) => Ok(json!({ "text": text })),
-        Ok(Reply::Threads(threads)) => Ok(json!({ "threads": threads })),
         Err(e) => Err(words(&e)),
     }
 }
@@ -213,6 +209,7 @@ fn status(shared: &Shared) -> Value {
         "detail": status.detail,
         "slowed": status.slowed,
         "mode": vm.as_ref().map(|vm| vm.document().performance.mode),
+        "mode_refused": vm.as_ref().map(|vm| vm.mode_refused()),
         "background": vm.as_ref().map(|vm| vm.in_background()),
         "arch": facts.arch,
         "memory_mib": facts.memory_mib,

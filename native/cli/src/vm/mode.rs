@@ -28,11 +28,15 @@ pub fn mode(args: &ModeArgs) -> Result<Answer> {
             lines.push("in the background".into());
         }
         let mut text = lines.join(", ");
+        if effects.is_empty() {
+            let refused = status["mode_refused"].as_array().into_iter().flatten();
+            text.extend(refused.filter_map(|words| Some(format!("\nnot done: {}", words.as_str()?))));
+        }
         for effect in &effects {
             let effect: Effect = serde_json::from_value(effect.clone())?;
             text += &format!("\n{}", effect.words());
         }
-        let json = json!({ "mode": status["mode"], "background": status["background"], "effects": effects });
+        let json = json!({ "mode": status["mode"], "background": status["background"], "refused": status["mode_refused"], "effects": effects });
         return Ok(Answer::new(json, text));
     }
     if looked_at {

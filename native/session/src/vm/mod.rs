@@ -20,7 +20,7 @@ pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
 pub use space::{FLOOR, watch_space};
 
 use crate::images::Blocking;
-use crate::{Command, CommandError, Ended, ProgressFn, Reply, Session, StartError, State};
+use crate::{Command, CommandError, Ended, ProgressFn, Session, StartError, State};
 use sampan_config::{ConfigError, Document, DocumentError, Forward, VncPassword};
 use sampan_emulator::{Choice, LaunchError, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Error as LibraryError, Library, Locked, Sections};
@@ -115,6 +115,8 @@ pub struct Vm {
     arguments: Vec<String>,
     /// Whether nobody looks at it.
     background: AtomicBool,
+    /// What the system did not do of the performance mode that it is in.
+    mode_refused: Mutex<Vec<String>>,
     /// One operation that concerns both disk and memory at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -149,7 +151,7 @@ impl Vm {
                 return Err(error);
             }
         };
-        performance::at_start(&session, document.performance.mode, document.cpu.count).await;
+        let refused = performance::at_start(&session, document.performance.mode, document.cpu.count).await;
         if document.displays.vnc.is_some() {
             tell_vnc(&session, vnc_password).await;
         }
@@ -163,6 +165,7 @@ impl Vm {
             agent: agent.map(Agent::connect).transpose()?,
             arguments,
             background: AtomicBool::new(false),
+            mode_refused: Mutex::new(refused),
             turn: tokio::sync::Mutex::new(()),
         })
     }
@@ -210,7 +213,7 @@ impl Vm {
             ));
         }
         let id: DriveId = drive.parse()?;
-        self.session.execute(Command::Grow { drive: drive.to_owned(), size }).await?;
+        self.session.grow(drive, size).await?;
         // Should this fail, the image's own header says its size all the same.
         self.with_locked(move |locked| locked.record_size(&id, size)).await?;
         Ok(())
@@ -231,8 +234,7 @@ impl Vm {
         if let Some(fault) = document.check().into_iter().next() {
             return Err(VmError::Refused(fault.to_string()));
         }
-        self.tell_network(&forward.add_lines(&nic), &forward.remove_lines(&nic)).await?;
-        self.set_document(document).await
+        self.change_network(forward.add_lines(&nic), forward.remove_lines(&nic), document).await
     }
 
     /// Takes a forward away.
@@ -248,32 +250,47 @@ impl Vm {
         };
         card.forwards.retain(|kept| *kept != forward);
         let nic = card.id.clone();
-        self.tell_network(&forward.remove_lines(&nic), &forward.add_lines(&nic)).await?;
-        self.set_document(document).await
+        self.change_network(forward.remove_lines(&nic), forward.add_lines(&nic), document).await
     }
 
-    /// QEMU's human monitor prints nothing when it has done what it was told. What was done before a line that fails is
-    /// undone.
-    async fn tell_network(&self, lines: &[String], undo: &[String]) -> Result<(), VmError> {
+    /// First QEMU, which may refuse, then the document; what was done in QEMU before a step that fails is undone.
+    async fn change_network(
+        &self,
+        lines: Vec<String>,
+        undo: Vec<String>,
+        document: Document,
+    ) -> Result<(), VmError> {
         for (done, line) in lines.iter().enumerate() {
-            let said = self.human(line).await?;
-            // Removing says `host forwarding rule for … removed`.
-            if said.is_empty() || said.contains("removed") {
-                continue;
-            }
-            for line in undo.iter().take(done) {
-                self.human(line).await?;
-            }
-            return Err(VmError::Refused(said));
+            // QEMU's human monitor prints nothing when it has done what it was told, but for removing:
+            // `host forwarding rule for … removed`.
+            let (error, done) = match self.human(line).await {
+                Ok(said) if said.is_empty() || said.contains("removed") => continue,
+                Ok(said) => (VmError::Refused(said), done),
+                // Without an answer it may have been done; undoing what is not there changes nothing.
+                Err(error) => (error, done + 1),
+            };
+            self.take_back(undo.get(..done).unwrap_or(&undo)).await;
+            return Err(error);
         }
-        Ok(())
+        let written = self.set_document(document).await;
+        if written.is_err() {
+            self.take_back(&undo).await;
+        }
+        written
+    }
+
+    async fn take_back(&self, undo: &[String]) {
+        for line in undo {
+            match self.human(line).await {
+                Ok(said) if said.is_empty() || said.contains("removed") => {}
+                Ok(said) => log::warn!("{line}: {said}"),
+                Err(error) => return log::warn!("{line}: {error}"),
+            }
+        }
     }
 
     async fn human(&self, line: &str) -> Result<String, VmError> {
-        match self.session.execute(Command::Human(line.to_owned())).await? {
-            Reply::Text(text) => Ok(text.trim().to_owned()),
-            _ => Ok(String::new()),
-        }
+        Ok(self.session.human(line).await?.trim().to_owned())
     }
 
     /// Lets VNC clients in who know this, from now on.
@@ -286,13 +303,23 @@ impl Vm {
                 "the machine runs without VNC: stop it, then `sampan vnc … on`".into(),
             ));
         }
-        self.session.execute(Command::VncPassword(password)).await?;
-        Ok(())
+        Ok(self.session.set_vnc_password(&password).await?)
     }
 
     async fn set_document(&self, document: Document) -> Result<(), VmError> {
         let sections: Sections = document.to_files();
-        self.with_locked(move |locked| locked.set_document(&sections)).await?;
+        let write = move |locked: &mut Locked| {
+            let before = locked.manifest().document;
+            locked.set_document(&sections).or_else(|error| {
+                if locked.manifest().document == before {
+                    return Err(error);
+                }
+                // The new one is in its place: what is read from now on.
+                log::warn!("a power failure may undo a change of the machine's document: {error}");
+                Ok(())
+            })
+        };
+        self.with_locked(write).await?;
         *self.document.lock().unwrap_or_else(PoisonError::into_inner) = document;
         Ok(())
     }
@@ -329,7 +356,7 @@ async fn tell_vnc(session: &Session, password: Option<VncPassword>) {
             "VNC lets nobody in: the machine has no password for it (`sampan vnc … password`)"
         );
     };
-    if let Err(error) = session.execute(Command::VncPassword(password)).await {
+    if let Err(error) = session.set_vnc_password(&password).await {
         log::error!("VNC lets nobody in: {error}");
     }
 }

@@ -5,9 +5,10 @@
 //! raise it again (`setpriority(2)`, `RLIMIT_NICE`).
 
 use super::{Vm, VmError};
-use crate::{Command, Reply, Session};
+use crate::Session;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sampan_config::{Duty, Mode};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,7 @@ impl Vm {
         let mut document = self.document();
         let before = load(&threads).await;
         let mut effect = apply(&threads, mode, document.cpu.count);
+        self.mode_refused.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&effect.refused);
         document.performance.mode = mode;
         self.set_document(document).await?;
         if self.in_background() {
@@ -82,6 +84,11 @@ impl Vm {
             }
         };
         Ok(Effect { done: vec![words], refused: Vec::new(), before, after: load(&threads).await })
+    }
+
+    /// What the system did not do of the mode that it is in, and why; empty where it did all.
+    pub fn mode_refused(&self) -> Vec<String> {
+        self.mode_refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether it is taken to be in the background; in turbo mode that changes nothing.
@@ -117,23 +124,28 @@ fn duty_words(duty: Duty) -> String {
     }
 }
 
-/// Puts a machine that has just started into its document's mode. It runs whatever comes of it.
-pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) {
+/// Puts a machine that has just started into its document's mode, and says what was refused. It runs whatever comes of it.
+pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<String> {
     match threads(session).await {
         Ok(threads) => {
             let Effect { done, refused, .. } = apply(&threads, mode, cpus);
             log::info!("performance mode {mode}: {}", done.join("; "));
             refused.iter().for_each(|words| log::warn!("performance mode {mode}: not done: {words}"));
+            refused
         }
-        Err(error) => log::warn!("performance mode {mode}: {error}"),
+        Err(error) => {
+            log::warn!("performance mode {mode}: {error}");
+            vec![error.to_string()]
+        }
     }
 }
 
 async fn threads(session: &Session) -> Result<Vec<i32>, VmError> {
-    match session.execute(Command::Threads).await? {
-        Reply::Threads(threads) if !threads.is_empty() => Ok(threads),
-        _ => Err(VmError::Refused("QEMU does not tell the threads of the guest's CPUs".into())),
+    let threads = session.threads().await?;
+    if threads.is_empty() {
+        return Err(VmError::Refused("QEMU does not tell the threads of the guest's CPUs".into()));
     }
+    Ok(threads)
 }
 
 /// The cores that this process may run on.

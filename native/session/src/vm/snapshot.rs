@@ -2,7 +2,7 @@
 
 use super::{Vm, VmError};
 use crate::{Command, Overlay, ProgressFn, Reply};
-use sampan_library::{DriveId, NewSnapshot, Planned, SnapshotId};
+use sampan_library::{DriveId, Locked, NewSnapshot, Planned, SnapshotId};
 use sampan_qmp::agent::Frozen;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +33,7 @@ impl Vm {
         if !disks_only {
             self.room_for_memory()?;
         }
+        self.settle().await?;
         self.awake().await?;
         let ran = self.running();
         // Without memory the disks had better be in order, which only the guest can see to; before it stands still.
@@ -88,51 +89,68 @@ impl Vm {
             self.with_locked(|locked| Ok(locked.manifest().drives.keys().cloned().collect())).await?;
         let mut sizes = BTreeMap::new();
         for drive in drives {
-            if let Reply::Drive(info) = self.session.execute(Command::Drive(drive.to_string())).await? {
-                sizes.insert(drive, info.size);
-            }
+            let size = self.session.drive(drive.as_str()).await?.size;
+            sizes.insert(drive, size);
         }
         let images = self.images.clone();
-        let planned =
-            self.with_locked(move |locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only)).await?;
-        if let Err(error) = self.save_and_switch(&planned, progress).await {
-            return self.not_taken(&planned, error).await;
+        let taken = async {
+            let begin = move |locked: &mut Locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only);
+            let planned = self.with_locked(begin).await?;
+            self.save_and_switch(&planned, progress).await?;
+            self.with_locked(move |locked| note(locked, &planned.id)).await
         }
-        let committed = self.with_locked(|locked| locked.commit_snapshot()).await;
-        if committed.is_err() {
-            self.with_locked(|locked| locked.abandon_snapshot(true)).await?;
+        .await;
+        if taken.is_err()
+            && let Err(error) = self.settle().await
+        {
+            log::warn!("the snapshot stays as one that was interrupted, for now: {error}");
         }
-        committed
+        taken
     }
 
-    /// An answer that never came does not tell what QEMU did, and an overlay that it writes to must never be taken for
-    /// garbage: QEMU is asked. Where it does not answer, the snapshot stays pending; whoever holds the lock next goes on
-    /// with the overlays, which is right in both cases.
-    async fn not_taken(&self, planned: &Planned, error: VmError) -> Result<SnapshotId, VmError> {
+    /// Gives up a snapshot that did not come to be. An answer that never came does not tell what QEMU did, and an overlay
+    /// that it writes to must never be taken for garbage: QEMU is asked. Where it does not answer, the snapshot stays
+    /// pending until the next snapshot or suspension asks again; or whoever holds the lock next goes on with the
+    /// overlays, which is right in both cases.
+    pub(super) async fn settle(&self) -> Result<(), VmError> {
+        let pending = self.with_locked(|locked| Ok(locked.manifest().pending.clone())).await?;
+        let Some(pending) = pending else { return Ok(()) };
         let mut switched = false;
-        for drive in planned.overlays.keys() {
-            match self.session.execute(Command::Drive(drive.to_string())).await? {
-                Reply::Drive(info) => switched |= info.node == node_name(drive.as_str(), planned.id.as_str()),
-                _ => return Err(error),
-            }
+        for drive in pending.overlays.keys() {
+            let node = self.session.drive(drive.as_str()).await?.node;
+            switched |= node == node_name(drive.as_str(), pending.id.as_str());
         }
-        self.with_locked(move |locked| locked.abandon_snapshot(switched)).await?;
-        Err(error)
+        self.with_locked(move |locked| locked.abandon_snapshot(switched)).await
     }
 
     async fn save_and_switch(&self, planned: &Planned, progress: &ProgressFn) -> Result<(), VmError> {
         if let Some(memory) = &planned.memory {
             self.save_memory(memory, progress).await?;
         }
-        let overlays = planned.overlays.iter().map(|(drive, file)| Overlay {
-            drive: drive.to_string(),
-            file: file.clone(),
-            // QEMU's names of nodes have at most 31 characters; nobody but QEMU reads this one.
-            node: node_name(drive.as_str(), planned.id.as_str()),
-        });
-        self.session.execute(Command::Overlay(overlays.collect())).await?;
-        Ok(())
+        let overlays: Vec<Overlay> = planned
+            .overlays
+            .iter()
+            .map(|(drive, file)| Overlay {
+                drive: drive.to_string(),
+                file: file.clone(),
+                // QEMU's names of nodes have at most 31 characters; nobody but QEMU reads this one.
+                node: node_name(drive.as_str(), planned.id.as_str()),
+            })
+            .collect();
+        Ok(self.session.go_on_in(&overlays).await?)
     }
+}
+
+/// Where the note is in its place but could not be made durable, the snapshot is there: after a power loss it may be one
+/// that was interrupted, with the same disks.
+fn note(locked: &mut Locked, id: &SnapshotId) -> sampan_library::Result<SnapshotId> {
+    locked.commit_snapshot().or_else(|error| {
+        if !locked.manifest().snapshots.contains_key(id) {
+            return Err(error);
+        }
+        log::warn!("a power failure may undo the snapshot: {error}");
+        Ok(id.clone())
+    })
 }
 
 fn node_name(drive: &str, snapshot: &str) -> String {

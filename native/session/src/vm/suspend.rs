@@ -2,10 +2,10 @@
 
 use super::{Vm, VmError};
 use crate::{Command, ProgressFn};
+use sampan_library::Locked;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What a state needs besides the memory: devices, and the picture. MiB.
 const OTHERS: u64 = 128;
@@ -16,7 +16,8 @@ impl Vm {
     /// failure, or goes on.
     ///
     /// # Errors
-    /// [`VmError`]; the machine goes on running.
+    /// [`VmError`]; the machine goes on running. Where the disk takes not even back that it was suspended, it stands still
+    /// until it is suspended again or ends.
     pub async fn suspend(&self, time: u64, progress: &ProgressFn) -> Result<(), VmError> {
         let _turn = self.turn.lock().await;
         if self.throw_away {
@@ -24,20 +25,30 @@ impl Vm {
         }
         let ran = self.running();
         self.room_for_memory()?;
+        self.settle().await?;
+        let plan = |locked: &mut Locked| {
+            // One that could not be taken back: the machine has stood still since.
+            locked.consume_suspended()?;
+            locked.plan_suspend()
+        };
+        let memory = self.with_locked(plan).await?;
         self.awake().await?;
-        let memory = self.with_locked(|locked| locked.plan_suspend()).await?;
         // From here to QEMU's end, or until it was given up.
         self.session.hold(true);
         let done = self.save_and_note(&memory, time, progress).await;
         if let Err(error) = done {
             // A note that failed may be on the disk all the same; before the guest runs it must be gone. Else it stands
             // still, since its memory would meet disks that have moved on.
-            self.with_locked(|locked| {
+            let taken_back = self.with_locked(|locked| {
                 locked.consume_suspended()?;
                 locked.abandon_suspend();
                 Ok(())
-            })
-            .await?;
+            });
+            if let Err(why) = taken_back.await {
+                return Err(VmError::Refused(format!(
+                    "{error}; and that it was suspended cannot be taken back, so the machine stands still: {why}; suspend it again, or end it"
+                )));
+            }
             self.go_on(ran).await?;
             self.drowse().await?;
             return Err(error);
@@ -56,9 +67,8 @@ impl Vm {
     pub(super) async fn save_memory(&self, path: &Path, progress: &ProgressFn) -> Result<(), VmError> {
         // For its owner alone: it holds all that the guest knows.
         let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-        let file = Arc::new(file.map_err(|source| VmError::Io { path: path.to_owned(), source })?);
-        self.session.execute(Command::Save { file, progress: progress.clone() }).await?;
-        Ok(())
+        let file = file.map_err(|source| VmError::Io { path: path.to_owned(), source })?;
+        Ok(self.session.save(&file, progress).await?)
     }
 
     pub(super) fn room_for_memory(&self) -> Result<(), VmError> {

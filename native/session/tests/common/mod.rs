@@ -1,6 +1,9 @@
 //! Real machines for the tests: libqemu with a boot sector or the tiny guest.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod counter;
+pub mod meddler;
+
 use sampan_config::{Arch, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine};
 use sampan_emulator::{Child, InProcess, LaunchSpec, Launcher, LibqemuDir, probe};
 use sampan_frame::Size;

@@ -1,0 +1,104 @@
+//! What only [`Vm`](crate::vm::Vm) and tests tell a machine, each with an answer of its own: what concerns its disks, its
+//! memory as a whole and its host. [`Command`](crate::Command) is what anybody may tell it.
+
+use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Session, State, disks, saved};
+use sampan_config::VncPassword;
+use sampan_qmp::types;
+use serde_json::json;
+use std::fs::File;
+
+impl Session {
+    /// Pauses, saves memory and devices' state into the file, and stays paused: see [`Session::restore`]. The file is empty
+    /// and open for writing and not for reading: QEMU's sets of descriptors go by the mode.
+    ///
+    /// # Errors
+    /// [`CommandError`]; the machine may be paused then.
+    pub async fn save(&self, file: &File, progress: &ProgressFn) -> Result<(), CommandError> {
+        let state = self.alive()?;
+        if state == State::PoweredOff {
+            return Err(CommandError::State { state, remedy: "there is no state to save" });
+        }
+        if let Some(reason) = saved::blockers(&self.qmp).await?.into_iter().next() {
+            return Err(CommandError::NotSaved(reason));
+        }
+        // QEMU saves no state twice without having run in between, were it for a moment (`migrate_prepare` in
+        // migration/migration.c); a machine that somebody has paused may be kept more than once.
+        if self.qmp.execute(types::query_status {}).await?.status == types::RunState::postmigrate {
+            self.qmp.execute(types::cont {}).await?;
+        }
+        self.halt("").await?;
+        saved::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
+    }
+
+    /// What stands against saving the state now, in QEMU's words; empty where nothing does.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn blockers(&self) -> Result<Vec<String>, CommandError> {
+        self.alive()?;
+        Ok(saved::blockers(&self.qmp).await?)
+    }
+
+    /// Makes the drives go on in these overlays, all at one moment.
+    ///
+    /// # Errors
+    /// [`CommandError`]; they go on where they were then, unless QEMU answered too late.
+    pub async fn go_on_in(&self, overlays: &[Overlay]) -> Result<(), CommandError> {
+        self.alive()?;
+        disks::go_on_in(&self.qmp, overlays).await
+    }
+
+    /// Gives a drive so many bytes.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn grow(&self, drive: &str, size: u64) -> Result<(), CommandError> {
+        self.alive()?;
+        disks::grow(&self.qmp, drive, size).await
+    }
+
+    /// What a drive is now.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn drive(&self, id: &str) -> Result<DriveInfo, CommandError> {
+        self.alive()?;
+        disks::drive(&self.qmp, id).await
+    }
+
+    /// The host's threads that play the CPUs, as Linux numbers them (`gettid(2)`), each once.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn threads(&self) -> Result<Vec<i32>, CommandError> {
+        self.alive()?;
+        let answer = self.qmp.execute_json("query-cpus-fast", json!({})).await?;
+        let threads = answer.as_array().into_iter().flatten().filter_map(|cpu| cpu["thread-id"].as_i64());
+        let mut threads: Vec<i32> = threads.filter_map(|id| i32::try_from(id).ok()).collect();
+        // One thread may play all the CPUs (`-accel tcg,thread=single`).
+        threads.sort_unstable();
+        threads.dedup();
+        Ok(threads)
+    }
+
+    /// Lets VNC clients in who know this. Until it is told, nobody is let in.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn set_vnc_password(&self, password: &VncPassword) -> Result<(), CommandError> {
+        self.alive()?;
+        let mut command = password.command();
+        self.qmp.execute_json("set_password", command["arguments"].take()).await?;
+        Ok(())
+    }
+
+    /// Tells QEMU's human monitor a line (forwards have no other command) and gives back what it printed.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn human(&self, line: &str) -> Result<String, CommandError> {
+        self.alive()?;
+        let command = types::human_monitor_command { command_line: line.to_owned(), cpu_index: None };
+        Ok(self.qmp.execute(command).await?)
+    }
+}
