@@ -24,6 +24,7 @@ impl Vm {
         }
         let ran = self.running();
         self.room_for_memory()?;
+        self.savable().await?;
         self.awake().await?;
         let memory = self.with_locked(|locked| locked.plan_suspend()).await?;
         // From here to QEMU's end, or until it was given up.
