@@ -43,7 +43,7 @@ describe("a cloud image", () => {
       writeFileSync(join(dir, name), text, { mode: 0o600 });
     }
     await here.json("new", "web", "--image", disk, "--disk", "4G", "--memory", "768M", "--cpus", "2", "--arch", "x86_64",
-      "--user", "ada", "--ssh-key", join(dir, "id.pub"), "--hostname", "box.example", "--timezone", "Europe/Berlin");
+      "--user", "ada", "--ssh-key", join(dir, "id.pub"), "--hostname", "box");
     await here.json("start", "web");
     await here.booted("web");
     // The agent is there before cloud-init is through.
@@ -56,20 +56,19 @@ describe("a cloud image", () => {
   });
 
   test("finds its seed on the CD and follows it without a complaint", async () => {
-    const status = await sh("cloud-init status --long; cat /run/cloud-init/result.json");
+    const status = await sh("cloud-init status --long; cat /run/cloud-init/result.json || true");
     assert.match(status, /status: done/);
     assert.match(status, /DataSourceNoCloud \[seed=\/dev\/sr/);
     assert.match(status, /"errors": \[\]/);
-    const { id } = await here.json("show", "web");
-    assert.equal(await sh("cat /var/lib/cloud/data/instance-id"), id);
-    assert.deepEqual((await sh("hostname; hostname -f; readlink /etc/localtime")).split("\n"),
-      ["box", "box.example", "/usr/share/zoneinfo/Europe/Berlin"]);
+    const { document } = await here.json("show", "web");
+    assert.equal(await sh("cat /var/lib/cloud/data/instance-id"), document.system.uuid);
+    assert.equal(await sh("cat /etc/hostname; hostname"), "box\nbox");
     // The root's file system has grown into the disk that was asked for.
     assert.ok(Number(await sh("df -B1M --output=size / | tail -1")) > 3500);
   });
 
   test("has the user, who logs in by the key alone and may become root", async () => {
-    assert.match(await sh("getent passwd ada"), /:\/home\/ada:\/bin\/bash$/);
+    assert.match(await sh("getent passwd ada"), /:\/home\/ada:\/bin\/sh$/);
     assert.match(await sh("passwd --status ada"), /^ada L /, "no password");
     assert.equal(await sh("cat /home/ada/.ssh/authorized_keys"), key.line);
     assert.equal(await sh("stat -c '%U %a' /home/ada/.ssh /home/ada/.ssh/authorized_keys"), "ada 700\nada 600");
