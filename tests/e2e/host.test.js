@@ -97,6 +97,7 @@ describe("a Debian guest and its host", () => {
     symlinkSync("../outside/secret", join(work, "relative"));
     symlinkSync("../outside", join(work, "folder"));
     await sh(`cd /mnt/work && ln -s ${secret} own && ln -s ../outside own-folder`);
+    assert.ok(lstatSync(join(work, "own")).isSymbolicLink(), "without mapping a link is one for the host, too");
     // A guest follows links by itself, and what is there is its own.
     for (const name of ["absolute", "relative", "own", "folder/secret", "own-folder/secret"]) {
       assert.match(await fails(`cat /mnt/work/${name}`), /No such file/, name);
