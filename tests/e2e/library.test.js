@@ -1,74 +1,17 @@
 // A real Debian on a disk through all that a library is for: made, booted, kept, broken, restored, cloned, exported,
 // imported elsewhere, grown and seen grown from inside.
 import assert from "node:assert/strict";
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Viewer, launch } from "./lib/browser.js";
-import { folder, run, until } from "./lib/processes.js";
-import { program } from "./lib/sampan.js";
+import { Library, debian, freePort } from "./lib/library.js";
+import { folder, until } from "./lib/processes.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const GIB = 2 ** 30;
-/** An emulated processor on a busy machine. */
-const BOOT_MS = 300_000;
-
-/** One library and the program that works on it. */
-class Library {
-  constructor(home) {
-    this.home = home;
-    mkdirSync(home, { recursive: true });
-  }
-
-  run(...args) {
-    return run(program, args, { env: { SAMPAN_HOME: this.home }, timeoutMs: 120_000 });
-  }
-
-  /** A command that must succeed, its answer read. */
-  async json(...args) {
-    const { code, stdout, stderr } = await this.run("--json", ...args);
-    assert.equal(code, 0, `sampan ${args.join(" ")}: ${stdout}${stderr}`);
-    return JSON.parse(stdout);
-  }
-
-  /** A command that must fail, in these words. */
-  async refused(words, ...args) {
-    const { code, stderr } = await this.run(...args);
-    assert.equal(code, 1, `sampan ${args.join(" ")} was to be refused`);
-    assert.match(stderr, words);
-  }
-
-  async exec(vm, ...command) {
-    const { code, stdout, stderr } = await this.json("exec", vm, "--", ...command);
-    assert.equal(code, 0, stderr);
-    return stdout;
-  }
-
-  /** Until the guest's agent answers. */
-  booted(vm) {
-    return until(async () => (await this.run("exec", vm, "--", "true")).code === 0,
-      `${vm} to boot, see its logs in ${this.home}`, BOOT_MS, 1000);
-  }
-
-  async stopAll() {
-    const list = JSON.parse((await this.run("--json", "list")).stdout || "[]");
-    for (const { name, state } of list) {
-      if (state !== "stopped") await this.run("stop", name, "--force");
-    }
-  }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** What somebody behind a port says before he hangs up; undefined where nobody is. */
 function said(port) {
@@ -86,9 +29,7 @@ describe("a Debian guest in the library", () => {
   const dir = folder("library");
 
   before(async () => {
-    const built = await run(join(root, "scripts/guest/disk"), [], { timeoutMs: 900_000 });
-    assert.equal(built.code, 0, built.stderr);
-    disk = built.stdout.trim();
+    disk = await debian();
     // A name that sockets have no room for.
     here = new Library(join(dir, "a-home-with-a-long-name".repeat(4), "sampan"));
     elsewhere = new Library(join(dir, "elsewhere"));

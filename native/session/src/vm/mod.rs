@@ -8,6 +8,7 @@ mod first_start;
 mod import;
 mod performance;
 mod place;
+mod savable;
 mod snapshot;
 mod space;
 mod suspend;

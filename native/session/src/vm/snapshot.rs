@@ -32,6 +32,7 @@ impl Vm {
         }
         if !disks_only {
             self.room_for_memory()?;
+            self.savable().await?;
         }
         self.settle().await?;
         self.awake().await?;

@@ -26,6 +26,7 @@ impl Vm {
         let ran = self.running();
         self.room_for_memory()?;
         self.settle().await?;
+        self.savable().await?;
         let plan = |locked: &mut Locked| {
             // One that could not be taken back: the machine has stood still since.
             locked.consume_suspended()?;

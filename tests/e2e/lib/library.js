@@ -1,0 +1,82 @@
+// A library of machines, worked on by the program, and the Debian guest that is put into it.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import net from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { run, until } from "./processes.js";
+import { program } from "./sampan.js";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+/** An emulated processor on a busy machine. */
+const BOOT_MS = 300_000;
+
+/** The image of the Debian guest (docs/guests.md), which is built if it is not there yet. */
+export async function debian(flavour = "plain") {
+  const built = await run(join(root, "scripts/guest/disk"), ["--flavour", flavour], { timeoutMs: 900_000 });
+  assert.equal(built.code, 0, built.stderr);
+  return built.stdout.trim();
+}
+
+/** One library and the program that works on it. */
+export class Library {
+  constructor(home) {
+    this.home = home;
+    mkdirSync(home, { recursive: true });
+  }
+
+  run(...args) {
+    return run(program, args, { env: { SAMPAN_HOME: this.home }, timeoutMs: 120_000 });
+  }
+
+  /** A command that must succeed, its answer read. */
+  async json(...args) {
+    const { code, stdout, stderr } = await this.run("--json", ...args);
+    assert.equal(code, 0, `sampan ${args.join(" ")}: ${stdout}${stderr}`);
+    return JSON.parse(stdout);
+  }
+
+  /** A command that must fail, in these words. */
+  async refused(words, ...args) {
+    const { code, stderr } = await this.run(...args);
+    assert.equal(code, 1, `sampan ${args.join(" ")} was to be refused`);
+    assert.match(stderr, words);
+  }
+
+  /** What a program in the guest prints, which must end well. */
+  async exec(vm, ...command) {
+    const { code, stdout, stderr } = await this.json("exec", vm, "--", ...command);
+    assert.equal(code, 0, `${command.join(" ")}: ${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** What the guest's shell says to something that it must not be able to do. */
+  async fails(vm, line) {
+    const { code, stdout, stderr } = await this.run("exec", vm, "--", "sh", "-c", line);
+    assert.notEqual(code, 0, `${line} was to fail in the guest: ${stdout}`);
+    return stdout + stderr;
+  }
+
+  /** Until the guest's agent answers. */
+  booted(vm) {
+    return until(async () => (await this.run("exec", vm, "--", "true")).code === 0,
+      `${vm} to boot, see its logs in ${this.home}`, BOOT_MS, 1000);
+  }
+
+  async stopAll() {
+    const list = JSON.parse((await this.run("--json", "list")).stdout || "[]");
+    for (const { name, state } of list) {
+      if (state !== "stopped") await this.run("stop", name, "--force");
+    }
+  }
+}
+
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
