@@ -1,6 +1,7 @@
 //! Images and what is made of them, by the program itself and a server on this machine.
 
 mod downloads;
+mod interrupt;
 mod machines;
 mod server;
 
