@@ -10,8 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// lost, since what was there before a handler never comes back.
 static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
 
-/// From now on Ctrl-C is told by this flag, for as long as the program lives.
+/// From now on Ctrl-C is told by this flag, for as long as the program lives; the words tell the person that it was
+/// heard.
 pub fn interruption() -> Result<Arc<AtomicBool>> {
+    heard("\nsampan: breaking off; once more to end at once\n")
+}
+
+/// The same of what ends at once and leaves nothing.
+pub fn quiet_interruption() -> Result<Arc<AtomicBool>> {
+    heard("")
+}
+
+fn heard(words: &'static str) -> Result<Arc<AtomicBool>> {
     let mut known = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(flag) = &*known {
         return Ok(Arc::clone(flag));
@@ -33,7 +43,7 @@ pub fn interruption() -> Result<Arc<AtomicBool>> {
             runtime.block_on(async {
                 signals.recv().await;
                 told.store(true, Ordering::Relaxed);
-                eprintln!("\nsampan: breaking off; once more to end at once");
+                eprint!("{words}");
                 signals.recv().await;
             });
             std::process::exit(130);
