@@ -139,12 +139,7 @@ async fn start(
         choice: accelerated.choice.clone(),
         libqemu,
     };
-    let options = RunOptions {
-        throw_away: args.throw_away,
-        discard_state: args.discard_state,
-        shares: crate::vm::shares::of(locked.path())?,
-        vnc_password: crate::vm::vnc::password_of(locked.path())?,
-    };
+    let options = RunOptions { throw_away: args.throw_away, discard_state: args.discard_state };
     let place = if args.in_process { "inside the supervisor" } else { "in a process of its own" };
     let words = if locked.suspended().is_some() && !args.discard_state { "resuming" } else { "starting" };
     Announcement::Progress(format!("{words} it {place} {}", accelerated.words())).tell();
