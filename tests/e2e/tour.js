@@ -1,4 +1,5 @@
-// Makes the README's pictures of the terminal from what the real program says: `SAMPAN_BIN=… node tests/e2e/tour.js`.
+// Makes the README's pictures of the terminal, wizard.png and library.png, from what the real program says about machines
+// without a system: `SAMPAN_BIN=… node tests/e2e/tour.js`.
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -297,7 +297,9 @@ impl Draft {
             return Err(Error::NameTaken(name.to_owned()));
         }
         library.fs.write_new(&self.path.join(CLAIM), name.as_bytes())?;
+        // With the draft's own name: after a power loss it must be there to tell of the medium.
         library.fs.sync_dir(&self.path)?;
+        library.fs.sync_dir(&library.vms())?;
         library.fs.rename(&unfinished, &path)?;
         library.fs.sync_dir(&folder)
     }
