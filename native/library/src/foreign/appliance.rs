@@ -74,7 +74,7 @@ impl Appliance {
         };
         let mut check = sums.check(&description.0);
         check.update(&description.1);
-        if !check.is_right() {
+        if !check.agrees() {
             return Err(self.damaged(&description.0));
         }
         let disks: Vec<String> = plan.disks.iter().filter(|d| !d.cdrom).map(|d| d.file.clone()).collect();
@@ -134,7 +134,7 @@ impl Appliance {
             to.write_all(read).map_err(io("unpack from", &self.path))?;
             left -= n as u64;
         }
-        if check.is_right() { Ok(()) } else { Err(self.damaged(&member.name)) }
+        if check.agrees() { Ok(()) } else { Err(self.damaged(&member.name)) }
     }
 }
 

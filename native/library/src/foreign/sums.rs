@@ -87,7 +87,7 @@ impl Check {
         }
     }
 
-    pub(super) fn is_right(self) -> bool {
+    pub(super) fn agrees(self) -> bool {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         match self.0 {
             Some((Hasher::Sha1(hasher), sum)) => hex(&hasher.finalize()) == sum,
@@ -115,10 +115,10 @@ mod tests {
             for (bytes, right) in [(b"abc", true), (b"abd", false)] {
                 let mut check = sums.check(name);
                 bytes.chunks(2).for_each(|part| check.update(part));
-                assert_eq!(check.is_right(), right, "{name}");
+                assert_eq!(check.agrees(), right, "{name}");
             }
         }
         assert_eq!((sums.of("d"), sums.of("e")), (Found::Unknown("MD5"), Found::None));
-        assert!(sums.check("e").is_right());
+        assert!(sums.check("e").agrees());
     }
 }
