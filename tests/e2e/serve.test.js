@@ -140,6 +140,22 @@ describe("the web console", () => {
     await state(/^Running$/);
   });
 
+  test("when QEMU dies, the report is shown and a start is offered", async () => {
+    const { pid } = await library.sampan("status", "Old PC");
+    process.kill(pid, "SIGKILL");
+    await state(/^Stopped: QEMU died$/);
+    await button("Show report").click();
+    const dialog = page.getByRole("dialog", { name: "How Old PC ended" });
+    assert.match(await dialog.locator("pre").textContent(), /SIGKILL[^]*sampan start 'Old PC'/);
+    await page.keyboard.press("Escape");
+    await until(async () => (await dialog.count()) === 0, "the dialog to close");
+    await state(/^Stopped: QEMU died$/);
+    await button("Show report").click();
+    await dialog.getByRole("button", { name: "Start again" }).click();
+    await state(/^Running$/);
+    assert.equal(await button("Show report").isVisible(), false);
+  });
+
   test("machines outlive it, and the next one finds them", async () => {
     assert.deepEqual(problems, []);
     assert.deepEqual(await console.end(), { code: 130, signal: null });

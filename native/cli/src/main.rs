@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod host;
+mod interrupt;
 mod machine;
 mod manual;
 mod progress;

@@ -129,6 +129,7 @@ impl Document {
                 machine,
                 preset,
                 clock: if windows || old { Clock::Localtime } else { Clock::Utc },
+                restart_after_crash: false,
                 uuid: None,
                 notes: String::new(),
             },

@@ -86,6 +86,11 @@ impl VncPassword {
         if good { Ok(Self(text)) } else { Err(BadVncPassword(text.chars().count())) }
     }
 
+    /// The password itself: for whoever keeps it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The QMP command that sets it (`set_password` in `qapi/ui.json`).
     pub fn command(&self) -> serde_json::Value {
         serde_json::json!({ "execute": "set_password", "arguments": { "protocol": "vnc", "password": self.0 } })

@@ -9,7 +9,7 @@ use crate::chain::Unfinished;
 use crate::disks::Target;
 use crate::error::{Error, Result};
 use crate::id::{DriveId, FileName, SnapshotId};
-use crate::library::Library;
+use crate::library::{Draft, Library};
 use crate::locked::Locked;
 use crate::manifest::{Base, Flattening, ImageFormat};
 use crate::snapshots::NewSnapshot;
@@ -25,6 +25,18 @@ pub struct NewClone<'a> {
     pub time: u64,
     /// Changes its document: what must not be twice in one network (MAC addresses, UUIDs) is the document's matter.
     pub change: &'a mut dyn FnMut(&mut Sections),
+    /// A small medium of its own, by name, such as its seed.
+    pub medium: Option<(String, Vec<u8>)>,
+}
+
+impl NewClone<'_> {
+    /// The last step: the copy is one of the library's.
+    fn publish(self, mut draft: Draft) -> Result<Locked> {
+        if let Some((name, bytes)) = &self.medium {
+            draft.write_medium(name, bytes)?;
+        }
+        draft.publish()
+    }
 }
 
 impl std::fmt::Debug for NewClone<'_> {
@@ -108,7 +120,7 @@ impl Locked {
                 .convert_into(layer, &drive, &chain, size, target, &mut |p| share.tell(size, p))?;
             share.before += size;
         }
-        draft.publish()
+        copy.publish(draft)
     }
 
     /// Makes a machine whose drives begin as those of a snapshot and hold only what differs from it. Without one, a snapshot
@@ -152,7 +164,7 @@ impl Locked {
             })?;
             unfinished.keep();
         }
-        draft.publish()
+        copy.publish(draft)
     }
 
     /// Makes a linked clone independent: copies what its images read from other machines into them. Returns how many images

@@ -3,6 +3,8 @@
 use crate::bundle::{DISKS, DOCUMENT, MANIFEST, STATE, THUMBS, TMP};
 use crate::error::Result;
 use crate::fs;
+use crate::host::HOST;
+use crate::library::{CLAIM, is_draft};
 use crate::locked::Locked;
 
 /// Whether this crate could have made the name: `<stem>-<12 hexadecimal digits>.<extension>`. What a person put into a
@@ -25,7 +27,13 @@ impl Locked {
 
     fn try_collect(&self) -> Result<()> {
         let m = self.manifest();
-        self.fs_unlink_if_there(&format!(".{MANIFEST}.new"))?;
+        for replaced in [MANIFEST, HOST] {
+            self.fs_unlink_if_there(&format!(".{replaced}.new"))?;
+        }
+        // Once it is a machine's, its medium is looked after by its document.
+        if !is_draft(self.path()) {
+            self.fs_unlink_if_there(CLAIM)?;
+        }
         let (memories, thumbnails, generations) = (m.memories(), m.thumbnails(), m.generations());
         self.sweep(STATE, |name| memories.iter().any(|f| f.as_str() == name))?;
         self.sweep(THUMBS, |name| thumbnails.iter().any(|f| f.as_str() == name))?;

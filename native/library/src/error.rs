@@ -117,6 +117,14 @@ pub enum Error {
         /// The machines built on it, by name.
         dependents: Vec<String>,
     },
+    /// Deleting a medium that machines have.
+    #[error("“{name}” is a medium of {}: take it out of them with `set … cdrom=-`, or delete them for ever", list(.users))]
+    MediumInUse {
+        /// The medium.
+        name: String,
+        /// The machines, by name.
+        users: Vec<String>,
+    },
     /// A machine could not be read that might be built on what is to go.
     #[error("cannot tell who depends on “{what}”, because {} cannot be read: repair or delete that machine first", .unreadable.display())]
     DependentsUnknown {

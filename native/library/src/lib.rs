@@ -34,6 +34,7 @@ mod disks;
 mod error;
 mod foreign;
 pub mod fs;
+mod host;
 mod id;
 pub mod image;
 mod library;
@@ -62,6 +63,7 @@ pub use error::{Error, Result};
 pub use foreign::{
     Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, NicPlan, Origin, name_from, parse_ovf, parse_utm, plan_import,
 };
+pub use host::HostSettings;
 pub use id::{DriveId, FileName, SnapshotId, VmId, check_name};
 pub use library::{Draft, Entry, Library, MAX_MACHINES};
 pub use locked::Locked;

@@ -1,12 +1,13 @@
 //! The folder with all machines.
 
-use crate::bundle::{Bundle, FOLDERS, MANIFEST, Sections, write_generation};
+use crate::bundle::{Bundle, FOLDERS, MANIFEST, Sections, TMP, write_generation};
 use crate::error::{Error, Result, io};
 use crate::fs::{self, Fs};
 use crate::id::{VmId, check_name, folded};
 use crate::lock::{Lock, Refused};
 use crate::locked::Locked;
 use crate::manifest::Manifest;
+use crate::media::check_medium;
 use std::path::{Path, PathBuf};
 
 /// The most machines that are listed.
@@ -16,6 +17,12 @@ pub(crate) const VMS: &str = "vms";
 pub(crate) const TRASH: &str = "trash";
 pub(crate) const MEDIA: &str = "media";
 const DRAFT: &str = ".new-";
+/// In a draft: the name of the medium that was made for it alone.
+pub(crate) const CLAIM: &str = "medium";
+/// In a draft's folder for unfinished work.
+const NEW_MEDIUM: &str = "medium.part";
+/// The most bytes of a medium's name.
+const MAX_CLAIM: u64 = 1024;
 pub(crate) const GONE: &str = ".gone-";
 
 /// A folder with machines, its trash and its store of removable media.
@@ -210,13 +217,30 @@ impl Library {
         if taken { Err(Error::NameTaken(name.to_owned())) } else { Ok(()) }
     }
 
+    /// Removes the medium that was made for a draft, unless a machine names it. The names are locked.
+    fn remove_claimed(&self, draft: &Path) -> Result<()> {
+        let name = match fs::read_bounded(&draft.join(CLAIM), MAX_CLAIM) {
+            Ok(name) => String::from_utf8(name).unwrap_or_default(),
+            // There is none, or it is not whole: then there is no medium yet.
+            Err(_) => return Ok(()),
+        };
+        // The claim may be torn: what it says must be a medium's name.
+        let Ok(medium) = self.medium(&name) else { return Ok(()) };
+        if !self.medium_users(&name)?.is_empty() {
+            return Ok(());
+        }
+        self.fs.unlink(&medium.path)?;
+        self.fs.sync_dir(&self.home.join(MEDIA))
+    }
+
     /// Removes what killed processes left of machines that never were, or are no more.
     fn clean(&self) -> Result<()> {
         let dead = |folder: &Path, prefix: &str| -> Result<Vec<PathBuf>> {
             let names = fs::names(folder, MAX_MACHINES)?;
             Ok(names.iter().filter(|n| n.starts_with(prefix)).map(|n| folder.join(n)).collect())
         };
-        let mut found = dead(&self.vms(), DRAFT)?;
+        let drafts = dead(&self.vms(), DRAFT)?;
+        let mut found = drafts.clone();
         found.extend(dead(&self.trash_folder(), GONE)?);
         if found.is_empty() {
             return Ok(());
@@ -224,12 +248,22 @@ impl Library {
         let _names = self.lock_names()?;
         for path in found {
             match Lock::take(&path.join("lock")) {
-                Ok(_lock) => self.fs.remove_tree(&path)?,
+                Ok(_lock) => {
+                    if drafts.contains(&path) {
+                        self.remove_claimed(&path)?;
+                    }
+                    self.fs.remove_tree(&path)?;
+                }
                 Err(_) => log::debug!("{} is still in use", path.display()),
             }
         }
         Ok(())
     }
+}
+
+/// Whether a bundle's folder is that of a machine in the making.
+pub(crate) fn is_draft(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(DRAFT))
 }
 
 /// A machine in the making.
@@ -244,6 +278,30 @@ impl Draft {
     /// The machine, to give it drives.
     pub fn machine(&mut self) -> &mut Locked {
         self.locked.as_mut().expect("taken only by `publish`, which consumes the draft")
+    }
+
+    /// Makes a small medium for this machine, which its owner alone may read: the last thing before [`Draft::publish`].
+    /// Without the machine it goes, also if this process is killed. There is one at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadName`], [`Error::NameTaken`], [`Error::NoSpace`].
+    pub fn write_medium(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        check_medium(name)?;
+        let (library, folder) = (&self.library, self.library.home.join(MEDIA));
+        let (unfinished, path) = (self.path.join(TMP).join(NEW_MEDIUM), folder.join(name));
+        crate::space::check(&folder, bytes.len() as u64)?;
+        library.fs.write_new(&unfinished, bytes)?;
+        let _names = library.lock_names()?;
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::NameTaken(name.to_owned()));
+        }
+        library.fs.write_new(&self.path.join(CLAIM), name.as_bytes())?;
+        // With the draft's own name: after a power loss it must be there to tell of the medium.
+        library.fs.sync_dir(&self.path)?;
+        library.fs.sync_dir(&library.vms())?;
+        library.fs.rename(&unfinished, &path)?;
+        library.fs.sync_dir(&folder)
     }
 
     /// Makes the machine one of the library's.
@@ -265,15 +323,22 @@ impl Draft {
         }
         locked.bundle.path = path;
         library.fs.sync_dir(&library.vms())?;
+        locked.collect();
         Ok(locked)
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.path.exists()
-            && let Err(e) = self.library.fs.remove_tree(&self.path)
-        {
+        if !self.path.exists() {
+            return;
+        }
+        let library = &self.library;
+        let claimed = match self.path.join(CLAIM).exists() {
+            true => library.lock_names().and_then(|_names| library.remove_claimed(&self.path)),
+            false => Ok(()),
+        };
+        if let Err(e) = claimed.and_then(|()| library.fs.remove_tree(&self.path)) {
             log::warn!("cannot remove the unfinished {}: {e}", self.path.display());
         }
     }

@@ -37,7 +37,7 @@ pub enum Otherwise {
     Link,
 }
 
-fn check_medium(name: &str) -> Result<()> {
+pub(crate) fn check_medium(name: &str) -> Result<()> {
     check_name(name)?;
     match name.starts_with('.') || name.len() > 200 {
         true => Err(Error::BadName {
@@ -157,28 +157,33 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`Error::HasDependents`] while a machine's document names it.
+    /// [`Error::MediumInUse`] while a machine's document names it, in the trash or not.
     pub fn remove_medium(&self, name: &str) -> Result<()> {
         let medium = self.medium(name)?;
         let dependents = self.medium_users(name)?;
         if !dependents.is_empty() {
-            return Err(Error::HasDependents { what: name.to_owned(), dependents });
+            return Err(Error::MediumInUse { name: name.to_owned(), users: dependents });
         }
         self.fs.unlink(&medium.path)?;
         self.fs.sync_dir(&self.home().join(MEDIA))
     }
 
-    /// The machines whose documents contain the medium's name in quotes.
+    /// The machines whose documents contain the medium's name in quotes, also those in the trash, which say so: they may
+    /// come back.
     ///
     /// # Errors
     ///
-    /// When the folder of the machines cannot be read.
+    /// When a folder of machines cannot be read.
     pub fn medium_users(&self, name: &str) -> Result<Vec<String>> {
         let names =
             |text: &String| text.contains(&format!("\"{name}\"")) || text.contains(&format!("/{name}\""));
-        let bundles = entries(&self.vms())?.into_iter().filter_map(|e| e.bundle.ok());
-        let users = bundles.filter(|b| b.document().is_ok_and(|d| d.values().any(names)));
-        Ok(users.map(|b| b.name().to_owned()).collect())
+        let mut users = Vec::new();
+        for (folder, suffix) in [(self.vms(), ""), (self.trash_folder(), " (in the trash)")] {
+            let bundles = entries(&folder)?.into_iter().filter_map(|e| e.bundle.ok());
+            let naming = bundles.filter(|b| b.document().is_ok_and(|d| d.values().any(names)));
+            users.extend(naming.map(|b| format!("{}{suffix}", b.name())));
+        }
+        Ok(users)
     }
 
     /// Removes what killed processes left. The names are locked.

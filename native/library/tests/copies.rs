@@ -4,11 +4,12 @@ mod common;
 
 use common::{QemuImg, document};
 use sampan_library::{
-    DriveId, Error, ImageFormat, Library, Locked, NewClone, NewSnapshot, Otherwise, Preallocation, Sections,
-    TarReader, TarWriter, Target,
+    DriveId, Error, HostSettings, ImageFormat, Library, Locked, NewClone, NewSnapshot, Otherwise,
+    Preallocation, Sections, TarReader, TarWriter, Target,
 };
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -58,7 +59,7 @@ fn a_full_clone_shares_nothing() {
     let one = source.take_snapshot(&qemu, &snapshot("one")).expect("taken");
     write(&qemu, &source, 2);
     let mut told = Vec::new();
-    let copy = NewClone { name: "copy", time: 5, change: &mut new_mac };
+    let copy = NewClone { name: "copy", time: 5, change: &mut new_mac, medium: None };
     let clone = source
         .clone_full(&qemu, None, copy, &mut |p| {
             told.push((p.done, p.total));
@@ -74,7 +75,7 @@ fn a_full_clone_shares_nothing() {
     let older = source.clone_full(
         &qemu,
         Some(&one),
-        NewClone { name: "older", time: 5, change: &mut |_| () },
+        NewClone { name: "older", time: 5, change: &mut |_| (), medium: None },
         &mut go_on,
     );
     assert_eq!(read(&qemu, &older.expect("cloned")), 1);
@@ -88,7 +89,7 @@ fn a_full_clone_shares_nothing() {
 #[test]
 fn a_cancelled_clone_leaves_nothing() {
     let (_home, library, source, qemu) = machine();
-    let copy = NewClone { name: "copy", time: 5, change: &mut |_| () };
+    let copy = NewClone { name: "copy", time: 5, change: &mut |_| (), medium: None };
     let stopped = source.clone_full(&qemu, None, copy, &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(Error::Cancelled)));
     assert_eq!(std::fs::read_dir(library.machines_folder()).expect("a folder").count(), 1);
@@ -97,7 +98,7 @@ fn a_cancelled_clone_leaves_nothing() {
 #[test]
 fn a_linked_clones_base_cannot_be_pulled_away() {
     let (_home, library, mut source, qemu) = machine();
-    let copy = NewClone { name: "linked", time: 5, change: &mut new_mac };
+    let copy = NewClone { name: "linked", time: 5, change: &mut new_mac, medium: None };
     let linked = source.clone_linked(&qemu, None, copy).expect("cloned");
     write(&qemu, &source, 2);
     assert_eq!(read(&qemu, &linked), 1);
@@ -135,10 +136,10 @@ fn a_linked_clones_base_cannot_be_pulled_away() {
 fn a_linked_clone_of_a_linked_clone_reads_through_both() {
     let (_home, library, mut source, qemu) = machine();
     let mut first = source
-        .clone_linked(&qemu, None, NewClone { name: "b", time: 5, change: &mut |_| () })
+        .clone_linked(&qemu, None, NewClone { name: "b", time: 5, change: &mut |_| (), medium: None })
         .expect("cloned");
     let second = first
-        .clone_linked(&qemu, None, NewClone { name: "c", time: 5, change: &mut |_| () })
+        .clone_linked(&qemu, None, NewClone { name: "c", time: 5, change: &mut |_| (), medium: None })
         .expect("cloned");
     assert_eq!(read(&qemu, &second), 1);
     assert_eq!(second.chain(&drive("root")).expect("a chain").len(), 3);
@@ -336,7 +337,86 @@ fn media_are_kept_once_and_not_removed_while_used() {
     let names: Vec<String> = library.media().expect("a list").into_iter().map(|m| m.name).collect();
     assert_eq!(&names[..2], ["copy.iso", "link.iso"]);
     machine.set_document(&[("drives.toml".into(), "iso = \"copy.iso\"\n".into())].into()).expect("set");
-    assert!(matches!(library.remove_medium("copy.iso"), Err(Error::HasDependents { .. })));
+    let users = || library.medium_users("copy.iso").expect("is told");
+    let id = machine.id();
+    drop(machine);
+    for suffix in ["", " (in the trash)"] {
+        assert_eq!(users(), [format!("source{suffix}")]);
+        assert!(matches!(library.remove_medium("copy.iso"), Err(Error::MediumInUse { .. })));
+        if suffix.is_empty() {
+            library.delete(id, 9).expect("deleted");
+        }
+    }
+    library.purge(id).expect("purged");
+    library.remove_medium("copy.iso").expect("nobody has it any more");
     library.remove_medium("link.iso").expect("removed");
     assert!(iso.exists());
+}
+
+#[test]
+fn what_belongs_to_this_host_goes_into_no_copy_and_no_export() {
+    let (home, library, mut source, qemu) = machine();
+    assert_eq!(source.host().expect("nothing yet"), HostSettings::default());
+    let settings = HostSettings {
+        shares: [("docs".into(), "/home/ada/docs".into())].into(),
+        vnc_password: Some("geheim!!".into()),
+    };
+    source.set_host(&settings).expect("is set");
+    assert_eq!(library.read(source.id()).expect("reads").host().expect("reads"), settings);
+    let mode = source.path().join("host.json").metadata().expect("is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!format!("{settings:?}").contains("geheim"));
+
+    let full = source
+        .clone_full(
+            &qemu,
+            None,
+            NewClone { name: "full", time: 5, change: &mut |_| (), medium: None },
+            &mut go_on,
+        )
+        .expect("cloned");
+    let linked = source
+        .clone_linked(&qemu, None, NewClone { name: "linked", time: 5, change: &mut |_| (), medium: None })
+        .expect("cloned");
+    let file = home.path().join("source.sampanvm");
+    source.export(&qemu, None, &file, &mut go_on).expect("exported");
+    let bytes = std::fs::read(&file).expect("reads");
+    for secret in ["geheim!!", "/home/ada/docs"] {
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
+    }
+    let imported = library.import(&file, Some("back"), 6, &mut |_| (), &mut go_on).expect("imported");
+    for copy in [&full, &linked, &imported] {
+        assert_eq!(copy.host().expect("reads"), HostSettings::default(), "{}", copy.name());
+    }
+    // It comes back from the trash with its machine; and what is none of ours is told without its words.
+    let id = source.id();
+    drop((source, linked));
+    let linked = library.find("linked").expect("found");
+    library.delete(linked, 7).expect("deleted");
+    library.purge(linked).expect("purged");
+    library.delete(id, 8).expect("deleted");
+    let source = library.undelete(id, None).expect("back");
+    assert_eq!(source.host().expect("reads"), settings);
+    std::fs::write(source.path().join("host.json"), r#"{"vnc_password":"geheim!!","x":1}"#).expect("writes");
+    let words = source.host().expect_err("none of ours").to_string();
+    assert!(words.contains("host.json") && !words.contains("geheim"), "{words}");
+}
+
+#[test]
+fn a_medium_of_a_machine_that_never_was_goes_with_it() {
+    let home = tempfile::tempdir().expect("a folder");
+    let library = Library::open(home.path()).expect("a library");
+    let names = || -> Vec<String> { library.media().expect("lists").into_iter().map(|m| m.name).collect() };
+    let mut draft = library.draft("never", &document("x"), 1).expect("begun");
+    draft.write_medium("seed.iso", b"secret").expect("written");
+    let path = home.path().join("media/seed.iso");
+    assert_eq!(path.metadata().expect("is there").permissions().mode() & 0o777, 0o600);
+    assert!(draft.write_medium("seed.iso", b"again").is_err(), "it replaces nothing");
+    drop(draft);
+    assert_eq!(names(), [""; 0]);
+    let mut draft = library.draft("is", &document("\"seed.iso\""), 1).expect("begun");
+    draft.write_medium("seed.iso", b"secret").expect("written");
+    drop(draft.publish().expect("made"));
+    Library::open(home.path()).expect("a library");
+    assert_eq!(names(), ["seed.iso"]);
 }

@@ -10,8 +10,8 @@ mod powerloss;
 use common::{QemuImg, document};
 use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{
-    BlockError, BlockLayer, Bundle, DriveId, Layer, Library, Locked, NewClone, NewImage, NewSnapshot,
-    OnProgress, Target, Unsaved,
+    BlockError, BlockLayer, Bundle, DriveId, HostSettings, Layer, Library, Locked, NewClone, NewImage,
+    NewSnapshot, OnProgress, Target, Unsaved,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -58,6 +58,10 @@ fn id(machine: &Locked, name: &str) -> sampan_library::SnapshotId {
 const CHANGES: &[Change] = &[
     ("create", |l, _| drop(l.create("machine", &document("one"), 1).expect("made"))),
     ("document", |l, _| machine(l).set_document(&document("two")).expect("set")),
+    ("host", |l, _| {
+        let vnc_password = Some("secret".into());
+        machine(l).set_host(&HostSettings { vnc_password, ..HostSettings::default() }).expect("set");
+    }),
     ("rename", |l, _| {
         let mut m = machine(l);
         m.rename("other").expect("renamed");
@@ -68,7 +72,7 @@ const CHANGES: &[Change] = &[
     ("linked clone", |l, q| {
         let mut m = machine(l);
         let one = id(&m, "one");
-        let copy = NewClone { name: "clone", time: 2, change: &mut |_| () };
+        let copy = NewClone { name: "clone", time: 2, change: &mut |_| (), medium: None };
         drop(m.clone_linked(q, Some(&one), copy).expect("cloned"));
     }),
     ("grow", |l, q| machine(l).grow_drive(q, &root(), 2 * SIZE).expect("grown")),
@@ -110,10 +114,22 @@ const CHANGES: &[Change] = &[
     }),
     ("reclaim", |l, q| assert_eq!(machine(l).reclaim(q, &mut go_on).expect("reclaimed"), 1)),
     ("compact", |l, q| assert!(machine(l).compact_drive(q, &root(), &mut go_on).expect("compacted").0 > 0)),
+    ("machine with a seed", |l, _| {
+        let mut draft = l.draft("seeded", &document("\"seed.iso\""), 2).expect("begun");
+        draft.write_medium("seed.iso", b"secret").expect("written");
+        drop(draft.publish().expect("made"));
+    }),
+    ("clone with a seed", |l, q| {
+        let mut change = |sections: &mut sampan_library::Sections| *sections = document("\"copy.iso\"");
+        let medium = Some(("copy.iso".into(), b"secret".to_vec()));
+        let copy = NewClone { name: "seeded clone", time: 2, change: &mut change, medium };
+        let seeded = l.lock(l.find("seeded").expect("found")).expect("locked");
+        drop(seeded.clone_full(q, None, copy, &mut go_on).expect("cloned"));
+    }),
     ("trash clone", |l, _| l.delete(l.find("clone").expect("found"), 3).expect("deleted")),
     ("purge clone", |l, _| l.purge(l.find_in_trash("clone").expect("found")).expect("purged")),
     ("full clone", |l, q| {
-        let copy = NewClone { name: "full clone", time: 2, change: &mut |_| () };
+        let copy = NewClone { name: "full clone", time: 2, change: &mut |_| (), medium: None };
         drop(machine(l).clone_full(q, None, copy, &mut go_on).expect("cloned"));
     }),
     ("restore", |l, q| {
@@ -146,6 +162,11 @@ fn describe(home: &Path) -> String {
         let bundle = entry.bundle.expect("sound");
         all += &format!("trashed {}\n", state(&bundle));
     }
+    for medium in library.media().expect("a list") {
+        let users = library.medium_users(&medium.name).expect("is told");
+        assert_eq!(users.len(), 1, "{} was left behind", medium.name);
+        all += &format!("{} of {users:?}, {} bytes\n", medium.name, medium.size);
+    }
     for folder in ["vms", "trash"] {
         for left in std::fs::read_dir(home.join(folder)).expect("a folder") {
             let name = left.expect("an entry").file_name().into_string().expect("text");
@@ -162,7 +183,8 @@ fn state(bundle: &Bundle) -> String {
         assert_eq!(count("disks"), m.images.len(), "an image was left behind, or lost");
         assert!(m.pending.is_none() && m.flattening.is_none());
     }
-    let words = bundle.document().expect("readable");
+    let words = (bundle.document().expect("readable"), bundle.host().expect("readable").vnc_password);
+    assert!(!bundle.path().join("medium").exists(), "a claim was left behind");
     let parents = |p: &Option<sampan_library::SnapshotId>| {
         p.as_ref().map(|p| m.snapshots[p].name.clone()).unwrap_or_default()
     };

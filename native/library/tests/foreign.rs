@@ -146,13 +146,25 @@ fn what_is_no_qemu_machine_of_utm_is_refused_in_words() {
 
 /// An appliance with a stream-optimised disk, as VMware and VirtualBox export them.
 fn ova(folder: &Path, ovf: &str, sum: Option<&str>) -> std::path::PathBuf {
+    let wrong = sum.map(|sum| format!("SHA256(disk.vmdk)= {sum}\n"));
+    summed(folder, ovf, |file| wrong.clone().unwrap_or_else(|| digest("SHA256", file, "disk.vmdk")))
+}
+
+/// A manifest's line, by the system's own program (`sha1sum`, …).
+fn digest(algorithm: &str, file: &Path, name: &str) -> String {
+    let program = format!("{}sum", algorithm.to_ascii_lowercase());
+    let out = std::process::Command::new(program).arg(file).output().expect("it runs");
+    let text = String::from_utf8(out.stdout).expect("text");
+    format!("{algorithm}({name})= {}\n", text.split_whitespace().next().expect("a digest"))
+}
+
+/// The same with a manifest that `sums` makes of the disk's file.
+fn summed(folder: &Path, ovf: &str, sums: impl Fn(&Path) -> String) -> std::path::PathBuf {
     let (source, vmdk) = (raw(folder), folder.join("disk.vmdk"));
     let (from, to) = (source.to_str().expect("text"), vmdk.to_str().expect("text"));
     let args = ["convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", from, to];
     QemuImg::find().run(&vmdk, &args).expect("converted");
-    let out = std::process::Command::new("sha256sum").arg(&vmdk).output().expect("it runs");
-    let found = String::from_utf8(out.stdout).expect("text")[..64].to_owned();
-    let sums = format!("SHA256(disk.vmdk)= {}\n", sum.unwrap_or(&found));
+    let sums = sums(&vmdk);
     let mut tar = TarWriter::new(Vec::new());
     let members: [(&str, &[u8]); 3] = [
         ("vm.ovf", ovf.as_bytes()),
@@ -218,4 +230,32 @@ fn appliances_that_do_not_hold_what_they_say_are_refused_and_leave_nothing() {
     import(&library, &file, "x").expect_err("cut");
     assert!(library.list().expect("a list").is_empty());
     assert!(TarReader::new(&b"short"[..]).next_member().is_err());
+}
+
+#[test]
+fn an_appliances_checksums_of_each_kind_are_compared() {
+    let home = tempfile::tempdir().expect("a folder");
+    let library = Library::open(home.path().join("library")).expect("a library");
+    let said = |file: &Path| plan_import(file).expect("planned").1.notes.join("\n");
+    for algorithm in ["SHA1", "SHA256", "SHA512"] {
+        let right = summed(home.path(), OVF, |file| digest(algorithm, file, "disk.vmdk"));
+        assert!(!said(&right).contains("checksum"), "{algorithm}: {}", said(&right));
+        import(&library, &right, algorithm).expect("imported");
+        let wrong = summed(home.path(), OVF, |file| {
+            let right = digest(algorithm, file, "disk.vmdk");
+            right.trim_end().chars().rev().skip(1).collect::<String>().chars().rev().chain(['x']).collect()
+        });
+        let words = import(&library, &wrong, "wrong").expect_err("damaged").to_string();
+        assert!(words.contains("checksum of “disk.vmdk”"), "{algorithm}: {words}");
+    }
+    // The description is one of its files, too.
+    let wrong = summed(home.path(), OVF, |_| format!("SHA1(vm.ovf)= {}\n", "0".repeat(40)));
+    assert!(plan_import(&wrong).expect_err("damaged").to_string().contains("checksum of “vm.ovf”"));
+    for (line, words) in
+        [("MD5(disk.vmdk)= 00\n", "by MD5"), ("SHA1(other)= 00\n", "“disk.vmdk” has no checksum")]
+    {
+        let file = summed(home.path(), OVF, |_| line.to_owned());
+        assert!(said(&file).contains(words), "{}", said(&file));
+    }
+    assert_eq!(library.list().expect("a list").len(), 3);
 }

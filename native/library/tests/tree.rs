@@ -191,7 +191,7 @@ impl World {
                     && self.clones.len() < 3
                 {
                     let name = format!("clone {}", self.clones.len());
-                    let copy = NewClone { name: &name, time: 1, change: &mut |_| () };
+                    let copy = NewClone { name: &name, time: 1, change: &mut |_| (), medium: None };
                     let clone = machine.clone_linked(&self.qemu, Some(&id), copy).expect("cloned");
                     self.clones.push((clone, self.snapshots[&id]));
                 }

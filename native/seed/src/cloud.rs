@@ -207,6 +207,29 @@ impl Seed {
     }
 }
 
+/// The seed of a machine's copy: `image` with the instance `new` where it says `old`, in `meta-data` alone. cloud-init does
+/// its work for an instance anew then. `None` where the image is no seed of ours for `old`, or the two differ in length.
+#[must_use]
+pub fn for_copy(image: &[u8], old: &str, new: &str) -> Option<Vec<u8>> {
+    // As `meta-data` has it, without the brace before it and what is behind it.
+    let phrase = |instance: &str| {
+        document("", &json!({"instance-id": instance})).trim_matches(['{', '}', '\n']).as_bytes().to_vec()
+    };
+    let (before, after) = (phrase(old), phrase(new));
+    if before.len() != after.len() {
+        return None;
+    }
+    let mut places = image.windows(before.len()).enumerate().filter(|(_, bytes)| *bytes == before);
+    let (at, _) = places.next()?;
+    // What a person wrote may quote it: then nobody knows which one counts.
+    if places.next().is_some() {
+        return None;
+    }
+    let mut copy = image.to_vec();
+    copy.get_mut(at..at + after.len())?.copy_from_slice(&after);
+    Some(copy)
+}
+
 impl User {
     fn check(&self) -> Result<(), SeedError> {
         let mut bytes = self.name.bytes();

@@ -151,3 +151,14 @@ proptest! {
         prop_assert_eq!(config["runcmd"][0].as_str(), Some(odd.run[0].as_str()));
     }
 }
+
+#[test]
+fn a_copys_seed_differs_in_its_instance_alone() {
+    let seed = |instance: &str| Seed { instance: instance.into(), hostname: "box".into(), ..Seed::default() };
+    let image = seed("one-11").image().expect("is made");
+    assert_eq!(for_copy(&image, "one-11", "two-22"), Some(seed("two-22").image().expect("is made")));
+    assert_eq!(for_copy(&image, "one-11", "longer-one"), None);
+    assert_eq!(for_copy(&image, "two-22", "one-11"), None);
+    let quoted = [image.as_slice(), b"  \"instance-id\": \"one-11\""].concat();
+    assert_eq!(for_copy(&quoted, "one-11", "two-22"), None);
+}

@@ -31,7 +31,7 @@ mod windows;
 mod xml;
 mod yaml;
 
-pub use cloud::{Keyboard, Seed, StaticNetwork, User};
+pub use cloud::{Keyboard, Seed, StaticNetwork, User, for_copy};
 pub use error::SeedError;
 pub use password::PasswordHash;
 pub use windows::{DiskLayout, Processor, WindowsAnswers};

@@ -5,10 +5,10 @@ mod common;
 use common::{child, colour_disk, colour_picture, libqemu};
 use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice};
 use sampan_emulator::probe;
-use sampan_library::{Library, TarWriter};
+use sampan_library::{BlockLayer, ImageFormat, Library, NewImage, Preallocation, TarWriter};
 use sampan_session::Command;
 use sampan_session::images::Blocking;
-use sampan_session::vm::{Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError};
+use sampan_session::vm::{Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, uefi_variables};
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -106,6 +106,49 @@ async fn an_arm_machine_gets_uefi_and_what_cannot_be_is_told() {
     assert_eq!((document.system.arch, document.firmware.kind), (Arch::Aarch64, FirmwareKind::Uefi));
     assert!(document.drives.drives.iter().any(|drive| drive.bus == Bus::VirtioBlk));
     assert!(document.check().is_empty(), "{:?}", document.check());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_utm_machines_uefi_variables_come_with_it_if_they_fit() {
+    let firmware = libqemu().firmware().expect("firmware").join(uefi_variables(Arch::X86_64));
+    let mut variables = fs::read(firmware).expect("is read");
+    // A mark where variables are free to be written.
+    let mark = variables.len() - 16;
+    variables[mark..].copy_from_slice(b"this guest's own");
+    let system = PC.replace("pc</string>", "q35</string>");
+    let more = "<key>QEMU</key><dict><key>UEFIBoot</key><true/></dict>";
+    let config = config("Uefi", &system, "VirtIO", more);
+    let cases = [
+        (variables.clone(), None),
+        (variables[..65536].to_vec(), Some("65536 bytes")),
+        (vec![0; 100_000], Some("none that is known")),
+    ];
+    for (bytes, left_out) in cases {
+        let home = tempfile::tempdir().expect("a folder");
+        let from = utm(home.path(), "uefi", &config, &colour_disk(home.path(), 1));
+        fs::write(from.join("Data/efi_vars.fd"), &bytes).expect("is written");
+        let (_, images, imported) = import(home.path(), &from).await.expect("is imported");
+        let chain = imported.machine.chain(&UEFI_VARIABLES.parse().expect("an id")).expect("is there");
+        let raw = NewImage {
+            path: home.path().join("raw"),
+            format: ImageFormat::Raw,
+            size: variables.len() as u64,
+            preallocation: Preallocation::Dynamic,
+            backing: None,
+        };
+        let path = raw.path.clone();
+        let copied = tokio::task::spawn_blocking(move || {
+            images.convert(&chain, &raw, &mut |_| ControlFlow::Continue(()))
+        });
+        copied.await.expect("a thread").expect("is copied");
+        let now = fs::read(path).expect("is read");
+        assert_eq!(now == variables, left_out.is_none(), "{left_out:?}");
+        let said = imported.notes.iter().find(|note| note.contains("UEFI variables"));
+        match left_out {
+            None => assert_eq!(said, None),
+            Some(words) => assert!(said.is_some_and(|said| said.contains(words)), "{said:?}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -93,7 +93,7 @@ pub enum Command {
     Download(DownloadArgs),
     /// What QEMU said, and reports of crashes
     Logs(LogsArgs),
-    /// A machine's serial console in this terminal; Ctrl-] ends it
+    /// A machine's serial console in this terminal, with the last of what it wrote before; Ctrl-] leaves it
     Console(Vm),
     /// Write what a machine's screen shows into a PNG file
     Screenshot {
@@ -153,6 +153,9 @@ pub struct SuperviseArgs {
     pub in_process: bool,
     #[arg(long)]
     pub listen: SocketAddr,
+    /// Its machine has died, and is started again: what the last supervisor left is on stdin
+    #[arg(long)]
+    pub again: bool,
 }
 
 /// Start-up firmware, by name.

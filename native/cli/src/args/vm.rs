@@ -314,7 +314,7 @@ pub struct ImportArgs {
 pub struct LogsArgs {
     #[command(flatten)]
     pub vm: Vm,
-    /// Go on with what is written from now on
+    /// Go on with what is written from now on, also by later runs, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
     /// List the logs and crash reports that are kept

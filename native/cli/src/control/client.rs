@@ -58,7 +58,13 @@ impl Client {
     /// # Errors
     /// The machine refused, in its words, or is gone.
     pub fn ask(&mut self, request: &Request) -> Result<Value> {
-        self.0.get_mut().write_all(&protocol::line(request)).context("the machine is gone")?;
+        match self.0.get_mut().write_all(&protocol::line(request)) {
+            // It has ended by itself meanwhile: that is what was asked for.
+            Err(e) if e.kind() == ErrorKind::BrokenPipe && *request == Request::Quit => {
+                return Ok(Value::Object(serde_json::Map::new()));
+            }
+            written => written.context("the machine is gone")?,
+        }
         let mut line = Vec::new();
         let read = (&mut self.0).take(MAX_ANSWER).read_until(b'\n', &mut line);
         match read {

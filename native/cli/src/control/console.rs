@@ -5,8 +5,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::broadcast::error::RecvError;
 
-/// Bytes of what was written before that a console begins with: a screenful, so that one sees the prompt.
-const BEFORE: usize = 2048;
+/// Bytes of what was written before that a console begins with, for the terminal's own scroll-back: the last few screens,
+/// the prompt among them.
+const BEFORE: usize = 16 << 10;
 
 /// Passes bytes both ways until one side ends.
 pub async fn bridge(

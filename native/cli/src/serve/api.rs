@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::job::{Action, begin};
 use super::machines::Machines;
 use super::picture::picture;
+use crate::supervisor::newest_report;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -28,6 +29,7 @@ pub fn routes(machines: Arc<Machines>) -> Router {
         .route("/api/vms", get(list))
         .route("/api/vms/{id}", axum::routing::post(act))
         .route("/api/vms/{id}/picture", get(image))
+        .route("/api/vms/{id}/report", get(report))
         .with_state(machines)
 }
 
@@ -68,4 +70,13 @@ async fn image(State(machines): State<Arc<Machines>>, Path(id): Path<String>) ->
     let (bundle, machine) = machines.find(&id).await?;
     let png = picture(&machines, &machine, bundle).await?;
     Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
+}
+
+/// The report of the last crash.
+async fn report(State(machines): State<Arc<Machines>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let (bundle, _) = machines.find(&id).await?;
+    let read = tokio::task::spawn_blocking(move || newest_report(bundle.path()));
+    let text = read.await.map_err(Fault::failed)?.map_err(Fault::failed)?;
+    let text = text.ok_or_else(|| Fault::missing("the machine has not crashed"))?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }

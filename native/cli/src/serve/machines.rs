@@ -192,6 +192,7 @@ impl Machines {
         value["viewer"] = Value::Null;
         value["detail"] = "".into();
         value["picture"] = kept.picture.into();
+        value["crash"] = Value::Null;
         match condition {
             Some(Ok(Some(status))) => {
                 let ending = status["state"] == "ended";
@@ -211,6 +212,11 @@ impl Machines {
                 value["state"] = if kept.suspended { "suspended" } else { "stopped" }.into();
                 // How the last run ended is told where it was not as it should.
                 let last = kept.last.filter(|last| last["how"] != "ended");
+                if let Some(last) = &last
+                    && last["how"] == "died"
+                {
+                    value["crash"] = json!({ "time": last["time"], "report": last["report"].is_string() });
+                }
                 value["detail"] = last.map_or("".into(), |last| last["words"].clone());
             }
         }

@@ -37,11 +37,19 @@ pub struct End {
     time: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<PathBuf>,
+    /// It is started again by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    again: bool,
 }
 
 impl End {
     pub fn new(how: How, words: String, report: Option<PathBuf>) -> Self {
-        Self { how, words, time: now(), report }
+        Self { how, words, time: now(), report, again: false }
+    }
+
+    /// The same, with whether the machine is started again by itself.
+    pub fn followed_by_a_start(self, again: bool) -> Self {
+        Self { again, ..self }
     }
 }
 
@@ -85,6 +93,11 @@ pub fn write(bundle: &Path, end: &End) {
 pub fn last_end(bundle: &Path) -> Option<Value> {
     let text = std::fs::read(logs_folder(bundle).join("last.json")).ok()?;
     serde_json::from_slice(&text).ok()
+}
+
+/// The last run's end, if QEMU died then.
+pub fn last_death(bundle: &Path) -> Option<Value> {
+    last_end(bundle).filter(|last| last["how"] == "died")
 }
 
 fn report(vm: &Vm, words: &str, accelerator: &str, lasted: Duration) -> String {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,9 @@ const KEPT: usize = 5;
 
 /// Bytes of one run's log: a guest that makes QEMU complain without end fills no disk.
 const MAX: u64 = 8 << 20;
+
+/// Bytes of a report that are read: more than any has.
+const MAX_REPORT: u64 = 1 << 20;
 
 /// What the logger writes to stderr, up to a limit.
 #[derive(Default)]
@@ -60,6 +63,20 @@ pub fn reports(bundle: &Path) -> Vec<PathBuf> {
     named(bundle, "crash-")
 }
 
+/// The text of the last crash's report, its beginning where somebody made it longer than ours are.
+pub fn newest_report(bundle: &Path) -> io::Result<Option<String>> {
+    use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+    let Some(path) = reports(bundle).pop() else { return Ok(None) };
+    // Bundles come from other people: neither a link nor a device is read in its place.
+    let file = File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_REPORT).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// Begins a run's log, and removes the oldest ones.
 pub fn begin(bundle: &Path, time: u64) -> Result<File> {
     let folder = logs_folder(bundle);
@@ -95,6 +112,23 @@ mod tests {
         assert_eq!(log.write(b"ab").expect("writes"), 2);
         assert_eq!(log.write(&[b'x'; 100]).expect("writes"), 100);
         assert_eq!(log.0, MAX + 101);
+    }
+
+    #[test]
+    fn the_newest_report_is_read_and_nothing_in_its_place() {
+        let tmp = tempfile::tempdir().expect("a folder");
+        assert_eq!(newest_report(tmp.path()).expect("is looked for"), None);
+        let folder = logs_folder(tmp.path());
+        std::fs::create_dir(&folder).expect("is made");
+        for (name, text) in [("crash-00000000001.txt", "old"), ("crash-00000000002.txt", "new")] {
+            std::fs::write(folder.join(name), text).expect("is written");
+        }
+        assert_eq!(newest_report(tmp.path()).expect("is read").as_deref(), Some("new"));
+        std::os::unix::fs::symlink("/etc/passwd", folder.join("crash-00000000003.txt")).expect("a link");
+        assert!(newest_report(tmp.path()).is_err());
+        std::fs::remove_file(folder.join("crash-00000000003.txt")).expect("is removed");
+        std::fs::create_dir(folder.join("crash-00000000003.txt")).expect("a folder");
+        assert_eq!(newest_report(tmp.path()).expect("is looked for"), None);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The process that runs one machine of the library: it outlives the terminal, holds the bundle's lock, and serves the
 //! machine's control socket and its viewer.
 
+mod again;
 mod announce;
 mod end;
 mod logs;
 
 pub use announce::Announcement;
-pub use end::last_end;
-pub use logs::{BoundedLog, logs_folder, newest, reports};
+pub use end::{last_death, last_end};
+pub use logs::{BoundedLog, logs_folder, newest, newest_report, reports};
 
 use crate::args::SuperviseArgs;
 use crate::control::{self, Facts, Service};
@@ -15,6 +16,7 @@ use crate::exit::Code;
 use crate::host::{Accelerated, launcher};
 use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
 use crate::vm::{control_socket, now, run_folder};
+use again::Again;
 use anyhow::{Context, Result};
 use end::{End, How};
 use sampan_emulator::LibqemuDir;
@@ -33,16 +35,21 @@ pub fn supervise(args: SuperviseArgs) -> Result<Code> {
     // Its own session: closing the terminal is no concern of the machine's. An error means that it is one already.
     let _ = nix::unistd::setsid();
     let outcome = prepare(&args).and_then(|(library, locked)| {
+        let before = if args.again { Again::read()? } else { Again::default() };
         let runtime = runtime()?;
         raise_file_limit();
-        let outcome = runtime.block_on(run(&args, library, locked));
+        let outcome = runtime.block_on(run(&args, before, library, locked));
         runtime.shutdown_timeout(FAREWELL);
         outcome
     });
-    if let Err(error) = &outcome {
-        Announcement::Error(format!("{error:#}")).tell();
+    match outcome {
+        Ok((code, None)) => Ok(code),
+        Ok((_, Some(again))) => again.exec(&args).map(|()| Code::Died),
+        Err(error) => {
+            Announcement::Error(format!("{error:#}")).tell();
+            Err(error)
+        }
     }
-    outcome
 }
 
 /// The lock, then the log: only who holds the lock writes into the bundle.
@@ -55,7 +62,13 @@ fn prepare(args: &SuperviseArgs) -> Result<(Library, Locked)> {
     Ok((library, locked))
 }
 
-async fn run(args: &SuperviseArgs, library: Library, locked: Locked) -> Result<Code> {
+/// Runs the machine to its end; with what is to be known where it is to be started again.
+async fn run(
+    args: &SuperviseArgs,
+    before: Again,
+    library: Library,
+    locked: Locked,
+) -> Result<(Code, Option<Again>)> {
     let mut signals = Signals::new()?;
     let folder = locked.path().to_owned();
     let name = locked.name().to_owned();
@@ -65,10 +78,10 @@ async fn run(args: &SuperviseArgs, library: Library, locked: Locked) -> Result<C
     let bound = control::bind(&socket.path)?;
     let began = Instant::now();
     let started = tokio::select! {
-        started = start(args, library, locked) => started,
+        started = start(args, &before, library, locked) => started,
         code = signals.first() => {
             let _ = std::fs::remove_file(&socket.path);
-            return Ok(code);
+            return Ok((code, None));
         }
     };
     let (vm, server, facts) = match started {
@@ -91,21 +104,25 @@ async fn run(args: &SuperviseArgs, library: Library, locked: Locked) -> Result<C
 
     let code = until_the_end(&vm, &mut signals).await;
     let ended = vm.finish().await;
-    let end = end::of(&vm, &ended, &accelerator, began.elapsed());
+    let died = matches!(ended, Ended::Died(_));
+    let wanted = died && vm.document().system.restart_after_crash;
+    let again = wanted.then(|| before.next(again::place_of(&server))).flatten();
+    if wanted && again.is_none() {
+        log::error!("it has died too often to be started again by itself");
+    }
+    let end = end::of(&vm, &ended, &accelerator, began.elapsed()).followed_by_a_start(again.is_some());
     end::write(&folder, &end);
     watch.abort();
     service.stop().await;
     if let Some(server) = Arc::into_inner(server) {
         server.stop().await;
     }
-    Ok(match ended {
-        Ended::Died(_) => Code::Died,
-        Ended::Quit => code,
-    })
+    Ok((if died { Code::Died } else { code }, again))
 }
 
 async fn start(
     args: &SuperviseArgs,
+    before: &Again,
     library: Library,
     locked: Locked,
 ) -> Result<(Arc<Vm>, Arc<Server>, Facts)> {
@@ -122,17 +139,13 @@ async fn start(
         choice: accelerated.choice.clone(),
         libqemu,
     };
-    let options = RunOptions {
-        throw_away: args.throw_away,
-        discard_state: args.discard_state,
-        shares: crate::vm::shares::of(locked.path())?,
-        vnc_password: crate::vm::vnc::password_of(locked.path())?,
-    };
+    let options = RunOptions { throw_away: args.throw_away, discard_state: args.discard_state };
     let place = if args.in_process { "inside the supervisor" } else { "in a process of its own" };
     let words = if locked.suspended().is_some() && !args.discard_state { "resuming" } else { "starting" };
     Announcement::Progress(format!("{words} it {place} {}", accelerated.words())).tell();
     let vm = Arc::new(Vm::start(host, locked, options).await?);
-    let config = ServerConfig { listen: args.listen, ..ServerConfig::default() };
+    let listen = before.listen().unwrap_or(args.listen);
+    let config = ServerConfig { listen, token: before.token(), ..ServerConfig::default() };
     let server = Server::start(config, vm.session().guest()).await;
     let server = match server {
         Ok(server) => Arc::new(server),

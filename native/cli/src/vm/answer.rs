@@ -1,7 +1,7 @@
 //! What a command gives back: for people and for programs.
 
-use super::images::Interrupted;
 use crate::exit::Code;
+use crate::interrupt::is_interruption;
 use crate::progress::say;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl Answer {
 /// Prints an answer in the form that was asked for. Errors are told as JSON too.
 pub fn print(outcome: Result<Answer>, as_json: bool) -> Result<Code> {
     let code = match &outcome {
-        Err(error) if error.is::<Interrupted>() => Code::Interrupted,
+        Err(error) if is_interruption(error) => Code::Interrupted,
         Err(_) => Code::CouldNotStart,
         Ok(_) => Code::Done,
     };

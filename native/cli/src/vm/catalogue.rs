@@ -1,11 +1,11 @@
 //! `sampan images`: the catalogue and the library's media.
 
 use super::answer::table;
-use super::images::{Bar, on_interrupt};
+use super::images::Bar;
 use super::{Answer, fetch, library};
 use crate::args::size::human;
 use crate::args::{CatalogueArg, ImagesAction, ImagesArgs, KindArg};
-use crate::run::runtime;
+use crate::interrupt::interruption;
 use anyhow::{Context, Result, bail};
 use sampan_config::Arch;
 use sampan_download::catalogue::{self, Kind};
@@ -142,8 +142,7 @@ fn add(file: &Path, name: Option<&str>) -> Result<Answer> {
     let own = file.file_name().and_then(|name| name.to_str());
     let name = name.or(own).context("the file's name is no Unicode text: give it one by --name")?;
     fetch::check_name(name)?;
-    let runtime = runtime()?;
-    let mut bar = Bar::new(on_interrupt(&runtime));
+    let mut bar = Bar::new(interruption()?);
     let medium = library.add_medium(file, name, Otherwise::Link, &mut bar.progress())?;
     let text = format!("{}: {}", medium.name, human(medium.size));
     Ok(Answer::new(json!({ "name": medium.name, "path": medium.path, "size": medium.size }), text))

@@ -3,11 +3,14 @@
 use super::power::running;
 use crate::control::Request;
 use crate::exit::Code;
+use crate::run::Signals;
 use anyhow::{Context, Result};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use std::io::{IsTerminal, Read, Stdin, Write, stdin, stdout};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Ctrl-], as telnet has it.
 const LEAVE: u8 = 0x1d;
@@ -18,25 +21,47 @@ pub fn console(vm: &str) -> Result<Code> {
     client.ask(&Request::Console)?;
     let (stream, before) = client.into_stream();
     stream.set_read_timeout(None)?;
+    // Before the terminal is changed: whoever ends us gets it back as it was.
+    let ended = end_by_signals(stream.try_clone()?)?;
     let raw = Raw::enter(stdin())?;
     if raw.is_some() {
         eprint!("Ctrl-] leaves the console\r\n");
     }
     let typing = stream.try_clone()?;
     let interactive = raw.is_some();
+    let left = Arc::new(AtomicBool::new(false));
+    let leaving = Arc::clone(&left);
     // It ends with the program: a read of a terminal cannot be broken off.
-    std::thread::spawn(move || type_at(typing, interactive));
+    std::thread::spawn(move || type_at(typing, interactive, &leaving));
     let shown = show(stream, &before);
     drop(raw);
-    shown?;
     if interactive {
-        eprintln!();
+        let by_us = left.load(Ordering::Relaxed) || ended.get().is_some();
+        eprintln!("{}", if by_us { "" } else { "\nthe machine has ended" });
     }
-    Ok(Code::Done)
+    shown?;
+    Ok(ended.get().copied().unwrap_or(Code::Done))
+}
+
+/// Signals that would end the program end the console instead, and are told.
+fn end_by_signals(stream: UnixStream) -> Result<Arc<OnceLock<Code>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().context("signals")?;
+    let mut signals = {
+        let _within = runtime.enter();
+        Signals::new()?
+    };
+    let ended = Arc::new(OnceLock::new());
+    let told = Arc::clone(&ended);
+    std::thread::spawn(move || {
+        let code = runtime.block_on(signals.first());
+        let _ = told.set(code);
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    Ok(ended)
 }
 
 /// What is typed here is typed there.
-fn type_at(mut stream: UnixStream, interactive: bool) {
+fn type_at(mut stream: UnixStream, interactive: bool, left: &AtomicBool) {
     let mut bytes = [0; 1024];
     loop {
         let read = match stdin().lock().read(&mut bytes) {
@@ -47,6 +72,7 @@ fn type_at(mut stream: UnixStream, interactive: bool) {
         };
         let typed = &bytes[..read];
         let leave = typed.iter().position(|byte| interactive && *byte == LEAVE);
+        left.store(leave.is_some(), Ordering::Relaxed);
         if stream.write_all(&typed[..leave.unwrap_or(read)]).is_err() || leave.is_some() {
             break;
         }

@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use sampan_config::{Document, MacAddress};
 use sampan_emulator::LibqemuDir;
 use sampan_library::{NewClone, Sections, VmId};
-use sampan_session::vm::{Foreign, Imported};
+use sampan_session::vm::{Foreign, Imported, SEED_DRIVE, seed_of_copy};
 use serde_json::json;
 use std::path::Path;
 
 /// What must not be twice in one network, or on one licence server: addresses and the machine's own number.
-fn new_identity(name: Option<&str>, sections: &mut Sections) {
+fn new_identity(name: Option<&str>, number: &str, sections: &mut Sections) {
     // One that cannot be read is copied as it is, and says so when it is started.
     let Ok(mut document) = Document::from_files(sections) else { return };
     for card in &mut document.network.cards {
@@ -22,7 +22,7 @@ fn new_identity(name: Option<&str>, sections: &mut Sections) {
         }
     }
     if document.system.uuid.is_some() {
-        document.system.uuid = Some(VmId::random().to_string());
+        document.system.uuid = Some(number.to_owned());
     }
     if let Some(name) = name {
         name.clone_into(&mut document.system.name);
@@ -45,8 +45,21 @@ pub fn clone(args: &CloneArgs) -> Result<Answer> {
     let mut images = Images::new()?;
     let layer = images.layer.clone();
     let name = args.name.as_str();
-    let mut change = |sections: &mut Sections| new_identity(Some(name), sections);
-    let copy = NewClone { name, time: now(), change: &mut change };
+    let number = VmId::random().to_string();
+    // One that cannot be read has no seed that could be told.
+    let mut document = super::document::of(&original).ok();
+    let medium = document.as_mut().and_then(|document| seed_of_copy(&library, document, &number));
+    let seed = medium.as_ref().map(|(name, _)| name.clone());
+    let mut change = |sections: &mut Sections| {
+        new_identity(Some(name), &number, sections);
+        if let (Some(seed), Ok(mut document)) = (&seed, Document::from_files(sections)) {
+            document.drives.drives.iter_mut().filter(|drive| drive.id == SEED_DRIVE).for_each(|drive| {
+                drive.media = Some(seed.clone());
+            });
+            *sections = document.to_files();
+        }
+    };
+    let copy = NewClone { name, time: now(), change: &mut change, medium };
     let made = if args.linked {
         original.clone_linked(&layer, None, copy)?
     } else {
@@ -102,7 +115,7 @@ pub fn import(args: &ImportArgs) -> Result<Answer> {
     // Arguments for QEMU in a machine from elsewhere could name any file of this host.
     let mut dropped = Vec::new();
     let mut change = |sections: &mut Sections| {
-        new_identity(name, sections);
+        new_identity(name, &VmId::random().to_string(), sections);
         if let Ok(mut document) = Document::from_files(sections) {
             dropped = std::mem::take(&mut document.extra.arguments);
             *sections = document.to_files();

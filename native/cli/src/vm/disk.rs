@@ -8,9 +8,12 @@ use crate::args::DiskAction;
 use crate::args::size::{Change, human};
 use crate::control::Request;
 use crate::host::{figures, heed};
+use crate::interrupt::Interrupted;
 use anyhow::{Context, Result, bail};
 use sampan_config::{Bus, Document, DriveSection, Finding, HostFigures, Limits};
-use sampan_library::{DriveId, ImageFormat, Library, Locked, Preallocation, SourceFormat, Target};
+use sampan_library::{
+    DriveId, Error as LibraryError, ImageFormat, Library, Locked, Preallocation, SourceFormat, Target,
+};
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -214,7 +217,14 @@ fn compact(library: &Library, vm: &str, drive: Option<&str>) -> Result<Answer> {
     let mut list = Vec::new();
     let mut text = String::new();
     for id in drives {
-        let (before, after) = locked.compact_drive(&layer, &id, &mut images.bar.progress())?;
+        let (before, after) = match locked.compact_drive(&layer, &id, &mut images.bar.progress()) {
+            // What was done before it stays done.
+            Err(LibraryError::Cancelled) if !list.is_empty() => {
+                let words = format!("cancelled; {id} is as it was\n{}", text.trim_end());
+                return Err(Interrupted(words).into());
+            }
+            other => other?,
+        };
         list.push(json!({ "drive": id, "before": before, "after": after }));
         text += &format!("{id}: {} before, {} now\n", human(before), human(after));
     }

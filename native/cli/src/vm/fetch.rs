@@ -1,8 +1,8 @@
 //! Downloads into the library: a file is loaded beside the store of media, and becomes a medium when it is whole.
 
-use super::images::{Bar, Interrupted, on_interrupt};
+use super::images::Bar;
 use crate::args::size::human;
-use crate::run::runtime;
+use crate::interrupt::{Interrupted, interruption};
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_download::{Entry, Progress, Queue, Request, Settings, Source, State, loaded};
 use sampan_library::{Library, Medium, Otherwise};
@@ -84,8 +84,7 @@ pub fn there(library: &Library, name: &str) -> Result<Option<Medium>> {
 
 /// Downloads all that is not in the library yet. Ctrl-C leaves what came, for the next time.
 pub fn fetch(library: &Library, requests: Vec<Request>, settings: Settings) -> Result<Vec<Fetched>> {
-    let runtime = runtime()?;
-    let interrupted = on_interrupt(&runtime);
+    let interrupted = interruption()?;
     let mut fetched = Vec::new();
     let mut wanted = Vec::new();
     for request in requests {

@@ -2,6 +2,7 @@
 
 use crate::args::size::human;
 use crate::host::launcher;
+use crate::interrupt::interruption;
 use crate::run::{raise_file_limit, runtime};
 use anyhow::Result;
 use sampan_config::Arch;
@@ -31,34 +32,14 @@ impl Images {
     pub fn new() -> Result<Self> {
         let runtime = runtime()?;
         raise_file_limit();
-        let cancelled = on_interrupt(&runtime);
+        let cancelled = interruption()?;
         let libqemu = LibqemuDir::find()?;
         // Any libqemu will do; one that is there.
         let arch = libqemu.builds().first().map_or(Arch::X86_64, |(arch, ..)| *arch);
-        let layer = Blocking::new(launcher(&libqemu, true)?, arch, runtime.handle().clone());
+        let layer = Blocking::new(launcher(&libqemu, true)?, arch, runtime.handle().clone())
+            .stopped_by(Arc::clone(&cancelled));
         Ok(Self { layer, bar: Bar::new(cancelled), _runtime: runtime })
     }
-}
-
-/// Ctrl-C broke it off; the words say what is left.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Interrupted(pub String);
-
-/// Turns true when Ctrl-C is pressed.
-pub fn on_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancelled);
-    runtime.spawn(async move {
-        // Twice ends the program as if this were not here.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            flag.store(true, Ordering::Relaxed);
-            eprintln!("\nsampan: breaking off; once more to end at once");
-            let _ = tokio::signal::ctrl_c().await;
-            std::process::exit(130);
-        }
-    });
-    cancelled
 }
 
 /// A line that tells how far it is.

@@ -1,11 +1,12 @@
 //! `list`, `show` and `status`.
 
 use super::answer::{date, table};
-use super::place::connect;
+use super::place::{condition, connect, shell_word};
 use super::{Answer, library};
 use crate::args::size::human;
 use crate::control::Request;
 use crate::ctl::human_status;
+use crate::supervisor::{last_death, last_end};
 use anyhow::Result;
 use sampan_library::{Bundle, Entry};
 use serde_json::{Value, json};
@@ -124,21 +125,39 @@ pub fn show(vm: &str) -> Result<Answer> {
     Ok(Answer::new(all, text.trim_end()))
 }
 
+/// That QEMU died in the last run, and where more is told.
+pub fn death(bundle: &Bundle, last: &Value) -> String {
+    let time = date(last["time"].as_u64().unwrap_or_default());
+    let words = last["words"].as_str().unwrap_or_default().lines().next().unwrap_or_default();
+    let again = if last["again"] == true { ", and it was started again by itself" } else { "" };
+    let name = shell_word(bundle.name());
+    format!("QEMU died on {time}{again}: {words}\n  the report: sampan logs {name} --crash")
+}
+
 /// `sampan status VM`.
 pub fn status(vm: &str) -> Result<Answer> {
     let library = library()?;
     let bundle = library.read(library.find(vm)?)?;
-    match connect(&bundle)? {
-        Some(mut client) => {
-            let status = client.ask(&Request::Status)?;
-            let text = human_status(&status);
+    match condition(&bundle)? {
+        Some(mut status) => {
+            let mut text = human_status(&status);
+            if let Some(last) = last_death(bundle.path()) {
+                let _ = write!(text, "\n  {}", death(&bundle, &last));
+                status["last_run"] = last;
+            }
             Ok(Answer::new(status, text))
         }
         None => {
             let mut summary = summary(&bundle);
             let mut text = format!("{}: {}", bundle.name(), summary["state"].as_str().unwrap_or_default());
-            if let Some(last) = crate::supervisor::last_end(bundle.path()) {
-                let _ = write!(text, " ({})", last["words"].as_str().unwrap_or_default());
+            if let Some(last) = last_end(bundle.path()) {
+                if last["how"] == "died" {
+                    let name = shell_word(bundle.name());
+                    let _ = write!(text, "\n  {}", death(&bundle, &last));
+                    let _ = write!(text, "\n  start it again with: sampan start {name}");
+                } else {
+                    let _ = write!(text, " ({})", last["words"].as_str().unwrap_or_default());
+                }
                 summary["last_run"] = last;
             }
             Ok(Answer::new(summary, text))

@@ -1,16 +1,18 @@
 //! `sampan logs`.
 
-use super::place::connect;
 use super::{library, shell_word};
 use crate::args::LogsArgs;
 use crate::exit::Code;
+use crate::interrupt::quiet_interruption;
 use crate::progress::say;
 use crate::supervisor::{logs_folder, newest, reports};
 use anyhow::{Context, Result, bail};
+use sampan_library::Bundle;
 use serde_json::json;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often a log is looked at for more.
@@ -44,19 +46,31 @@ pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
         say(&json!({ "file": file, "text": String::from_utf8_lossy(&text) }).to_string());
         return Ok(Code::Done);
     }
-    let mut end = print_from(&file, 0)?;
-    if !args.follow {
-        return Ok(Code::Done);
-    }
-    loop {
+    let end = print_from(&file, 0)?;
+    if args.follow { follow(&bundle, file, end) } else { Ok(Code::Done) }
+}
+
+/// Prints what is written from now on, also by the machine's next runs, until Ctrl-C.
+fn follow(bundle: &Bundle, mut file: PathBuf, mut end: u64) -> Result<Code> {
+    let interrupted = quiet_interruption()?;
+    while !interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(PACE);
-        let more = print_from(&file, end)?;
-        // What was written last is printed before it is over.
-        if more == end && connect(&bundle)?.is_none() {
-            return Ok(Code::Done);
+        // Asked before the old one is read: what was written last is printed before the next one begins.
+        let next = newest(bundle.path()).filter(|next| *next != file);
+        // The oldest logs go when new runs begin: what was printed of one is all that there is.
+        end = if file.exists() { print_from(&file, end)? } else { end };
+        match next {
+            Some(next) => {
+                end = print_from(&next, 0)?;
+                file = next;
+            }
+            None if !bundle.path().exists() => {
+                bail!("{} is no more", bundle.name());
+            }
+            None => {}
         }
-        end = more;
     }
+    Ok(Code::Interrupted)
 }
 
 /// Prints a file from a place on, and tells where it ended.

@@ -20,11 +20,11 @@ mod plan;
 mod power;
 mod seed;
 mod set;
-pub mod shares;
+mod shares;
 mod snapshot;
 mod start;
 mod trash;
-pub mod vnc;
+mod vnc;
 mod wizard;
 
 pub use answer::{Answer, print};

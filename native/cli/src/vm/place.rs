@@ -1,8 +1,9 @@
 //! Where machines are, and where a running one is reached.
 
-use crate::control::Client;
+use crate::control::{Client, Request};
 use anyhow::{Context, Result, bail};
 use sampan_library::{Bundle, Library};
+use serde_json::Value;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,15 @@ pub fn connect(bundle: &Bundle) -> Result<Option<Client>> {
         Ok(socket) => Client::connect_if_there(&socket.path),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("the folder {}", run_folder(bundle.path()).display())),
+    }
+}
+
+/// What a machine's supervisor says of it; `None` where it does not run, or ended while it was asked.
+pub fn condition(bundle: &Bundle) -> Result<Option<Value>> {
+    let Some(mut client) = connect(bundle)? else { return Ok(None) };
+    match client.ask(&Request::Status) {
+        Err(_) if connect(bundle)?.is_none() => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

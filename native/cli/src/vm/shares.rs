@@ -1,5 +1,4 @@
-//! Folders of this host that machines share. The document has their tags; where they are is this host's matter, and is
-//! neither cloned nor exported with the machine.
+//! Folders of this host that machines share. The document has their tags; where they are is this host's matter.
 
 use super::answer::table;
 use super::{Answer, document, library};
@@ -7,36 +6,7 @@ use crate::args::ShareAction;
 use anyhow::{Context, Result, bail};
 use sampan_config::{ShareSection, ShareSecurity};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-const FILE: &str = "shares.json";
-
-/// A file as large as no list of folders.
-const MAX: u64 = 1 << 20;
-
-/// Where a bundle's shared folders are, by tag.
-pub fn of(bundle: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let path = bundle.join(FILE);
-    let read = || -> Result<BTreeMap<String, PathBuf>> {
-        if std::fs::metadata(&path)?.len() > MAX {
-            bail!("it is too large");
-        }
-        Ok(serde_json::from_slice(&std::fs::read(&path)?)?)
-    };
-    if !path.exists() {
-        return Ok(BTreeMap::new());
-    }
-    read().with_context(|| format!("the list of shared folders {}", path.display()))
-}
-
-fn write(bundle: &Path, shares: &BTreeMap<String, PathBuf>) -> Result<()> {
-    let file = tempfile::NamedTempFile::new_in(bundle).context("the list of shared folders")?;
-    serde_json::to_writer_pretty(&file, shares)?;
-    file.as_file().sync_all()?;
-    file.persist(bundle.join(FILE)).context("the list of shared folders")?;
-    Ok(())
-}
+use std::path::Path;
 
 /// `sampan share …`.
 pub fn share(action: &ShareAction) -> Result<Answer> {
@@ -44,7 +14,7 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
     match action {
         ShareAction::List { vm } => {
             let bundle = library.read(library.find(&vm.vm)?)?;
-            let folders = of(bundle.path())?;
+            let folders = bundle.host()?.shares;
             let mut rows = vec![["TAG", "ACCESS", "FOLDER"].map(String::from).to_vec()];
             let mut list = Vec::new();
             for share in document::of(&bundle)?.shares.shares {
@@ -77,9 +47,9 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
                 bail!("{fault}");
             }
             // A tag without a folder is refused at the start; a folder without a tag does no harm.
-            let mut folders = of(locked.path())?;
-            folders.insert(tag.clone(), folder);
-            write(locked.path(), &folders)?;
+            let mut host = locked.host()?;
+            host.shares.insert(tag.clone(), folder);
+            locked.set_host(&host)?;
             locked.set_document(&document.to_files())?;
             let text = format!("in the guest: mount -t 9p -o trans=virtio,version=9p2000.L {tag} /mnt");
             Ok(Answer::new(json!({ "tag": tag }), text))
@@ -93,9 +63,9 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
                 bail!("the machine has no share {tag:?}");
             }
             locked.set_document(&document.to_files())?;
-            let mut folders = of(locked.path())?;
-            folders.remove(tag);
-            write(locked.path(), &folders)?;
+            let mut host = locked.host()?;
+            host.shares.remove(tag);
+            locked.set_host(&host)?;
             Ok(Answer::done())
         }
     }

@@ -1,5 +1,6 @@
 //! `sampan start`: a supervisor of its own for the machine.
 
+use super::list::death;
 use super::place::{connect, shell_word};
 use super::power::gone;
 use super::{Answer, library};
@@ -7,7 +8,7 @@ use crate::args::StartArgs;
 use crate::control::Request;
 use crate::host::{figures, heed};
 use crate::progress::Progress;
-use crate::supervisor::{Announcement, newest, program};
+use crate::supervisor::{Announcement, last_death, newest, program};
 use anyhow::{Context, Result, bail};
 use sampan_config::Limits;
 use sampan_library::{Bundle, Library};
@@ -52,6 +53,9 @@ pub fn start(args: &StartArgs) -> Result<Answer> {
     ];
     let flags: Vec<&str> = flags.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
     let progress = Progress::start();
+    if let Some(last) = last_death(bundle.path()) {
+        progress.say(death(&bundle, &last));
+    }
     let Launch { viewer, pid, .. } =
         launch(&library, &bundle, args.listen, &flags, |words| progress.say(words))?;
     progress.say(format_args!("{} runs", bundle.name()));

@@ -1,5 +1,5 @@
 //! `sampan vnc …`. The document says that there is a VNC server, and where; the password is this host's matter, as folders
-//! that are shared are: it is neither cloned nor exported with the machine.
+//! that are shared are.
 
 use super::place::{connect, library};
 use super::{Answer, document};
@@ -9,54 +9,20 @@ use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sampan_config::{Vnc, VncPassword};
-use sampan_library::{Library, VmId};
-use serde::{Deserialize, Serialize};
+use sampan_library::{Library, Locked, VmId};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::path::Path;
 
-const FILE: &str = "vnc.json";
-
 /// A file as large as no password.
 const MAX: u64 = 4096;
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    password: String,
-}
-
-/// The password that a bundle has on this host.
-pub fn password_of(bundle: &Path) -> Result<Option<VncPassword>> {
-    let path = bundle.join(FILE);
-    let read = || -> Result<Option<VncPassword>> {
-        let file = match std::fs::File::open(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
-        };
-        let kept: Kept = serde_json::from_reader(file.take(MAX))?;
-        Ok(Some(VncPassword::new(kept.password)?))
-    };
-    read().with_context(|| {
-        format!("the VNC password in {}: set another with `sampan vnc VM password`", path.display())
-    })
-}
-
-/// For its owner alone: such files have the mode 0600 from the beginning.
-fn keep(bundle: &Path, password: &str) -> Result<()> {
-    let file = tempfile::NamedTempFile::new_in(bundle).context("the VNC password")?;
-    serde_json::to_writer(&file, &Kept { password: password.to_owned() })?;
-    file.as_file().sync_all()?;
-    file.persist(bundle.join(FILE)).context("the VNC password")?;
-    Ok(())
-}
-
-fn forget(bundle: &Path) -> Result<()> {
-    match std::fs::remove_file(bundle.join(FILE)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context("the VNC password"),
-        _ => Ok(()),
-    }
+/// Keeps the password on this host.
+fn keep(locked: &Locked, password: &str) -> Result<()> {
+    let mut host = locked.host()?;
+    host.vnc_password = Some(password.to_owned());
+    Ok(locked.set_host(&host)?)
 }
 
 /// The first line of a file or of stdin. Never an argument: every user of the host can read those.
@@ -98,7 +64,9 @@ pub fn vnc(args: &VncArgs) -> Result<Answer> {
             let mut document = document::of(&locked)?;
             document.displays.vnc = None;
             locked.set_document(&document.to_files())?;
-            forget(locked.path())?;
+            let mut host = locked.host()?;
+            host.vnc_password = None;
+            locked.set_host(&host)?;
             Ok(Answer::new(json!({ "vnc": null }), "no VNC from the next start on"))
         }
         Some(VncAction::Password { password_file }) => {
@@ -106,11 +74,11 @@ pub fn vnc(args: &VncArgs) -> Result<Answer> {
             let bundle = library.read(id)?;
             let Some(mut client) = connect(&bundle)? else {
                 let locked = library.lock(id)?;
-                keep(locked.path(), &password)?;
+                keep(&locked, &password)?;
                 return Ok(Answer::new(json!({ "when": "next start" }), "it counts from the next start on"));
             };
-            client.ask(&Request::VncPassword { password: password.clone() })?;
-            keep(bundle.path(), &password)?;
+            // Its supervisor, which holds the bundle, keeps it too.
+            client.ask(&Request::VncPassword { password })?;
             Ok(Answer::new(json!({ "when": "now" }), "it counts from now on"))
         }
     }
@@ -121,7 +89,7 @@ fn show(library: &Library, id: VmId) -> Result<Answer> {
     let Some(vnc) = document::of(&bundle)?.displays.vnc else {
         return Ok(Answer::new(json!({ "vnc": null }), "no VNC"));
     };
-    let password = password_of(bundle.path())?.is_some();
+    let password = bundle.host()?.vnc_password.is_some();
     let mut text = format!("VNC at {}, port {}", vnc.address, vnc.port);
     if !password {
         text += "; nobody gets in, for there is no password on this host: `sampan vnc VM password`";
@@ -142,11 +110,11 @@ fn on(library: &Library, id: VmId, port: u16, address: IpAddr, file: Option<&Pat
     // A server without a password lets nobody in; a password without a server does no harm.
     let mut told = None;
     match given {
-        Some(password) => keep(locked.path(), &password)?,
-        None if password_of(locked.path())?.is_some() => {}
+        Some(password) => keep(&locked, &password)?,
+        None if locked.host()?.vnc_password.is_some() => {}
         None => {
             let password = made_up();
-            keep(locked.path(), &password)?;
+            keep(&locked, &password)?;
             told = Some(password);
         }
     }
@@ -172,23 +140,6 @@ fn not_suspended(suspended: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_password_is_kept_for_its_owner_alone_and_forgotten() {
-        let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(password_of(folder.path()).expect("none"), None);
-        keep(folder.path(), "a\"b,c").expect("is kept");
-        let mode = folder.path().join(FILE).metadata().expect("is there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let expected = VncPassword::new("a\"b,c").expect("a password");
-        assert_eq!(password_of(folder.path()).expect("is read"), Some(expected));
-        forget(folder.path()).expect("is forgotten");
-        forget(folder.path()).expect("twice does no harm");
-        assert_eq!(password_of(folder.path()).expect("none"), None);
-        std::fs::write(folder.path().join(FILE), r#"{"password":"much too long"}"#).expect("is written");
-        assert!(password_of(folder.path()).is_err());
-    }
 
     #[test]
     fn a_password_is_the_first_line_and_never_cut() {

@@ -171,11 +171,47 @@ fn a_seed_is_made_of_ones_own_file_and_taken_out_when_it_has_served() {
         on_cd(&home.medium(&medium), "-R", "/meta-data").contains("\"vm\""),
         "the host is called as the machine"
     );
-    home.json(&["clone", "vm", "copy"]);
     home.json(&["set", "vm", "seed=-"]);
     assert_eq!(drives(&home).len(), 2);
-    assert_eq!(home.media(), [medium.as_str()], "the copy has it");
-    home.json(&["delete", "copy", "--purge"]);
+    assert!(home.media().is_empty());
+}
+
+#[test]
+fn a_copy_is_another_instance_for_cloud_init() {
+    let home = Home::new();
+    let key = home.write("id.pub", KEY);
+    home.json(&new(&["--user", "ada", "--ssh-key", &key]));
+    let seed_of = |vm: &str| {
+        let shown = home.json(&["show", vm]);
+        let number = shown["document"]["system"]["uuid"].as_str().expect("a number").to_owned();
+        let drives = shown["document"]["drives"]["drives"].as_array().cloned().unwrap_or_default();
+        let cd = drives.into_iter().find(|drive| drive["id"] == "cd1").expect("the seed's drive");
+        assert_eq!(cd["media"], format!("seed-{number}.iso"));
+        (number.clone(), home.medium(&format!("seed-{number}.iso")))
+    };
+    let (original, image) = seed_of("vm");
+    home.json(&["clone", "vm", "full"]);
+    home.json(&["clone", "vm", "linked", "--linked"]);
+    for vm in ["full", "linked"] {
+        let (number, copy) = seed_of(vm);
+        assert_ne!(number, original);
+        let meta = on_cd(&copy, "-R", "/meta-data");
+        assert!(meta.contains(&number), "{meta}");
+        assert!(!String::from_utf8_lossy(&read(&copy)).contains(&original), "no other way to it, either");
+        assert_eq!(on_cd(&copy, "-R", "/user-data"), on_cd(&image, "-R", "/user-data"));
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&copy).expect("is there").permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(home.media().len(), 3);
+    // Each goes with its own machine; one in the trash keeps its own.
+    home.json(&["delete", "full"]);
+    home.json(&["delete", "linked", "--purge"]);
+    assert_eq!(home.media().len(), 2);
+    let kept = home.media().into_iter().find(|name| !name.contains(&original)).expect("the other");
+    let words = home.refused(&["images", "remove", &kept]);
+    assert!(words.contains("full (in the trash)"), "{words}");
+    home.json(&["empty-trash"]);
+    home.json(&["delete", "vm", "--purge"]);
     assert!(home.media().is_empty());
 }
 
@@ -188,6 +224,9 @@ fn windows_is_answered_on_a_cd() {
     let answers = [&user[..], &["--windows-answers", "--locale", "de-DE", "--yes"]].concat();
     home.json(&new(&answers));
     let medium = home.media().pop().expect("the answers");
+    // They know no instance: a copy shares them.
+    home.json(&["clone", "vm", "copy"]);
+    assert_eq!(home.media(), [medium.as_str()]);
     let text = on_cd(&home.medium(&medium), "-J", "/Autounattend.xml;1");
     for part in
         ["<Name>Ada</Name>", "<UILanguage>de-DE</UILanguage>", "geheim", "<WillWipeDisk>true</WillWipeDisk>"]

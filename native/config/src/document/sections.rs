@@ -27,6 +27,9 @@ pub struct System {
     /// one every machine has zeros.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
+    /// Whether it is started again by itself when QEMU has died; a few times, so that one that dies at once is left alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_after_crash: bool,
     /// A person's notes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,

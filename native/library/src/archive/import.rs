@@ -101,7 +101,7 @@ impl Library {
     ) -> Result<Locked> {
         let (mut reading, contents) = Reading::open(path)?;
         let name = name.unwrap_or(&contents.name).to_owned();
-        let copy = NewClone { name: &name, time, change };
+        let copy = NewClone { name: &name, time, change, medium: None };
         let total = contents.drives.values().fold(0u64, |sum, d| sum.saturating_add(d.bytes));
         space::check(self.home(), total)?;
         let mut draft = self.draft(copy.name, &Sections::new(), copy.time)?;

@@ -1,12 +1,11 @@
 //! An OVA: a tar archive with a description, its disks, and sums of them.
 
+use super::sums::{Check, Found, Sums};
 use super::{ImportPlan, MAX_DESCRIPTION, parse_ovf};
 use crate::archive::{Member, TarError, TarReader};
 use crate::clone::Share;
 use crate::error::{Error, Result, io};
 use crate::fs::open_regular;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -47,13 +46,17 @@ impl Appliance {
 
     /// Reads the description and the names of all members.
     pub(super) fn plan(&mut self) -> Result<ImportPlan> {
-        let (mut plan, mut names) = (None, Vec::new());
+        let (mut plan, mut names, mut sums) = (None, Vec::new(), None);
+        let mut description = (String::new(), Vec::new());
         while let Some(member) = self.next()? {
             if plan.is_none() && member.name.to_ascii_lowercase().ends_with(".ovf") {
                 let bytes = self.tar.small_member(MAX_DESCRIPTION).map_err(|e| self.failed(e))?;
-                let text =
-                    String::from_utf8(bytes).map_err(|_| self.refuse("its description is no UTF-8 text"))?;
-                plan = Some(parse_ovf(&text).map_err(|why| self.refuse(why))?);
+                let text = std::str::from_utf8(&bytes)
+                    .map_err(|_| self.refuse("its description is no UTF-8 text"))?;
+                plan = Some(parse_ovf(text).map_err(|why| self.refuse(why))?);
+                description = (member.name.clone(), bytes);
+            } else if sums.is_none() && is_manifest(&member.name) {
+                sums = Some(self.read_sums()?);
             }
             if names.contains(&member.name) {
                 return Err(self.refuse(format!("it holds “{}” twice", member.name)));
@@ -65,29 +68,47 @@ impl Appliance {
         if let Some(missing) = plan.disks.iter().find(|d| !names.contains(&d.file)) {
             return Err(self.refuse(format!("it does not hold “{}”, a disk that it describes", missing.file)));
         }
-        if !names.iter().any(|n| n.to_ascii_lowercase().ends_with(".mf")) {
+        let Some(sums) = sums else {
             plan.note("it has no checksums: damage on its way would not be noticed");
+            return Ok(plan);
+        };
+        let mut check = sums.check(&description.0);
+        check.update(&description.1);
+        if !check.agrees() {
+            return Err(self.damaged(&description.0));
+        }
+        let disks: Vec<String> = plan.disks.iter().filter(|d| !d.cdrom).map(|d| d.file.clone()).collect();
+        for file in disks {
+            match sums.of(&file) {
+                Found::Known => {}
+                Found::Unknown(algorithm) => plan.note(format!(
+                    "“{file}” has a checksum by {algorithm}, which is not known here: damage to it would not be noticed"
+                )),
+                Found::None => {
+                    plan.note(format!("“{file}” has no checksum: damage to it would not be noticed"));
+                }
+            }
         }
         Ok(plan)
     }
 
-    /// The SHA-256 sums of its manifest: `SHA256(name)= 0123…`. Other digests are passed over.
-    pub(super) fn sums(&mut self) -> Result<BTreeMap<String, String>> {
-        let mut sums = BTreeMap::new();
+    /// The digests of its manifest.
+    pub(super) fn sums(&mut self) -> Result<Sums> {
         while let Some(member) = self.next()? {
-            if !member.name.to_ascii_lowercase().ends_with(".mf") {
-                continue;
-            }
-            let bytes = self.tar.small_member(MAX_DESCRIPTION).map_err(|e| self.failed(e))?;
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                let named = line.trim().strip_prefix("SHA256(").and_then(|l| l.split_once(')'));
-                if let Some((name, sum)) = named {
-                    let sum = sum.trim_start().trim_start_matches('=').trim().to_ascii_lowercase();
-                    sums.insert(name.to_owned(), sum);
-                }
+            if is_manifest(&member.name) {
+                return self.read_sums();
             }
         }
-        Ok(sums)
+        Ok(Sums::default())
+    }
+
+    fn read_sums(&mut self) -> Result<Sums> {
+        let bytes = self.tar.small_member(MAX_DESCRIPTION).map_err(|e| self.failed(e))?;
+        Ok(Sums::parse(&String::from_utf8_lossy(&bytes)))
+    }
+
+    fn damaged(&self, name: &str) -> Error {
+        self.refuse(format!("the checksum of “{name}” is wrong: it was damaged on its way, get it anew"))
     }
 
     /// Copies the current member to a file, and compares its sum if there is one.
@@ -95,10 +116,10 @@ impl Appliance {
         &mut self,
         member: &Member,
         to: &mut File,
-        sum: Option<&String>,
+        mut check: Check,
         share: &mut Share<'_>,
     ) -> Result<()> {
-        let (mut buffer, mut digest, mut left) = (vec![0; 1 << 20], Sha256::new(), member.size);
+        let (mut buffer, mut left) = (vec![0; 1 << 20], member.size);
         while left > 0 {
             // Unpacking is not counted: it only asks whether to go on.
             if share.tell(0, crate::block::Progress { done: 0, total: 1 }).is_break() {
@@ -109,17 +130,14 @@ impl Appliance {
             if read.is_empty() {
                 return Err(self.refuse("it is not complete: get it anew"));
             }
-            digest.update(read);
+            check.update(read);
             to.write_all(read).map_err(io("unpack from", &self.path))?;
             left -= n as u64;
         }
-        let found: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        match sum {
-            Some(sum) if *sum != found => Err(self.refuse(format!(
-                "the checksum of “{}” is wrong: it was damaged on its way, get it anew",
-                member.name
-            ))),
-            _ => Ok(()),
-        }
+        if check.agrees() { Ok(()) } else { Err(self.damaged(&member.name)) }
     }
+}
+
+fn is_manifest(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".mf")
 }

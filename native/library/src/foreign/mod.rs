@@ -5,6 +5,7 @@
 mod appliance;
 mod ovf;
 mod plist;
+mod sums;
 mod utm;
 
 pub use ovf::parse_ovf;
@@ -51,6 +52,8 @@ pub struct ImportPlan {
     pub disks: Vec<DiskPlan>,
     /// Its network devices.
     pub nics: Vec<NicPlan>,
+    /// The file of its UEFI variables, below the folder of the description, if it has one.
+    pub uefi_variables: Option<String>,
     /// What did not map, in words.
     pub notes: Vec<String>,
 }
@@ -232,7 +235,7 @@ impl Library {
                     let mut options = OpenOptions::new();
                     let file = options.write(true).create_new(true).mode(0o600).open(&temporary);
                     let mut file = file.map_err(io("make the file", &temporary))?;
-                    reading.extract(&member, &mut file, sums.get(&member.name), &mut share)?;
+                    reading.extract(&member, &mut file, sums.check(&member.name), &mut share)?;
                     file.flush().map_err(io("write", &temporary))?;
                     convert(machine, layer, disk, &temporary, weight(disk), &mut share)?;
                 }

@@ -23,10 +23,14 @@ pub(super) fn read(folder: &Path) -> Result<(PathBuf, ImportPlan)> {
         plan.name = Some(super::name_from(folder));
     }
     // The name of the folder is the machine's name in old versions, and its UEFI variables lie among the disks.
-    if folder.join("Data/efi_vars.fd").exists() {
-        plan.note("the UEFI's variables (efi_vars.fd) are made anew: choose the boot entry once if it does not start");
-    }
+    let variables = ["Data", "Images"].map(|data| format!("{data}/efi_vars.fd"));
+    plan.uefi_variables = variables.into_iter().find(|file| is_plain(folder, file));
     Ok((folder.to_path_buf(), plan))
+}
+
+/// Whether there is a file of that name, with no link on the way.
+fn is_plain(folder: &Path, file: &str) -> bool {
+    super::below(folder, file).is_ok_and(|path| path.is_file())
 }
 
 /// Reads the text of a `config.plist`. Disks are named relative to the bundle.

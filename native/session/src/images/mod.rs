@@ -253,6 +253,16 @@ impl ImageService {
         }
     }
 
+    /// Ends it in the midst of its work. In this process it cannot be, and is told to end when it can.
+    pub(super) async fn kill(&self) {
+        if self.control.kill().is_err() {
+            return self.control.terminate();
+        }
+        if let Some(exit) = self.exit.lock().await.take() {
+            let _ = tokio::time::timeout(END, exit).await;
+        }
+    }
+
     async fn make(&self, image: &NewImage) -> Result<(), BlockError> {
         // QEMU would overwrite one that is there.
         let new = File::options().write(true).create_new(true).open(&image.path);

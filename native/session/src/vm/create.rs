@@ -1,6 +1,6 @@
 //! Making a machine.
 
-use super::first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium};
+use super::first_start::{FirstStart, SEED_DRIVE, seed_medium};
 use super::{UEFI_VARIABLES, VmError, uefi_variables};
 use sampan_config::{Arch, Document, DriveKind, FirmwareKind, Preset};
 use sampan_library::{
@@ -89,8 +89,7 @@ impl Recipe {
         document
     }
 
-    /// Makes the machine. It is there whole or not at all; a CD that was taken into the library stays there, and
-    /// a kill in the last moment may leave its seed in the store of media.
+    /// Makes the machine. It is there whole or not at all, with its seed; a CD that was taken into the library stays there.
     ///
     /// # Errors
     /// [`VmError`]: a document with faults, a seed's field that does not fit, an image that is refused, no space.
@@ -126,7 +125,7 @@ impl Recipe {
         let mut draft = library.draft(&self.name, &document.to_files(), time)?;
         let machine = draft.machine();
         if document.firmware.kind == FirmwareKind::Uefi {
-            uefi_drive(machine, layer, &firmware.join(uefi_variables(self.arch)))?;
+            uefi_drive(machine, layer, &firmware.join(uefi_variables(self.arch)), SourceFormat::Raw)?;
         }
         let first = document.drives.drives.iter().find(|drive| drive.kind == DriveKind::Disk);
         if let Some(first) = first {
@@ -144,26 +143,22 @@ impl Recipe {
             }
         }
         if let Some(image) = seed_image {
-            library.write_medium(&seed, &image)?;
+            draft.write_medium(&seed, &image)?;
         }
-        draft.publish().map_err(|error| {
-            if self.first_start != FirstStart::None {
-                remove_seeds(library, &[seed]);
-            }
-            error.into()
-        })
+        Ok(draft.publish()?)
     }
 }
 
-/// UEFI variables of the machine's own, from a file of new ones. As qcow2 they are snapshotted with the disks.
+/// UEFI variables of the machine's own, from a file of new ones or another machine's. As qcow2 they are snapshotted with the disks.
 pub(super) fn uefi_drive(
     machine: &mut Locked,
     layer: &dyn BlockLayer,
-    template: &Path,
+    variables: &Path,
+    format: SourceFormat,
 ) -> sampan_library::Result<()> {
     let id: DriveId = UEFI_VARIABLES.parse()?;
-    let raw = Some(SourceFormat::Raw);
-    machine.import_drive(layer, &id, template, raw, Target::default(), &mut |_| ControlFlow::Continue(()))?;
+    let go_on = &mut |_| ControlFlow::Continue(());
+    machine.import_drive(layer, &id, variables, Some(format), Target::default(), go_on)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use sampan_config::{Bus, Document, DriveKind, DriveSection};
 use sampan_library::{Bundle, Library};
-use sampan_seed::{Seed, SeedError, WindowsAnswers, iso};
+use sampan_seed::{Seed, SeedError, WindowsAnswers, for_copy, iso};
 
 /// The drive that the seed is in.
 pub const SEED_DRIVE: &str = "cd1";
@@ -10,6 +10,9 @@ pub const SEED_DRIVE: &str = "cd1";
 /// How a seed's file begins and ends in the store of media; the machine's number is between.
 const BEFORE: &str = "seed-";
 const AFTER: &str = ".iso";
+
+/// Bytes of a seed that is read again: a person's own file has 1 MiB at most.
+const MAX_SEED: u64 = 16 << 20;
 
 /// What the system reads when it starts first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,15 +108,25 @@ pub fn seeds_of(bundle: &Bundle) -> Vec<String> {
     named.filter(|name| name.starts_with(BEFORE) && name.ends_with(AFTER)).collect()
 }
 
+/// The seed of a copy with this number, for whose drive `document` is changed. cloud-init then sets the copy up as the
+/// machine of its own that it is: with SSH host keys of its own, to begin with. `None` where there is nothing to tell,
+/// and for Windows' answers, which know no instance: copies share those.
+pub fn seed_of_copy(library: &Library, document: &mut Document, number: &str) -> Option<(String, Vec<u8>)> {
+    let drive = document.drives.drives.iter_mut().find(|drive| drive.id == SEED_DRIVE)?;
+    let name = drive.media.as_deref()?;
+    let old = name.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    let medium = library.medium(name).ok().filter(|medium| medium.size <= MAX_SEED)?;
+    let image = std::fs::read(&medium.path).inspect_err(|e| log::warn!("the seed {name}: {e}")).ok()?;
+    let copy = for_copy(&image, old, number)?;
+    let name = seed_medium(number);
+    drive.media = Some(name.clone());
+    Some((name, copy))
+}
+
 /// Removes those of `seeds` that no machine names any more, copies and the trash included. One that cannot be told
 /// about stays.
 pub fn remove_seeds(library: &Library, seeds: &[String]) {
-    let trash = match library.trash() {
-        Ok(trash) => trash,
-        Err(error) => return log::warn!("seeds stay in the store of media: {error}"),
-    };
-    let kept: Vec<String> = trash.iter().filter_map(|e| e.bundle.as_ref().ok()).flat_map(seeds_of).collect();
-    for seed in seeds.iter().filter(|seed| !kept.contains(seed)) {
+    for seed in seeds {
         if let Err(error) = library.remove_medium(seed) {
             log::debug!("{seed} stays in the store of media: {error}");
         }

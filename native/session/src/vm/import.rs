@@ -10,10 +10,12 @@ use sampan_config::{
     MIN_MEMORY_MIB, NicDevice, Preset,
 };
 use sampan_library::{
-    BlockLayer, Bus as ForeignBus, ImportPlan, Library, Locked, OnProgress, Origin, VmId, name_from,
-    plan_import,
+    BlockLayer, Bus as ForeignBus, ImportPlan, Library, Locked, OnProgress, Origin, SourceFormat, VmId,
+    name_from, plan_import, probe_import,
 };
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// Ports of a SATA controller, places on an IDE one.
 const SATA_PORTS: usize = 6;
@@ -100,6 +102,34 @@ impl Foreign {
         }
     }
 
+    /// Its own UEFI variables and their format; `None` where it has none. They fit our firmware if they are as large as the
+    /// `new` ones: the same firmware (edk2) is built for the same flash then.
+    fn variables(&self, new: &Path) -> Result<Option<(PathBuf, SourceFormat)>, String> {
+        let (Origin::Folder(folder), Some(file)) = (&self.origin, &self.plan.uefi_variables) else {
+            return Ok(None);
+        };
+        let path = folder.join(file);
+        let size = |path: &Path, format| {
+            probe_import(path, format)
+                .map(|header| (header.virtual_size, header.format))
+                .map_err(|e| e.to_string())
+        };
+        let (wanted, _) = size(new, Some(SourceFormat::Raw))?;
+        // What has no header of an image is raw, and then a volume by its own.
+        let (found, format) = match size(&path, None) {
+            Ok(found) => found,
+            Err(_) if is_volume(&path) => size(&path, Some(SourceFormat::Raw))?,
+            Err(_) => return Err(format!("{file} is none that is known")),
+        };
+        if !matches!(format, SourceFormat::Raw | SourceFormat::Qcow2) {
+            return Err(format!("{file} is none that is known"));
+        }
+        if found != wanted {
+            return Err(format!("{file} has {found} bytes, this firmware's have {wanted}"));
+        }
+        Ok(Some((path, format)))
+    }
+
     /// Takes it over: converts its disks and gives it UEFI variables of its own where it needs them. It is there whole or
     /// not at all. `firmware` is libqemu's folder of firmware.
     ///
@@ -115,14 +145,25 @@ impl Foreign {
         progress: OnProgress<'_>,
     ) -> Result<Imported, VmError> {
         let name = name.unwrap_or(&self.name);
-        let (document, notes) = self.document(name)?;
+        let (document, mut notes) = self.document(name)?;
         if let Some(fault) = document.check().into_iter().next() {
             return Err(VmError::Refused(fault.to_string()));
         }
-        let variables = firmware.join(uefi_variables(document.system.arch));
-        let mut finish = |machine: &mut Locked| match document.firmware.kind {
-            FirmwareKind::Uefi => uefi_drive(machine, layer, &variables),
-            _ => Ok(()),
+        let new = firmware.join(uefi_variables(document.system.arch));
+        let uefi = document.firmware.kind == FirmwareKind::Uefi;
+        let (variables, format) = match self.variables(&new) {
+            _ if !uefi => (new, SourceFormat::Raw),
+            Ok(own) => own.unwrap_or((new, SourceFormat::Raw)),
+            Err(why) => {
+                notes.push(format!(
+                    "its UEFI variables were left out ({why}) and are new: choose the boot entry once if it does not start"
+                ));
+                (new, SourceFormat::Raw)
+            }
+        };
+        let mut finish = |machine: &mut Locked| match uefi {
+            true => uefi_drive(machine, layer, &variables, format),
+            false => Ok(()),
         };
         let sections = document.to_files();
         let machine = library.import_plan(
@@ -137,6 +178,12 @@ impl Foreign {
         )?;
         Ok(Imported { machine, notes })
     }
+}
+
+/// Whether a file begins as a firmware volume with variables does: `_FVH` after 40 bytes (UEFI PI, volume 3, 3.2.1).
+fn is_volume(file: &Path) -> bool {
+    let mut head = [0; 44];
+    File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head.ends_with(b"_FVH")
 }
 
 fn arch(plan: &ImportPlan) -> Result<Arch, VmError> {

@@ -14,7 +14,7 @@ mod space;
 mod suspend;
 
 pub use create::{Cd, FirstDisk, Recipe};
-pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
+pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seed_of_copy, seeds_of};
 pub use import::{Foreign, Imported};
 pub use performance::Effect;
 pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
@@ -26,7 +26,6 @@ use sampan_config::{ConfigError, Document, DocumentError, Forward, VncPassword};
 use sampan_emulator::{Choice, LaunchError, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Error as LibraryError, Library, Locked, Sections};
 use sampan_qmp::agent::{Agent, AgentError};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -54,10 +53,6 @@ pub struct RunOptions {
     pub throw_away: bool,
     /// Boot anew although it is suspended: its saved state is lost.
     pub discard_state: bool,
-    /// The folders it shares, by tag.
-    pub shares: BTreeMap<String, PathBuf>,
-    /// What VNC clients must know; without it nobody is let in.
-    pub vnc_password: Option<VncPassword>,
 }
 
 /// Why something could not be done with a machine.
@@ -131,7 +126,8 @@ impl Vm {
     /// [`VmError`]; the machine is as it was.
     pub async fn start(host: Host, mut locked: Locked, options: RunOptions) -> Result<Vm, VmError> {
         let runtime_images = host.images.clone();
-        let vnc_password = options.vnc_password.clone();
+        // One that cannot be is no password: nobody is let in.
+        let vnc_password = locked.host()?.vnc_password.and_then(|text| VncPassword::new(text).ok());
         let (prepared, locked) = on_thread(move || {
             let prepared = place::prepare(&host, &mut locked, &options);
             prepared.map(|prepared| (prepared, Arc::new(Mutex::new(locked))))
@@ -304,7 +300,14 @@ impl Vm {
                 "the machine runs without VNC: stop it, then `sampan vnc … on`".into(),
             ));
         }
-        Ok(self.session.set_vnc_password(&password).await?)
+        self.session.set_vnc_password(&password).await?;
+        // Told first: what is kept is what it has, or what it has at its next start.
+        self.with_locked(move |locked| {
+            let mut host = locked.host()?;
+            host.vnc_password = Some(password.as_str().to_owned());
+            locked.set_host(&host)
+        })
+        .await
     }
 
     async fn set_document(&self, document: Document) -> Result<(), VmError> {

@@ -58,7 +58,7 @@ fn build(
     memory: Option<PathBuf>,
     tops: &BTreeMap<DriveId, PathBuf>,
 ) -> Result<Prepared, VmError> {
-    let place = place(host, locked, options, &document, memory.is_some(), tops)?;
+    let place = place(host, locked, &document, memory.is_some(), tops)?;
     let machine = document.machine(&place)?;
     let arguments = machine.argv(std::slice::from_ref(&host.choice.accelerator))?;
     let mut spec = LaunchSpec::new(document.system.name.clone(), document.system.arch);
@@ -119,12 +119,11 @@ fn allowed(locked: &Locked, document: &Document, place: &Place) -> Result<Vec<Al
 fn place(
     host: &Host,
     locked: &Locked,
-    options: &RunOptions,
     document: &Document,
     incoming: bool,
     tops: &BTreeMap<DriveId, PathBuf>,
 ) -> Result<Place, VmError> {
-    let mut place = Place { shares: options.shares.clone(), incoming, ..Place::default() };
+    let mut place = Place { shares: locked.host()?.shares, incoming, ..Place::default() };
     let top = |id: &DriveId| -> Result<Disk, VmError> {
         if let Some(file) = tops.get(id) {
             return Ok(Disk { file: file.clone(), format: DiskFormat::Qcow2 });

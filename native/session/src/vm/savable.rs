@@ -1,19 +1,17 @@
 //! Whether a running machine's memory can be saved, asked before anything is done for it.
 
 use super::{Vm, VmError};
-use crate::{Command, Reply};
 use sampan_config::{BlockedWhen, Blocker};
 
 impl Vm {
     /// Refuses what QEMU would refuse once the guest stands still and files are made, in words that name the way out.
     pub(super) async fn savable(&self) -> Result<(), VmError> {
-        match self.session.execute(Command::Blockers).await? {
-            Reply::Blockers(reasons) if !reasons.is_empty() => {
-                let words = words(&reasons, &self.document().state_blockers());
-                Err(VmError::Refused(format!("the machine's memory cannot be saved now: {words}")))
-            }
-            _ => Ok(()),
+        let reasons = self.session.blockers().await?;
+        if reasons.is_empty() {
+            return Ok(());
         }
+        let words = words(&reasons, &self.document().state_blockers());
+        Err(VmError::Refused(format!("the machine's memory cannot be saved now: {words}")))
     }
 }
 

@@ -11,7 +11,8 @@ const ID = "01234567-89ab-4def-8123-456789abcdef";
 
 const vm = (change: Partial<Vm> = {}): Vm => ({
   id: ID, name: "debian", state: "stopped", detail: "", problem: "", arch: "x86_64", memoryMib: 2048, cpus: 2,
-  usage: 1536 * 1024 * 1024, viewer: undefined, picture: undefined, doing: undefined, askedToStop: false, ...change,
+  usage: 1536 * 1024 * 1024, viewer: undefined, picture: undefined, doing: undefined, askedToStop: false,
+  crash: undefined, ...change,
 });
 
 test("a listing is read with care", () => {
@@ -60,6 +61,18 @@ test("states are told in words", () => {
   assert.equal(cardView(vm({ detail: "more" })).words, "more");
   assert.equal(cardView(vm()).facts, "x86_64 · 2 GiB · 2 CPUs · 1.5 GiB on disk");
   assert.equal(cardView(vm({ arch: "", memoryMib: undefined, cpus: 1, usage: undefined })).facts, "1 CPU");
+});
+
+test("after a crash the report is offered, and to start it again", () => {
+  const [died, plain] = parseVms([
+    { id: ID, state: "stopped", crash: { time: 5, report: true } }, { id: ID, state: "stopped", crash: "x" },
+  ]) ?? [];
+  assert.deepEqual([died?.crash, plain?.crash], [{ report: true }, undefined]);
+  const view = cardView(vm({ crash: { report: true } }));
+  assert.deepEqual([view.state, view.start, view.report, view.actions], [strings.crashed, "Start again", true, ["start"]]);
+  assert.equal(cardView(vm({ crash: { report: false } })).report, false);
+  assert.equal(cardView(vm({ crash: { report: true }, doing: "start" })).state, "Starting…");
+  assert.deepEqual([cardView(vm()).start, cardView(vm()).report], ["Start", false]);
 });
 
 test("sizes have few digits", () => {

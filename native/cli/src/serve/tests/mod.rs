@@ -21,7 +21,12 @@ async fn nothing_but_the_page_is_given_without_the_token() {
     assert_eq!(page.status, 200);
     assert!(page.head.contains("frame-ancestors 'none'"), "{}", page.head);
     assert!(!String::from_utf8_lossy(&page.body).contains(token));
-    let lines = ["GET /api/vms".into(), format!("POST /api/vms/{id}"), format!("GET /api/vms/{id}/picture")];
+    let lines = [
+        "GET /api/vms".into(),
+        format!("POST /api/vms/{id}"),
+        format!("GET /api/vms/{id}/picture"),
+        format!("GET /api/vms/{id}/report"),
+    ];
     for line in &lines {
         for value in ["", "Bearer nonsense", token] {
             let reply = site.raw(line, &[("Host", host), ("Authorization", value)], "").await;

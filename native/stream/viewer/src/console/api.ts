@@ -68,6 +68,11 @@ export class Api {
     return (await this.#ask(`/api/vms/${id}/picture`)).blob();
   }
 
+  /** The report of the last crash. */
+  async report(id: string): Promise<string> {
+    return (await this.#ask(`/api/vms/${id}/report`)).text();
+  }
+
   async #ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}) {
     let answer: Response;
     try {

@@ -23,7 +23,9 @@ export class Card {
   /** The picture that is shown, by its name; a live one is never up to date. */
   #shown: string | undefined;
 
-  constructor(vm: Vm, act: (vm: Vm, action: Action) => void) {
+  readonly #report = element("button", { type: "button", hidden: true }, strings.report);
+
+  constructor(vm: Vm, act: (vm: Vm, action: Action) => void, report: (vm: Vm) => void) {
     this.#vm = vm;
     this.#picture.append(this.#image, element("span", {}, strings.noPicture));
     const actions = element("div", { class: "actions" }, this.#open);
@@ -35,6 +37,10 @@ export class Card {
       this.#buttons.set(action, button);
       actions.append(button);
     }
+    this.#report.addEventListener("click", () => {
+      if (this.#report.getAttribute("aria-disabled") !== "true") report(this.#vm);
+    });
+    actions.append(this.#report);
     const about = element("div", { class: "about" }, this.#name, this.#state, this.#facts, this.#words, actions);
     this.root = element("li", { class: "vm", "data-id": vm.id }, this.#picture, about);
     this.show(vm, true);
@@ -63,8 +69,13 @@ export class Card {
       const disabled = !usable || (view.busy && (action !== "force-stop" || vm.doing === "force-stop"));
       // Not `disabled`, which would take the focus away from whoever has just pressed it.
       button.setAttribute("aria-disabled", String(disabled));
-      button.setAttribute("aria-label", strings.actionOn(strings.action[action], vm.name));
+      const name = action === "start" ? view.start : strings.action[action];
+      if (button.textContent !== name) button.textContent = name;
+      button.setAttribute("aria-label", strings.actionOn(name, vm.name));
     }
+    this.#report.hidden = !view.report;
+    this.#report.setAttribute("aria-disabled", String(!usable));
+    this.#report.setAttribute("aria-label", strings.actionOn(strings.report, vm.name));
     if (focused instanceof HTMLElement && focused.hidden) this.#firstThing()?.focus();
     if (vm.picture === undefined) this.forgetPicture();
   }

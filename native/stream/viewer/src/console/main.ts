@@ -5,6 +5,7 @@ import { Api, ConsoleError } from "./api.ts";
 import { Card } from "./card.ts";
 import { confirmed } from "./confirm.ts";
 import { Poll } from "./poll.ts";
+import { startsAgain } from "./report.ts";
 import { strings } from "./strings.ts";
 import { cardView } from "./view.ts";
 import type { Action, Vm } from "./vm.ts";
@@ -77,7 +78,7 @@ class ConsolePage {
       this.#cards.delete(id);
     }
     vms.forEach((vm, place) => {
-      const card = this.#cards.get(vm.id) ?? new Card(vm, (...told) => void this.#act(...told));
+      const card = this.#cards.get(vm.id) ?? new Card(vm, (...told) => void this.#act(...told), (of) => void this.#report(of));
       if (this.#cards.has(vm.id)) this.#tell(card.vm, vm);
       this.#cards.set(vm.id, card);
       card.show(vm, true);
@@ -106,6 +107,12 @@ class ConsolePage {
     for (const card of this.#cards.values()) card.show(card.vm, false);
     document.documentElement.dataset["console"] = final ? "refused" : "gone";
     if (final) this.#poll.stop();
+  }
+
+  /** Shows how a machine ended, and starts it again if the person wants. */
+  async #report(vm: Vm): Promise<void> {
+    const text = await this.#api.report(vm.id).catch(() => strings.noReport);
+    if (await startsAgain(strings.reportOf(vm.name), text)) await this.#act(vm, "start");
   }
 
   async #act(vm: Vm, action: Action): Promise<void> {

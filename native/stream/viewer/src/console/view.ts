@@ -11,6 +11,10 @@ export interface CardView {
   readonly words: string;
   /** What can be asked of it now. */
   readonly actions: readonly Action[];
+  /** What the button that starts it says: after a crash it is an offer. */
+  readonly start: string;
+  /** Whether the report of a crash can be shown. */
+  readonly report: boolean;
   /** Nothing but force is accepted while something is being done. */
   readonly busy: boolean;
 }
@@ -50,11 +54,13 @@ export function cardView(vm: Vm): CardView {
     vm.usage === undefined ? "" : strings.onDisk(human(vm.usage)),
   ];
   return {
-    state: vm.doing === undefined ? plain : strings.doing[vm.doing],
+    state: vm.doing === undefined ? (vm.crash === undefined ? plain : strings.crashed) : strings.doing[vm.doing],
     running: vm.viewer !== undefined,
     facts: facts.filter((fact) => fact !== "").join(" · "),
     words: vm.problem || (vm.doing === undefined ? vm.detail || (asked ? strings.askedToStopDetail : "") : ""),
     actions: POSSIBLE[vm.state] ?? [],
+    start: vm.crash === undefined ? strings.action.start : strings.startAgain,
+    report: vm.crash?.report === true && vm.doing === undefined,
     busy: vm.doing !== undefined,
   };
 }

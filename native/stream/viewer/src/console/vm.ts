@@ -22,6 +22,8 @@ export interface Vm {
   readonly picture: string | undefined;
   readonly doing: Action | undefined;
   readonly askedToStop: boolean;
+  /** QEMU died in its last run; whether there is a report of it. */
+  readonly crash: { readonly report: boolean } | undefined;
 }
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -44,6 +46,7 @@ function parseVm(value: unknown): Vm | undefined {
   if (!/^[0-9a-f-]{36}$/.test(id)) return undefined;
   const doing = ACTIONS.find((action) => action === member["doing"]);
   const picture = text(member["picture"]);
+  const crash: unknown = member["crash"];
   return {
     id,
     name: text(member["name"]) || id,
@@ -58,6 +61,8 @@ function parseVm(value: unknown): Vm | undefined {
     picture: picture === "" ? undefined : picture,
     doing,
     askedToStop: member["asked_to_stop"] === true,
+    crash: typeof crash === "object" && crash !== null
+      ? { report: (crash as { readonly report?: unknown }).report === true } : undefined,
   };
 }
 
