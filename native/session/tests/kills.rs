@@ -141,8 +141,7 @@ async fn operate(operation: &str, notes: &Notes, place: &Place) {
             vm.finish().await;
         }
         "throw away" => {
-            let vm =
-                start(RunOptions { throw_away: true, discard_state: true, ..RunOptions::default() }).await;
+            let vm = start(RunOptions { throw_away: true, discard_state: true }).await;
             counting(vm.session(), 2).await;
             vm.session().execute(Command::Quit).await.expect("quits");
             vm.finish().await;
