@@ -32,9 +32,10 @@ class Apt:
         versions = set(re.findall(r"^Version: (\S+)$", text, re.M))
         return sorted(versions, key=functools.cmp_to_key(_compare_versions), reverse=True)
 
-    def fetch_source(self, package, version, into):
-        """Downloads a source package (not unpacked) into the folder `into`."""
-        self._fetch(["apt-get", "source", "--download-only", "--only-source", f"{package}={version}"], into)
+    def fetch_source(self, package, version, into, *parts):
+        """Downloads a source package (not unpacked) into the folder `into`: all of it, or with `--tar-only` the
+        upstream archive, with `--diff-only` what Debian adds."""
+        self._fetch(["apt-get", "source", "--download-only", *parts, "--only-source", f"{package}={version}"], into)
 
     def fetch_packages(self, packages, into):
         """Downloads binary packages (not unpacked) into the folder `into`."""

@@ -86,27 +86,31 @@ class Work:
                 _copy(wanted, target)
         shutil.rmtree(scratch)
 
-    def configure(self, folder, options, python):
-        """Runs QEMU's configure, unless it ran with the same options already; returns the objects' folder."""
+    def configure(self, folder, options, python, variables=None):
+        """Runs QEMU's configure, unless it ran with the same options already; returns the objects' folder.
+
+        `variables` of the environment name the libraries; without them they are the machine's own, and a static GLib.
+        """
         objects, stamp = self.directory / folder, self.directory / f"{folder}.configured"
         wanted = "\n".join([str(python), *options])
         if stamp.exists() and stamp.read_text() == wanted and (objects / "build.ninja").exists():
             return objects
         say("configuring")
         stamp.unlink(missing_ok=True)
-        self._write_static_glib()
+        if variables is None:
+            self._write_static_glib()
+            variables = {"PKG_CONFIG_PATH": str(self._deps / "pkgconfig")}
         shutil.rmtree(objects, ignore_errors=True)
         objects.mkdir()
         run.logged("configure", [self.source / "configure", f"--python={python}", *options], self.log,
-                   cwd=objects, env={**os.environ, "PKG_CONFIG_PATH": str(self._deps / "pkgconfig")})
+                   cwd=objects, env={**os.environ, **variables})
         stamp.write_text(wanted)
         return objects
 
     def build(self, objects, target):
         """Builds one of ninja's targets."""
-        jobs = os.environ.get("SAMPAN_JOBS") or str(len(os.sched_getaffinity(0)))
         say(f"building {target}")
-        run.ninja(target, ["ninja", "-j", jobs, target], self.log, cwd=objects)
+        run.ninja(target, ["ninja", "-j", run.jobs(), target], self.log, cwd=objects)
 
     def _write_static_glib(self):
         """pkg-config files of our own, which name GLib's static archives in a folder that has no shared ones."""
@@ -158,20 +162,20 @@ def check_library(library, exports_map):
     return sorted(needed)
 
 
-def smoke_test(program, library, firmware, scratch, log):
-    """Runs smoke.c on copies of the library: two at once, one that exits."""
+def smoke_test(program, library, firmware, scratch, log, *, compiler=("cc",), runner=()):
+    """Runs smoke.c on copies of the library: two at once, one that exits. `runner` starts what `compiler` made."""
     say(f"trying {library.name.removesuffix('.untried')}: two at once, display, quit, a wrong option")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     binary = scratch / "smoke"
-    run.logged("compiling smoke.c", ["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", program, "-o", binary,
-                                     "-ldl"], log)
+    run.logged("compiling smoke.c", [*compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", program,
+                                     "-o", binary, "-ldl"], log)
     copies = [scratch / f"{number}-{library.name}" for number in range(3)]
     for copy in copies:
         shutil.copy(library, copy)
     # QEMU may hang with SIGTERM blocked.
     run.logged(f"the trial of {library.name}",
-               ["timeout", "-s", "KILL", "120", binary, firmware, *copies], log)
+               ["timeout", "-s", "KILL", "120", *runner, binary, firmware, *copies], log)
     shutil.rmtree(scratch)
 
 

@@ -1,5 +1,6 @@
 """Runs a command with its output in the log file, and tells how ninja gets on."""
 
+import os
 import re
 import subprocess
 import time
@@ -19,6 +20,11 @@ def logged(what, command, log, *, advice="", **options):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **options)
     if done.returncode != 0:
         raise BuildError(_failure(what, log, advice))
+
+
+def jobs():
+    """How many compilers may run at once, as ninja's argument."""
+    return os.environ.get("SAMPAN_JOBS") or str(len(os.sched_getaffinity(0)))
 
 
 def ninja(what, command, log, **options):

@@ -4,10 +4,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from . import shared
+from . import shared, zig
 from .packages import ForeignApt, Store
 from libqemu import run
 from libqemu.report import BuildError, say
@@ -125,20 +124,7 @@ class Cross:
 
     def _zig(self):
         """The pinned zig program."""
-        pinned = ZIG_REQUIREMENTS.read_text()
-        version = re.search(r"==(\S+)", pinned)[1]
-        folder = self._cache / f"zig-{version}"
-        zig = folder / "ziglang/zig"
-        if not zig.exists():
-            say(f"fetching zig {version}")
-            part = folder.with_suffix(".part")
-            shutil.rmtree(part, ignore_errors=True)
-            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-                       "--target", part, "--requirement", ZIG_REQUIREMENTS]
-            run.logged("the installation of zig", command, self._log,
-                       advice="It needs the package python3-pip and PyPI; check both, then run this again.")
-            part.replace(folder)
-        return zig
+        return zig.fetch(ZIG_REQUIREMENTS, self._cache, self._log)
 
     def _wrapper(self):
         architecture = self.target.split("-")[0]

@@ -1,0 +1,192 @@
+"""libqemu for OpenHarmony: the same source and patches with another compiler, and every library inside."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from . import compile as compiling, firmware, libraries, results, run
+from .options import INTERPRETER, configure_options, lines, patches
+from .report import BuildError, say
+from .source import sha256
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SCRIPTS / "toolchain"))
+
+# pylint: disable=wrong-import-position
+from cross import c, musl, shared
+
+TARGETS = c.TARGETS
+HERE = SCRIPTS / "ohos"
+ARCHES = ["x86_64", "aarch64"]
+# Everything but the entry points stays inside; what the C library of QEMU's own objects exports is for a list to say.
+LIBRARY_FLAGS = ["-fvisibility=hidden"]
+# Source 1 GB, objects of one target 0.5 GB, twice with zig's cache.
+DISK_NEEDED = 4 << 30
+# The option of configure.txt here that takes one of scripts/qemu/configure.txt away.
+WITHOUT = "without "
+
+
+def build(options, root, source, apt):
+    """Builds what `options` ask for into `root`/qemu-ohos/TARGET/current."""
+    cache = root / "qemu-ohos"
+    cache.mkdir(parents=True, exist_ok=True)
+    with shared.locked(cache / "lock", "build of libqemu for OpenHarmony"):
+        Build(options, root, cache, source, apt).run()
+
+
+class Build:
+    """One run of the command."""
+
+    def __init__(self, options, root, cache, source, apt):
+        self.options, self.root, self.cache, self.source, self.apt = options, root, cache, source, apt
+        self.target, self.log = options.target, cache / "build.log"
+        self.arches = ARCHES if options.arch == "all" else [options.arch]
+        toolchain = root / "toolchain"
+        toolchain.mkdir(parents=True, exist_ok=True)
+        with shared.locked(toolchain / "lock", "preparation of a compiler"):
+            self.compiler = c.Compiler(self.target, toolchain, self.log)
+
+    def run(self):
+        """Builds what is missing."""
+        if self._found():
+            return
+        self.log.write_text("")
+        if shutil.disk_usage(self.cache).free < DISK_NEEDED:
+            raise BuildError(f"{self.cache} has less than {DISK_NEEDED >> 20} MiB free; make room, or set "
+                             "XDG_CACHE_HOME to a folder on another disk")
+        self.source.fetch()
+        if self._found():
+            return
+        result = self._result()
+        result.mkdir(parents=True, exist_ok=True)
+        python = compiling.ensure_meson(self.root / "qemu", self.log)
+        prefix, common = self._libraries(python)
+        work = compiling.Work(self.cache / "work" / results.key_of(self.source.identity()), self.log)
+        work.unpack(self.source)
+        work.patch(all_patches())
+        info = results.read_info(result) or self._new_info()
+        if "firmware" not in info:
+            info["firmware"] = firmware.build(result / "firmware", self.root / "downloads", self.apt,
+                                              self.cache / "firmware.tmp", self.log)
+        for folder, extra, names in self._variants():
+            if all(name in info["files"] for name in names.values()):
+                continue
+            variables = {"PKG_CONFIG": f"{common}pkg-config"}
+            objects = work.configure(folder, [*self._configure(prefix, common), *extra], python, variables)
+            for arch, name in names.items():
+                self._library(work, objects, arch, result / name, common, info)
+                results.write_info(result, info)
+                say(f"{name} for {self.target} is ready ({info['files'][name]['size'] >> 20} MiB)")
+        results.publish(result)
+        results.tidy(result)
+        if not self.options.keep_work:
+            shutil.rmtree(work.directory.parent, ignore_errors=True)
+        say(f"done: {result}")
+
+    def _variants(self):
+        variants = [(f"obj-{self.target}", [], {arch: f"libqemu-system-{arch}.so" for arch in self.arches})]
+        if self.options.interpreter:
+            variants.append((f"obj-{self.target}-tci", [INTERPRETER],
+                             {arch: f"libqemu-system-{arch}-tci.so" for arch in self.arches}))
+        return variants
+
+    def _found(self):
+        result = self._result()
+        if not results.is_complete(result, [name for _, _, names in self._variants() for name in names.values()]):
+            return False
+        results.publish(result)
+        print(f"libqemu for {self.target}: cached, {result}", file=sys.stderr)
+        return True
+
+    def _result(self):
+        return self.cache / self.target / results.key_of([
+            self.source.identity(), {patch.name: sha256(patch) for patch in all_patches()}, options_of_all(),
+            lines(HERE / "libc-lacks.txt"), firmware.PACKAGES, libraries.identity(), self.compiler.identity(),
+            LIBRARY_FLAGS, compiling.MESON])
+
+    def _libraries(self, python):
+        """Builds the libraries below QEMU; returns their prefix and the common start of the tools' names."""
+        key = results.key_of([libraries.identity(), self.compiler.identity(), LIBRARY_FLAGS])
+        prefix = self.cache / self.target / f"libraries-{key}"
+        prefix.mkdir(parents=True, exist_ok=True)
+        common = self.compiler.install(prefix / "tools", prefix, LIBRARY_FLAGS, lacking())
+        libraries.build(prefix, libraries.Source(self.root / "downloads", self.apt), f"{common}meson.ini", python,
+                        self.cache / f"{self.target}.tmp", self.log)
+        for old in prefix.parent.glob("libraries-*"):
+            if old != prefix:
+                shutil.rmtree(old, ignore_errors=True)
+        return prefix, common
+
+    def _configure(self, prefix, common):
+        include = f"-I{prefix}/include -I{c.INCLUDE}"
+        return [*options_of_all(), f"--cross-prefix={common}", f"--cc={common}cc", "--cxx=false", "--host-cc=cc",
+                f"--extra-cflags={include}", f"--extra-ldflags=-L{prefix}/lib -Wl,-s {' '.join(lacking())}"]
+
+    def _library(self, work, objects, arch, library, common, info):
+        """One library: built, checked and tried before it gets its name."""
+        target = f"libqemu-system-{arch}.so"
+        work.build(objects, target)
+        untried = library.with_name(f"{library.name}.untried")
+        # The linker has stripped it.
+        shutil.copyfile(objects / target, untried)
+        needed = compiling.check_library(untried, work.source / "sampan/exports.map")
+        check_needs(untried, needed)
+        runner = musl.runner(self.compiler.arch, self.root, self.log)
+        if self.compiler.ndk:
+            say("not tried: what the NDK's compiler made runs on a device")
+        elif runner is None:
+            say(f"not tried: this machine runs nothing for {self.compiler.arch}")
+        else:
+            compiling.smoke_test(SCRIPTS / "qemu/smoke.c", untried, library.parent / "firmware",
+                                 self.cache / "smoke.tmp", self.log, compiler=[f"{common}cc"], runner=runner)
+        untried.replace(library)
+        results.add_file(info, library, needed=needed)
+
+    def _new_info(self):
+        return {
+            "target": self.target,
+            "qemu": self.source.version,
+            "source": self.source.identity(),
+            "libraries": {library.name: library.version for library in libraries.LIBRARIES},
+            "patches": {patch.name: sha256(patch) for patch in all_patches()},
+            "configure": options_of_all(),
+            "compiler": self.compiler.version,
+            "files": {},
+        }
+
+
+def all_patches():
+    """The patches of every libqemu, then those of this one."""
+    return [*patches(), *patches(HERE / "patches")]
+
+
+def options_of_all():
+    """What every libqemu is configured with, as changed by the list for OpenHarmony."""
+    ours = lines(HERE / "configure.txt")
+    without = {line.removeprefix(WITHOUT) for line in ours if line.startswith(WITHOUT)}
+    common = configure_options()
+    unknown = without.difference(common)
+    if unknown:
+        raise BuildError(f"scripts/ohos/configure.txt leaves out {', '.join(unknown)}, which no list has")
+    return [*(option for option in common if option not in without),
+            *(line for line in ours if not line.startswith(WITHOUT))]
+
+
+def lacking():
+    """Arguments with which a link fails that uses a function OpenHarmony lacks: there is no __wrap_ of it."""
+    return [f"-Wl,--wrap={name}" for name in lines(HERE / "libc-lacks.txt")]
+
+
+def check_needs(library, needed):
+    """Nothing is wanted of the system but what OpenHarmony is known to have."""
+    foreign = set(needed) - set(lines(HERE / "needed.txt"))
+    if foreign:
+        raise BuildError(f"{library.name} needs {', '.join(sorted(foreign))}, which no device is known to have "
+                         "(scripts/ohos/needed.txt)")
+    table = run.output(["readelf", "--dyn-syms", "--wide", str(library)])
+    undefined = set(re.findall(r"\sUND\s+(\w+)(?:@\S+)?$", table, re.M))
+    unknown = undefined - set(lines(HERE / "libc.txt"))
+    if unknown:
+        raise BuildError(f"{library.name} uses {', '.join(sorted(unknown))}, which OpenHarmony may lack: look for them in "
+                         "its libc.ndk.json, then add them to scripts/ohos/libc.txt, or to libc-lacks.txt")
