@@ -127,6 +127,12 @@ impl Bundle {
         self.path.join(DOCUMENT).join(generation.to_string())
     }
 
+    /// The folder of its images.
+    #[must_use]
+    pub fn disks(&self) -> PathBuf {
+        self.path.join(DISKS)
+    }
+
     /// Where an image is.
     #[must_use]
     pub fn image_path(&self, image: &FileName) -> PathBuf {

@@ -423,3 +423,20 @@ async fn a_forward_that_cannot_be_written_down_is_taken_back_from_qemu() {
     assert_eq!(forwarded(&vm, library, forward).await, [true; 3]);
     quit(vm).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn qemu_writes_no_file_that_decides_over_the_next_start() {
+    let images = images();
+    let machine = machine(Fs::default(), &images).await;
+    let vm = started(&machine).await;
+    let write = async |name: &str| {
+        let file = vm.folder().join(name);
+        vm.session().human(&format!("pmemsave 0 16 \"{}\"", file.display())).await.expect("is answered")
+    };
+    for name in ["manifest.json", "host.json", "lock", "document/other", "state/memory", "tmp/file"] {
+        let said = write(name).await;
+        assert!(said.contains("Permission denied"), "{name}: {said}");
+    }
+    assert_eq!(write("disks/another").await.trim(), "");
+    quit(vm).await;
+}

@@ -92,11 +92,13 @@ fn build(
     })
 }
 
-/// All that QEMU may reach in a process of its own: the bundle, and what lies outside it that the machine is made of.
+/// All that QEMU may reach in a process of its own: the bundle, and what lies outside it that the machine is made of. Of the bundle
+/// it writes images alone; who has taken it over would else write what decides over its next start, such as shared folders. Memories
+/// are read and written by descriptors.
 fn allowed(locked: &Locked, document: &Document, place: &Place) -> Result<Vec<Allowed>, VmError> {
     let bundle = locked.path();
     // Snapshots make new images there.
-    let mut allowed = vec![Allowed::write(bundle)];
+    let mut allowed = vec![Allowed::read(bundle), Allowed::write(locked.disks())];
     let mut read = |path: &Path| {
         if !path.starts_with(bundle) {
             allowed.push(Allowed::read(path));
