@@ -15,15 +15,21 @@ target=${CARGO_TARGET_DIR:-$root/target}
 say() { printf '%s [%4d s] %s\n' "$me" $((SECONDS - begun)) "$*" >&2; }
 fail() { printf '%s: %s\n' "$me" "$*" >&2; exit 1; }
 
+# log_of LABEL: the file for what a part of the work prints.
+log_of() {
+  local name
+  mkdir -p "$cache/logs"
+  name=$(printf '%s' "$1" | tr -c 'A-Za-z0-9' '-')
+  # A file's name has 255 bytes at most, and a label may list packages.
+  [ ${#name} -le 80 ] || name=${name:0:60}-$(printf '%s' "$1" | cksum | cut -d ' ' -f 1)
+  printf '%s\n' "$cache/logs/$name.log"
+}
+
 # quietly LABEL COMMAND…: runs it with its output in a log, whose end is shown if it fails.
 quietly() {
-  local label=$1 name log
+  local label=$1 log
   shift
-  mkdir -p "$cache/logs"
-  name=$(printf '%s' "$label" | tr -c 'A-Za-z0-9' '-')
-  # A file's name has 255 bytes at most, and a label may list packages.
-  [ ${#name} -le 80 ] || name=${name:0:60}-$(printf '%s' "$label" | cksum | cut -d ' ' -f 1)
-  log=$cache/logs/$name.log
+  log=$(log_of "$label")
   say "$label"
   if ! "$@" >"$log" 2>&1; then
     tail -n 40 "$log" >&2

@@ -124,35 +124,6 @@ impl Library {
         Ok(Medium { name: name.to_owned(), path, size })
     }
 
-    /// Makes a small medium of bytes, which its owner alone may read. Failed or killed, it leaves nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadName`], [`Error::NameTaken`], [`Error::NoSpace`].
-    pub fn write_medium(&self, name: &str, bytes: &[u8]) -> Result<Medium> {
-        check_medium(name)?;
-        let folder = self.home().join(MEDIA);
-        let (temporary, path) = (folder.join(format!("{UNFINISHED}{}", short())), folder.join(name));
-        let size = bytes.len() as u64;
-        space::check(&folder, size)?;
-        let unfinished = crate::chain::Unfinished::new(&self.fs, &temporary);
-        let mut to = {
-            let _names = self.lock_names()?;
-            self.clean_media()?;
-            create_locked(&temporary)?
-        };
-        to.write_all(bytes).map_err(io("write", &temporary))?;
-        self.fs.sync_file(&temporary)?;
-        let _names = self.lock_names()?;
-        if path.symlink_metadata().is_ok() {
-            return Err(Error::NameTaken(name.to_owned()));
-        }
-        self.fs.rename(&temporary, &path)?;
-        unfinished.keep();
-        self.fs.sync_dir(&folder)?;
-        Ok(Medium { name: name.to_owned(), path, size })
-    }
-
     /// Removes a medium.
     ///
     /// # Errors
@@ -216,27 +187,5 @@ fn copy(mut from: File, mut to: &File, total: u64, path: &Path, progress: OnProg
         let Some(bytes) = buffer.get(..n).filter(|b| !b.is_empty()) else { return Ok(()) };
         to.write_all(bytes).map_err(io("write", path))?;
         done += n as u64;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_written_medium_is_its_owners_alone_and_replaces_nothing() {
-        let home = tempfile::tempdir().expect("a folder");
-        let library = Library::open(home.path()).expect("a library");
-        let medium = library.write_medium("seed.iso", b"secret").expect("is written");
-        assert_eq!(std::fs::read(&medium.path).expect("reads"), b"secret");
-        assert_eq!(medium.path.metadata().expect("is there").permissions().mode() & 0o777, 0o600);
-        assert_eq!(library.media().expect("lists"), [medium]);
-        assert!(matches!(library.write_medium("seed.iso", b"other"), Err(Error::NameTaken(_))));
-        for bad in [".hidden", "a/b", ""] {
-            assert!(matches!(library.write_medium(bad, b""), Err(Error::BadName { .. })), "{bad}");
-        }
-        let left = std::fs::read_dir(home.path().join(MEDIA)).expect("lists").count();
-        assert_eq!(left, 1, "nothing else is left");
     }
 }

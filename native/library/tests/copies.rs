@@ -411,7 +411,11 @@ fn a_medium_of_a_machine_that_never_was_goes_with_it() {
     draft.write_medium("seed.iso", b"secret").expect("written");
     let path = home.path().join("media/seed.iso");
     assert_eq!(path.metadata().expect("is there").permissions().mode() & 0o777, 0o600);
-    assert!(draft.write_medium("seed.iso", b"again").is_err(), "it replaces nothing");
+    let again = draft.write_medium("seed.iso", b"again");
+    assert!(matches!(again, Err(Error::NameTaken(_))), "it replaces nothing: {again:?}");
+    for bad in [".hidden", "a/b", ""] {
+        assert!(matches!(draft.write_medium(bad, b""), Err(Error::BadName { .. })), "{bad}");
+    }
     drop(draft);
     assert_eq!(names(), [""; 0]);
     let mut draft = library.draft("is", &document("\"seed.iso\""), 1).expect("begun");

@@ -9,10 +9,13 @@ use sampan_library::Progress;
 use sampan_qmp::{Qmp, QmpError};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often QEMU is asked how far it is.
 const PACE: Duration = Duration::from_millis(50);
+
+/// How long QEMU may take to break off saving: beyond any disk that answers.
+const CANCELLING: Duration = Duration::from_secs(60);
 
 /// Bytes a second: as fast as the disk takes it. QEMU's own default is a network's 128 MiB.
 const UNLIMITED: u64 = 64 << 30;
@@ -99,15 +102,19 @@ async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) 
 }
 
 /// Waits until QEMU is not saving any more. An answer that never came does not tell, and a migration that ends later halts
-/// a machine that has gone on, and takes its disks from it.
+/// a machine that has gone on, and takes its disks from it. One that is being cancelled does so no more, and waits for a
+/// disk that may never answer: it is given up after a while.
 async fn stop(qmp: &Qmp) {
     let _ = qmp.execute_json("migrate_cancel", json!({})).await;
-    loop {
-        let Ok(info) = qmp.execute_json("query-migrate", json!({})).await else { return };
-        if matches!(info["status"].as_str(), None | Some("none" | "completed" | "cancelled" | "failed")) {
-            return;
+    let begun = Instant::now();
+    while let Ok(info) = qmp.execute_json("query-migrate", json!({})).await {
+        match info["status"].as_str() {
+            None | Some("none" | "completed" | "cancelled" | "failed") => return,
+            Some("cancelling") if begun.elapsed() > CANCELLING => {
+                return log::warn!("QEMU is still breaking off the saving of the machine's memory");
+            }
+            Some(_) => tokio::time::sleep(PACE).await,
         }
-        tokio::time::sleep(PACE).await;
     }
 }
 

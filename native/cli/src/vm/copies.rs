@@ -5,38 +5,12 @@ use super::{Answer, library, now};
 use crate::args::size::human;
 use crate::args::{CloneArgs, ExportArgs, ImportArgs};
 use anyhow::{Context, Result};
-use sampan_config::{Document, MacAddress};
+use sampan_config::Document;
 use sampan_emulator::LibqemuDir;
-use sampan_library::{NewClone, Sections, VmId};
-use sampan_session::vm::{Foreign, Imported, SEED_DRIVE, seed_of_copy};
+use sampan_library::{NewClone, Sections};
+use sampan_session::vm::{Foreign, Identity, Imported};
 use serde_json::json;
 use std::path::Path;
-
-/// What must not be twice in one network, or on one licence server: addresses and the machine's own number.
-fn new_identity(name: Option<&str>, number: &str, sections: &mut Sections) {
-    // One that cannot be read is copied as it is, and says so when it is started.
-    let Ok(mut document) = Document::from_files(sections) else { return };
-    for card in &mut document.network.cards {
-        if card.mac.is_some() {
-            card.mac = Some(random_mac());
-        }
-    }
-    if document.system.uuid.is_some() {
-        document.system.uuid = Some(number.to_owned());
-    }
-    if let Some(name) = name {
-        name.clone_into(&mut document.system.name);
-    }
-    *sections = document.to_files();
-}
-
-/// An address in QEMU's range.
-pub fn random_mac() -> MacAddress {
-    let random = VmId::random().to_string();
-    let byte =
-        |at: usize| random.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(1);
-    MacAddress::of([byte(0), byte(2), byte(4)])
-}
 
 /// `sampan clone VM NAME`.
 pub fn clone(args: &CloneArgs) -> Result<Answer> {
@@ -45,21 +19,9 @@ pub fn clone(args: &CloneArgs) -> Result<Answer> {
     let mut images = Images::new()?;
     let layer = images.layer.clone();
     let name = args.name.as_str();
-    let number = VmId::random().to_string();
-    // One that cannot be read has no seed that could be told.
-    let mut document = super::document::of(&original).ok();
-    let medium = document.as_mut().and_then(|document| seed_of_copy(&library, document, &number));
-    let seed = medium.as_ref().map(|(name, _)| name.clone());
-    let mut change = |sections: &mut Sections| {
-        new_identity(Some(name), &number, sections);
-        if let (Some(seed), Ok(mut document)) = (&seed, Document::from_files(sections)) {
-            document.drives.drives.iter_mut().filter(|drive| drive.id == SEED_DRIVE).for_each(|drive| {
-                drive.media = Some(seed.clone());
-            });
-            *sections = document.to_files();
-        }
-    };
-    let copy = NewClone { name, time: now(), change: &mut change, medium };
+    let identity = Identity::of_copy(&library, &original);
+    let mut change = |sections: &mut Sections| identity.give(Some(name), sections);
+    let copy = NewClone { name, time: now(), change: &mut change, medium: identity.seed() };
     let made = if args.linked {
         original.clone_linked(&layer, None, copy)?
     } else {
@@ -115,7 +77,7 @@ pub fn import(args: &ImportArgs) -> Result<Answer> {
     // Arguments for QEMU in a machine from elsewhere could name any file of this host.
     let mut dropped = Vec::new();
     let mut change = |sections: &mut Sections| {
-        new_identity(name, &VmId::random().to_string(), sections);
+        Identity::random().give(name, sections);
         if let Ok(mut document) = Document::from_files(sections) {
             dropped = std::mem::take(&mut document.extra.arguments);
             *sections = document.to_files();

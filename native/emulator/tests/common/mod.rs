@@ -5,7 +5,7 @@
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -28,12 +28,8 @@ pub fn child() -> Child {
 
 /// The folder of the tiny guest's `kernel` and `initrd` (`scripts/guest/build` makes it).
 pub fn tiny_guest(arch: Arch) -> PathBuf {
-    let named = |name| env::var_os(name).map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
-    let guest = named("SAMPAN_GUEST_DIR").unwrap_or_else(|| {
-        let cache = named("XDG_CACHE_HOME");
-        let cache = cache.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".cache"));
-        cache.join("sampan/guest/current")
-    });
+    let guest = env::var_os("SAMPAN_GUEST_DIR").map(PathBuf::from);
+    let guest = guest.unwrap_or_else(|| sampan_emulator::cache_dir().unwrap().join("guest/current"));
     guest.join(arch.to_string()).canonicalize().expect("scripts/guest/build makes it")
 }
 

@@ -108,19 +108,20 @@ pub fn seeds_of(bundle: &Bundle) -> Vec<String> {
     named.filter(|name| name.starts_with(BEFORE) && name.ends_with(AFTER)).collect()
 }
 
-/// The seed of a copy with this number, for whose drive `document` is changed. cloud-init then sets the copy up as the
+/// The seed of a copy with this number, by the original's document: its name and its bytes. cloud-init then sets the copy up as the
 /// machine of its own that it is: with SSH host keys of its own, to begin with. `None` where there is nothing to tell,
 /// and for Windows' answers, which know no instance: copies share those.
-pub fn seed_of_copy(library: &Library, document: &mut Document, number: &str) -> Option<(String, Vec<u8>)> {
-    let drive = document.drives.drives.iter_mut().find(|drive| drive.id == SEED_DRIVE)?;
+pub(super) fn seed_of_copy(
+    library: &Library,
+    document: &Document,
+    number: &str,
+) -> Option<(String, Vec<u8>)> {
+    let drive = document.drives.drives.iter().find(|drive| drive.id == SEED_DRIVE)?;
     let name = drive.media.as_deref()?;
     let old = name.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
     let medium = library.medium(name).ok().filter(|medium| medium.size <= MAX_SEED)?;
     let image = std::fs::read(&medium.path).inspect_err(|e| log::warn!("the seed {name}: {e}")).ok()?;
-    let copy = for_copy(&image, old, number)?;
-    let name = seed_medium(number);
-    drive.media = Some(name.clone());
-    Some((name, copy))
+    Some((seed_medium(number), for_copy(&image, old, number)?))
 }
 
 /// Removes those of `seeds` that no machine names any more, copies and the trash included. One that cannot be told

@@ -5,6 +5,7 @@
 
 mod create;
 mod first_start;
+mod identity;
 mod import;
 mod performance;
 mod place;
@@ -14,7 +15,8 @@ mod space;
 mod suspend;
 
 pub use create::{Cd, FirstDisk, Recipe};
-pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seed_of_copy, seeds_of};
+pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
+pub use identity::Identity;
 pub use import::{Foreign, Imported};
 pub use performance::Effect;
 pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
