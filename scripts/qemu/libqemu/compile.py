@@ -86,6 +86,13 @@ class Work:
                 _copy(wanted, target)
         shutil.rmtree(scratch)
 
+    def devices(self, lists):
+        """Puts the lists of devices where configure looks for them."""
+        for name, path in lists.items():
+            target = self.source / "configs/devices" / name
+            if not target.exists() or target.read_bytes() != path.read_bytes():
+                _copy(path, target)
+
     def configure(self, folder, options, python, variables=None):
         """Runs QEMU's configure, unless it ran with the same options already; returns the objects' folder.
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from . import compile as compiling, firmware, libraries, results, run
-from .options import INTERPRETER, configure_options, lines, patches
+from .options import INTERPRETER, configure_options, devices, lines, patches
 from .report import BuildError, say
 from .source import sha256
 
@@ -65,6 +65,7 @@ class Build:
         work = compiling.Work(self.cache / "work" / results.key_of(self.source.identity()), self.log)
         work.unpack(self.source)
         work.patch(all_patches())
+        work.devices(devices())
         info = results.read_info(result) or self._new_info()
         if "firmware" not in info:
             info["firmware"] = firmware.build(result / "firmware", self.root / "downloads", self.apt,
@@ -102,6 +103,7 @@ class Build:
     def _result(self):
         return self.cache / self.target / results.key_of([
             self.source.identity(), {patch.name: sha256(patch) for patch in all_patches()}, options_of_all(),
+            {name: sha256(path) for name, path in devices().items()},
             lines(HERE / "libc-lacks.txt"), firmware.PACKAGES, libraries.identity(), self.compiler.identity(),
             LIBRARY_FLAGS, compiling.MESON])
 
@@ -120,8 +122,9 @@ class Build:
 
     def _configure(self, prefix, common):
         include = f"-I{prefix}/include -I{c.INCLUDE}"
+        link = " ".join(["-Wl,-s", *lacking(), *self.compiler.link_args(prefix)])
         return [*options_of_all(), f"--cross-prefix={common}", f"--cc={common}cc", "--cxx=false", "--host-cc=cc",
-                f"--extra-cflags={include}", f"--extra-ldflags=-L{prefix}/lib -Wl,-s {' '.join(lacking())}"]
+                f"--extra-cflags={include}", f"--extra-ldflags={link}"]
 
     def _library(self, work, objects, arch, library, common, info):
         """One library: built, checked and tried before it gets its name."""

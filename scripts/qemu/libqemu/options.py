@@ -17,6 +17,13 @@ def configure_options():
     return lines(FOLDER / "configure.txt")
 
 
+def devices():
+    """The lists of devices, by the name that each gets below QEMU's configs/devices."""
+    folder = FOLDER / "devices"
+    lists = {path.stem: path for path in sorted(folder.glob("*.mak"))}
+    return {"sampan.mak" if name == "common" else f"{name}-softmmu/sampan.mak": path for name, path in lists.items()}
+
+
 def patches(folder=FOLDER / "patches"):
     """The patches of a folder, in order."""
     return sorted(folder.glob("*.patch"))

@@ -20,6 +20,9 @@ REQUIREMENTS = shared.SCRIPTS / "ohos/zig.txt"
 INCLUDE = shared.SCRIPTS / "ohos/include"
 # zig is made for debugging and for static programs: neither is wanted, nor its NDEBUG.
 ZIG_FLAGS = ["-dynamic", "-fno-sanitize=undefined", "-UNDEBUG"]
+# OpenHarmony's compiler emulates thread-local storage unless told otherwise. Its runtime library has what that takes.
+ZIG_FLAGS += ["-femulated-tls"]
+EMULATED_TLS = shared.SCRIPTS / "ohos/emutls.c"
 
 # meson asks where libraries are: nowhere but where it is told, least of all in the machine's own folders.
 COMPILER = """#!/bin/sh
@@ -100,7 +103,7 @@ class Compiler:
         """What a result depends on."""
         headers = {str(path.relative_to(INCLUDE)): path.read_text() for path in sorted(INCLUDE.rglob("*.h"))}
         return {"target": self.target, "version": self.version, "flags": ZIG_FLAGS, "headers": headers,
-                "wrappers": [COMPILER, FLATTEN, PKG_CONFIG, CROSS_FILE]}
+                "wrappers": [COMPILER, FLATTEN, PKG_CONFIG, CROSS_FILE], "tls": EMULATED_TLS.read_text()}
 
     def install(self, folder, prefix, c_args, link_args):
         """Writes the wrappers into `folder`, for libraries below `prefix`; returns the common start of their names.
@@ -110,11 +113,22 @@ class Compiler:
         common = folder / f"{self.target}-"
         for name in ("cc", "ar", "nm", "ranlib", "strip"):
             self._write(f"{common}{name}", self._wrapper(name, libraries))
+        if not self.ndk:
+            libraries.mkdir(parents=True, exist_ok=True)
+            thread_local = folder / "emutls.o"
+            run.logged("compiling emutls.c", [f"{common}cc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-c",
+                                              EMULATED_TLS, "-o", thread_local], self._log)
+            run.logged("libemutls.a", [f"{common}ar", "rcs", libraries / "libemutls.a", thread_local], self._log)
+            link_args = [*link_args, *self.link_args(prefix)]
         self._write(f"{common}pkg-config", PKG_CONFIG.format(prefix=shlex.quote(str(prefix))))
         Path(f"{common}meson.ini").write_text(CROSS_FILE.format(
             prefix=common, libraries=libraries, arch=self.arch, c_args=[f"-I{INCLUDE}", *c_args],
             link_args=link_args))
         return str(common)
+
+    def link_args(self, prefix):
+        """What a link with the libraries below `prefix` takes besides them."""
+        return [f"-L{prefix}/lib"] if self.ndk else [f"-L{prefix}/lib", "-lemutls"]
 
     def _wrapper(self, name, libraries):
         command = shlex.join(self._tools[name])
