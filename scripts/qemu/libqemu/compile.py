@@ -169,14 +169,15 @@ def check_library(library, exports_map):
     return sorted(needed)
 
 
-def smoke_test(program, library, firmware, scratch, log, *, compiler=("cc",), runner=()):
-    """Runs smoke.c on copies of the library: two at once, one that exits. `runner` starts what `compiler` made."""
+def smoke_test(program, library, firmware, scratch, log, *, compiler=("cc",), link_args=(), runner=()):
+    """Runs smoke.c on copies of the library: two at once, one that exits. `runner` starts what `compiler` made with
+    `link_args`."""
     say(f"trying {library.name.removesuffix('.untried')}: two at once, display, quit, a wrong option")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     binary = scratch / "smoke"
     run.logged("compiling smoke.c", [*compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", program,
-                                     "-o", binary, "-ldl"], log)
+                                     "-o", binary, *link_args, "-ldl"], log)
     copies = [scratch / f"{number}-{library.name}" for number in range(3)]
     for copy in copies:
         shutil.copy(library, copy)
