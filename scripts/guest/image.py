@@ -70,9 +70,13 @@ def unsigned(data):
 
 def modinfo(data):
     """The key=value pairs of a module's .modinfo section."""
-    (sections,) = struct.unpack_from("<Q", data, 0x28)
-    size, count, names = struct.unpack_from("<HHH", data, 0x3A)
-    table = [struct.unpack_from("<IIQQQQ", data, sections + i * size) for i in range(count)]
+    # Offsets of ELF64 and ELF32 (System V ABI, chapter 4): e_shoff, e_shentsize, and a section's first six fields.
+    offset, sizes, section = ("<Q", 0x28), 0x3A, "<IIQQQQ"
+    if data[4:5] == b"\1":
+        offset, sizes, section = ("<I", 0x20), 0x2E, "<IIIIII"
+    (sections,) = struct.unpack_from(offset[0], data, offset[1])
+    size, count, names = struct.unpack_from("<HHH", data, sizes)
+    table = [struct.unpack_from(section, data, sections + i * size) for i in range(count)]
     strings = table[names][4]
     for name, _, _, _, offset, length in table:
         if data[strings + name :].startswith(b".modinfo\0"):

@@ -28,6 +28,19 @@ def module(*pairs):
     return bytes(header) + body + sections
 
 
+def module32(*pairs):
+    """The same for a 32-bit machine."""
+    info = b"".join(pair.encode() + b"\0" for pair in pairs)
+    names = b"\0.modinfo\0.shstrtab\0"
+    header = bytearray(52)
+    header[:5] = b"\x7fELF\1"
+    struct.pack_into("<I", header, 0x20, 52 + len(info) + len(names))
+    struct.pack_into("<HHH", header, 0x2E, 40, 3, 2)
+    section = lambda name, offset, size: struct.pack("<10I", name, 1, 0, 0, offset, size, 0, 0, 0, 0)
+    return bytes(header) + info + names + section(0, 0, 0) + section(1, 52, len(info)) + section(
+        10, 52 + len(info), len(names))
+
+
 def signed(data, signature=b"s" * 300):
     return data + signature + b"\0" * 8 + struct.pack(">I", len(signature)) + image.SIGNED
 
@@ -51,6 +64,10 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(modules.closure("virtio_gpu"), ["drm", "virtio_gpu"])
         expected = "module virtio_gpu drm.ko virtio_gpu.ko\nalias virtio:d00000010v* virtio_gpu\n"
         self.assertEqual(image.catalogue(modules, ["virtio_gpu"]), expected)
+
+    def test_a_module_of_a_32_bit_machine_is_read_alike(self):
+        pairs = ["alias=pci:v00001AF4d*", "depends=drm"]
+        self.assertEqual(image.modinfo(module32(*pairs)), image.modinfo(module(*pairs)))
 
     def test_modules_come_unpacked_and_unsigned(self):
         modules = image.Modules(self.root)

@@ -1,5 +1,4 @@
 # The devices of libqemu-system-aarch64.
-include ../sampan.mak
 
 CONFIG_ARM_VIRT=y
 

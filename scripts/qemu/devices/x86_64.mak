@@ -1,11 +1,9 @@
 # The devices of libqemu-system-x86_64.
-include ../sampan.mak
 
 CONFIG_Q35=y
 CONFIG_I440FX=y
 
 CONFIG_HPET=y
-CONFIG_HYPERV=y
 CONFIG_VMPORT=y
 CONFIG_VMMOUSE=y
 CONFIG_FDC_ISA=y

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import run
+from . import licenses, run
 from .report import BuildError, say
 
 MESON = "meson==1.9.0"
@@ -16,6 +16,8 @@ STATIC = ["gio-2.0", "gmodule-2.0", "gobject-2.0", "ffi", "glib-2.0", "pcre2-8"]
 # Debian's archives are position-independent, libffi has an extra one that is.
 ARCHIVES = {"ffi": "libffi_pic.a"}
 SHARED = ["-lz", "-lmount", "-lselinux", "-lm", "-ldl", "-pthread"]
+# The packages they are in, for the list of licences.
+STATIC_PACKAGES = ["libglib2.0-dev", "libpcre2-dev", "libffi-dev"]
 PKG_CONFIG_NAMES = ["glib-2.0", "gobject-2.0", "gmodule-2.0", "gmodule-no-export-2.0", "gmodule-export-2.0",
                     "gio-2.0", "gio-unix-2.0"]
 
@@ -88,10 +90,10 @@ class Work:
 
     def devices(self, lists):
         """Puts the lists of devices where configure looks for them."""
-        for name, path in lists.items():
-            target = self.source / "configs/devices" / name
-            if not target.exists() or target.read_bytes() != path.read_bytes():
-                _copy(path, target)
+        for arch, text in lists.items():
+            target = self.source / f"configs/devices/{arch}-softmmu/sampan.mak"
+            if not target.exists() or target.read_text() != text:
+                target.write_text(text)
 
     def configure(self, folder, options, python, variables=None):
         """Runs QEMU's configure, unless it ran with the same options already; returns the objects' folder.
@@ -185,6 +187,12 @@ def smoke_test(program, library, firmware, scratch, log, *, compiler=("cc",), li
     run.logged(f"the trial of {library.name}",
                ["timeout", "-s", "KILL", "120", *runner, binary, firmware, *copies], log)
     shutil.rmtree(scratch)
+
+
+def parts():
+    """What of the machine's own libraries is inside libqemu, for the list of licences."""
+    return [licenses.of_debian(name, run.output(["dpkg-query", "-W", "-f=${Version}", name]))
+            for name in STATIC_PACKAGES]
 
 
 def tool_versions():

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from . import run
+from .licenses import Part
 from .report import BuildError, say
 from .source import sha256
 
@@ -27,16 +28,18 @@ NEEDED = ["bios-256k.bin", "vgabios-stdvga.bin", "vgabios-virtio.bin", "kvmvapic
           "efi-virtio.rom", "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "AAVMF_CODE.fd", "AAVMF_VARS.fd",
           "QEMU_EFI.fd", "keymaps/en-us"]
 RECORD = "firmware.json"
+LICENSES = "licenses"
 
 
 def build(into, downloads, apt, scratch, log):
-    """Fills the folder `into`; returns the version of each package."""
+    """Fills the folder `into`; returns the version of each package. Their licences are in `into`/licenses."""
     folder = downloads / "firmware"
     packages = _fetched(folder) or _fetch(folder, apt)
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(into, ignore_errors=True)
     scratch.mkdir(parents=True)
     (into / "keymaps").mkdir(parents=True)
+    (into / LICENSES).mkdir()
     for name, package in packages.items():
         run.logged(f"unpacking {name}", ["dpkg", "-x", folder / package["file"], scratch / name], log)
         files = [path for pattern in PACKAGES[name] for path in sorted((scratch / name).glob(pattern))]
@@ -44,12 +47,18 @@ def build(into, downloads, apt, scratch, log):
             raise BuildError(f"the package {name} {package['version']} has none of the expected files: "
                              f"{', '.join(PACKAGES[name])}")
         _copy(files, into)
+        shutil.copyfile(scratch / name / f"usr/share/doc/{name}/copyright", into / LICENSES / name)
     _copy(sorted((scratch / "qemu-system-data/usr/share/qemu/keymaps").iterdir()), into / "keymaps")
     shutil.rmtree(scratch)
     missing = [name for name in NEEDED if not (into / name).is_file()]
     if missing:
         raise BuildError(f"the firmware packages lack {', '.join(missing)}")
     return {name: package["version"] for name, package in packages.items()}
+
+
+def parts(folder, versions):
+    """The firmware in `folder`, for the list of licences."""
+    return [Part(f"firmware of {name}", version, [folder / LICENSES / name]) for name, version in versions.items()]
 
 
 def _copy(files, into):

@@ -5,8 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import compile as compiling, firmware, libraries, results, run
-from .options import INTERPRETER, configure_options, devices, lines, patches
+from . import compile as compiling, firmware, libraries, licenses, results, run
+from .options import ARCHES, INTERPRETER, configure_options, devices, lines, patches
 from .report import BuildError, say
 from .source import sha256
 
@@ -18,7 +18,6 @@ from cross import c, musl, shared
 
 TARGETS = c.TARGETS
 HERE = SCRIPTS / "ohos"
-ARCHES = ["x86_64", "aarch64"]
 # Everything but the entry points stays inside; what the C library of QEMU's own objects exports is for a list to say.
 LIBRARY_FLAGS = ["-fvisibility=hidden"]
 # Source 1 GB, objects of one target 0.5 GB, twice with zig's cache.
@@ -65,11 +64,14 @@ class Build:
         work = compiling.Work(self.cache / "work" / results.key_of(self.source.identity()), self.log)
         work.unpack(self.source)
         work.patch(all_patches())
-        work.devices(devices())
+        work.devices(devices(self.compiler.arch))
         info = results.read_info(result) or self._new_info()
         if "firmware" not in info:
             info["firmware"] = firmware.build(result / "firmware", self.root / "downloads", self.apt,
                                               self.cache / "firmware.tmp", self.log)
+            licenses.write(result, [licenses.of_qemu(work.source, self.source.version), *libraries.parts(prefix),
+                                    *self.compiler.parts(),
+                                    *firmware.parts(result / "firmware", info["firmware"])])
         for folder, extra, names in self._variants():
             if all(name in info["files"] for name in names.values()):
                 continue
@@ -103,7 +105,7 @@ class Build:
     def _result(self):
         return self.cache / self.target / results.key_of([
             self.source.identity(), {patch.name: sha256(patch) for patch in all_patches()}, options_of_all(),
-            {name: sha256(path) for name, path in devices().items()},
+            devices(self.compiler.arch),
             lines(HERE / "libc-lacks.txt"), firmware.PACKAGES, libraries.identity(), self.compiler.identity(),
             LIBRARY_FLAGS, compiling.MESON])
 

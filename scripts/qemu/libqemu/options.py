@@ -3,6 +3,8 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1]
+# The machines that are emulated.
+ARCHES = ["x86_64", "aarch64"]
 # TCG by interpretation is a choice of the build: the same sources once more, with this option.
 INTERPRETER = "--enable-tcg-interpreter"
 
@@ -17,11 +19,14 @@ def configure_options():
     return lines(FOLDER / "configure.txt")
 
 
-def devices():
-    """The lists of devices, by the name that each gets below QEMU's configs/devices."""
+def devices(machine):
+    """For a library that runs on `machine`: the text of configs/devices/ARCH-softmmu/sampan.mak of each architecture."""
     folder = FOLDER / "devices"
-    lists = {path.stem: path for path in sorted(folder.glob("*.mak"))}
-    return {"sampan.mak" if name == "common" else f"{name}-softmmu/sampan.mak": path for name, path in lists.items()}
+    texts = {}
+    for arch in ARCHES:
+        names = ["common", arch, *([f"kvm-{arch}"] if arch == machine else [])]
+        texts[arch] = "\n".join(path.read_text() for name in names if (path := folder / f"{name}.mak").exists())
+    return texts
 
 
 def patches(folder=FOLDER / "patches"):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 
+from . import licenses
 from .source import sha256
 
 # Other results than these many newest ones are deleted.
@@ -40,7 +41,8 @@ def write_info(result, info):
 def is_complete(result, names):
     """Whether the result has its firmware and all of these files."""
     info = read_info(result)
-    return info is not None and (result / "firmware").is_dir() and all(is_whole(info, result / name) for name in names)
+    folders = (result / "firmware").is_dir() and (result / licenses.FILE).is_file()
+    return info is not None and folders and all(is_whole(info, result / name) for name in names)
 
 
 def is_whole(info, file):

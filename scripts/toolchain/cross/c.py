@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import shared, zig
 from libqemu import run
+from libqemu.licenses import Part
 from libqemu.report import BuildError
 
 TARGETS = ["x86_64-linux-ohos", "aarch64-linux-ohos"]
@@ -98,6 +99,15 @@ class Compiler:
     def version(self):
         """Which compiler it is, for keys and records."""
         return self._tools["version"]
+
+    def parts(self):
+        """The runtime library that the compiler links in, for the list of licences."""
+        if self.ndk:
+            files = sorted((self.ndk / "native").glob("NOTICE*")) or sorted((self.ndk / "native/llvm").glob("NOTICE*"))
+            # Without a notice there is nothing to show: it is LLVM's, whose licence asks for none (its exception).
+            return [Part("runtime library of the NDK's compiler", self.version, files)] if files else []
+        license_of_zig = Path(self._tools["cc"][0]).with_name("LICENSE")
+        return [Part("runtime library of the compiler", self.version, [license_of_zig])]
 
     def identity(self):
         """What a result depends on."""

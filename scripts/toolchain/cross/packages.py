@@ -9,11 +9,11 @@ from libqemu.apt import Apt
 from libqemu.report import BuildError, say
 from libqemu.source import sha256
 
-ARCHITECTURES = ["amd64", "arm64"]
+ARCHITECTURES = ["amd64", "arm64", "i386"]
 
 
 class ForeignApt(Apt):
-    """A private apt that knows the packages of both architectures, whatever this machine is."""
+    """A private apt that knows the packages of all these architectures, whatever this machine is."""
 
     def _write_configuration(self, uri, keyring):
         super()._write_configuration(uri, keyring)

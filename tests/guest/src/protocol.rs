@@ -64,6 +64,11 @@ pub enum Command {
         /// How often.
         rounds: u32,
     },
+    /// Mounts a folder of the host's, copies the file `to-guest` in it to `from-guest`, and unmounts it.
+    Share {
+        /// The folder's mount tag.
+        tag: String,
+    },
     /// Powers the machine off.
     Poweroff,
     /// Restarts the machine.
@@ -80,7 +85,7 @@ pub enum Message {
     Hello {
         /// [`VERSION`].
         hello: u32,
-        /// `x86_64` or `aarch64`.
+        /// `x86_64`, `aarch64` or `x86`.
         arch: String,
     },
     /// A frame was painted and flushed.
@@ -237,6 +242,7 @@ impl Command {
             Self::Reboot => "reboot",
             Self::Panic => "panic",
             Self::Remap { .. } => "remap",
+            Self::Share { .. } => "share",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::modules::Modules;
 use crate::picture::Picture;
 use crate::port::{Incoming, Port};
 use crate::remap;
+use crate::share;
 use crate::uevent::Uevents;
 use crate::{Failure, console};
 
@@ -336,6 +337,11 @@ impl App {
             Command::Remap { rounds } => {
                 if let Err(error) = remap::remap(rounds) {
                     return self.tell(&Message::Error { error: format!("remap: {error}") });
+                }
+            }
+            Command::Share { ref tag } => {
+                if let Err(error) = share::answer(tag, &mut self.modules) {
+                    return self.tell(&Message::Error { error: format!("share: {error}") });
                 }
             }
             Command::Poweroff | Command::Reboot | Command::Panic => {}

@@ -15,6 +15,7 @@ mod modules;
 mod picture;
 mod port;
 mod remap;
+mod share;
 mod uevent;
 
 use std::convert::Infallible;

@@ -26,10 +26,15 @@ impl Modules {
         let text = fs::read_to_string(&list).map_err(|error| format!("cannot read {list}: {error}"))?;
         let mut modules = Self { catalogue: Catalogue::parse(&text), done: HashSet::new() };
         // evdev has an alias for every input device, but asks by class, not by bus.
-        modules.load(vec!["evdev".to_owned()], |catalogue, name| {
+        modules.load_by_name("evdev");
+        Ok(modules)
+    }
+
+    /// Loads a module that no device asks for.
+    pub fn load_by_name(&mut self, name: &str) {
+        self.load(vec![name.to_owned()], |catalogue, name| {
             catalogue.files(name).map(str::to_owned).collect()
         });
-        Ok(modules)
     }
 
     /// Loads what every present device wants, again and again until nothing new appears: a bus driver's module
