@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import shared, zig
+from . import c, musl, shared, zig
 from .packages import ForeignApt, Store
-from libqemu import run
+from libqemu import results, run
 from libqemu.report import BuildError, say
 
 # Where Debian has the sources of a Rust that is as new as ours.
@@ -19,13 +19,19 @@ RUSTUP_PATIENCE = 120
 # For tests of the ways: auto, rustup or source.
 STD_VARIABLE = "SAMPAN_RUST_STD"
 
+# Crates of the standard library: a program that is all of its system aborts on a panic; an app unwinds, and has tests.
+STD_OF_MUSL = "std,panic_abort"
+STD_OF_OHOS = "std,panic_unwind,test"
+# Subcommands of cargo that run what they built.
+RUNNING = ("bench", "nextest", "run", "test")
+
 WRAPPER = """#!/bin/sh
-# Rust's name of the architecture is no name of zig's target; drop what rustc adds, zig knows its own.
+# Rust's name of the target is no name of the compiler's; drop what rustc and the crate cc add, it knows its own.
 for argument do
     shift
     case $argument in --target=*) ;; *) set -- "$@" "$argument" ;; esac
 done
-exec "{zig}" cc -target {target} "$@"
+exec {command} "$@"
 """
 
 
@@ -38,10 +44,14 @@ def rust_version():
 
 
 class Cross:
-    """Cargo for one target; `log` takes the output of the tools that fetch things."""
+    """Cargo for one target, of musl or of OpenHarmony; `log` takes the output of the tools that fetch things."""
 
     def __init__(self, target, log):
         self.target, self._log = target, log
+        self._ohos = target.removesuffix("-unknown-linux-ohos")
+        self._ohos = f"{self._ohos}-linux-ohos" if self._ohos != target else None
+        if self._ohos and self._ohos not in c.TARGETS:
+            raise BuildError(f"there is no compiler for {target}")
         self._cache = shared.cache_root() / "toolchain"
         self._cache.mkdir(parents=True, exist_ok=True)
 
@@ -56,27 +66,65 @@ class Cross:
             if way == "rustup":
                 raise BuildError(f"`rustup target add {self.target}` does not work here; see {self._log}")
             self._rust_src()
-            self._zig()
+            if not self._ohos:
+                self._zig()
             return "source"
 
-    def cargo(self, way):
+    def cargo(self, way, subcommand="build"):
         """The command and the environment of a cargo that builds for the target, after `prepare`."""
         name = self.target.upper().replace("-", "_")
         environment = dict(os.environ)
-        if way == "rustup":
+        if way == "source":
+            environment |= {
+                "__CARGO_TESTS_ONLY_SRC_ROOT": str(self._rust_src()),
+                "RUSTC_BOOTSTRAP": "1",
+                # As a variable: cargo hands no `-Z` on to subcommands that are programs, such as nextest.
+                "CARGO_UNSTABLE_BUILD_STD": STD_OF_OHOS if self._ohos else STD_OF_MUSL,
+            }
+        if self._ohos:
+            environment |= self._for_ohos(name, subcommand)
+        elif way == "rustup":
             # The musl targets bring their own libc and start files: no C compiler is needed.
             environment[f"CARGO_TARGET_{name}_LINKER"] = "rust-lld"
-            return ["cargo"], environment
-        environment |= {
-            "__CARGO_TESTS_ONLY_SRC_ROOT": str(self._rust_src()),
-            "RUSTC_BOOTSTRAP": "1",
-            f"CARGO_TARGET_{name}_LINKER": str(self._wrapper()),
-            # zig brings libc, start files and the unwinder.
-            f"CARGO_TARGET_{name}_RUSTFLAGS": "-C link-self-contained=no -C target-feature=+crt-static",
-            "ZIG_GLOBAL_CACHE_DIR": str(self._cache / "zig-cache"),
-            "ZIG_LOCAL_CACHE_DIR": str(self._cache / "zig-cache"),
+        else:
+            environment |= {
+                f"CARGO_TARGET_{name}_LINKER": str(self._wrapper()),
+                # zig brings libc, start files and the unwinder.
+                f"CARGO_TARGET_{name}_RUSTFLAGS": "-C link-self-contained=no -C target-feature=+crt-static",
+                "ZIG_GLOBAL_CACHE_DIR": str(self._cache / "zig-cache"),
+                "ZIG_LOCAL_CACHE_DIR": str(self._cache / "zig-cache"),
+            }
+        return ["cargo"], environment
+
+    def _for_ohos(self, name, subcommand):
+        """Linker, C compiler and, for what runs here, the loader, as cargo and the crate cc look for them."""
+        with shared.locked(self._cache / "lock", "preparation of a compiler"):
+            compiler = c.Compiler(self._ohos, self._cache, self._log)
+            # The wrappers name files beside this one: another checkout has its own.
+            key = results.key_of([compiler.identity(), WRAPPER, str(Path(__file__).resolve())])
+            prefix = self._cache / f"rust-{self._ohos}-{key}"
+            linker = prefix / "rust-cc"
+            tools = prefix / f"tools/{self._ohos}-"
+            # Nothing that exists is written again: another cargo may be using it.
+            if not linker.exists():
+                compiler.install(prefix / "tools", prefix, [], [])
+                self._write(linker, f"{tools}cc")
+        flags = ["link-arg=-Wl,-z,defs"]
+        if not compiler.ndk:
+            # By its path: what rustc leaves the linker in is a search for shared libraries alone.
+            flags.append(f"link-arg={prefix}/lib/libemutls.a")
+        variable = self.target.replace("-", "_")
+        environment = {
+            f"CARGO_TARGET_{name}_LINKER": str(linker),
+            f"CARGO_TARGET_{name}_RUSTFLAGS": " ".join(f"-C {flag}" for flag in flags),
+            f"CC_{variable}": str(linker),
+            f"AR_{variable}": f"{tools}ar",
+            f"RANLIB_{variable}": f"{tools}ranlib",
         }
-        return ["cargo", "-Z", "build-std=std,panic_abort"], environment
+        if subcommand in RUNNING and not compiler.ndk:
+            runner = musl.runner(compiler.arch, shared.cache_root(), self._log)
+            environment[f"CARGO_TARGET_{name}_RUNNER"] = " ".join(map(str, runner))
+        return environment
 
     def _has_std(self):
         root = run.output(["rustc", "--print", "sysroot"], cwd=shared.REPOSITORY).strip()
@@ -129,8 +177,16 @@ class Cross:
     def _wrapper(self):
         architecture = self.target.split("-")[0]
         wrapper = self._cache / f"cc-{self.target}"
-        text = WRAPPER.format(zig=self._zig(), target=f"{architecture}-linux-musl")
-        if not wrapper.exists() or wrapper.read_text() != text:
-            wrapper.write_text(text)
-            wrapper.chmod(0o755)
+        self._write(wrapper, f'"{self._zig()}" cc -target {architecture}-linux-musl')
         return wrapper
+
+    @staticmethod
+    def _write(wrapper, command):
+        """A program that calls `command`; it has its name when it is whole, and an unchanged one keeps its time."""
+        text = WRAPPER.format(command=command)
+        if wrapper.exists() and wrapper.read_text() == text:
+            return
+        part = wrapper.with_suffix(".part")
+        part.write_text(text)
+        part.chmod(0o755)
+        part.replace(wrapper)
