@@ -100,6 +100,7 @@ class ImageTest(unittest.TestCase):
         kernel = b"\x7fELF" + b"Xen\0" + b"k" * 100
         self.assertEqual(image.boot_kernel(bzimage(kernel)), kernel)
         self.assertIsNone(image.boot_kernel(b"MZ" + b"\0" * 2000))
+        self.assertIsNone(image.boot_kernel(bzimage(b"\x7fELF\1" + b"k" * 100)), "of 32 bits: as it is")
         with self.assertRaisesRegex(image.Failure, "PVH"):
             image.boot_kernel(bzimage(b"\x7fELF" + b"k" * 100))
 

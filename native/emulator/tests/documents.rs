@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Vm, child, libqemu, try_start};
+use common::{Vm, child, libqemu, tiny_guest_named, try_start};
 use sampan_config::{
-    Arch, BlockedWhen, Bus, Channel, Disk, DiskFormat, DisplayKind, Document, DriveKind, DriveSection,
-    FirmwareKind, Forward, Keyboard, MacAddress, Machine, NicDevice, Place, Pointer, Preset, SerialPort,
-    ShareSection, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
+    Arch, BlockedWhen, Bus, Channel, DirectKernel, Disk, DiskFormat, DisplayKind, Document, DriveKind,
+    DriveSection, FirmwareKind, Forward, Keyboard, MacAddress, Machine, NicDevice, Place, Pointer, Preset,
+    SerialPort, ShareSection, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
 };
 use sampan_emulator::{Exit, LaunchSpec};
 use serde_json::Value;
@@ -422,6 +422,24 @@ fn a_pc_boots_from_every_bus_in_the_order_it_is_told() {
         let said = runs_until(&document.machine(&place).unwrap(), "K");
         assert!(!said.contains('X'), "{said:?}");
     }
+}
+
+/// A kernel of 32 bits, with the processor and the devices that systems of its time get.
+#[test]
+fn an_old_system_of_32_bits_runs() {
+    let guest = tiny_guest_named("i586");
+    let mut document = Document::new("old", Preset::Old, Arch::X86_64);
+    document.drives.drives.clear();
+    document.firmware.kernel = Some(DirectKernel {
+        kernel: "kernel".into(),
+        initrd: Some("initrd".into()),
+        append: Some("console=ttyS0 quiet no_timer_check".into()),
+    });
+    let place =
+        Place { kernel: Some(guest.join("kernel")), initrd: Some(guest.join("initrd")), ..Place::default() };
+    let machine = document.machine(&place).unwrap();
+    assert_eq!(machine.cpu.as_deref(), Some("pentium3"), "no 64 bits are there to be used");
+    runs_until(&machine, "sampan-guest ready");
 }
 
 #[test]

@@ -19,6 +19,8 @@ RUSTUP_PATIENCE = 120
 # For tests of the ways: auto, rustup or source.
 STD_VARIABLE = "SAMPAN_RUST_STD"
 
+# Where zig calls an architecture something else: there a processor without SSE is an option.
+ZIG_MACHINES = {"i586": "x86-linux-musl -mcpu=pentium"}
 # Crates of the standard library: a program that is all of its system aborts on a panic; an app unwinds, and has tests.
 STD_OF_MUSL = "std,panic_abort"
 STD_OF_OHOS = "std,panic_unwind,test"
@@ -29,7 +31,7 @@ WRAPPER = """#!/bin/sh
 # Rust's name of the target is no name of the compiler's; drop what rustc and the crate cc add, it knows its own.
 for argument do
     shift
-    case $argument in --target=*) ;; *) set -- "$@" "$argument" ;; esac
+    case $argument in --target=* | -Wl,-melf_i386) ;; *) set -- "$@" "$argument" ;; esac
 done
 exec {command} "$@"
 """
@@ -176,8 +178,9 @@ class Cross:
 
     def _wrapper(self):
         architecture = self.target.split("-")[0]
+        machine = ZIG_MACHINES.get(architecture, f"{architecture}-linux-musl")
         wrapper = self._cache / f"cc-{self.target}"
-        self._write(wrapper, f'"{self._zig()}" cc -target {architecture}-linux-musl')
+        self._write(wrapper, f'"{self._zig()}" cc -target {machine}')
         return wrapper
 
     @staticmethod

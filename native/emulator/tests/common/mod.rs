@@ -28,9 +28,14 @@ pub fn child() -> Child {
 
 /// The folder of the tiny guest's `kernel` and `initrd` (`scripts/guest/build` makes it).
 pub fn tiny_guest(arch: Arch) -> PathBuf {
+    tiny_guest_named(&arch.to_string())
+}
+
+/// The same by the folder's name: `i586` is the one for a PC of 32 bits.
+pub fn tiny_guest_named(arch: &str) -> PathBuf {
     let guest = env::var_os("SAMPAN_GUEST_DIR").map(PathBuf::from);
     let guest = guest.unwrap_or_else(|| sampan_emulator::cache_dir().unwrap().join("guest/current"));
-    guest.join(arch.to_string()).canonicalize().expect("scripts/guest/build makes it")
+    guest.join(arch).canonicalize().expect("scripts/guest/build makes it")
 }
 
 /// A machine that runs its firmware and nothing else.

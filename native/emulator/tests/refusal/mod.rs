@@ -175,7 +175,8 @@ const SECCOMP_IOCTL_NOTIF_SEND: libc::c_ulong =
 /// A call, the rights of which it must ask for all, the flag of a mapping that it must have, and what is then done.
 type Rule = (c_long, u32, Option<u32>, u32);
 
-fn filter(call: c_long, rights: u32, flag: Option<u32>, action: u32) -> c_int {
+/// What is done with a call that asks for all of these rights and has this flag.
+pub fn filter(call: c_long, rights: u32, flag: Option<u32>, action: u32) -> c_int {
     install(&[(call, rights, flag, action)], 0)
 }
 
