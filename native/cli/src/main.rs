@@ -58,6 +58,7 @@ fn act(command: Command, json: bool) -> anyhow::Result<Code> {
         Command::Demo(args) => return demo::run_args(args).and_then(run::run),
         Command::Ctl(args) => return ctl::ctl(&args, json),
         Command::Doctor => return doctor::doctor(json),
+        Command::Licenses => return manual::licenses(),
         Command::Console(vm) => return vm::console(&vm.vm),
         Command::Serve(args) => return serve::serve(&args),
         Command::Supervise(args) => return supervisor::supervise(args),

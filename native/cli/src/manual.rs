@@ -1,10 +1,18 @@
-//! What a shell and `man` are given. Both are made from the command line's own definition, so they cannot lie.
+//! What a shell and `man` are given, made from the command line's own definition so that they cannot lie; and the licences.
 
 use crate::args::Args;
 use crate::exit::Code;
 use anyhow::Result;
 use clap::CommandFactory;
+use sampan_emulator::LibqemuDir;
 use std::io::Write;
+
+const OURS: &str = "\
+Sampan is free software: you can redistribute it and change it under the terms of version 2 of the GNU General Public
+License, or any later version. It comes without any warranty. With QEMU in its process it is distributed under
+version 2.
+";
+const LICENSE: &str = include_str!("../../../LICENSE");
 
 /// `sampan completion SHELL`.
 pub fn completion(shell: clap_complete::Shell) -> Result<Code> {
@@ -21,6 +29,12 @@ pub fn man() -> Result<Code> {
     writeln!(text, ".SH COMMANDS")?;
     sections(&command, "sampan", &mut text)?;
     print(&text)
+}
+
+/// `sampan licenses`.
+pub fn licenses() -> Result<Code> {
+    let libqemu = LibqemuDir::find()?.licenses()?;
+    print(format!("{OURS}\n{LICENSE}\n{libqemu}").as_bytes())
 }
 
 fn sections(command: &clap::Command, path: &str, text: &mut Vec<u8>) -> Result<()> {

@@ -163,6 +163,14 @@ pub enum LaunchError {
         /// The file that is missing.
         path: PathBuf,
     },
+    /// The licences cannot be read.
+    #[error("{} cannot be read ({source}): build libqemu again with scripts/qemu/build", .path.display())]
+    NoLicenses {
+        /// The file with them.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// An argument that QEMU could not be given.
     #[error("QEMU argument {argument:?} {reason}")]
     BadArgument {

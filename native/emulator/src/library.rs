@@ -7,7 +7,7 @@ use crate::launch::LaunchError;
 use crate::{Arch, Engine, elf};
 
 /// A directory that `scripts/qemu/build` made: `libqemu-system-ARCH[-tci].so`, `qemu-img`, `firmware/`,
-/// `BUILDINFO.json`.
+/// `LICENSES.txt`, `BUILDINFO.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibqemuDir {
     path: PathBuf,
@@ -111,6 +111,15 @@ impl LibqemuDir {
         found
     }
 
+    /// Under which licences QEMU, what is linked into it, and its firmware are: the text of `LICENSES.txt`.
+    ///
+    /// # Errors
+    /// [`LaunchError::NoLicenses`] when it is missing or cannot be read.
+    pub fn licenses(&self) -> Result<String, LaunchError> {
+        let path = self.path.join("LICENSES.txt");
+        std::fs::read_to_string(&path).map_err(|source| LaunchError::NoLicenses { path, source })
+    }
+
     /// The text of `BUILDINFO.json`, if there is one.
     pub fn build_info(&self) -> Option<String> {
         std::fs::read_to_string(self.path.join("BUILDINFO.json")).ok()
@@ -131,6 +140,7 @@ mod tests {
         assert!(matches!(dir.library(Arch::X86_64, Engine::Native), Err(LaunchError::NoLibrary { .. })));
         assert!(matches!(dir.firmware(), Err(LaunchError::NoFirmware { .. })));
         assert!(matches!(dir.qemu_img(), Err(LaunchError::NoTool { .. })));
+        assert!(matches!(dir.licenses(), Err(LaunchError::NoLicenses { .. })));
 
         fs::write(tmp.path().join("libqemu-system-x86_64.so"), "a script, not a library").unwrap();
         assert_eq!(dir.builds().len(), 1);

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import compile as compiling, firmware, libraries, licenses, results, run
+from . import compile as compiling, firmware, libraries, licenses, results, run, tried
 from .options import ARCHES, INTERPRETER, configure_options, devices, lines, patches
 from .report import BuildError, say
 from .source import sha256
@@ -18,8 +18,11 @@ from cross import c, musl, shared
 
 TARGETS = c.TARGETS
 HERE = SCRIPTS / "ohos"
+# What nobody refers to goes, and so do the tables for unwinding, which are a tenth of the whole: nothing here throws.
+SIZE_FLAGS = ["-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+LINK_FLAGS = ["-Wl,-s", "-Wl,--gc-sections"]
 # Everything but the entry points stays inside; what the C library of QEMU's own objects exports is for a list to say.
-LIBRARY_FLAGS = ["-fvisibility=hidden"]
+LIBRARY_FLAGS = ["-fvisibility=hidden", *SIZE_FLAGS]
 # Source 1 GB, objects of one target 0.5 GB, twice with zig's cache.
 DISK_NEEDED = 4 << 30
 # The option of configure.txt here that takes one of scripts/qemu/configure.txt away.
@@ -48,14 +51,15 @@ class Build:
 
     def run(self):
         """Builds what is missing."""
-        if self._found():
+        if self._found() or (self.options.unless_tried and self._tried()):
             return
         self.log.write_text("")
         if shutil.disk_usage(self.cache).free < DISK_NEEDED:
             raise BuildError(f"{self.cache} has less than {DISK_NEEDED >> 20} MiB free; make room, or set "
                              "XDG_CACHE_HOME to a folder on another disk")
         self.source.fetch()
-        if self._found():
+        # The mirror may have forced another version on us.
+        if self._found() or (self.options.unless_tried and self._tried()):
             return
         result = self._result()
         result.mkdir(parents=True, exist_ok=True)
@@ -94,9 +98,23 @@ class Build:
                              {arch: f"libqemu-system-{arch}-tci.so" for arch in self.arches}))
         return variants
 
+    def _names(self):
+        return [name for _, _, names in self._variants() for name in names.values()]
+
+    def _tried(self):
+        """Whether all was built and booted before with just these inputs, so that building it again tells nothing."""
+        known, key = tried.read(), self._result().name
+        changed = [name for name in self._names() if known.get((self.target, name)) != key]
+        if changed:
+            say(f"{', '.join(changed)} for {self.target}: changed since it was tried")
+            return False
+        for name in self._names():
+            say(f"{name} for {self.target}: not built, unchanged since it was built and booted ({tried.RECORD.name})")
+        return True
+
     def _found(self):
         result = self._result()
-        if not results.is_complete(result, [name for _, _, names in self._variants() for name in names.values()]):
+        if not results.is_complete(result, self._names()):
             return False
         results.publish(result)
         print(f"libqemu for {self.target}: cached, {result}", file=sys.stderr)
@@ -107,7 +125,7 @@ class Build:
             self.source.identity(), {patch.name: sha256(patch) for patch in all_patches()}, options_of_all(),
             devices(self.compiler.arch),
             lines(HERE / "libc-lacks.txt"), firmware.PACKAGES, libraries.identity(), self.compiler.identity(),
-            LIBRARY_FLAGS, compiling.MESON])
+            LIBRARY_FLAGS, LINK_FLAGS, compiling.MESON])
 
     def _libraries(self, python):
         """Builds the libraries below QEMU; returns their prefix and the common start of the tools' names."""
@@ -123,10 +141,10 @@ class Build:
         return prefix, common
 
     def _configure(self, prefix, common):
-        include = f"-I{prefix}/include -I{c.INCLUDE}"
-        link = " ".join(["-Wl,-s", *lacking(), *self.compiler.link_args(prefix)])
+        flags = " ".join([f"-I{prefix}/include -I{c.INCLUDE}", *SIZE_FLAGS])
+        link = " ".join([*LINK_FLAGS, *lacking(), *self.compiler.link_args(prefix)])
         return [*options_of_all(), f"--cross-prefix={common}", f"--cc={common}cc", "--cxx=false", "--host-cc=cc",
-                f"--extra-cflags={include}", f"--extra-ldflags={link}"]
+                f"--extra-cflags={flags}", f"--extra-ldflags={link}"]
 
     def _library(self, work, objects, arch, library, common, info):
         """One library: built, checked and tried before it gets its name."""

@@ -49,6 +49,8 @@ pub enum Command {
     Ctl(CtlArgs),
     /// Tell what this machine offers to guests, with reasons
     Doctor,
+    /// Show the licences of Sampan, of QEMU and of all that is linked into it
+    Licenses,
     /// Make a machine; without a name you are asked
     New(Box<NewArgs>),
     /// Change a stopped machine

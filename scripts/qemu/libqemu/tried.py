@@ -1,0 +1,28 @@
+"""Which libraries for OpenHarmony were built and have booted a guest, by the key of all that goes into them.
+
+To build all eight takes long. Where neither source nor patch, option, library or compiler changed, nothing new would
+come out of it: so the tests build one pair, and the others only when their key is not the one in the record.
+"""
+
+from pathlib import Path
+
+RECORD = Path(__file__).resolve().parents[2] / "ohos/tried.txt"
+HEAD = """# Libraries that were built and have booted the tiny guest: target, file, key of the inputs. `scripts/ohos/boot --record`
+# writes this, `scripts/qemu/build --unless-tried` goes by it.
+"""
+
+
+def read():
+    """The keys by target and file."""
+    lines = RECORD.read_text().splitlines() if RECORD.exists() else []
+    words = [line.split() for line in lines if line and not line.startswith("#")]
+    return {(target, name): key for target, name, key in words}
+
+
+def add(target, name, key):
+    """Records that this library booted."""
+    known = {**read(), (target, name): key}
+    lines = [" ".join([*entry, known[entry]]) for entry in sorted(known)]
+    part = RECORD.with_suffix(".part")
+    part.write_text(HEAD + "\n".join(lines) + "\n")
+    part.replace(RECORD)
