@@ -15,7 +15,7 @@ use crate::ffi::{Exited, Phase, Qemu, Vm};
 use crate::launch::{KillError, Stop};
 use crate::spec::{c_args, host_args};
 use crate::words::{LogTee, Woken};
-use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running};
+use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running, keys};
 
 /// How long the main loop may take to end after another thread of QEMU's called `exit()`. It may never end,
 /// as that thread may have held anything.
@@ -65,6 +65,9 @@ impl Launcher for InProcess {
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(LaunchError::system("duplicating a socket"))?;
 
+        if !keys::enough() {
+            return Err(LaunchError::NoKeyLeft);
+        }
         // From here on a copy is used up.
         let loaded = self.copies.take(spec.arch, spec.engine)?.load()?;
         let qemu = Qemu::of(&loaded)?;
