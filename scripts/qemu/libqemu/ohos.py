@@ -50,7 +50,13 @@ class Build:
             self.compiler = c.Compiler(self.target, toolchain, self.log)
 
     def run(self):
-        """Builds what is missing."""
+        """Builds what is missing, and records it if that is wanted."""
+        self._build()
+        if self.options.record:
+            for name in self._names():
+                tried.add(self.target, name, self._result().name)
+
+    def _build(self):
         if self._found() or (self.options.unless_tried and self._tried()):
             return
         self.log.write_text("")
@@ -109,7 +115,7 @@ class Build:
             say(f"{', '.join(changed)} for {self.target}: changed since it was tried")
             return False
         for name in self._names():
-            say(f"{name} for {self.target}: not built, unchanged since it was built and booted ({tried.RECORD.name})")
+            say(f"{name} for {self.target}: not built, unchanged since it was built and tried ({tried.RECORD.name})")
         return True
 
     def _found(self):

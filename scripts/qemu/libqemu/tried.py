@@ -1,14 +1,14 @@
-"""Which libraries for OpenHarmony were built and have booted a guest, by the key of all that goes into them.
+"""Which libraries for OpenHarmony were built and have passed their trial, by the key of all that goes into them.
 
 To build all eight takes long. Where neither source nor patch, option, library or compiler changed, nothing new would
-come out of it: so the tests build one pair, and the others only when their key is not the one in the record.
+come out of it: so the tests build those for this machine, and others only when their key is not the one in the record.
 """
 
 from pathlib import Path
 
 RECORD = Path(__file__).resolve().parents[2] / "ohos/tried.txt"
-HEAD = """# Libraries that were built and have booted the tiny guest: target, file, key of the inputs. `scripts/ohos/boot --record`
-# writes this, `scripts/qemu/build --unless-tried` goes by it.
+HEAD = """# Libraries that were built and have passed their trial: target, file, key of the inputs. `scripts/qemu/build --record`
+# writes this, `--unless-tried` goes by it.
 """
 
 
@@ -20,7 +20,7 @@ def read():
 
 
 def add(target, name, key):
-    """Records that this library booted."""
+    """Records that this library passed its trial."""
     known = {**read(), (target, name): key}
     lines = [" ".join([*entry, known[entry]]) for entry in sorted(known)]
     part = RECORD.with_suffix(".part")
