@@ -44,6 +44,19 @@ pub(crate) struct Relocation {
     pub(crate) addend: usize,
 }
 
+/// `Elf64_Rela`. An address beyond what a `usize` holds is nowhere, and found to be so.
+fn relocation(bytes: &[u8; RELOCATION]) -> Relocation {
+    let words = bytes.as_chunks::<8>().0;
+    let [at, info, addend] = [0, 1, 2].map(|i| u64::from_le_bytes(words[i]));
+    let wide = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    Relocation {
+        at: wide(at),
+        kind: (info & u64::from(u32::MAX)) as u32,
+        symbol: wide(info >> 32),
+        addend: wide(addend),
+    }
+}
+
 /// The tables of one library.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables<'a> {
@@ -147,15 +160,8 @@ impl<'a> Tables<'a> {
     pub(crate) fn relocations(&self) -> Checked<impl Iterator<Item = Relocation>> {
         let [data, functions] = self.dynamic.relocations;
         let (data, functions) = (self.view.table(data)?, self.view.table(functions)?);
-        let all = data.chunks_exact(RELOCATION).chain(functions.chunks_exact(RELOCATION));
-        Ok(all.filter_map(|bytes| {
-            Some(Relocation {
-                at: field(bytes, 0, 8)?,
-                kind: u32::try_from(field(bytes, 8, 4)?).ok()?,
-                symbol: field(bytes, 12, 4)?,
-                addend: field(bytes, 16, 8)?,
-            })
-        }))
+        let (data, functions) = (data.as_chunks::<RELOCATION>().0, functions.as_chunks().0);
+        Ok(data.iter().chain(functions).map(relocation))
     }
 
     /// Calls `add` for each place to which the library's address is added: an even number is a place, an odd one
