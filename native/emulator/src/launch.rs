@@ -207,6 +207,11 @@ pub enum LaunchError {
         /// How many copies there are.
         limit: usize,
     },
+    /// Of its keys of thread-specific data a process has few, and each virtual machine in it keeps some.
+    #[error(
+        "this program has run as many virtual machines as one process can: restart it, or reset a virtual machine instead of starting another"
+    )]
+    NoKeyLeft,
     /// No fresh copy of the library could be made.
     #[error("libqemu could not be copied from {}: {source}; free some space there or in memory", .path.display())]
     Copy {

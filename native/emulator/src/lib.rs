@@ -25,6 +25,7 @@ mod copies;
 mod elf;
 mod ffi;
 mod in_process;
+mod keys;
 mod launch;
 mod library;
 mod loader;

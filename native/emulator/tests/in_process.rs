@@ -7,8 +7,10 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use common::{in_process, libqemu, spec, start, try_start};
-use sampan_emulator::{Arch, Engine, Exit, FixedCopies, InProcess, LaunchError, LaunchSpec, Launcher};
+use common::{Keys, in_process, libqemu, spec, start, try_start};
+use sampan_emulator::{
+    Arch, Engine, Exit, FixedCopies, FreshCopies, InProcess, LaunchError, LaunchSpec, Launcher,
+};
 
 #[test]
 fn a_vm_starts_answers_and_quits() {
@@ -56,8 +58,8 @@ fn a_failed_start_closes_nothing_that_is_not_its_own() {
     }
 }
 
-#[test]
-fn a_failed_start_leaves_its_images_unlocked() {
+/// A failed start with an image, then one that uses it.
+fn an_image_after_a_failed_start(next: &dyn Launcher) {
     let tmp = tempfile::tempdir().unwrap();
     let image = tmp.path().join("disk.raw");
     std::fs::File::create(&image).unwrap().set_len(1 << 20).unwrap();
@@ -73,15 +75,22 @@ fn a_failed_start_leaves_its_images_unlocked() {
     let exit = try_start(&launcher, wrong).unwrap().wait();
     assert!(matches!(&exit, Exit::Failed { message, .. } if message.contains("no-such-device")), "{exit}");
 
-    // In this process and in another.
-    for launcher in [&launcher as &dyn Launcher, &common::child()] {
-        assert_eq!(start(launcher, with_disk("next")).quit(), Exit::Clean);
-    }
+    assert_eq!(start(next, with_disk("next")).quit(), Exit::Clean);
     // The lock is there while a VM runs.
-    let running = start(&launcher, with_disk("first"));
+    let running = start(next, with_disk("first"));
     let exit = try_start(&launcher, with_disk("second")).unwrap().wait();
     assert!(matches!(&exit, Exit::Failed { message, .. } if message.contains("lock")), "{exit}");
     assert_eq!(running.quit(), Exit::Clean);
+}
+
+#[test]
+fn a_failed_start_leaves_its_images_unlocked() {
+    an_image_after_a_failed_start(&in_process());
+}
+
+#[test]
+fn a_failed_start_leaves_its_images_unlocked_for_other_processes() {
+    an_image_after_a_failed_start(&common::child());
 }
 
 #[test]
@@ -176,6 +185,27 @@ fn a_fixed_number_of_copies_runs_out_with_advice() {
     assert_eq!(start(&launcher, spec("only")).quit(), Exit::Clean);
     let error = try_start(&launcher, spec("too many")).err().unwrap();
     assert!(error.to_string().contains("restart the program"), "{error}");
+}
+
+/// QEMU would end the process.
+#[test]
+fn a_process_without_keys_is_told_before_a_copy_is_taken() {
+    // Of what a copy and others may need some are missing, but never all: this program's other threads take one now and then.
+    const LEFT: usize = 20;
+    let mut taken = Vec::new();
+    loop {
+        let mut few = Keys::take(LEFT + 1);
+        if few.0.len() <= LEFT {
+            break;
+        }
+        taken.push(Keys(few.0.split_off(LEFT)));
+    }
+    // What our own loader maps needs none.
+    let launcher = InProcess::with_copies(libqemu(), Box::new(FreshCopies::new(libqemu())));
+    let error = try_start(&launcher, spec("full")).err().unwrap();
+    assert!(matches!(error, LaunchError::NoKeyLeft), "{error}");
+    drop(taken);
+    assert_eq!(start(&launcher, spec("next")).quit(), Exit::Clean);
 }
 
 /// Not a test by itself: the program that the next test runs.

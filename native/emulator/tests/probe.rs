@@ -26,6 +26,14 @@ fn helper_and_fork_find_the_same() {
     }
 }
 
+/// As where no other program can be started.
+#[test]
+fn a_forked_child_finds_how_to_translate() {
+    let probe = probe_in(&Isolation::Fork, None);
+    let tcg = find(&probe, AcceleratorName::Tcg);
+    assert!(tcg.usable && tcg.jit.is_some(), "{tcg:?}");
+}
+
 /// A processor without virtualization of its own cannot run a guest at its speed, whatever `/dev/kvm` says.
 #[test]
 #[cfg(target_arch = "x86_64")]

@@ -18,8 +18,11 @@ extern "C" fn count(_: libc::c_int) {
     CAUGHT.fetch_add(1, Ordering::SeqCst);
 }
 
-/// What the process does about each signal, and what this thread blocks.
-fn dispositions() -> (Vec<(Signal, usize, i32)>, SigSet) {
+/// By it libc tells the kernel how its handlers return; musl sets it for a default action too.
+const SA_RESTORER: libc::c_int = 0x0400_0000;
+
+/// What the process does about each signal, and which of them this thread blocks.
+fn dispositions() -> (Vec<(Signal, usize, i32)>, Vec<Signal>) {
     let actions = Signal::iterator()
         .map(|signal| {
             let mut action = MaybeUninit::<libc::sigaction>::zeroed();
@@ -28,10 +31,10 @@ fn dispositions() -> (Vec<(Signal, usize, i32)>, SigSet) {
                 libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr());
                 action.assume_init()
             };
-            (signal, action.sa_sigaction, action.sa_flags)
+            (signal, action.sa_sigaction, action.sa_flags & !SA_RESTORER)
         })
         .collect();
-    (actions, SigSet::thread_get_mask().unwrap())
+    (actions, SigSet::thread_get_mask().unwrap().iter().collect())
 }
 
 /// The only test of its program, as signals are the process's.

@@ -81,6 +81,10 @@ class Cross:
                 # As a variable: cargo hands no `-Z` on to subcommands that are programs, such as nextest.
                 "CARGO_UNSTABLE_BUILD_STD": STD_OF_OHOS if self._ohos else STD_OF_MUSL,
             }
+            # A folder of its own: build scripts look at RUSTC_BOOTSTRAP, and taking turns with the host's builds in one
+            # folder would compile every macro anew each time, and all that uses them.
+            folder = environment.get("CARGO_TARGET_DIR") or shared.REPOSITORY / "target"
+            environment["CARGO_TARGET_DIR"] = str(Path(folder) / "source-std")
         if self._ohos:
             environment |= self._for_ohos(name, subcommand)
         elif way == "rustup":

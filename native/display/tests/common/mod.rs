@@ -6,23 +6,25 @@ pub mod double;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sampan_display::{Console, Display};
-use sampan_emulator::{Arch, InProcess, LaunchSpec, Launcher, LibqemuDir, Running};
+use sampan_emulator::{Arch, Exit, InProcess, LaunchSpec, Launcher, LibqemuDir, Running};
 use sampan_frame::{Consumer, Staging};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, IoSlice, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Far beyond what anything takes here, so that a hang fails the test instead of the whole run.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A machine in this process; it quits when dropped.
 pub struct Qemu {
     qmp: BufReader<UnixStream>,
     running: Running,
+    exit: Receiver<Exit>,
 }
 
 /// Starts a machine without devices but those of `args`, with a D-Bus display.
@@ -31,9 +33,11 @@ pub fn start_qemu(args: &[&str]) -> Qemu {
     spec.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-m", "64", "-accel", "tcg"]);
     spec.args(["-name", "display test", "-display", "dbus,p2p=on"]).args(args);
     let launcher = InProcess::new(LibqemuDir::find().unwrap());
-    let running = launcher.launch(spec, Box::new(|_| ())).unwrap();
+    let (ended, exit) = channel();
+    // Most tests do not wait for it.
+    let running = launcher.launch(spec, Box::new(move |exit| drop(ended.send(exit)))).unwrap();
     running.qmp.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut qemu = Qemu { qmp: BufReader::new(running.qmp.try_clone().unwrap()), running };
+    let mut qemu = Qemu { qmp: BufReader::new(running.qmp.try_clone().unwrap()), running, exit };
     assert!(qemu.line().get("QMP").is_some());
     qemu.execute("qmp_capabilities", json!({}));
     qemu
@@ -86,6 +90,11 @@ impl Qemu {
 
     pub fn quit(&mut self) {
         let _ = self.running.qmp.write_all(br#"{"execute":"quit"}"#);
+    }
+
+    /// After `quit`.
+    pub fn wait(&self) -> Exit {
+        self.exit.recv_timeout(PATIENCE).expect("the machine did not end")
     }
 }
 

@@ -48,6 +48,31 @@ pub fn machine(name: &str) -> LaunchSpec {
     spec
 }
 
+/// Keys of thread-specific data, kept from others.
+pub struct Keys(pub Vec<libc::pthread_key_t>);
+
+impl Keys {
+    /// As many as there are, at most `most`.
+    pub fn take(most: usize) -> Self {
+        let mut keys = Vec::with_capacity(most);
+        let mut key = 0;
+        // SAFETY: the key is written when the call succeeds; it has no destructor.
+        while keys.len() < most && unsafe { libc::pthread_key_create(&mut key, None) } == 0 {
+            keys.push(key);
+        }
+        Self(keys)
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        for key in &self.0 {
+            // SAFETY: made by `take`, and nobody else knows it.
+            unsafe { libc::pthread_key_delete(*key) };
+        }
+    }
+}
+
 pub struct Vm {
     pub running: Running,
     pub exit: Receiver<Exit>,

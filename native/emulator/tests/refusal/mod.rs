@@ -167,10 +167,10 @@ impl Refusal {
 }
 
 // _IOWR('!', 0, struct seccomp_notif) and _IOWR('!', 1, struct seccomp_notif_resp) of include/uapi/linux/seccomp.h.
-const SECCOMP_IOCTL_NOTIF_RECV: libc::c_ulong =
-    0xC000_2100 | (size_of::<libc::seccomp_notif>() as libc::c_ulong) << 16;
-const SECCOMP_IOCTL_NOTIF_SEND: libc::c_ulong =
-    0xC000_2101 | (size_of::<libc::seccomp_notif_resp>() as libc::c_ulong) << 16;
+const SECCOMP_IOCTL_NOTIF_RECV: libc::Ioctl =
+    (0xC000_2100 | (size_of::<libc::seccomp_notif>() as u32) << 16) as libc::Ioctl;
+const SECCOMP_IOCTL_NOTIF_SEND: libc::Ioctl =
+    (0xC000_2101 | (size_of::<libc::seccomp_notif_resp>() as u32) << 16) as libc::Ioctl;
 
 /// A call, the rights of which it must ask for all, the flag of a mapping that it must have, and what is then done.
 type Rule = (c_long, u32, Option<u32>, u32);
