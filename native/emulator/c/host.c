@@ -25,6 +25,7 @@ struct sampan_vm {
     char **argv;
     char name[16];
     pthread_t thread;
+    struct sampan_visit *visit; /* the thread's */
 
     pthread_mutex_t lock; /* all below */
     int event_fd;         /* -1: nobody listens any more */
@@ -46,19 +47,38 @@ static void notify(struct sampan_vm *vm)
 static struct sampan_vm *vms;
 static pthread_mutex_t vms_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Where the libqemu begins that has this address, whoever loaded it; NULL: none has. */
+static void *library_of(void *address)
+{
+    void *base = sampan_inside_base(address);
+    Dl_info library;
+
+    return base ? base : dladdr(address, &library) ? library.dli_fbase : NULL;
+}
+
 /* The VM whose libqemu has this address; there is one for each that calls the hook. */
 static struct sampan_vm *vm_of(void *address)
 {
-    struct sampan_vm *vm = NULL;
-    Dl_info library;
+    void *library = library_of(address);
+    struct sampan_vm *vm;
 
-    if (dladdr(address, &library)) {
-        pthread_mutex_lock(&vms_lock);
-        for (vm = vms; vm && vm->library != library.dli_fbase; vm = vm->next) {
-        }
-        pthread_mutex_unlock(&vms_lock);
+    pthread_mutex_lock(&vms_lock);
+    for (vm = vms; vm && vm->library != library; vm = vm->next) {
     }
+    pthread_mutex_unlock(&vms_lock);
     return vm;
+}
+
+static struct sampan_visit *enter(struct sampan_vm *vm)
+{
+    return vm->qemu.inside ? sampan_inside_enter(vm->qemu.inside) : NULL;
+}
+
+static void leave(struct sampan_visit *visit)
+{
+    if (visit) {
+        sampan_inside_leave(visit);
+    }
 }
 
 /* The wrapped exit(), on whatever thread of QEMU's called it. Which QEMU's, the return address tells. */
@@ -76,13 +96,14 @@ static __attribute__((noinline)) void on_exit_called(int status)
         notify(vm);
     }
     pthread_mutex_unlock(&vm->lock);
-    pthread_exit(NULL);
+    sampan_inside_exit_thread();
 }
 
 static void on_thread_end(void *opaque)
 {
     struct sampan_vm *vm = opaque;
 
+    leave(vm->visit);
     pthread_mutex_lock(&vm->lock);
     vm->state.phase = SAMPAN_ENDED;
     notify(vm);
@@ -124,6 +145,7 @@ static void *run(void *opaque)
     pthread_mutex_unlock(&vm->lock);
     pthread_setname_np(pthread_self(), vm->name);
 
+    vm->visit = enter(vm);
     pthread_cleanup_push(on_thread_end, vm);
     vm->qemu.init(vm->argc, vm->argv); /* returns with the big lock held */
     enter_running(vm);
@@ -145,14 +167,13 @@ struct sampan_vm *sampan_vm_start(const struct sampan_entries *qemu, int argc, c
     struct sampan_vm *vm = calloc(1, sizeof *vm);
     pthread_attr_t attr;
     sigset_t blocked, before;
-    Dl_info library;
+    struct sampan_visit *visit;
 
-    if (!vm || !dladdr((void *)qemu->init, &library)) {
+    if (!vm || !(vm->library = library_of((void *)qemu->init))) {
         *error = vm ? ENOEXEC : ENOMEM;
         free(vm);
         return NULL;
     }
-    vm->library = library.dli_fbase;
     vm->qemu = *qemu;
     vm->argc = argc;
     vm->argv = argv;
@@ -163,7 +184,9 @@ struct sampan_vm *sampan_vm_start(const struct sampan_entries *qemu, int argc, c
     vm->next = vms;
     vms = vm;
     pthread_mutex_unlock(&vms_lock);
+    visit = enter(vm);
     qemu->set_exit_hook(on_exit_called);
+    leave(visit);
 
     /*
      * The program's signals are the program's: QEMU's threads inherit this mask. SIGPIPE is among them,
@@ -206,7 +229,10 @@ void sampan_vm_terminate(struct sampan_vm *vm)
     pthread_mutex_lock(&vm->lock);
     vm->want_end = 1;
     if (vm->state.phase == SAMPAN_RUNNING) {
+        struct sampan_visit *visit = enter(vm);
+
         vm->qemu.system_killed(SIGTERM, getpid());
+        leave(visit);
     }
     pthread_mutex_unlock(&vm->lock);
 }
@@ -224,4 +250,18 @@ void sampan_vm_release(struct sampan_vm *vm)
     } else {
         pthread_detach(vm->thread);
     }
+}
+
+void sampan_vm_free(struct sampan_vm *vm)
+{
+    struct sampan_vm **link = &vms;
+
+    pthread_mutex_lock(&vms_lock);
+    while (*link != vm) {
+        link = &(*link)->next;
+    }
+    *link = vm->next;
+    pthread_mutex_unlock(&vms_lock);
+    pthread_mutex_destroy(&vm->lock);
+    free(vm);
 }

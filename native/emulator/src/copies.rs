@@ -1,11 +1,13 @@
 //! Copies of libqemu. QEMU's option lists and its threads make a loaded library good for one run, and
 //! unloading it crashes in thread-local destructors; so each run has a copy of its own, never unloaded.
-//! The type says it: a [`LibraryCopy`] cannot be cloned, and loading consumes it.
+//! The type says it: a [`LibraryCopy`] cannot be cloned, and loading consumes it. Where our own loader serves
+//! (`one_file.rs`) it is the one file, mapped afresh.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,8 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::{Arch, Engine, LaunchError, LibqemuDir, elf};
+use crate::loader::Instance;
+use crate::{Arch, Engine, LaunchError, LibqemuDir, elf, keys};
 
 /// Where copies come from: made on the spot ([`FreshCopies`]), or shipped ([`FixedCopies`]).
 pub trait Copies: Send + Sync {
@@ -27,22 +30,56 @@ pub trait Copies: Send + Sync {
     fn take(&self, arch: Arch, engine: Engine) -> Result<LibraryCopy, LaunchError>;
 }
 
-/// A file that is loaded once.
+/// A file that is loaded once, or afresh.
 #[derive(Debug)]
 pub struct LibraryCopy {
-    /// What the dynamic linker is given.
-    linker_path: PathBuf,
-    /// Keeps `/proc/self/fd/N` valid until the linker has mapped it.
-    file: Option<File>,
+    way: Way,
     /// What a message calls it.
     origin: PathBuf,
 }
 
+#[derive(Debug)]
+enum Way {
+    /// By the dynamic linker, once: what it is given, and what keeps `/proc/self/fd/N` valid until it has mapped it.
+    Linker { path: PathBuf, file: Option<File> },
+    /// By our own loader, as often as wanted.
+    Afresh,
+}
+
 /// A copy that has been loaded and not yet run.
 pub(crate) struct Loaded {
-    /// Never unloaded: QEMU's threads outlive its main loop.
-    pub(crate) library: ManuallyDrop<Library>,
+    pub(crate) code: Code,
     pub(crate) origin: PathBuf,
+}
+
+/// By whom it was loaded.
+pub(crate) enum Code {
+    /// Never unloaded: QEMU's threads outlive its main loop.
+    Linker(ManuallyDrop<Library>),
+    Afresh(Box<Instance>),
+}
+
+impl Code {
+    /// An exported function.
+    ///
+    /// # Safety
+    /// The symbol is a function of this type.
+    pub(crate) unsafe fn function<T: Copy>(&self, name: &CStr) -> Option<T> {
+        const { assert!(size_of::<T>() == size_of::<*const ()>(), "a function is a pointer") };
+        match self {
+            // SAFETY: the caller's.
+            Self::Linker(library) => unsafe { library.get::<T>(name.to_bytes_with_nul()) }.ok().map(|s| *s),
+            // SAFETY: the caller's; T has a pointer's size.
+            Self::Afresh(instance) => instance.function(name).map(|f| unsafe { mem::transmute_copy(&f) }),
+        }
+    }
+
+    pub(crate) fn into_instance(self) -> Option<Instance> {
+        match self {
+            Self::Linker(_) => None,
+            Self::Afresh(instance) => Some(*instance),
+        }
+    }
 }
 
 /// Device and inode of all that was loaded. The dynamic linker would hand out the same library again.
@@ -51,28 +88,57 @@ static LOADED: LazyLock<Mutex<HashSet<(u64, u64)>>> = LazyLock::new(Mutex::defau
 impl LibraryCopy {
     /// A file as it is, for a program that runs one VM and ends.
     pub fn the_file_itself(path: PathBuf) -> Self {
-        Self { linker_path: path.clone(), file: None, origin: path }
+        Self { way: Way::Linker { path: path.clone(), file: None }, origin: path }
     }
 
-    /// Maps it into this process for ever.
+    /// A file that our own loader takes.
+    pub(crate) fn afresh(origin: PathBuf) -> Self {
+        Self { way: Way::Afresh, origin }
+    }
+
+    fn of_file(file: File, origin: PathBuf) -> Self {
+        Self { way: Way::Linker { path: linker_path(&file), file: Some(file) }, origin }
+    }
+
+    /// Maps it into this process; by the dynamic linker for ever.
     pub(crate) fn load(self) -> Result<Loaded, LaunchError> {
-        let refused = |reason: String| LaunchError::Load { path: self.origin.clone(), reason };
-        let meta = fs::metadata(&self.linker_path).map_err(|e| refused(e.to_string()))?;
-        if !locked(&LOADED).insert((meta.dev(), meta.ino())) {
-            return Err(refused("it has been loaded already, and a copy runs once".into()));
+        let origin = self.origin;
+        let code = match self.way {
+            Way::Linker { path, file } => linked(&path, file),
+            Way::Afresh => {
+                // SAFETY: libqemu's constructors, see `linked`. What it uses of libc, its list of names says
+                // (`scripts/ohos/libc.txt`), and what cannot be taken back the loader refuses.
+                let loaded = unsafe { Instance::load(&origin) };
+                loaded.map(|instance| Code::Afresh(Box::new(instance))).map_err(|e| format!("it {e}"))
+            }
+        };
+        match code {
+            Ok(code) => Ok(Loaded { code, origin }),
+            Err(reason) => Err(LaunchError::Load { path: origin, reason }),
         }
-        // SAFETY: libqemu's constructors register QEMU's modules in the library's own memory; they start no
-        // thread and install no handler. Symbols stay local, so copies do not see each other's.
-        let library = unsafe { Library::open(Some(&self.linker_path), RTLD_NOW | RTLD_LOCAL) }
-            .map_err(|e| refused(e.to_string()))?;
-        drop(self.file);
-        Ok(Loaded { library: ManuallyDrop::new(library), origin: self.origin })
     }
 }
 
+fn linked(path: &Path, file: Option<File>) -> Result<Code, String> {
+    let meta = fs::metadata(path).map_err(|e| e.to_string())?;
+    if !locked(&LOADED).insert((meta.dev(), meta.ino())) {
+        return Err("it has been loaded already, and a copy runs once".into());
+    }
+    // SAFETY: libqemu's constructors register QEMU's modules in the library's own memory; they start no
+    // thread and install no handler. Symbols stay local, so copies do not see each other's.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| e.to_string())?;
+    drop(file);
+    Ok(Code::Linker(ManuallyDrop::new(library)))
+}
+
 /// A poisoned lock here guards plain data that is whole between calls.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the dynamic linker loads keeps its keys for ever.
+fn keys_left() -> Result<(), LaunchError> {
+    if keys::enough() { Ok(()) } else { Err(LaunchError::NoKeyLeft) }
 }
 
 /// A new copy of the file for each run: 28 MB of disk (shared where the file system can) that no name
@@ -91,10 +157,11 @@ impl FreshCopies {
 
 impl Copies for FreshCopies {
     fn take(&self, arch: Arch, engine: Engine) -> Result<LibraryCopy, LaunchError> {
+        keys_left()?;
         let origin = self.dir.library(arch, engine)?;
         let file =
             nameless_copy(&origin).map_err(|source| LaunchError::Copy { path: origin.clone(), source })?;
-        Ok(LibraryCopy { linker_path: linker_path(&file), file: Some(file), origin })
+        Ok(LibraryCopy::of_file(file, origin))
     }
 }
 
@@ -156,6 +223,7 @@ impl FixedCopies {
 
 impl Copies for FixedCopies {
     fn take(&self, arch: Arch, engine: Engine) -> Result<LibraryCopy, LaunchError> {
+        keys_left()?;
         let limit = self.given.get(&(arch, engine)).copied().unwrap_or(0);
         let mut left = locked(&self.left);
         let path = left
@@ -180,7 +248,7 @@ mod tests {
 
     fn copy_of(path: &Path) -> LibraryCopy {
         let file = nameless_copy(path).unwrap();
-        LibraryCopy { linker_path: linker_path(&file), file: Some(file), origin: path.into() }
+        LibraryCopy::of_file(file, path.into())
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::ffi::{Exited, Phase, Qemu, Vm};
 use crate::launch::{KillError, Stop};
 use crate::spec::{c_args, host_args};
 use crate::words::{LogTee, Woken};
-use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running, keys};
+use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, OneFile, Running};
 
 /// How long the main loop may take to end after another thread of QEMU's called `exit()`. It may never end,
 /// as that thread may have held anything.
@@ -31,10 +31,11 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// With copies made on the spot.
+    /// With one file for all runs where that can be, else with copies made on the spot.
     pub fn new(dir: LibqemuDir) -> Self {
         let copies = FreshCopies::new(dir.clone());
-        Self::with_copies(dir, Box::new(copies))
+        let file = OneFile::new(dir.clone(), Box::new(copies));
+        Self::with_copies(dir, Box::new(file))
     }
 
     /// With copies from elsewhere; `dir` gives the firmware.
@@ -65,12 +66,9 @@ impl Launcher for InProcess {
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(LaunchError::system("duplicating a socket"))?;
 
-        if !keys::enough() {
-            return Err(LaunchError::NoKeyLeft);
-        }
         // From here on a copy is used up.
         let loaded = self.copies.take(spec.arch, spec.engine)?.load()?;
-        let qemu = Qemu::of(&loaded)?;
+        let qemu = Qemu::of(loaded)?;
         let vm =
             Arc::new(qemu.start(args, &format!("qemu:{}", spec.name), event.into(), qemu_log.as_fd())?);
         for (_, fd) in chardevs {

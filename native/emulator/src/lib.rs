@@ -28,6 +28,8 @@ mod in_process;
 mod keys;
 mod launch;
 mod library;
+mod loader;
+mod one_file;
 mod probe;
 mod report;
 pub mod sandbox;
@@ -41,6 +43,7 @@ pub use copies::{Copies, FixedCopies, FreshCopies, LibraryCopy};
 pub use in_process::InProcess;
 pub use launch::{Control, Exit, KillError, LaunchError, Launcher, OnExit, Running};
 pub use library::{LibqemuDir, cache_dir};
+pub use one_file::OneFile;
 pub use probe::{
     Accelerator, AcceleratorName, Choice, Gpu, GpuKind, Isolation, Jit, Probe, gpus, probe, probe_in,
 };

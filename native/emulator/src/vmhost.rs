@@ -115,7 +115,7 @@ impl Orders {
         let log = log.ok_or("no fd named log was passed")?;
         let args = c_args(host_args(&self.args, &self.firmware, chardevs)).map_err(|e| e.to_string())?;
         let loaded = LibraryCopy::the_file_itself(self.library).load().map_err(|e| e.to_string())?;
-        let qemu = Qemu::of(&loaded).map_err(|e| e.to_string())?;
+        let qemu = Qemu::of(loaded).map_err(|e| e.to_string())?;
         // Loaded before, as the library's own file is not QEMU's business; every thread of QEMU's comes after.
         if let Some(allowed) = self.lock {
             let locked = lock_in(&self.firmware, &allowed).map_err(|e| e.to_string())?;

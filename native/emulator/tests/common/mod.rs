@@ -118,11 +118,19 @@ impl Vm {
 
     /// The answer to a command; events are skipped.
     pub fn execute(&mut self, command: &str) -> String {
+        self.ask(command);
+        self.answer()
+    }
+
+    pub fn ask(&mut self, command: &str) {
         // One write: QEMU acts on the closing brace, and may be gone before a second one.
         self.running.qmp.write_all(format!("{command}\n").as_bytes()).unwrap();
+    }
+
+    pub fn answer(&mut self) -> String {
         loop {
             let line = self.read_qmp();
-            assert!(!line.is_empty(), "QEMU hung up instead of answering {command}");
+            assert!(!line.is_empty(), "QEMU hung up instead of answering");
             if !line.contains("\"event\"") {
                 return line;
             }

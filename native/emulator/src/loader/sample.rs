@@ -1,0 +1,44 @@
+//! A small library for tests, compiled on the spot.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use super::program::field;
+
+/// Compiles `sample.c` into `folder`, with further options for the compiler.
+pub(super) fn compile(folder: &Path, options: &[&str]) -> PathBuf {
+    let library = folder.join("libsample.so");
+    let compiler = std::env::var_os("SAMPAN_TEST_CC").unwrap_or("cc".into());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/loader/sample.c");
+    let mut command = Command::new(compiler);
+    command.args([
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-nostdlib",
+        "-fno-stack-protector",
+    ]);
+    command.args(["-Wl,-z,relro,-z,now,-z,separate-code,-Bsymbolic"]).args(options);
+    assert!(command.arg(source).arg("-o").arg(&library).status().unwrap().success());
+    library
+}
+
+/// The bytes of one.
+pub(super) fn library() -> Vec<u8> {
+    static LIBRARY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::read(compile(folder.path(), &[])).unwrap()
+    });
+    LIBRARY.clone()
+}
+
+/// Where the n-th program header of a kind is.
+pub(super) fn header(file: &[u8], kind: u32, n: usize) -> usize {
+    let (start, count) = (field(file, 32, 8).unwrap(), field(file, 56, 2).unwrap());
+    let all = (0..count).map(|i| start + i * 56);
+    all.filter(|at| field(file, *at, 4) == Some(kind as usize)).nth(n).unwrap()
+}
