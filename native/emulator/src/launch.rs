@@ -169,7 +169,7 @@ pub enum LaunchError {
         /// The file with them.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// An argument that QEMU could not be given.
     #[error("QEMU argument {argument:?} {reason}")]
