@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -63,7 +63,7 @@ fn processor_time() -> Result<Duration, Box<dyn Error>> {
     Ok(of(usage.user_time()) + of(usage.system_time()))
 }
 
-fn boot(launcher: &InProcess, guest: &PathBuf) -> Result<[Duration; 4], Box<dyn Error>> {
+fn boot(launcher: &InProcess, guest: &Path) -> Result<[Duration; 4], Box<dyn Error>> {
     let mut spec = LaunchSpec::new("boot", Arch::X86_64);
     spec.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-accel", "tcg", "-m", "512"]);
     spec.args(["-display", "none", "-device", "virtio-vga", "-serial", "chardev:serial"]);

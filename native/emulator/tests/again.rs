@@ -161,6 +161,7 @@ fn one_file_runs_again_and_again() {
     assert!(grown < 512 + 4 * (runs - warm), "{early:?}, {late:?}");
 
     three_at_once(&launcher, threads, runs.div_ceil(AT_ONCE), late);
+    ended_at_any_moment(&launcher, threads, 2 * runs, late);
     failures(&launcher, threads, late);
 }
 
@@ -180,6 +181,19 @@ fn three_at_once(launcher: &InProcess, threads: usize, rounds: usize, before: Us
     });
     let after = settled(threads);
     println!("three at once, {rounds} times: {after:?}");
+    assert_eq!((after.threads, after.fds, after.keys), (threads, before.fds, before.keys));
+    assert!(after.mappings <= before.mappings + 16, "{before:?}, {after:?}");
+}
+
+fn ended_at_any_moment(launcher: &InProcess, threads: usize, times: usize, before: Usage) {
+    for i in 0..times {
+        let vm = try_start(launcher, machine(&format!("short {i}"))).unwrap();
+        std::thread::sleep(Duration::from_millis((i * 7 % 61) as u64));
+        vm.running.control.terminate();
+        assert_eq!(vm.wait(), Exit::Clean);
+    }
+    let after = settled(threads);
+    println!("ended at any moment, {times} times: {after:?}");
     assert_eq!((after.threads, after.fds, after.keys), (threads, before.fds, before.keys));
     assert!(after.mappings <= before.mappings + 16, "{before:?}, {after:?}");
 }
