@@ -2,6 +2,7 @@
 //! another thread, which remembers what HarmonyOS's `prctl` was told. Sources: Linux's Documentation/userspace-api/seccomp_filter.rst,
 //! seccomp_unotify(2), include/uapi/linux/{bpf_common,seccomp}.h. Files mapped privately stay executable, as the signed
 //! libraries of a package do.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::HashSet;
 use std::io;
