@@ -16,7 +16,8 @@ static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void set_up(void)
 {
-    ready = sampan_stop_signal() && !pthread_key_create(&sampan_here, NULL);
+    /* In this order: the signal's handler asks for the key. */
+    ready = !pthread_key_create(&sampan_here, NULL) && sampan_stop_signal();
 }
 
 struct sampan_inside *sampan_inside_new(void *owner, void *base, size_t size)

@@ -43,18 +43,20 @@ static void on_stop(int signal)
     errno = error;
 }
 
-/* One that nobody uses; its handler stays, as it does nothing for others. */
+/* One that nobody uses, and that arrives: an emulated system may lack some. Its handler does nothing for others. */
 static void choose(void)
 {
-    struct sigaction action;
+    struct sigaction before, action = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
 
-    for (int signal = SIGRTMAX - 1; signal > SIGRTMIN; signal--) {
-        if (!sigaction(signal, NULL, &action) && action.sa_handler == SIG_DFL) {
-            action.sa_handler = on_stop;
-            action.sa_flags = SA_RESTART;
-            sigfillset(&action.sa_mask);
-            chosen = sigaction(signal, &action, NULL) ? 0 : signal;
-            return;
+    sigfillset(&action.sa_mask);
+    for (int signal = SIGRTMAX - 1; signal > SIGRTMIN && !chosen; signal--) {
+        if (sigaction(signal, NULL, &before) || before.sa_handler != SIG_DFL || sigaction(signal, &action, NULL)) {
+            continue;
+        }
+        if (pthread_kill(pthread_self(), signal)) {
+            sigaction(signal, &before, NULL);
+        } else {
+            chosen = signal;
         }
     }
 }

@@ -6,12 +6,16 @@ use std::sync::LazyLock;
 
 use super::program::field;
 
+/// The system's, or another for another processor.
+pub(super) fn compiler() -> Command {
+    Command::new(std::env::var_os("SAMPAN_TEST_CC").unwrap_or("cc".into()))
+}
+
 /// Compiles `sample.c` into `folder`, with further options for the compiler.
 pub(super) fn compile(folder: &Path, options: &[&str]) -> PathBuf {
     let library = folder.join("libsample.so");
-    let compiler = std::env::var_os("SAMPAN_TEST_CC").unwrap_or("cc".into());
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/loader/sample.c");
-    let mut command = Command::new(compiler);
+    let mut command = compiler();
     command.args([
         "-shared",
         "-fPIC",

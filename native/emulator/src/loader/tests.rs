@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, c_int};
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -174,7 +173,7 @@ fn what_does_not_qualify_is_refused_in_words() {
     for (text, words) in cases {
         std::fs::write(&source, text).unwrap();
         let library = tmp.path().join("libsample.so");
-        let mut compiler = Command::new("cc");
+        let mut compiler = sample::compiler();
         compiler.args(["-shared", "-fPIC", "-nostdlib", "-o"]).arg(&library).arg(&source);
         assert!(compiler.status().unwrap().success(), "{text}");
         let refusal = check(&library).unwrap_err();
