@@ -1,6 +1,6 @@
 /*
  * Signal handlers of the run's own: one action is the whole process's, so what is installed is ours and asks
- * whose thread it is on. Several runs may use the same signal (coroutines are made by SIGUSR2), and after the
+ * whose thread it is on. Several runs may use the same signal, and after the
  * last one the program's own action is back.
  */
 #define _GNU_SOURCE
