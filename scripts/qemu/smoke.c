@@ -25,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 30000, HOST_STACK = 8 << 20, NOT_EXITED = -1 };
@@ -244,29 +245,42 @@ static int has(const glob_t *found, const char *path)
     return i < found->gl_pathc;
 }
 
+/* The first that is neither GLib's nor was there before, with its name; 0: there is none. */
+static int foreign_thread(const glob_t *before, char name[32])
+{
+    glob_t now = tasks();
+    int found = 0;
+
+    for (size_t i = 0; i < now.gl_pathc && !found; i++) {
+        FILE *file = has(before, now.gl_pathv[i]) ? NULL : fopen(now.gl_pathv[i], "r");
+
+        if (file) {
+            found = fgets(name, 32, file) && strncmp(name, "gmain", 5) &&
+                    strncmp(name, "gdbus", 5) && strncmp(name, "pool-", 5);
+            fclose(file);
+        }
+    }
+    globfree(&now);
+    return found;
+}
+
 /*
  * GLib has no way to end its own; virtual CPUs and RCU must be gone.  What was
  * there before is not theirs: whatever runs programs of another processor has
- * threads of its own.
+ * threads of its own.  A thread that has been joined may be seen for a moment.
  */
 static void expect_only_glib_threads(const glob_t *before)
 {
-    glob_t now = tasks();
+    const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
+    char name[32] = "";
+    int left;
 
-    for (size_t i = 0; i < now.gl_pathc; i++) {
-        FILE *file = has(before, now.gl_pathv[i]) ? NULL : fopen(now.gl_pathv[i], "r");
-        char name[32] = "";
-
-        if (!file) {
-            continue;
-        }
-        if (fgets(name, sizeof(name), file) && strncmp(name, "gmain", 5) &&
-            strncmp(name, "gdbus", 5) && strncmp(name, "pool-", 5)) {
-            fail("a thread is left behind: %s", name);
-        }
-        fclose(file);
+    for (int tries = 0; (left = foreign_thread(before, name)) && tries < 500; tries++) {
+        nanosleep(&moment, NULL);
     }
-    globfree(&now);
+    if (left) {
+        fail("a thread is left behind: %s", name);
+    }
 }
 
 struct process {
