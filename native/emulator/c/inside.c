@@ -6,18 +6,20 @@
 
 #include "within.h"
 
+atomic_int sampan_ready;
 pthread_key_t sampan_here;
 pthread_mutex_t sampan_visits_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int ready;
 static struct sampan_inside *all;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void set_up(void)
 {
     /* In this order: the signal's handler asks for the key. */
-    ready = !pthread_key_create(&sampan_here, NULL) && sampan_stop_signal();
+    if (!pthread_key_create(&sampan_here, NULL) && sampan_stop_signal()) {
+        atomic_store(&sampan_ready, 1);
+    }
 }
 
 struct sampan_inside *sampan_inside_new(void *owner, void *base, size_t size)
@@ -25,7 +27,7 @@ struct sampan_inside *sampan_inside_new(void *owner, void *base, size_t size)
     struct sampan_inside *inside;
 
     pthread_once(&once, set_up);
-    inside = ready ? calloc(1, sizeof *inside) : NULL;
+    inside = atomic_load(&sampan_ready) ? calloc(1, sizeof *inside) : NULL;
     if (inside) {
         inside->owner = owner;
         inside->base = base;

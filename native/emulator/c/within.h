@@ -65,12 +65,14 @@ struct name {
     void *address;
 };
 
+/* Before there is a run the key is nobody's, and its number may be somebody else's. */
+extern atomic_int sampan_ready;
 extern pthread_key_t sampan_here;
 extern pthread_mutex_t sampan_visits_lock;
 
 static inline struct sampan_visit *here(void)
 {
-    return pthread_getspecific(sampan_here);
+    return atomic_load(&sampan_ready) ? pthread_getspecific(sampan_here) : NULL;
 }
 
 /* Each ends with a name that is NULL. */

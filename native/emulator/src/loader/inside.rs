@@ -92,3 +92,30 @@ impl Inside {
         unsafe { sampan_inside_free(self.raw()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Before there is a run our key is nobody's, and its number may be anybody's.
+    #[test]
+    fn other_peoples_keys_are_no_run() {
+        let mut keys = Vec::new();
+        for _ in 0..32 {
+            let mut key = 0;
+            // SAFETY: the key is written; its values have no destructor.
+            let made = unsafe { libc::pthread_key_create(&mut key, None) };
+            assert_eq!(made, 0);
+            keys.push(key);
+        }
+        for key in &keys {
+            // SAFETY: a key made above; nobody follows the value.
+            unsafe { libc::pthread_setspecific(*key, NonNull::<c_void>::dangling().as_ptr()) };
+        }
+        assert!(owner().is_null());
+        for key in keys {
+            // SAFETY: made above.
+            unsafe { libc::pthread_key_delete(key) };
+        }
+    }
+}
