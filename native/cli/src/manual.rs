@@ -13,6 +13,8 @@ License, or any later version. It comes without any warranty. With QEMU in its p
 version 2.
 ";
 const LICENSE: &str = include_str!("../../../LICENSE");
+/// Of the crates, and Rust's standard library: see `build/main.rs`.
+const CRATES: &str = include_str!(concat!(env!("OUT_DIR"), "/crates.txt"));
 
 /// `sampan completion SHELL`.
 pub fn completion(shell: clap_complete::Shell) -> Result<Code> {
@@ -34,7 +36,10 @@ pub fn man() -> Result<Code> {
 /// `sampan licenses`.
 pub fn licenses() -> Result<Code> {
     let libqemu = LibqemuDir::find()?.licenses()?;
-    print(format!("{OURS}\n{LICENSE}\n{libqemu}").as_bytes())
+    print(
+        format!("{OURS}\n{LICENSE}\nThe program is made of these crates as well:\n\n{CRATES}\n{libqemu}")
+            .as_bytes(),
+    )
 }
 
 fn sections(command: &clap::Command, path: &str, text: &mut Vec<u8>) -> Result<()> {

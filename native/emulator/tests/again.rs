@@ -5,13 +5,12 @@
 
 mod common;
 
-use std::ffi::c_int;
 use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Vm, start, try_start};
+use common::{PATIENCE, Usage, Vm, start, try_start};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sampan_emulator::{Arch, Copies, Engine, Exit, InProcess, LaunchError, LibqemuDir, LibraryCopy, OneFile};
 
@@ -82,49 +81,11 @@ fn send_fd(to: &UnixStream, line: &str, fd: RawFd) {
     assert_eq!(sent, Ok(line.len()));
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Usage {
-    threads: usize,
-    fds: usize,
-    mappings: usize,
-    anonymous_kib: usize,
-    keys: usize,
-}
-
-fn usage() -> Usage {
-    let count = |dir| std::fs::read_dir(dir).unwrap().count();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let anonymous = status.lines().find_map(|l| l.strip_prefix("RssAnon:")).unwrap();
-    Usage {
-        threads: count("/proc/self/task"),
-        fds: count("/proc/self/fd"),
-        mappings: std::fs::read_to_string("/proc/self/maps").unwrap().lines().count(),
-        anonymous_kib: anonymous.trim().trim_end_matches(" kB").parse().unwrap(),
-        keys: free_keys(),
-    }
-}
-
-/// How many thread-specific keys the process could still have.
-fn free_keys() -> usize {
-    let mut keys = Vec::new();
-    let mut key = 0;
-    // SAFETY: no destructor; each key is deleted again.
-    while unsafe { libc::pthread_key_create(&mut key, None) } == 0 {
-        keys.push(key);
-    }
-    for key in &keys {
-        // SAFETY: made above, and used by nobody.
-        let deleted: c_int = unsafe { libc::pthread_key_delete(*key) };
-        assert_eq!(deleted, 0);
-    }
-    keys.len()
-}
-
 /// When threads that are at their end have gone.
 fn settled(at_most: usize) -> Usage {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let usage = usage();
+        let usage = Usage::now();
         if usage.threads <= at_most || Instant::now() > deadline {
             return usage;
         }
@@ -138,7 +99,7 @@ fn one_file_runs_again_and_again() {
     let runs = std::env::var("SAMPAN_TEST_RUNS").map_or(10, |n| n.parse().unwrap());
     let warm = (runs / 10).max(5);
     let launcher = launcher();
-    let threads = usage().threads;
+    let threads = Usage::now().threads;
     let mut early = None;
     for run in 1..=runs {
         let mut vm = start(&launcher, machine(&format!("run {run}")));
@@ -154,7 +115,7 @@ fn one_file_runs_again_and_again() {
         }
     }
     let (early, late) = (early.unwrap(), settled(threads));
-    assert_eq!((late.threads, late.fds, late.keys), (threads, early.fds, early.keys));
+    assert_eq!((late.threads, late.fds, late.free_keys), (threads, early.fds, early.free_keys));
     assert!(late.mappings <= early.mappings + 4, "{early:?}, {late:?}");
     let grown = late.anonymous_kib.saturating_sub(early.anonymous_kib);
     println!("{} KiB more after {} more runs", grown, runs - warm);
@@ -181,7 +142,7 @@ fn three_at_once(launcher: &InProcess, threads: usize, rounds: usize, before: Us
     });
     let after = settled(threads);
     println!("three at once, {rounds} times: {after:?}");
-    assert_eq!((after.threads, after.fds, after.keys), (threads, before.fds, before.keys));
+    assert_eq!((after.threads, after.fds, after.free_keys), (threads, before.fds, before.free_keys));
     assert!(after.mappings <= before.mappings + 16, "{before:?}, {after:?}");
 }
 
@@ -194,7 +155,7 @@ fn ended_at_any_moment(launcher: &InProcess, threads: usize, times: usize, befor
     }
     let after = settled(threads);
     println!("ended at any moment, {times} times: {after:?}");
-    assert_eq!((after.threads, after.fds, after.keys), (threads, before.fds, before.keys));
+    assert_eq!((after.threads, after.fds, after.free_keys), (threads, before.fds, before.free_keys));
     assert!(after.mappings <= before.mappings + 16, "{before:?}, {after:?}");
 }
 
@@ -211,6 +172,6 @@ fn failures(launcher: &InProcess, threads: usize, before: Usage) {
     }
     let after = settled(threads);
     println!("five failures: {after:?}");
-    assert_eq!((after.threads, after.fds, after.keys), (threads, before.fds, before.keys));
+    assert_eq!((after.threads, after.fds, after.free_keys), (threads, before.fds, before.free_keys));
     assert!(after.mappings <= before.mappings + 16, "{before:?}, {after:?}");
 }

@@ -28,13 +28,13 @@ class Library:
 
     @property
     def overlay(self):
-        """The files to put over the source."""
+        """The files to put over the source, by their place in it."""
         folder = OVERLAYS / self.name
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
     def identity(self):
         """What the result depends on."""
-        return [self.name, self.files, self.license, self.options, {path.name: sha256(path) for path in self.overlay}]
+        return [self.name, self.files, self.license, self.options, {place: sha256(path) for place, path in self.overlay.items()}]
 
 
 # In the order in which they need each other. Of pixman and dtc only upstream's archive: Debian's patches of
@@ -163,5 +163,5 @@ def _unpack(library, archives, tree, log):
         for name in names:
             run.logged(f"the patch {name} of {library.name}",
                        ["patch", "--batch", "-p1", "-d", tree, "-i", series.parent / name], log)
-    for path in library.overlay:
-        shutil.copy(path, tree)
+    for place, path in library.overlay.items():
+        shutil.copy(path, tree / place)

@@ -16,7 +16,6 @@ from libqemu.report import BuildError
 
 TARGETS = ["x86_64-linux-ohos", "aarch64-linux-ohos"]
 NDK_VARIABLE = "OHOS_NDK_HOME"
-REQUIREMENTS = shared.SCRIPTS / "ohos/zig.txt"
 # Headers that OpenHarmony's libc has no functions for.
 INCLUDE = shared.SCRIPTS / "ohos/include"
 # zig is made for debugging and for static programs: neither is wanted, nor its NDEBUG.
@@ -88,7 +87,7 @@ class Compiler:
         return {"cc": command, **tools, "version": f"NDK: {version}"}
 
     def _zig_tools(self):
-        program = str(zig.fetch(REQUIREMENTS, self._cache, self._log))
+        program = str(zig.fetch(self._cache, self._log))
         command = [program, "cc", "-target", f"{self.arch}-linux-musl", *ZIG_FLAGS]
         tools = {name: [program, name] for name in ("ar", "ranlib")}
         # zig has no nm, GNU's reads any ELF file; and none that strips, which the linker does.

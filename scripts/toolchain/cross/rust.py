@@ -13,7 +13,6 @@ from libqemu.report import BuildError, say
 
 # Where Debian has the sources of a Rust that is as new as ours.
 SUITE = "trixie-backports"
-ZIG_REQUIREMENTS = Path(__file__).resolve().parent.parent / "zig.txt"
 # `rustup target add` without a network must not hang (seconds).
 RUSTUP_PATIENCE = 120
 # For tests of the ways: auto, rustup or source.
@@ -178,7 +177,7 @@ class Cross:
 
     def _zig(self):
         """The pinned zig program."""
-        return zig.fetch(ZIG_REQUIREMENTS, self._cache, self._log)
+        return zig.fetch(self._cache, self._log)
 
     def _wrapper(self):
         architecture = self.target.split("-")[0]

@@ -4,6 +4,7 @@
 mod common;
 mod console;
 mod crash;
+mod licenses;
 mod logs;
 
 use common::{Home, Said, said};

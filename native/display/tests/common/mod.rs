@@ -32,7 +32,11 @@ pub fn start_qemu(args: &[&str]) -> Qemu {
     let mut spec = LaunchSpec::new("display-test", Arch::X86_64);
     spec.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-m", "64", "-accel", "tcg"]);
     spec.args(["-name", "display test", "-display", "dbus,p2p=on"]).args(args);
-    let launcher = InProcess::new(LibqemuDir::find().unwrap());
+    start(&InProcess::new(LibqemuDir::find().unwrap()), spec)
+}
+
+/// Starts it and speaks to it, so that its main loop is known to run.
+pub fn start(launcher: &InProcess, spec: LaunchSpec) -> Qemu {
     let (ended, exit) = channel();
     // Most tests do not wait for it.
     let running = launcher.launch(spec, Box::new(move |exit| drop(ended.send(exit)))).unwrap();

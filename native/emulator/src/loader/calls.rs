@@ -2,12 +2,14 @@
 //! owns.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::ops::Range;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::belongings::{Belongings, Stream};
 use super::heap::Heap;
 use super::inside;
+use crate::copies::locked;
 
 /// What a run owns. Shared with all its threads.
 pub(crate) struct Owner {
@@ -17,10 +19,6 @@ pub(crate) struct Owner {
 
 /// The owners there are, for a block that is freed on a thread of nobody's.
 static OWNERS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Owner {
     /// `None` where there is no address space left. To be given to [`Owner::drop_raw`].
@@ -155,23 +153,25 @@ unsafe fn note(owner: *mut c_void, note: impl FnOnce(&mut Belongings)) {
     }
 }
 
-fn pages(start: *mut c_void, size: usize) -> (usize, usize) {
+/// Whole pages; none for nothing, which `munmap` refuses.
+fn pages(start: *mut c_void, size: usize) -> Option<Range<usize>> {
     let start = start.expose_provenance();
-    (start, start.saturating_add(size.next_multiple_of(super::mapping::page_size())))
+    let end = start.checked_add(size.checked_next_multiple_of(super::mapping::page_size())?)?;
+    (end > start).then_some(start..end)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sampan_mapped(owner: *mut c_void, start: *mut c_void, size: usize) {
-    let (start, end) = pages(start, size);
+    let Some(range) = pages(start, size) else { return };
     // SAFETY: `c/memory.c` passes what it was given.
-    unsafe { note(owner, |b| b.mapped.add(start, end)) };
+    unsafe { note(owner, |b| b.mapped.insert(range)) };
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sampan_unmapped(owner: *mut c_void, start: *mut c_void, size: usize) {
-    let (start, end) = pages(start, size);
+    let Some(range) = pages(start, size) else { return };
     // SAFETY: as above.
-    unsafe { note(owner, |b| b.mapped.remove(start, end)) };
+    unsafe { note(owner, |b| b.mapped.remove(range)) };
 }
 
 #[unsafe(no_mangle)]

@@ -7,11 +7,12 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use dlmalloc::{Allocator, Dlmalloc};
 
 use super::mapping::page_size;
+use crate::copies::locked;
 
 /// Tried in this order: address space alone, but some systems count it.
 const RESERVED: [usize; 3] = [1 << 30, 1 << 28, 1 << 26];
@@ -98,11 +99,6 @@ pub(crate) struct Heap {
 struct Large {
     start: usize,
     size: usize,
-}
-
-/// QEMU does not panic, and what is locked is whole between two calls.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Heap {

@@ -59,8 +59,7 @@ pub struct Keys(pub Vec<libc::pthread_key_t>);
 impl Keys {
     /// As many as there are, at most `most`.
     pub fn take(most: usize) -> Self {
-        let mut keys = Vec::with_capacity(most);
-        let mut key = 0;
+        let (mut keys, mut key) = (Vec::new(), 0);
         // SAFETY: the key is written when the call succeeds; it has no destructor.
         while keys.len() < most && unsafe { libc::pthread_key_create(&mut key, None) } == 0 {
             keys.push(key);
@@ -74,6 +73,39 @@ impl Drop for Keys {
         for key in &self.0 {
             // SAFETY: made by `take`, and nobody else knows it.
             unsafe { libc::pthread_key_delete(*key) };
+        }
+    }
+}
+
+/// What this process has at the moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    pub threads: usize,
+    pub fds: usize,
+    pub mappings: usize,
+    /// Memory that is nobody's but the process's.
+    pub anonymous_kib: usize,
+    /// Files in memory, copies of libqemu among them: the kernel takes it back when it needs it.
+    pub file_kib: usize,
+    /// Keys that it could still make.
+    pub free_keys: usize,
+}
+
+impl Usage {
+    pub fn now() -> Self {
+        let count = |folder| std::fs::read_dir(folder).unwrap().count();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let kib = |key| {
+            let line = status.lines().find_map(|l| l.strip_prefix(key)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        Self {
+            threads: count("/proc/self/task"),
+            fds: count("/proc/self/fd"),
+            mappings: std::fs::read_to_string("/proc/self/maps").unwrap().lines().count(),
+            anonymous_kib: kib("RssAnon:"),
+            file_kib: kib("RssFile:"),
+            free_keys: Keys::take(usize::MAX).0.len(),
         }
     }
 }
