@@ -1,4 +1,4 @@
-//! How long a start of the tiny guest takes: `start_time GUEST WAY` prints the seconds since the launch, as JSON.
+//! How long a start of the tiny guest takes: `first_picture GUEST WAY` prints the seconds since the launch, as JSON.
 //!
 //! GUEST is `x86_64`, `aarch64` or `i586` (a PC of 32 bits on the x86_64 library); WAY how libqemu gets into the process: `loader`
 //! (our own, where it can), `linker` (a copy, by the dynamic linker) or `interpreter` (by our own loader). One start
@@ -61,7 +61,7 @@ fn processor_time() -> f64 {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [guest, way] = arguments.as_slice() else { panic!("start_time GUEST WAY") };
+    let [guest, way] = arguments.as_slice() else { panic!("first_picture GUEST WAY") };
     let mut spec = machine(guest).expect("x86_64, aarch64 or i586");
     let dir = LibqemuDir::find().unwrap();
     let launcher = match way.as_str() {
