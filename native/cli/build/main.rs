@@ -3,8 +3,8 @@
 //! Which they are `cargo metadata` tells; the words are in each crate's package.
 #![forbid(unsafe_code)]
 
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::error::Error;
 use std::fmt::Write;
@@ -22,92 +22,68 @@ const DEPTH: usize = 2;
 const ELSEWHERE: [&str; 6] = ["tests", "test", "benches", "examples", "docs", "fuzz"];
 
 fn main() -> Result<()> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=Cargo.toml");
     println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
-    let metadata = metadata(&root)?;
-    let ids = linked(&metadata).ok_or("cargo metadata has another form than this was written for")?;
-    let packages = metadata["packages"].as_array().ok_or("no packages")?;
-    let foreign = packages.iter().filter(|p| !p["source"].is_null() && ids.contains(text(&p["id"])));
+    let mut metadata = MetadataCommand::new();
+    metadata.manifest_path(root.join("Cargo.toml"));
+    metadata.other_options(["--locked".into(), "--filter-platform".into(), env::var("TARGET")?]);
+    let metadata = metadata.exec()?;
     // Many crates have the very same words.
-    let mut by_words: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for package in foreign {
-        let name = format!("{} {}", text(&package["name"]), text(&package["version"]));
-        by_words.entry(words(package)?).or_default().push(name);
+    let mut names_of: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for package in linked(&metadata)? {
+        let name = format!("{} {}", package.name, package.version);
+        names_of.entry(words(package)?).or_default().insert(name);
     }
     let std = format!("Rust's standard library, rustc {}", rustc_version()?);
-    let words = format!("Copyright (c) The Rust Project Contributors\n\n{MIT}");
-    by_words.entry(words.trim().to_owned()).or_default().push(std);
+    let words = format!("Copyright (c) The Rust Project Contributors\n\n{}", MIT.trim());
+    names_of.entry(words).or_default().insert(std);
+    let mut parts: Vec<_> = names_of.into_iter().map(|(words, names)| (names, words)).collect();
+    parts.sort();
     let mut out = String::new();
-    for (words, mut names) in by_words {
-        names.sort();
+    for (names, words) in parts {
         let rule = "=".repeat(80);
-        write!(out, "{rule}\n{}\n{rule}\n\n{words}\n\n", names.join("\n"))?;
+        writeln!(out, "{rule}")?;
+        for name in names {
+            writeln!(out, "{name}")?;
+        }
+        writeln!(out, "{rule}\n\n{words}\n")?;
     }
-    std::fs::write(PathBuf::from(env::var("OUT_DIR")?).join("crates.txt"), out)?;
+    std::fs::write(Path::new(&env::var("OUT_DIR")?).join("crates.txt"), out)?;
     Ok(())
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn metadata(root: &Path) -> Result<Value> {
-    let output = Command::new(env::var("CARGO")?)
-        .args([
-            "metadata",
-            "--format-version=1",
-            "--filter-platform",
-            &env::var("TARGET")?,
-            "--manifest-path",
-        ])
-        .arg(root.join("Cargo.toml"))
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// The crates that this program is linked of: not those that built or test it, nor what runs in the compiler alone.
-fn linked(metadata: &Value) -> Option<BTreeSet<&str>> {
-    let packages: BTreeMap<_, _> =
-        metadata["packages"].as_array()?.iter().map(|package| (text(&package["id"]), package)).collect();
-    let is_macro = |id: &str| {
-        let targets = packages.get(id).and_then(|package| package["targets"].as_array());
-        targets.is_some_and(|all| {
-            all.iter().any(|t| t["kind"].as_array().is_some_and(|k| k.contains(&"proc-macro".into())))
-        })
-    };
-    let nodes: BTreeMap<_, _> =
-        metadata["resolve"]["nodes"].as_array()?.iter().map(|node| (text(&node["id"]), node)).collect();
-    let own = env::var("CARGO_PKG_NAME").ok()?;
-    let mut todo = vec![
-        *packages.iter().find(|(_, package)| package["source"].is_null() && text(&package["name"]) == own)?.0,
-    ];
+/// The crates of others that this program is linked of: not those that built or test it, nor what runs in the compiler
+/// alone.
+fn linked(metadata: &Metadata) -> Result<Vec<&Package>> {
+    let resolve = metadata.resolve.as_ref().ok_or("cargo metadata tells no dependencies")?;
+    let nodes: HashMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let own = env::var("CARGO_PKG_NAME")?;
+    let own = metadata.workspace_packages().into_iter().find(|package| package.name.as_str() == own);
+    let mut todo = vec![&own.ok_or("the workspace does not hold this program")?.id];
     let mut found = BTreeSet::new();
     while let Some(id) = todo.pop() {
-        if is_macro(id) || !found.insert(id) {
+        if metadata[id].targets.iter().any(|target| target.is_proc_macro()) || !found.insert(id) {
             continue;
         }
-        for dependency in nodes.get(id)?["deps"].as_array()? {
-            // Normal dependencies have no kind.
-            if dependency["dep_kinds"].as_array()?.iter().any(|kind| kind["kind"].is_null()) {
-                todo.push(text(&dependency["pkg"]));
+        let node = nodes.get(id).ok_or("cargo metadata does not tell a crate's dependencies")?;
+        for dependency in &node.deps {
+            if dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal) {
+                todo.push(&dependency.pkg);
             }
         }
     }
-    Some(found)
+    Ok(found.into_iter().map(|id| &metadata[id]).filter(|package| package.source.is_some()).collect())
 }
 
 /// A crate's licence in its own words, else in those of what it declares.
-fn words(package: &Value) -> Result<String> {
-    let folder = Path::new(text(&package["manifest_path"])).parent().ok_or("a manifest without a folder")?;
+fn words(package: &Package) -> Result<String> {
+    let folder = package.manifest_path.parent().ok_or("a manifest without a folder")?;
     let mut files = Vec::new();
-    collect(folder, DEPTH, &mut files)?;
+    collect(folder.as_std_path(), DEPTH, &mut files)?;
     files.sort();
-    let declared = text(&package["license"]);
+    let declared = package.license.as_deref().unwrap_or("nothing");
     if declared.contains(" OR ") || declared.contains('/') {
         let others: Vec<_> = files.iter().filter(|file| !is_apache(file)).cloned().collect();
         files = if others.is_empty() { files } else { others };
@@ -117,11 +93,11 @@ fn words(package: &Value) -> Result<String> {
         all.push(String::from_utf8_lossy(&std::fs::read(file)?).replace('\r', "").trim().to_owned());
     }
     if all.is_empty() {
-        let authors: Vec<_> = package["authors"].as_array().into_iter().flatten().map(text).collect();
+        let authors = package.authors.join(", ");
         all.push(format!(
             "Its package holds no file with a licence. It declares: {declared}\nAuthors: {}\nSource: {}",
-            if authors.is_empty() { "those named at the source".into() } else { authors.join(", ") },
-            text(&package["repository"]),
+            if authors.is_empty() { "those named at the source" } else { &authors },
+            package.repository.as_deref().unwrap_or("crates.io"),
         ));
         if declared.contains("MIT") {
             all.push(MIT.trim().to_owned());
