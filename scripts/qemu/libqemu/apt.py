@@ -19,10 +19,14 @@ MIRROR_VARIABLE = "SAMPAN_DEBIAN_MIRROR"
 
 
 class Apt:
-    """apt for one suite, below `directory`; the package lists are read on first use."""
+    """apt for one suite, below `directory`; the package lists are read on first use.
 
-    def __init__(self, directory, suite, log):
-        self.directory, self.suite, self.log = directory, suite, log
+    `kinds` are the lists that are wanted, of packages and of sources. apt takes all lists of a suite or none: one
+    that does not fit the signed index, as a mirror may have for hours, makes the others unusable.
+    """
+
+    def __init__(self, directory, suite, log, kinds=("deb", "deb-src")):
+        self.directory, self.suite, self.log, self._kinds = directory, suite, log, kinds
         self._ready = False
 
     def source_versions(self, package):
@@ -31,6 +35,13 @@ class Apt:
         text = run.output(["apt-cache", "showsrc", "--only-source", package], env=self._env())
         versions = set(re.findall(r"^Version: (\S+)$", text, re.M))
         return sorted(versions, key=functools.cmp_to_key(_compare_versions), reverse=True)
+
+    def describe(self, package):
+        """apt's description of a package, as a list of dictionaries, one a version, newest first."""
+        self._update()
+        text = run.output(["apt-cache", "show", package], env=self._env())
+        blocks = [dict(re.findall(r"^([\w-]+): (.*)$", block, re.M)) for block in text.split("\n\n")]
+        return [block for block in blocks if "Version" in block]
 
     def fetch_source(self, package, version, into, *parts):
         """Downloads a source package (not unpacked) into the folder `into`: all of it, or with `--tar-only` the
@@ -66,7 +77,7 @@ class Apt:
             (self.directory / part).mkdir(parents=True, exist_ok=True)
         signed = f"[signed-by={keyring}] " if keyring else ""
         sources = self.directory / "sources.list"
-        sources.write_text("".join(f"{kind} {signed}{uri} {self.suite} main\n" for kind in ("deb", "deb-src")))
+        sources.write_text("".join(f"{kind} {signed}{uri} {self.suite} main\n" for kind in self._kinds))
         # The machine's proxies and timeouts, but none of its hooks, which may clean its own cache.
         acquire = [line for line in run.output(["apt-config", "dump"]).splitlines() if line.startswith("Acquire::")]
         ours = {
@@ -138,4 +149,7 @@ def _explain_update(suite, uri, words):
     if "NO_PUBKEY" in words or "not signed" in words:
         return (f"the signature of {suite} cannot be checked: install the package debian-archive-keyring "
                 f"in a newer version\n{words.strip()}")
+    if re.search(r"unexpected size|Hash Sum mismatch", words):
+        return (f"the mirror {uri} is being brought up to date, or a cache before it is stale: run this again later, "
+                f"or set {MIRROR_VARIABLE} to the URI of another mirror\n{words.strip()}")
     return f"cannot read the package lists of {suite} from {uri}; check the network and run this again\n{words.strip()}"

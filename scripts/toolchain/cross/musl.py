@@ -27,7 +27,7 @@ def _unpacked(package, arch, root, log):
         folder = cache / f"{package}-{SUITE}-{arch}"
         if folder.is_dir():
             return folder
-        apt = ForeignApt(cache / f"apt-{SUITE}", SUITE, log)
+        apt = ForeignApt(cache / f"apt-{SUITE}", SUITE, log, [DEBIAN[arch]])
         name = f"{package}:{DEBIAN[arch]}"
         record = Store(root / "downloads", "toolchain", apt).get(
             f"{package}-{SUITE}-{arch}", lambda apt: f"{name}={apt.describe(name)[0]['Version']}")

@@ -1,32 +1,25 @@
 """Debian's binary packages of any suite and architecture, kept in the cache once they are downloaded."""
 
 import json
-import re
 
 from . import shared  # noqa: F401  (makes libqemu importable)
-from libqemu import run
 from libqemu.apt import Apt
 from libqemu.report import BuildError, say
 from libqemu.source import sha256
 
-ARCHITECTURES = ["amd64", "arm64", "i386"]
-
 
 class ForeignApt(Apt):
-    """A private apt that knows the packages of all these architectures, whatever this machine is."""
+    """A private apt that knows the packages of these architectures (Debian's names), whatever this machine is."""
+
+    def __init__(self, directory, suite, log, architectures):
+        super().__init__(directory, suite, log, ("deb",))
+        self._architectures = architectures
 
     def _write_configuration(self, uri, keyring):
         super()._write_configuration(uri, keyring)
         configuration = self.directory / "apt.conf"
-        names = "".join(f' "{name}";' for name in ARCHITECTURES)
+        names = "".join(f' "{name}";' for name in self._architectures)
         configuration.write_text(f"{configuration.read_text()}APT::Architectures {{{names} }};\n")
-
-    def describe(self, package):
-        """apt's description of a package, as a list of dictionaries, one a version, newest first."""
-        self._update()
-        text = run.output(["apt-cache", "show", package], env=self._env())
-        blocks = [dict(re.findall(r"^([\w-]+): (.*)$", block, re.M)) for block in text.split("\n\n")]
-        return [block for block in blocks if "Version" in block]
 
 
 class Store:

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 from . import c, musl, shared, zig
-from .packages import ForeignApt, Store
+from .packages import Store
 from libqemu import results, run
+from libqemu.apt import Apt
 from libqemu.report import BuildError, say
 
 # Where Debian has the sources of a Rust that is as new as ours.
@@ -155,7 +156,8 @@ class Cross:
         library = unpacked / f"usr/src/rustc-{version}/library"
         if library.is_dir():
             return library
-        apt = ForeignApt(self._cache / f"apt-{SUITE}", SUITE, self._log)
+        # The sources are for any machine.
+        apt = Apt(self._cache / f"apt-{SUITE}", SUITE, self._log, ("deb",))
 
         def choose(apt):
             offered = [block["Version"] for block in apt.describe("rust-src")]
