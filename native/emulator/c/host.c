@@ -114,6 +114,7 @@ static void enter_running(struct sampan_vm *vm)
 {
     pthread_mutex_lock(&vm->lock);
     vm->state.phase = SAMPAN_RUNNING;
+    vm->state.ran = 1;
     if (vm->want_end) {
         vm->qemu.system_killed(SIGTERM, getpid());
     }

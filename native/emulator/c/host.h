@@ -25,6 +25,7 @@ struct sampan_state {
     int phase;  /* of the main loop's thread */
     int exited; /* has exit() been called, and on that thread? */
     int status; /* of exit(), else of the main loop */
+    int ran;    /* has the main loop been reached? */
 };
 
 struct sampan_vm;

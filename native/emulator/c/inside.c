@@ -55,13 +55,10 @@ void sampan_inside_free(struct sampan_inside *inside)
 
 void sampan_add_visit(struct sampan_visit *visit)
 {
-    pthread_mutex_lock(&sampan_visits_lock);
     visit->next = visit->inside->visits;
     visit->inside->visits = visit;
-    pthread_mutex_unlock(&sampan_visits_lock);
 }
 
-/* Called with the lock held. */
 void sampan_drop_visit(struct sampan_visit *visit)
 {
     struct sampan_visit **link = &visit->inside->visits;
@@ -82,7 +79,9 @@ struct sampan_visit *sampan_inside_enter(struct sampan_inside *inside)
     }
     visit->inside = inside;
     visit->outer = here();
+    pthread_mutex_lock(&sampan_visits_lock);
     sampan_add_visit(visit);
+    pthread_mutex_unlock(&sampan_visits_lock);
     pthread_setspecific(sampan_here, visit);
     return visit;
 }

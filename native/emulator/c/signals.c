@@ -56,11 +56,17 @@ static int take(struct sampan_inside *inside, int signal, const struct sigaction
 /* Called with the lock held. */
 static int give_back(struct sampan_inside *inside, int signal)
 {
+    struct sigaction now;
+
     if (!inside->handled[signal]) {
         return 0;
     }
     inside->handled[signal] = 0;
-    return --users[signal] ? 0 : sigaction(signal, &programs[signal], NULL);
+    if (--users[signal] || sigaction(signal, NULL, &now)) {
+        return 0;
+    }
+    /* The program may have set another since. */
+    return now.sa_flags & SA_SIGINFO && now.sa_sigaction == dispatch ? sigaction(signal, &programs[signal], NULL) : 0;
 }
 
 void sampan_restore_signals(struct sampan_inside *inside)

@@ -8,7 +8,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "within.h"
 
@@ -85,6 +87,12 @@ static int all_stopped(struct sampan_inside *inside)
     return all;
 }
 
+/* Is a thread that nobody joins still in libc's code? With OpenHarmony's and musl's pthread_kill() it is the call for this. */
+static int lingers(const struct sampan_visit *visit)
+{
+    return visit->detached && !syscall(SYS_tkill, visit->tid, 0);
+}
+
 /* Joins threads that have ended; returns how many there still are. */
 static size_t reap(struct sampan_inside *inside)
 {
@@ -93,14 +101,16 @@ static size_t reap(struct sampan_inside *inside)
 
     pthread_mutex_lock(&sampan_visits_lock);
     for (struct sampan_visit **link = &inside->visits; (visit = *link);) {
-        if (!visit->ended) {
+        if (!visit->ended || lingers(visit)) {
             left++;
             link = &visit->next;
             continue;
         }
         *link = visit->next;
         /* It has let go of the lock for the last time: it does not need it to end. */
-        pthread_join(visit->id, NULL);
+        if (!visit->detached) {
+            pthread_join(visit->id, NULL);
+        }
         free(visit);
     }
     pthread_mutex_unlock(&sampan_visits_lock);

@@ -4,7 +4,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "within.h"
 
@@ -54,8 +58,10 @@ static void end_of_thread(void *opaque)
     }
     pthread_setspecific(sampan_here, NULL);
     pthread_mutex_lock(&sampan_visits_lock);
-    visit->ended = 1;
-    if (visit->detached) {
+    atomic_store(&visit->ended, 1);
+    syscall(SYS_futex, &visit->ended, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    /* One that was stopped may hold mutexes, which libc touches until its very end: reap() waits for that. */
+    if (visit->detached && !visit->parked) {
         sampan_drop_visit(visit);
     }
     pthread_mutex_unlock(&sampan_visits_lock);
@@ -67,6 +73,7 @@ static void *thread_main(void *opaque)
     void *volatile result = NULL;
     sigset_t stop;
 
+    visit->tid = syscall(SYS_gettid);
     pthread_setspecific(sampan_here, visit);
     sigemptyset(&stop);
     sigaddset(&stop, sampan_stop_signal());
@@ -108,16 +115,17 @@ static int create(pthread_t *id, const pthread_attr_t *attr, void *(*start)(void
     }
     visit->start = start;
     visit->argument = argument;
-    sampan_add_visit(visit);
-    /* The thread waits for the lock before it does anything, and so for its id to be known. */
+    /* The thread waits for the lock before it does anything, and so for being known. */
     pthread_mutex_lock(&sampan_visits_lock);
     error = pthread_create(&visit->id, attr, thread_main, visit);
-    if (error) {
-        sampan_drop_visit(visit);
-    } else {
+    if (!error) {
         *id = visit->id;
+        sampan_add_visit(visit);
     }
     pthread_mutex_unlock(&sampan_visits_lock);
+    if (error) {
+        free(visit);
+    }
     return error;
 }
 
@@ -145,13 +153,15 @@ static int join(pthread_t id, void **result)
     pthread_mutex_lock(&sampan_visits_lock);
     visit = find(id);
     pthread_mutex_unlock(&sampan_visits_lock);
-    if (self) {
+    /* Only this wait may be broken off: pthread_join() ends with giving the other's stack back. */
+    if (visit) {
         self->blocked = 1;
-    }
-    error = pthread_join(id, result);
-    if (self) {
+        while (!atomic_load(&visit->ended)) {
+            syscall(SYS_futex, &visit->ended, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+        }
         self->blocked = 0;
     }
+    error = pthread_join(id, result);
     if (visit && !error) {
         pthread_mutex_lock(&sampan_visits_lock);
         sampan_drop_visit(visit);

@@ -1,8 +1,11 @@
 /*
  * Calls in which a thread may wait for ever, and can be stopped: see stop.c. While they wait they hold no lock of
  * libc's. A call that is not here waits as ever; a thread in it cannot be stopped.
+ *
+ * A thread may have got a mutex when it is stopped, so whoever waits for that mutex can be stopped too.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -81,6 +84,26 @@ static int in_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const
     WAITING(int, pthread_cond_timedwait(cond, mutex, until));
 }
 
+static int in_cond_signal(pthread_cond_t *cond)
+{
+    WAITING(int, pthread_cond_signal(cond));
+}
+
+static int in_cond_broadcast(pthread_cond_t *cond)
+{
+    WAITING(int, pthread_cond_broadcast(cond));
+}
+
+static int in_mutex_lock(pthread_mutex_t *mutex)
+{
+    int error = pthread_mutex_trylock(mutex);
+
+    if (error != EBUSY) {
+        return error;
+    }
+    WAITING(int, pthread_mutex_lock(mutex));
+}
+
 static pid_t in_waitpid(pid_t pid, int *status, int options)
 {
     WAITING(pid_t, waitpid(pid, status, options));
@@ -96,6 +119,13 @@ static long call(long number, const long *a)
     return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+/* Does it wait? What wakes others is done in no time, and with locks held. */
+static int is_wait(long operation)
+{
+    operation &= FUTEX_CMD_MASK;
+    return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+}
+
 /* GLib's locks are made of futexes. */
 static long in_syscall(long number, ...)
 {
@@ -107,7 +137,7 @@ static long in_syscall(long number, ...)
         a[i] = va_arg(list, long);
     }
     va_end(list);
-    if (number == SYS_futex) {
+    if (number == SYS_futex && is_wait(a[1])) {
         WAITING(long, call(number, a));
     }
     return call(number, a);
@@ -124,6 +154,9 @@ const struct name sampan_wait_names[] = {
     {"pause", in_pause},
     {"pthread_cond_wait", in_cond_wait},
     {"pthread_cond_timedwait", in_cond_timedwait},
+    {"pthread_cond_signal", in_cond_signal},
+    {"pthread_cond_broadcast", in_cond_broadcast},
+    {"pthread_mutex_lock", in_mutex_lock},
     {"waitpid", in_waitpid},
     {"waitid", in_waitid},
     {"syscall", in_syscall},

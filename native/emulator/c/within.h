@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "inside.h"
 
@@ -39,7 +40,9 @@ struct sampan_visit {
 
     struct sampan_visit *next; /* all below: under sampan_visits_lock */
     pthread_t id;
-    int made, detached, ended;
+    pid_t tid; /* the kernel's */
+    int made, detached;
+    atomic_int ended; /* read by joiners too, without the lock */
 };
 
 enum state { RUNNING, STOPPING, ENDING };
@@ -79,6 +82,7 @@ static inline struct sampan_visit *here(void)
 extern const struct name sampan_thread_names[], sampan_key_names[], sampan_wait_names[], sampan_signal_names[],
     sampan_fd_names[], sampan_stream_names[], sampan_memory_names[];
 
+/* Both are called with the lock held. */
 void sampan_add_visit(struct sampan_visit *visit);
 void sampan_drop_visit(struct sampan_visit *visit);
 void sampan_run_cleanups(struct sampan_visit *visit);

@@ -6,9 +6,10 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::sync::Mutex;
 
 use crate::LaunchError;
-use crate::copies::Loaded;
+use crate::copies::{Loaded, locked};
 use crate::loader::{Instance, RawInside};
 
 /// QEMU's main thread runs device models and, before the main loop, all of its start: what a main thread
@@ -37,6 +38,7 @@ struct RawState {
     phase: c_int,
     exited: c_int,
     status: c_int,
+    ran: c_int,
 }
 
 #[repr(C)]
@@ -139,7 +141,14 @@ impl Qemu {
             what: "starting QEMU's thread",
             source: io::Error::from_raw_os_error(error),
         })?;
-        Ok(Vm { raw, event, set_log_fd: self.set_log_fd, instance: self.instance, argv })
+        Ok(Vm {
+            raw,
+            event,
+            set_log_fd: self.set_log_fd,
+            instance: self.instance,
+            argv,
+            last: Mutex::default(),
+        })
     }
 }
 
@@ -197,6 +206,8 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) exited: Exited,
     pub(crate) status: i32,
+    /// Whether the main loop was reached, and with it the CPUs.
+    pub(crate) ran: bool,
 }
 
 /// A started VM. What C holds of it is freed only when no thread of QEMU's is left to ask for it: after a run of
@@ -207,6 +218,7 @@ pub(crate) struct Vm {
     set_log_fd: unsafe extern "C" fn(c_int),
     instance: Option<Instance>,
     argv: Argv,
+    last: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 // SAFETY: every function on the VM locks its mutex.
@@ -235,7 +247,13 @@ impl Vm {
                 _ => Exited::Elsewhere,
             },
             status: raw.status,
+            ran: raw.ran != 0,
         }
+    }
+
+    /// Called when no thread of this QEMU's is left; never if that cannot be known.
+    pub(crate) fn at_last(&self, act: impl FnOnce() + Send + 'static) {
+        *locked(&self.last) = Some(Box::new(act));
     }
 
     pub(crate) fn terminate(&self) {
@@ -262,6 +280,9 @@ impl Drop for Vm {
             self.argv.free();
             // SAFETY: released, its thread has been joined, and no other thread of its QEMU is left.
             unsafe { sampan_vm_free(self.raw.as_ptr()) };
+            if let Some(act) = locked(&self.last).take() {
+                act();
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::fstat;
 
 use crate::copies::{Copies, FreshCopies};
-use crate::ffi::{Exited, Phase, Qemu, Vm};
+use crate::ffi::{Exited, Phase, Qemu, State, Vm};
 use crate::launch::{KillError, Stop};
 use crate::spec::{c_args, host_args};
 use crate::words::{LogTee, Woken};
@@ -92,20 +92,23 @@ struct Lent {
 }
 
 impl Lent {
-    /// QEMU that ended in `exit()` closes nothing: hang up, and close its number if it is still the same socket.
-    /// No thread of QEMU's closes it at the same time: `exit()` has stopped the one that serves the monitors
-    /// (`scripts/qemu/patches/0007-failed-start.patch`).
-    fn take_back(self, qemu_is_gone: bool) {
+    fn hang_up(&self) {
         let _ = shutdown(self.ours.as_raw_fd(), Shutdown::Both);
+    }
+
+    /// QEMU that ended in `exit()` closes nothing: closes its number if it is still the same socket.
+    ///
+    /// # Safety
+    /// No thread of that QEMU's uses the number any more, or closes it.
+    unsafe fn close(self) {
         // SAFETY: borrowed for fstat alone, which answers EBADF for a number that is not open.
         let theirs = unsafe { BorrowedFd::borrow_raw(self.number) };
         let same = match (fstat(theirs), fstat(&self.ours)) {
             (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
             _ => false,
         };
-        if same && qemu_is_gone {
-            // SAFETY: the number is open and is the socket that was handed over to QEMU, whose main loop is
-            // gone: nobody else closes it.
+        if same {
+            // SAFETY: the number is open and is the socket that was handed over to QEMU; the rest is the caller's.
             drop(unsafe { OwnedFd::from_raw_fd(self.number) });
         }
     }
@@ -121,12 +124,24 @@ struct Supervisor {
 impl Supervisor {
     fn run(mut self) -> Exit {
         let exit = self.wait();
-        let gone = self.vm.state().phase == Phase::Ended;
-        if !gone {
+        let State { phase, exited, ran, .. } = self.vm.state();
+        if phase != Phase::Ended {
             log::warn!("a thread of QEMU's stays behind: {exit}");
         }
-        for lent in self.lent {
-            lent.take_back(gone);
+        for lent in &self.lent {
+            lent.hang_up();
+        }
+        // SAFETY: see where it is called.
+        let close = move || self.lent.into_iter().for_each(|lent| unsafe { lent.close() });
+        match (phase, exited) {
+            (Phase::Ended, Exited::No) => close(),
+            // A start that failed: no CPU has run, and `exit()` has stopped the thread that serves the monitors
+            // (`scripts/qemu/patches/0007-failed-start.patch`).
+            (Phase::Ended, Exited::MainLoop) if !ran => close(),
+            // Its CPUs go on, and write to these numbers: nobody else may get them before all have ended.
+            (Phase::Ended, Exited::MainLoop) => self.vm.at_last(close),
+            // They may go on for ever.
+            _ => (),
         }
         exit
     }

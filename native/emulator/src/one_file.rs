@@ -1,6 +1,6 @@
 //! One libqemu file for all runs, as far as our own loader can.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -12,14 +12,14 @@ use crate::{Arch, Copies, Engine, LaunchError, LibqemuDir, LibraryCopy, loader};
 pub struct OneFile {
     dir: LibqemuDir,
     otherwise: Box<dyn Copies>,
-    /// What each file was found to be.
-    known: Mutex<HashMap<PathBuf, Result<(), String>>>,
+    /// Files that qualify. What keeps one from it may be the process's (descriptors, memory) and pass.
+    fit: Mutex<HashSet<PathBuf>>,
 }
 
 impl OneFile {
     /// The libraries in `dir`.
     pub fn new(dir: LibqemuDir, otherwise: Box<dyn Copies>) -> Self {
-        Self { dir, otherwise, known: Mutex::default() }
+        Self { dir, otherwise, fit: Mutex::default() }
     }
 
     /// Why this library cannot be run again and again: the rest of a sentence that begins with the file's name.
@@ -33,15 +33,13 @@ impl OneFile {
             return Err("is for a libc whose workings our loader does not know".into());
         }
         let path = self.dir.library(arch, engine).map_err(|e| e.to_string())?;
-        let mut known = locked(&self.known);
-        let known = known.entry(path.clone()).or_insert_with(|| {
-            let checked = loader::check(&path);
-            if let Err(reason) = &checked {
-                log::info!("{} {reason}: each run takes a copy", path.display());
-            }
-            checked
-        });
-        known.clone().map(|()| path)
+        let mut fit = locked(&self.fit);
+        if !fit.contains(&path) {
+            loader::check(&path)
+                .inspect_err(|reason| log::info!("{} {reason}: this run takes a copy", path.display()))?;
+            fit.insert(path.clone());
+        }
+        Ok(path)
     }
 }
 

@@ -7,10 +7,8 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use common::{Keys, in_process, libqemu, spec, start, try_start};
-use sampan_emulator::{
-    Arch, Engine, Exit, FixedCopies, FreshCopies, InProcess, LaunchError, LaunchSpec, Launcher,
-};
+use common::{Keys, exiting_on_a_cpu, in_process, libqemu, spec, start, try_start};
+use sampan_emulator::{Arch, Engine, Exit, FixedCopies, FreshCopies, InProcess, LaunchError, Launcher};
 
 #[test]
 fn a_vm_starts_answers_and_quits() {
@@ -133,35 +131,11 @@ fn a_guest_chooses_a_status_and_the_process_lives() {
     assert!(matches!(exit, Exit::Failed { status, .. } if status & 1 == 1), "{exit}");
 }
 
-/// Arm's semihosting call SYS_EXIT: QEMU calls `exit()` on the thread of the vCPU that asked.
 #[test]
 fn exit_on_a_vcpus_thread_ends_the_vm_and_not_the_process() {
-    const STATUS: u64 = 7;
-    // mov x0, #0x18 (SYS_EXIT); adr x1, block; hlt #0xf000; nop; block: .quad ApplicationExit, STATUS
-    let mut guest: Vec<u8> = [0xd280_0300_u32, 0x1000_0061, 0xd45e_0000, 0xd503_201f]
-        .into_iter()
-        .flat_map(u32::to_le_bytes)
-        .collect();
-    guest.extend([0x2_0026, STATUS].into_iter().flat_map(u64::to_le_bytes));
-    let tmp = tempfile::tempdir().unwrap();
-    let file = tmp.path().join("guest.bin");
-    std::fs::write(&file, guest).unwrap();
-
     let launcher = in_process();
     let mut other = start(&launcher, spec("other"));
-    let mut spec = LaunchSpec::new("vcpu", Arch::Aarch64);
-    spec.args([
-        "-nodefaults",
-        "-no-user-config",
-        "-machine",
-        "virt",
-        "-cpu",
-        "cortex-a57",
-        "-display",
-        "none",
-    ]);
-    spec.args(["-m", "64", "-semihosting", "-device"]);
-    spec.args([format!("loader,file={},addr=0x40200000,cpu-num=0", file.display())]);
+    let (_folder, spec) = exiting_on_a_cpu(7);
     let vm = try_start(&launcher, spec).unwrap();
     assert_eq!(vm.wait(), Exit::Failed { status: 7, message: String::new() });
     assert!(other.execute(r#"{"execute":"query-status"}"#).contains("running"));

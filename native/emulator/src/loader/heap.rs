@@ -104,8 +104,11 @@ struct Large {
 impl Heap {
     /// `None` where the system has no address space left.
     pub(crate) fn new() -> Option<Self> {
-        let (size, memory) =
-            RESERVED.iter().find_map(|size| Some((*size, map(*size, libc::MAP_NORESERVE)?)))?;
+        Self::of(&RESERVED)
+    }
+
+    fn of(sizes: &[usize]) -> Option<Self> {
+        let (size, memory) = sizes.iter().find_map(|size| Some((*size, map(*size, libc::MAP_NORESERVE)?)))?;
         let start = memory.as_ptr().expose_provenance();
         let range = Range { start, size, used: Cell::new(0), page: page_size() };
         let small = Mutex::new(Dlmalloc::new_with_allocator(range));
@@ -172,7 +175,8 @@ impl Heap {
     pub(crate) unsafe fn resize(&self, block: *mut u8, size: usize) -> *mut u8 {
         if self.is_small(block) {
             // SAFETY: the caller's.
-            return unsafe { locked(&self.small).c_realloc(block, size) };
+            let moved = unsafe { locked(&self.small).c_realloc(block, size) };
+            return if moved.is_null() { self.move_out(block, size) } else { moved };
         }
         if let Some(moved) = self.resize_large(block, size) {
             return moved;
@@ -183,6 +187,21 @@ impl Heap {
             // SAFETY: both are blocks of at least this size, and different ones.
             unsafe {
                 ptr::copy_nonoverlapping(block, moved, room.min(size));
+                self.free(block);
+            }
+        }
+        moved
+    }
+
+    /// A small block for which the range has no more room. How large it is only dlmalloc knows: not larger than the
+    /// rest of the range, all of which can be read.
+    fn move_out(&self, block: *mut u8, size: usize) -> *mut u8 {
+        let moved = self.allocate_large(size, MALLOC_ALIGN);
+        if !moved.is_null() {
+            let most = self.start + self.size - block.addr();
+            // SAFETY: see above; a new block of this size; and the old one is given up.
+            unsafe {
+                ptr::copy_nonoverlapping(block, moved, most.min(size));
                 self.free(block);
             }
         }
@@ -262,6 +281,18 @@ mod tests {
                 assert!(holds(zeroed, size, 0), "{size}");
             }
         }
+    }
+
+    #[test]
+    fn a_small_block_grows_when_the_range_is_full() {
+        let heap = Heap::of(&[4 * LARGE]).unwrap();
+        let block = filled(&heap, 1000, 16, 7);
+        while heap.is_small(filled(&heap, LARGE / 2, 16, 8)) {}
+        // SAFETY: of this heap, of this size.
+        let grown = unsafe { heap.resize(block, LARGE / 2) };
+        assert!(!grown.is_null() && !heap.is_small(grown) && holds(grown, 1000, 7));
+        let again = filled(&heap, 1000, 16, 9);
+        assert!(heap.is_small(again) && holds(grown, 1000, 7), "the old block can be had again");
     }
 
     #[test]

@@ -23,6 +23,7 @@ struct never {
     pthread_cond_t cond;
 };
 static unsigned futex;
+static pthread_mutex_t held;
 static volatile int caught;
 
 __attribute__((constructor)) static void construct(void)
@@ -104,6 +105,27 @@ static void *wait_for_futex(void *opaque)
     return opaque;
 }
 
+/* libc touches what it holds when the thread ends. */
+static void *hold(void *opaque)
+{
+    pthread_mutex_lock(&held);
+    return wait_in_poll(opaque);
+}
+
+static void *want(void *opaque)
+{
+    pthread_mutex_lock(&held);
+    pthread_mutex_unlock(&held);
+    return opaque;
+}
+
+static void *join(void *opaque)
+{
+    pthread_t other;
+
+    return pthread_create(&other, NULL, wait_in_poll, NULL) || pthread_join(other, NULL) ? NULL : opaque;
+}
+
 static void *be_busy(void *opaque)
 {
     while (busy) {
@@ -114,12 +136,18 @@ static void *be_busy(void *opaque)
 /* Threads that wait for ever, memory, mappings, descriptors, a stream, a folder's worth of each. */
 int sample_litter(void)
 {
-    void *(*const starts[])(void *) = {wait_in_poll, wait_for_condition, wait_for_futex};
+    void *(*const starts[])(void *) = {wait_in_poll, wait_for_condition, wait_for_futex, hold, want, join};
+    enum { KINDS = sizeof starts / sizeof *starts };
+    pthread_mutexattr_t again;
     pthread_t id;
     FILE *file;
 
-    for (int i = 0; i < 6; i++) {
-        if (pthread_create(&id, NULL, starts[i % 3], NULL) || (i < 3 && pthread_detach(id))) {
+    if (pthread_mutexattr_init(&again) || pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE) ||
+        pthread_mutex_init(&held, &again)) {
+        return -1;
+    }
+    for (int i = 0; i < 2 * KINDS; i++) {
+        if (pthread_create(&id, NULL, starts[i % KINDS], NULL) || (i < KINDS && pthread_detach(id))) {
             return -1;
         }
         if (eventfd(0, 0) < 0 || !memset(malloc(1 << 20), i, 1 << 20) || !memset(malloc(1000), i, 1000)) {

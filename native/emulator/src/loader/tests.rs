@@ -153,6 +153,16 @@ fn a_signal_goes_to_the_run_whose_thread_it_is_on() {
     assert_ne!(action(libc::SIGUSR2), before);
     assert!(second.end());
     assert_eq!(action(libc::SIGUSR2), before);
+
+    // What the program sets meanwhile is the program's.
+    let third = load(&path);
+    assert_eq!(call(&third, c"sample_signal", libc::SIGUSR2), libc::SIGUSR2);
+    // SAFETY: ignoring a signal runs nothing.
+    unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
+    assert!(third.end());
+    assert_eq!(action(libc::SIGUSR2), libc::SIG_IGN);
+    // SAFETY: as it was.
+    unsafe { libc::signal(libc::SIGUSR2, before) };
 }
 
 #[test]

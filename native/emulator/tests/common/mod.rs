@@ -53,6 +53,25 @@ pub fn machine(name: &str) -> LaunchSpec {
     spec
 }
 
+/// Arm's semihosting call SYS_EXIT: QEMU calls `exit()` on the thread of the CPU that asked, another goes on. The program
+/// lies in the folder.
+pub fn exiting_on_a_cpu(status: u64) -> (tempfile::TempDir, LaunchSpec) {
+    // mov x0, #0x18 (SYS_EXIT); adr x1, block; hlt #0xf000; nop; block: .quad ApplicationExit, status
+    let mut guest: Vec<u8> = [0xd280_0300_u32, 0x1000_0061, 0xd45e_0000, 0xd503_201f]
+        .into_iter()
+        .flat_map(u32::to_le_bytes)
+        .collect();
+    guest.extend([0x2_0026, status].into_iter().flat_map(u64::to_le_bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("guest.bin");
+    std::fs::write(&file, guest).unwrap();
+    let mut spec = LaunchSpec::new("exit", Arch::Aarch64);
+    spec.args(["-nodefaults", "-no-user-config", "-machine", "virt", "-cpu", "cortex-a57", "-smp", "2"]);
+    spec.args(["-display", "none", "-m", "64", "-serial", "chardev:serial", "-semihosting", "-device"]);
+    spec.args([format!("loader,file={},addr=0x40200000,cpu-num=0", file.display())]);
+    (folder, spec)
+}
+
 /// Keys of thread-specific data, kept from others.
 pub struct Keys(pub Vec<libc::pthread_key_t>);
 
