@@ -35,10 +35,12 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_symlink,
 ];
 
+/// Where a package's own files would be; writable even if the checkout lies in /tmp.
+const PACKAGE: &str = env!("CARGO_TARGET_TMPDIR");
+
 #[test]
 fn a_guest_boots_takes_a_snapshot_shares_a_folder_and_shuts_down() {
-    // Where a package's own files would be: neither below a home nor in /tmp.
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = tempfile::tempdir_in(PACKAGE).unwrap();
     let (guest, libqemu) = (tiny_guest(Arch::X86_64), common::libqemu());
     // SAFETY: no other thread of this process reads its environment meanwhile.
     unsafe {
@@ -77,7 +79,7 @@ fn enter_sandbox() {
     for call in REFUSED {
         filter(*call, 0, None, libc::SECCOMP_RET_ERRNO | libc::EACCES as u32);
     }
-    let link = std::os::unix::fs::symlink("/", Path::new(env!("CARGO_TARGET_TMPDIR")).join("link"));
+    let link = std::os::unix::fs::symlink("/", Path::new(PACKAGE).join("link"));
     assert_eq!(link.unwrap_err().kind(), ErrorKind::PermissionDenied);
     for call in DEADLY {
         // SAFETY: the child makes one call, which ends it; were it to survive, it would end at once.
@@ -102,6 +104,7 @@ fn read_only(folder: &str) {
         .expect("root, or a kernel that lets everybody have namespaces");
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
     mount(Some(folder), folder, none, MsFlags::MS_BIND, none).unwrap();
+    mount(Some(PACKAGE), PACKAGE, none, MsFlags::MS_BIND, none).unwrap();
     mount(none, folder, none, MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, none).unwrap();
 }
 
