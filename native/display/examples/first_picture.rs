@@ -8,10 +8,10 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{Watcher, start};
+use common::{Watcher, counter, start, tiny_guest};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use sampan_emulator::{Arch, Engine, Exit, FreshCopies, InProcess, LaunchSpec, LibqemuDir, cache_dir};
+use sampan_emulator::{Arch, Engine, Exit, FreshCopies, InProcess, LaunchSpec, LibqemuDir};
 use sampan_frame::Staging;
 use serde_json::json;
 use std::time::Instant;
@@ -34,7 +34,7 @@ fn machine(guest: &str) -> Option<LaunchSpec> {
         ),
         _ => return None,
     };
-    let folder = cache_dir()?.join("guest/current").join(guest);
+    let folder = tiny_guest(guest);
     let mut spec = LaunchSpec::new("start", arch);
     spec.args(["-nodefaults", "-no-user-config", "-accel", "tcg", "-m", "512", "-display", "dbus,p2p=on"]);
     spec.args(machine).args(["-append", append, "-kernel"]).args([folder.join("kernel")]);
@@ -45,11 +45,6 @@ fn machine(guest: &str) -> Option<LaunchSpec> {
 /// Something else than the black of a screen that nobody has drawn on.
 fn is_drawn_on(picture: &Staging) -> bool {
     (0..picture.size.height).any(|y| picture.row(y).as_chunks::<4>().0.iter().any(|p| p[..3] != [0, 0, 0]))
-}
-
-fn is_painted_by_the_guest(picture: &Staging) -> bool {
-    let luma = |x: u32, y: u32| picture.row(y).as_chunks::<4>().0[x as usize][1];
-    sampan_guest::counter::decode(luma, picture.size.width, picture.size.height).is_some()
 }
 
 fn processor_time() -> f64 {
@@ -81,7 +76,7 @@ async fn main() {
     let mut watcher = Watcher::new(&display.consoles()[0]);
     watcher.until("the first picture", is_drawn_on).await;
     let picture = since();
-    watcher.until("the guest's picture", is_painted_by_the_guest).await;
+    watcher.until("the guest's picture", |picture| counter(picture).is_some()).await;
     let guest = since();
     let processor = processor_time();
     qemu.quit();

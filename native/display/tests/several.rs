@@ -5,11 +5,10 @@
 
 mod common;
 
-use common::{Qemu, Watcher, eventually, start_qemu};
+use common::{Qemu, Watcher, counter, eventually, start_qemu, tiny_guest};
 use sampan_display::Display;
-use sampan_emulator::{Exit, cache_dir};
+use sampan_emulator::Exit;
 use sampan_frame::{Size, Staging};
-use std::env;
 use std::path::PathBuf;
 
 /// Each guest's own, so that no picture can be another's.
@@ -19,18 +18,6 @@ const ROUNDS: usize = 2;
 /// What a VM with a display leaves: see docs/emulator.md.
 const THREADS_LEFT_BY_EACH: usize = 3;
 const FDS_LEFT_BY_EACH: usize = 6;
-
-fn tiny_guest(file: &str) -> String {
-    let folder = env::var_os("SAMPAN_GUEST_DIR").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| cache_dir().unwrap().join("guest/current"));
-    folder
-        .join("x86_64")
-        .join(file)
-        .canonicalize()
-        .expect("scripts/guest/build makes it")
-        .display()
-        .to_string()
-}
 
 /// Threads and files of this process.
 fn usage() -> (usize, usize) {
@@ -54,13 +41,6 @@ fn names() -> String {
     format!("threads {threads}; files {files}")
 }
 
-/// The number of the frame; `None`: it is not there, or not whole.
-fn counter(picture: &Staging) -> Option<u32> {
-    // Black and white: green tells them apart.
-    let luma = |x: u32, y: u32| picture.row(y).as_chunks::<4>().0[x as usize][1];
-    sampan_guest::counter::decode(luma, picture.size.width, picture.size.height)
-}
-
 /// The desk below its texts is paper and nothing else.
 fn is_desk(picture: &Staging) -> bool {
     (176..picture.size.height)
@@ -77,15 +57,16 @@ struct Vm {
 
 impl Vm {
     async fn start((width, height): (u32, u32)) -> Self {
+        let file = |name| tiny_guest("x86_64").join(name).display().to_string();
         let mut qemu = start_qemu(&[
             "-m",
             "256",
             "-device",
             &format!("virtio-vga,xres={width},yres={height}"),
             "-kernel",
-            &tiny_guest("kernel"),
+            &file("kernel"),
             "-initrd",
-            &tiny_guest("initrd"),
+            &file("initrd"),
             "-append",
             "console=ttyS0 quiet no_timer_check",
         ]);

@@ -6,12 +6,13 @@ pub mod double;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sampan_display::{Console, Display};
-use sampan_emulator::{Arch, Exit, InProcess, LaunchSpec, Launcher, LibqemuDir, Running};
+use sampan_emulator::{Arch, Exit, InProcess, LaunchSpec, Launcher, LibqemuDir, Running, cache_dir};
 use sampan_frame::{Consumer, Staging};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, IoSlice, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -106,6 +107,20 @@ impl Drop for Qemu {
     fn drop(&mut self) {
         self.quit();
     }
+}
+
+/// The folder of the tiny guest's `kernel` and `initrd` (`scripts/guest/build` makes it).
+pub fn tiny_guest(name: &str) -> PathBuf {
+    let folder = std::env::var_os("SAMPAN_GUEST_DIR").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| cache_dir().unwrap().join("guest/current"));
+    folder.join(name).canonicalize().expect("scripts/guest/build makes it")
+}
+
+/// The number of the frame that the tiny guest painted; `None`: it is not there, or not whole.
+pub fn counter(picture: &Staging) -> Option<u32> {
+    // Black and white: green tells them apart.
+    let luma = |x: u32, y: u32| picture.row(y).as_chunks::<4>().0[x as usize][1];
+    sampan_guest::counter::decode(luma, picture.size.width, picture.size.height)
 }
 
 /// A consumer with its staging, that can wait for pictures.
