@@ -13,7 +13,7 @@ use std::thread;
 
 use crate::launch::{KillError, Stop};
 use crate::words::LogTee;
-use crate::{Allowed, Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running};
+use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running};
 
 /// Runs each VM in a child process, which dies alone of whatever QEMU does, and with this process.
 #[derive(Clone, Debug)]
@@ -74,10 +74,15 @@ impl Launcher for Child {
         for (name, fd) in &fds {
             command.arg("--fd").arg(format!("{name}={}", fd.as_raw_fd()));
         }
-        if let Some(allowed) = &spec.allow {
-            command.args(["--lock", "in"]);
-            for Allowed { path, access } in allowed {
-                command.arg(access.option()).arg(path);
+        let mut inherited: Vec<RawFd> = fds.iter().map(|(_, fd)| fd.as_raw_fd()).collect();
+        if let Some(confinement) = &spec.confinement {
+            command.arg("--lock").arg(if confinement.network { "network" } else { "offline" });
+            for allowed in &confinement.files {
+                // Clones have one number, which the helper takes once.
+                if !inherited.contains(&allowed.number()) {
+                    inherited.push(allowed.number());
+                    command.arg(allowed.access().option()).arg(allowed.number().to_string());
+                }
             }
         }
         command.arg("--").args(&spec.args);
@@ -85,7 +90,7 @@ impl Launcher for Child {
         command.process_group(0);
         // A failed assertion is printed to stderr: those are QEMU's words too.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        inherit(&mut command, fds.iter().map(|(_, fd)| fd.as_raw_fd()).collect());
+        inherit(&mut command, inherited);
 
         // The child's parent, to PR_SET_PDEATHSIG, is the thread that made it; so that is the one that stays.
         let (started, start) = mpsc::sync_channel(1);
@@ -93,7 +98,7 @@ impl Launcher for Child {
             .name(format!("vm:{}", spec.name))
             .spawn(move || {
                 let spawned = spawn(command);
-                drop(fds);
+                drop((fds, spec.confinement));
                 match spawned {
                     Ok((process, pidfd)) => {
                         let _ = started.send(Ok(Arc::clone(&process)));

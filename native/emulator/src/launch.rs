@@ -189,8 +189,8 @@ pub enum LaunchError {
         /// What the system said.
         source: io::Error,
     },
-    /// A path that the VM was to be locked in to.
-    #[error("{} cannot be allowed to the virtual machine: {source}; name an absolute path that exists", .path.display())]
+    /// A file that the VM was to be locked in to: what [`Allowed::open`](crate::Allowed::open) says of it, for whoever made the list.
+    #[error("{} cannot be allowed to the virtual machine: {source}", .path.display())]
     NotAllowed {
         /// The path.
         path: PathBuf,

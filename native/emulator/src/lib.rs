@@ -48,5 +48,5 @@ pub use probe::{
     Accelerator, AcceleratorName, Choice, Gpu, GpuKind, Isolation, Jit, Probe, gpus, probe, probe_in,
 };
 pub use report::{BuildReport, CpuReport, DiskReport, GpuReport, HostReport, LibqemuReport, MemoryReport};
-pub use sandbox::{Access, Allowed};
+pub use sandbox::{Access, Allowed, Confinement};
 pub use spec::LaunchSpec;

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
-use crate::{Allowed, Arch, Engine, LaunchError};
+use crate::sandbox::Confinement;
+use crate::{Arch, Engine, LaunchError};
 
 /// A VM to be started.
 ///
@@ -36,11 +37,11 @@ pub struct LaunchSpec {
     /// More chardevs: a name of `a-z`, digits, `-`, `_` or `.`, at most 20 characters (what a native child
     /// process takes), and a connected stream socket.
     pub extra_fds: Vec<(String, OwnedFd)>,
-    /// With a list, a VM in a process of its own locks itself in to these paths, and can run no programs and reach no
+    /// With it, a VM in a process of its own locks itself in to these files, and can run no programs and reach no
     /// local sockets: see [`sandbox`](crate::sandbox). Every file that QEMU opens by itself, now or when told to over QMP, must be in it or below
     /// a folder in it; what is passed as a file descriptor need not. `None` leaves it free. A VM in this process is never locked in, as that
     /// would lock this process in.
-    pub allow: Option<Vec<Allowed>>,
+    pub confinement: Option<Confinement>,
 }
 
 /// The longest name of an fd.
@@ -73,7 +74,7 @@ impl LaunchSpec {
             engine: Engine::default(),
             args: Vec::new(),
             extra_fds: Vec::new(),
-            allow: None,
+            confinement: None,
         }
     }
 
@@ -110,11 +111,6 @@ impl LaunchSpec {
                     source,
                 })?;
             }
-        }
-        for allowed in self.allow.iter().flatten() {
-            allowed
-                .check()
-                .map_err(|source| LaunchError::NotAllowed { path: allowed.path.clone(), source })?;
         }
         for (i, (name, fd)) in self.extra_fds.iter().enumerate() {
             let bad = |reason: String| LaunchError::BadFd { name: name.clone(), reason };

@@ -2,7 +2,8 @@
 //!
 //! `sampan-vmhost --probe kvm|gpu|WAY-OF-JIT` answers to a [`probe`](crate::probe) on standard output;
 //! `sampan-vmhost --parent PID --library FILE --firmware DIR --fd NAME=N…
-//! [--lock in [--read|--write|--share PATH]…] -- QEMU ARGUMENTS`
+//! [--lock network|offline [--read|--write|--share-none|--share-mapped-xattr N]…] -- QEMU ARGUMENTS`, where each N is an inherited descriptor: a
+//! socket for QEMU, or a file that it may open.
 
 use std::collections::HashSet;
 use std::env;
@@ -23,7 +24,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::copies::LibraryCopy;
 use crate::ffi::{Exited, Phase, Qemu};
 use crate::probe::Question;
-use crate::sandbox::{Access, Allowed, lock_in};
+use crate::sandbox::{Access, Allowed, Confinement, lock_in};
 use crate::spec::{c_args, host_args};
 
 /// What the program was told.
@@ -33,9 +34,15 @@ struct Orders {
     library: PathBuf,
     firmware: PathBuf,
     fds: Vec<(String, RawFd)>,
-    /// Locked in to these, if it is.
-    lock: Option<Vec<Allowed>>,
+    lock: Option<Lock>,
     args: Vec<OsString>,
+}
+
+/// Locked in to these, by number.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lock {
+    network: bool,
+    files: Vec<(Access, RawFd)>,
 }
 
 const USAGE: &str = "sampan-vmhost runs one virtual machine for sampan, which starts it: \
@@ -68,27 +75,31 @@ impl Orders {
         while let Some(arg) = args.next() {
             if arg == "--" {
                 orders.args = args.collect();
-                return Ok(orders);
+                let mut seen = HashSet::new();
+                return if orders.numbers().all(|number| seen.insert(number)) {
+                    Ok(orders)
+                } else {
+                    Err(USAGE.to_owned())
+                };
             }
             let value = args.next().ok_or(USAGE)?;
             let text = value.to_str();
             match (arg.to_str(), text) {
                 (Some("--library"), _) => orders.library = value.into(),
                 (Some("--firmware"), _) => orders.firmware = value.into(),
-                (Some("--lock"), Some("in")) => orders.lock = Some(orders.lock.unwrap_or_default()),
-                (Some(option), _) if Access::of_option(option).is_some() => {
+                (Some("--lock"), Some(how @ ("network" | "offline"))) if orders.lock.is_none() => {
+                    orders.lock = Some(Lock { network: how == "network", ..Lock::default() });
+                }
+                (Some(option), Some(text)) if Access::of_option(option).is_some() => {
                     let access = Access::of_option(option).ok_or(USAGE)?;
+                    let number = descriptor("a file", text)?;
                     // Without the lock it would be an order that is not obeyed.
-                    orders.lock.as_mut().ok_or(USAGE)?.push(Allowed { path: value.into(), access });
+                    orders.lock.as_mut().ok_or(USAGE)?.files.push((access, number));
                 }
                 (Some("--parent"), Some(text)) => orders.parent = text.parse().map_err(|_| USAGE)?,
                 (Some("--fd"), Some(text)) => {
                     let (name, number) = text.split_once('=').ok_or(USAGE)?;
-                    let number: RawFd = number.parse().map_err(|_| USAGE)?;
-                    if number <= libc::STDERR_FILENO {
-                        return Err(format!("{name} is fd {number}, which is stdin, stdout or stderr"));
-                    }
-                    orders.fds.push((name.to_owned(), number));
+                    orders.fds.push((name.to_owned(), descriptor(name, number)?));
                 }
                 _ => return Err(USAGE.to_owned()),
             }
@@ -96,10 +107,16 @@ impl Orders {
         Err(USAGE.to_owned())
     }
 
+    /// All that was passed, each of which has one owner.
+    fn numbers(&self) -> impl Iterator<Item = RawFd> {
+        let files = self.lock.iter().flat_map(|lock| lock.files.iter().map(|(_, number)| *number));
+        self.fds.iter().map(|(_, number)| *number).chain(files)
+    }
+
     fn obey(self) -> Result<i32, String> {
         die_with(self.parent)?;
-        let named: HashSet<RawFd> = self.fds.iter().map(|(_, n)| *n).collect();
-        close_all_but(&named);
+        close_all_but(&self.numbers().collect());
+        let confinement = self.lock.map(Lock::take).transpose()?;
         let mut log = None;
         let mut chardevs = Vec::new();
         for (name, number) in &self.fds {
@@ -117,14 +134,35 @@ impl Orders {
         let loaded = LibraryCopy::the_file_itself(self.library).load().map_err(|e| e.to_string())?;
         let qemu = Qemu::of(loaded).map_err(|e| e.to_string())?;
         // Loaded before, as the library's own file is not QEMU's business; every thread of QEMU's comes after.
-        if let Some(allowed) = self.lock {
-            let locked = lock_in(&self.firmware, &allowed).map_err(|e| e.to_string())?;
+        if let Some(confinement) = confinement {
+            let locked = lock_in(&self.firmware, &confinement).map_err(|e| e.to_string())?;
             for missing in locked.missing {
                 eprintln!("sampan-vmhost: {missing}");
             }
         }
         run(qemu, args, &log)
     }
+}
+
+impl Lock {
+    /// The files are the caller's from then on; QEMU begins when they are closed.
+    fn take(self) -> Result<Confinement, String> {
+        let files = self.files.into_iter().map(|(access, number)| {
+            // SAFETY: the parent passed it for this use, each number once, and nothing here opened it.
+            let fd = unsafe { OwnedFd::from_raw_fd(number) };
+            let path = fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+            Allowed::of(fd, &path, access).map_err(|e| format!("{}: {e}", path.display()))
+        });
+        Ok(Confinement { files: files.collect::<Result<_, _>>()?, network: self.network })
+    }
+}
+
+fn descriptor(name: &str, number: &str) -> Result<RawFd, String> {
+    let number: RawFd = number.parse().map_err(|_| USAGE)?;
+    if number <= libc::STDERR_FILENO {
+        return Err(format!("{name} is fd {number}, which is stdin, stdout or stderr"));
+    }
+    Ok(number)
 }
 
 /// The thread that is left does what QEMU's own program does by signal handlers.
@@ -204,12 +242,24 @@ mod tests {
                 args: vec!["-m".into(), "64".into()],
             }
         );
+        let lock = parse("--lock offline --read 5 --write 6 --").unwrap().lock;
+        let files = vec![(Access::Read, 5), (Access::Write, 6)];
+        assert_eq!(lock, Some(Lock { network: false, files }));
     }
 
     #[test]
     fn wrong_orders_are_refused() {
         for line in
             ["", "--help", "--fd qmp --", "--fd qmp=x --", "--parent me --", "--fd log=2 --", "--what 1 --"]
+                .into_iter()
+                .chain([
+                    "--lock in --",
+                    "--read 5 --",
+                    "--lock offline --read /etc --",
+                    "--lock offline --read 1 --",
+                ])
+                .chain(["--lock offline --read 5 --share-none 5 --", "--fd log=5 --lock offline --read 5 --"])
+                .chain(["--lock offline --lock network --"])
         {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -17,8 +17,9 @@ use std::thread;
 use common::{child, machine, start, tiny_guest, try_start};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket, socketpair};
+use sampan_config::ShareSecurity;
 use sampan_emulator::sandbox::{lock_in, report};
-use sampan_emulator::{Allowed, Exit, LaunchError};
+use sampan_emulator::{Access, Allowed, Confinement, Exit};
 
 /// The world of the tests: a folder of one VM, and beside it what is not that VM's.
 struct World {
@@ -43,6 +44,22 @@ impl World {
     }
 }
 
+fn read(path: impl Into<PathBuf>) -> Allowed {
+    Allowed::open(path, Access::Read).unwrap()
+}
+
+fn write(path: impl Into<PathBuf>) -> Allowed {
+    Allowed::open(path, Access::Write).unwrap()
+}
+
+fn share(path: impl Into<PathBuf>) -> Allowed {
+    Allowed::open(path, Access::Share(ShareSecurity::MappedXattr)).unwrap()
+}
+
+fn confined(files: Vec<Allowed>) -> Option<Confinement> {
+    Some(Confinement { files, network: true })
+}
+
 fn refused<T>(what: &str, tried: Result<T, impl Into<io::Error>>) {
     let error = tried.map(drop).map_err(Into::into).expect_err(what);
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
@@ -56,11 +73,11 @@ fn locked_in() {
     let shares = env::var_os("SAMPAN_TEST_SHARES").is_some();
     let parent = nix::unistd::getppid();
     let outside = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut allowed = vec![Allowed::read(at("own/readme")), Allowed::write(at("own/disk"))];
+    let mut allowed = vec![read(at("own/readme")), write(at("own/disk"))];
     if shares {
-        allowed.push(Allowed::share(at("share")));
+        allowed.push(share(at("share")));
     }
-    let locked = lock_in(&at("own"), &allowed).unwrap();
+    let locked = lock_in(&at("own"), &Confinement { files: allowed, network: true }).unwrap();
     assert_eq!(locked.missing, Vec::<String>::new());
 
     // What is its own.
@@ -192,14 +209,86 @@ fn a_locked_process_with_a_shared_folder_cannot_leave() {
     leaves_nothing(true);
 }
 
+/// Between the check of a file and the start of the VM another one takes its name.
 #[test]
-fn a_path_that_is_not_there_starts_nothing() {
-    for path in ["/nonexistent/disk", "relative"] {
-        let mut spec = machine("none");
-        spec.allow = Some(vec![Allowed::read(path)]);
-        let error = try_start(&child(), spec).err().unwrap();
-        assert!(matches!(error, LaunchError::NotAllowed { .. }), "{error}");
+fn what_was_opened_is_allowed_and_not_its_name() {
+    let world = World::new();
+    let disk = write(world.at("own/disk"));
+    fs::rename(world.at("own/disk"), world.at("own/checked")).unwrap();
+    std::os::unix::fs::symlink(world.at("sibling/disk"), world.at("own/disk")).unwrap();
+    let drive = |file: &str| {
+        let mut spec = machine("swapped");
+        spec.args(["-accel", "tcg", "-drive"]);
+        spec.args([format!("if=virtio,format=raw,file={}", world.at(file).display())]);
+        spec.confinement = confined(vec![disk.clone(), disk.clone()]);
+        spec
+    };
+    let exit = try_start(&child(), drive("own/disk")).unwrap().wait();
+    assert!(matches!(&exit, Exit::Failed { message, .. } if message.contains("denied")), "{exit}");
+    let mut vm = start(&child(), drive("own/checked"));
+    // What the rules were made of is not QEMU's.
+    let fds = fs::read_dir(format!("/proc/{}/fdinfo", vm.running.control.pid().unwrap())).unwrap().flatten();
+    let flags = fds.filter_map(|fd| fs::read_to_string(fd.path()).ok()).filter_map(|info| {
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?.trim().to_owned();
+        i32::from_str_radix(&flags, 8).ok()
+    });
+    assert_eq!(flags.filter(|flags| flags & libc::O_PATH != 0).count(), 0);
+    assert!(vm.execute(r#"{"execute":"query-status"}"#).contains("running"));
+    assert_eq!(vm.quit(), Exit::Clean);
+}
+
+/// Images are made by whoever starts QEMU, which fills them: it needs no folder for that, and no network.
+#[test]
+fn a_process_for_images_has_its_files_and_no_network() {
+    let world = World::new();
+    for name in ["own/new.raw", "own/new.qcow2"] {
+        File::create(world.at(name)).unwrap();
     }
+    let mut spec = sampan_emulator::LaunchSpec::new("images", sampan_emulator::Arch::X86_64);
+    spec.args(["-nodefaults", "-no-user-config", "-machine", "none", "-display", "none"]);
+    let files =
+        vec![read(world.at("own/disk")), write(world.at("own/new.raw")), write(world.at("own/new.qcow2"))];
+    spec.confinement = Some(Confinement { files, network: false });
+    let mut vm = start(&child(), spec);
+    let mut tell = |command: serde_json::Value| vm.execute(&command.to_string());
+    let name = |file: &str| world.at(file).display().to_string();
+    let create = |id: &str, options: serde_json::Value| serde_json::json!({ "execute": "blockdev-create", "arguments": { "job-id": id, "options": options } });
+    let add = |node: &str, file: &str, read_only: bool| {
+        serde_json::json!({ "execute": "blockdev-add", "arguments":
+            { "driver": "file", "node-name": node, "filename": name(file), "read-only": read_only } })
+    };
+    let settled = |tell: &mut dyn FnMut(serde_json::Value) -> String, id: &str| {
+        let deadline = std::time::Instant::now() + common::PATIENCE;
+        loop {
+            let jobs: serde_json::Value =
+                serde_json::from_str(&tell(serde_json::json!({ "execute": "query-jobs" }))).unwrap();
+            let job = jobs["return"].as_array().unwrap().iter().find(|job| job["id"] == id).unwrap().clone();
+            if job["status"] == "concluded" {
+                return job["error"].as_str().map(str::to_owned);
+            }
+            assert!(std::time::Instant::now() < deadline, "{job}");
+            thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    for (id, file, preallocation) in [("a", "own/new.raw", "falloc"), ("b", "own/new.qcow2", "off")] {
+        let options = serde_json::json!(
+            { "driver": "file", "filename": name(file), "size": 1 << 20, "preallocation": preallocation });
+        tell(create(id, options));
+        assert_eq!(settled(&mut tell, id), None);
+    }
+    assert!(tell(add("plain", "own/new.qcow2", false)).contains("return"));
+    tell(create("c", serde_json::json!({ "driver": "qcow2", "file": "plain", "size": 8 << 20 })));
+    assert_eq!(settled(&mut tell, "c"), None);
+    assert!(fs::read(world.at("own/new.qcow2")).unwrap().starts_with(b"QFI"));
+    assert!(tell(add("source", "own/disk", true)).contains("return"));
+    // A file that was not made for it is not made by it.
+    tell(create("d", serde_json::json!({ "driver": "file", "filename": name("own/other"), "size": 512 })));
+    assert!(settled(&mut tell, "d").is_some_and(|error| error.contains("denied")));
+    assert!(tell(add("write", "own/disk", false)).contains("denied"));
+    let answer = tell(serde_json::json!({ "execute": "nbd-server-start", "arguments": { "addr":
+        { "type": "inet", "data": { "host": "127.0.0.1", "port": "0" } } } }));
+    assert!(answer.contains("ermitted"), "{answer}");
+    assert_eq!(vm.quit(), Exit::Clean);
 }
 
 /// Status of each of a process's threads, as `Seccomp:` and `NoNewPrivs:` lines.
@@ -218,7 +307,7 @@ fn a_vm_told_to_leave_stays_and_runs_on() {
     let mut spec = machine("locked");
     spec.args(["-accel", "tcg,thread=multi", "-drive"]);
     spec.args([format!("if=virtio,format=raw,file={}", world.at("own/disk").display())]);
-    spec.allow = Some(vec![Allowed::write(world.at("own"))]);
+    spec.confinement = confined(vec![write(world.at("own"))]);
     let mut vm = start(&child(), spec);
     let pid = vm.running.control.pid().unwrap();
     for line in ["NoNewPrivs:", "Seccomp:"] {
@@ -275,7 +364,7 @@ fn a_file_that_was_not_allowed_is_told_in_qemus_words() {
     let mut spec = machine("refused");
     spec.args(["-accel", "tcg", "-drive"]);
     spec.args([format!("if=virtio,format=raw,file={}", world.at("sibling/disk").display())]);
-    spec.allow = Some(vec![Allowed::write(world.at("own"))]);
+    spec.confinement = confined(vec![write(world.at("own"))]);
     let exit = try_start(&child(), spec).unwrap().wait();
     let Exit::Failed { status: 1, message } = &exit else { panic!("{exit}") };
     assert!(message.contains("sibling/disk") && message.contains("denied"), "{message}");
@@ -312,11 +401,7 @@ fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
         "local,path={},mount_tag=share,security_model=mapped-xattr",
         world.at("share").display()
     )]);
-    spec.allow = Some(vec![
-        Allowed::read(guest),
-        Allowed::write(world.at("own/disk")),
-        Allowed::share(world.at("share")),
-    ]);
+    spec.confinement = confined(vec![read(guest), write(world.at("own/disk")), share(world.at("share"))]);
     let vm = start(&child(), spec);
     vm.serial_until("sampan-guest ready");
     // slirp takes the connection before the guest is asked.

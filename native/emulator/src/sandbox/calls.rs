@@ -145,8 +145,9 @@ const BY_NAME_HERE: &[i64] = &[];
 const UNKNOWN: &[i64] =
     &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
-/// Refuses them to the calling thread; what is not refused, in words. `shares` leaves what changes files by name.
-pub fn refuse(shares: bool) -> Result<Option<String>, LockInError> {
+/// Refuses them to the calling thread; what is not refused, in words. `shares` leaves what changes files by name, `network` the
+/// internet's sockets.
+pub fn refuse(shares: bool, network: bool) -> Result<Option<String>, LockInError> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
         return Ok(Some("its system calls are not filtered, as this processor's are not known".to_owned()));
     };
@@ -158,11 +159,10 @@ pub fn refuse(shares: bool) -> Result<Option<String>, LockInError> {
     let refused = |e: Error| LockInError::Refused(format!("seccomp: {e}"));
     let invalid = |e: BackendError| LockInError::Refused(format!("seccomp: {e}"));
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
-    let filters = [(unknown, libc::ENOSYS), (by_argument(shares).map_err(invalid)?, libc::EPERM)].map(
-        |(calls, error)| {
+    let filters = [(unknown, libc::ENOSYS), (by_argument(shares, network).map_err(invalid)?, libc::EPERM)]
+        .map(|(calls, error)| {
             SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()), arch)
-        },
-    );
+        });
     for filter in filters {
         let program = filter.and_then(seccompiler::BpfProgram::try_from).map_err(invalid)?;
         seccompiler::apply_filter(&program).map_err(refused)?;
@@ -196,7 +196,7 @@ fn when(conditions: &[(u8, SeccompCmpOp, u32)]) -> Result<SeccompRule, BackendEr
     SeccompRule::new(conditions)
 }
 
-fn by_argument(shares: bool) -> Result<Calls, BackendError> {
+fn by_argument(shares: bool, network: bool) -> Result<Calls, BackendError> {
     use SeccompCmpOp::{Eq, MaskedEq, Ne};
     const SOCKET_TYPE: u64 = 0xF;
     const SOCK_PACKET: u32 = 10;
@@ -213,14 +213,12 @@ fn by_argument(shares: bool) -> Result<Calls, BackendError> {
     // Threads, but no processes.
     refuse(libc::SYS_clone, vec![when(&[(0, MaskedEq(libc::CLONE_THREAD.unsigned_abs().into()), 0)])?]);
     // The internet, but not the machine's own services, its network's set-up, or packets with forged senders.
-    refuse(
-        libc::SYS_socket,
-        vec![
-            when(&[(0, Ne, number(libc::AF_INET)), (0, Ne, number(libc::AF_INET6))])?,
-            when(&[socket_type(number(libc::SOCK_RAW))])?,
-            when(&[socket_type(SOCK_PACKET)])?,
-        ],
-    );
+    let sockets = vec![
+        when(&[(0, Ne, number(libc::AF_INET)), (0, Ne, number(libc::AF_INET6))])?,
+        when(&[socket_type(number(libc::SOCK_RAW))])?,
+        when(&[socket_type(SOCK_PACKET)])?,
+    ];
+    refuse(libc::SYS_socket, if network { sockets } else { Vec::new() });
     // One of a pair of datagram sockets could be connected elsewhere.
     refuse(libc::SYS_socketpair, vec![when(&[socket_type(number(libc::SOCK_DGRAM))])?]);
     // Signals to itself.

@@ -1,62 +1,59 @@
 //! Landlock: which files may be opened.
 
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    ABI, Access as _, AccessFs, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Access, Allowed, LockInError};
+use super::allowed::Kind;
+use super::{Access, Allowed, Confinement, LockInError};
 
 /// All that is asked for; a kernel that knows less does less.
 const NEWEST: ABI = ABI::V6;
 
 /// What QEMU and the C library read of the system, if it is there.
-const READ: [&str; 11] = [
+const READ: [&str; 8] = [
     "/dev/random",
     "/dev/urandom",
     "/dev/zero",
     // -rtc base=localtime
     "/etc/localtime",
     "/usr/share/zoneinfo",
-    // slirp's name server, and names of addresses to listen on
-    "/etc/gai.conf",
-    "/etc/hosts",
-    "/etc/nsswitch.conf",
     // processors, memory nodes, huge pages
     "/proc/sys/vm",
     "/sys/devices/system",
     "/sys/kernel/mm",
 ];
 
+/// The same with a network: for slirp's name server, and names of addresses to listen on.
+const READ_NAMES: [&str; 3] = ["/etc/gai.conf", "/etc/hosts", "/etc/nsswitch.conf"];
+
 const WRITE: [&str; 2] = ["/dev/kvm", "/dev/null"];
 
 const RESOLVER: &str = "/etc/resolv.conf";
 
 /// Limits the calling thread; what is not limited, in words.
-pub fn limit(firmware: &Path, allowed: &[Allowed]) -> Result<Option<String>, LockInError> {
+pub fn limit(firmware: &Path, confinement: &Confinement) -> Result<Option<String>, LockInError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))
         .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
         .and_then(Ruleset::create)
         .map_err(refused)?;
-    for path in READ.iter().map(PathBuf::from).chain(resolver()) {
-        if let Ok(rule) = rule(&path, Access::Read) {
-            rules = rules.add_rule(rule).map_err(refused)?;
+    let names = READ_NAMES.iter().map(PathBuf::from).chain(resolver()).filter(|_| confinement.network);
+    let read = READ.iter().map(PathBuf::from).chain(names).map(|path| (path, Access::Read));
+    let write = WRITE.iter().map(|path| (PathBuf::from(path), Access::Write));
+    for (path, access) in read.chain(write) {
+        if let Ok(allowed) = Allowed::followed(&path, access) {
+            rules = rules.add_rule(rule(&allowed)).map_err(refused)?;
         }
     }
-    for path in WRITE {
-        if let Ok(rule) = rule(Path::new(path), Access::Write) {
-            rules = rules.add_rule(rule).map_err(refused)?;
-        }
-    }
-    let firmware = Allowed::read(firmware);
-    for Allowed { path, access } in std::iter::once(&firmware).chain(allowed) {
-        let wrong = |reason: String| LockInError::Path { path: path.clone(), reason };
-        let rule = rule(path, *access).map_err(wrong)?;
-        rules = rules.add_rule(rule).map_err(|e| wrong(e.to_string()))?;
+    let wrong = |path: &Path, reason: String| LockInError::Path { path: path.to_owned(), reason };
+    let firmware = Allowed::followed(firmware, Access::Read).map_err(|e| wrong(firmware, e.to_string()))?;
+    for allowed in std::iter::once(&firmware).chain(&confinement.files) {
+        rules = rules.add_rule(rule(allowed)).map_err(|e| wrong(allowed.path(), e.to_string()))?;
     }
     let status = rules.restrict_self().map_err(refused)?;
     Ok((status.ruleset == RulesetStatus::NotEnforced).then(|| {
@@ -75,23 +72,19 @@ fn resolver() -> Option<PathBuf> {
     }
 }
 
-fn rule(path: &Path, access: Access) -> Result<PathBeneath<PathFd>, String> {
-    let kind = path.metadata().map_err(|e| e.to_string())?.file_type();
-    let rights = if kind.is_dir() {
-        folder(access)
-    } else if kind.is_char_device() || kind.is_block_device() {
-        file(access) | AccessFs::IoctlDev
-    } else {
-        file(access)
+fn rule(allowed: &Allowed) -> PathBeneath<BorrowedFd<'_>> {
+    let rights = match allowed.kind() {
+        Kind::File => file(allowed.access()),
+        Kind::Folder => folder(allowed.access()),
+        Kind::Device => file(allowed.access()) | AccessFs::IoctlDev,
     };
-    let fd = PathFd::new(path).map_err(|e| e.to_string())?;
-    Ok(PathBeneath::new(fd, rights))
+    PathBeneath::new(allowed.as_fd(), rights)
 }
 
 fn file(access: Access) -> BitFlags<AccessFs> {
     match access {
         Access::Read => AccessFs::ReadFile.into(),
-        Access::Write | Access::Share => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate,
+        Access::Write | Access::Share(_) => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate,
     }
 }
 
@@ -107,7 +100,7 @@ fn folder(access: Access) -> BitFlags<AccessFs> {
         | AccessFs::Refer;
     match access {
         Access::Read => file(access) | AccessFs::ReadDir,
-        Access::Write | Access::Share => file(access) | AccessFs::ReadDir | write,
+        Access::Write | Access::Share(_) => file(access) | AccessFs::ReadDir | write,
     }
 }
 

@@ -5,78 +5,26 @@
 //! death, so that QEMU can go on and say what failed. Both hold for the calling thread and all it starts, and cannot be taken
 //! back. `docs/guests.md` tells what stays possible.
 
+mod allowed;
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
 mod calls;
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
 mod files;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// What a VM may do with a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Read a file, or all below a folder.
-    Read,
-    /// Read and write a file or device, or all below a folder, where files and folders may also be made, renamed and deleted.
-    Write,
-    /// The same for a folder that is shared with the guest: also owners, permissions, times and extended attributes may be
-    /// changed. **No list that names one limits these calls to that folder**, as Landlock does not know them: they then work on every file
-    /// that the user owns, which a list without one refuses altogether.
-    Share,
-}
+pub use allowed::{Access, Allowed};
 
-impl Access {
-    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Share];
-
-    /// How the helper is told.
-    pub(crate) fn option(self) -> &'static str {
-        match self {
-            Self::Read => "--read",
-            Self::Write => "--write",
-            Self::Share => "--share",
-        }
-    }
-
-    pub(crate) fn of_option(option: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|access| access.option() == option)
-    }
-}
-
-/// A path that a VM may use, with what is below it if it is a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
-    /// An absolute path that exists. A link is followed now, not later.
-    pub path: PathBuf,
-    /// What may be done with it.
-    pub access: Access,
-}
-
-impl Allowed {
-    /// For reading.
-    pub fn read(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::Read }
-    }
-
-    /// For reading and writing.
-    pub fn write(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::Write }
-    }
-
-    /// A folder that is shared with the guest for writing.
-    pub fn share(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::Share }
-    }
-
-    /// A list is refused as a whole for one path that is not there, before a VM is started.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        if !self.path.is_absolute() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is not absolute"));
-        }
-        self.path.metadata().map(drop)
-    }
+/// What a VM's process is left with once it has locked itself in, besides the descriptors that it was started with.
+#[derive(Clone, Debug)]
+pub struct Confinement {
+    /// The files, folders and devices that it may open.
+    pub files: Vec<Allowed>,
+    /// Whether it may make internet sockets, and read what names are looked up by. Without, no socket of any family can be made: for a
+    /// process that works on images alone.
+    pub network: bool,
 }
 
 /// What locking in came to.
@@ -89,7 +37,7 @@ pub struct LockedIn {
 /// Why a VM was not locked in, and was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum LockInError {
-    /// A path of the list.
+    /// A file of the list.
     #[error("{} cannot be allowed to the virtual machine: {reason}", .path.display())]
     Path {
         /// The path.
@@ -102,15 +50,15 @@ pub enum LockInError {
     Refused(String),
 }
 
-/// Locks the calling thread in, and all threads and processes it will start, for good: to the files of `allowed`, `firmware`
+/// Locks the calling thread in, and all threads and processes it will start, for good: to the files of the confinement, `firmware`
 /// for reading, and what every VM needs of the system; without programs, other processes' memory, mounts, and sockets other than the
-/// internet's. Open file descriptors stay usable.
+/// internet's, or any. Open file descriptors stay usable.
 ///
 /// # Errors
 /// [`LockInError`]. What the kernel does not have is no error: [`LockedIn::missing`] tells.
-pub fn lock_in(firmware: &Path, allowed: &[Allowed]) -> Result<LockedIn, LockInError> {
+pub fn lock_in(firmware: &Path, confinement: &Confinement) -> Result<LockedIn, LockInError> {
     let mut missing = Vec::new();
-    platform::lock_in(firmware, allowed, &mut missing)?;
+    platform::lock_in(firmware, confinement, &mut missing)?;
     Ok(LockedIn { missing })
 }
 
@@ -142,16 +90,16 @@ pub fn report() -> SandboxReport {
 
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
 mod platform {
-    use super::{Access, Allowed, LockInError, Path, calls, files};
+    use super::{Access, Confinement, LockInError, Path, calls, files};
 
     pub fn lock_in(
         firmware: &Path,
-        allowed: &[Allowed],
+        confinement: &Confinement,
         missing: &mut Vec<String>,
     ) -> Result<(), LockInError> {
-        missing.extend(files::limit(firmware, allowed)?);
-        let shares = allowed.iter().any(|allowed| allowed.access == Access::Share);
-        missing.extend(calls::refuse(shares)?);
+        missing.extend(files::limit(firmware, confinement)?);
+        let shares = confinement.files.iter().any(|allowed| matches!(allowed.access(), Access::Share(_)));
+        missing.extend(calls::refuse(shares, confinement.network)?);
         Ok(())
     }
 
@@ -162,9 +110,9 @@ mod platform {
 
 #[cfg(not(all(target_os = "linux", not(target_env = "ohos"))))]
 mod platform {
-    use super::{Allowed, LockInError, Path};
+    use super::{Confinement, LockInError, Path};
 
-    pub fn lock_in(_: &Path, _: &[Allowed], missing: &mut Vec<String>) -> Result<(), LockInError> {
+    pub fn lock_in(_: &Path, _: &Confinement, missing: &mut Vec<String>) -> Result<(), LockInError> {
         missing.push("this system confines its applications by itself".to_owned());
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{Host, RunOptions, VmError};
 use crate::drain::drain;
 use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
-use sampan_emulator::{Allowed, LaunchSpec, Launcher};
+use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
 use sampan_library::{DriveId, Layer, Library, Locked, SourceFormat};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
@@ -79,7 +79,7 @@ fn build(
         // Read always: a guest must not wait for us.
         drain(ours, move |line| log::info!("{id}: {line}")).map_err(crate::StartError::Io)?;
     }
-    spec.allow = Some(allowed(locked, &document, &place)?);
+    spec.confinement = Some(Confinement { files: allowed(locked, &document, &place)?, network: true });
     Ok(Prepared {
         launcher: Arc::clone(&host.launcher),
         spec,
@@ -97,22 +97,29 @@ fn build(
 /// are read and written by descriptors.
 fn allowed(locked: &Locked, document: &Document, place: &Place) -> Result<Vec<Allowed>, VmError> {
     let bundle = locked.path();
-    // Snapshots make new images there.
-    let mut allowed = vec![Allowed::read(bundle), Allowed::write(locked.disks())];
-    let mut read = |path: &Path| {
-        if !path.starts_with(bundle) {
-            allowed.push(Allowed::read(path));
-        }
+    let open = |path: &Path, access| -> Result<Allowed, VmError> {
+        let opened = path.canonicalize().and_then(|path| Allowed::open(path, access));
+        let refused = |source| LaunchError::NotAllowed { path: path.to_owned(), source };
+        Ok(opened.map_err(refused).map_err(crate::StartError::from)?)
     };
-    place.drives.values().for_each(|disk| read(&disk.file));
-    [&place.kernel, &place.initrd].into_iter().flatten().for_each(|file| read(file));
+    // Snapshots make new images there.
+    let mut allowed = vec![open(bundle, Access::Read)?, open(&locked.disks(), Access::Write)?];
+    let media = place.drives.values().map(|disk| &disk.file).chain(&place.kernel).chain(&place.initrd);
+    for path in media.filter(|path| !path.starts_with(bundle)) {
+        allowed.push(open(path, Access::Read)?);
+    }
     // What a linked clone is built on lies in another machine's bundle.
     for drive in locked.manifest().drives.keys() {
-        locked.chain(drive)?.iter().for_each(|layer| read(&layer.path));
+        for layer in locked.chain(drive)?.iter().filter(|layer| !layer.path.starts_with(bundle)) {
+            allowed.push(open(&layer.path, Access::Read)?);
+        }
     }
     for share in &document.shares.shares {
         if let Some(folder) = place.shares.get(&share.tag) {
-            allowed.push(if share.read_only { Allowed::read(folder) } else { Allowed::share(folder) });
+            allowed.push(open(
+                folder,
+                if share.read_only { Access::Read } else { Access::Share(share.security) },
+            )?);
         }
     }
     Ok(allowed)
