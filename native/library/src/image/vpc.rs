@@ -10,6 +10,8 @@ const SECTOR: u64 = 512;
 const MAX_GEOMETRY: u64 = 65535 * 16 * 255;
 /// 2040 GiB in sectors (`VHD_MAX_SECTORS`).
 const MAX_SECTORS: u64 = 0xff00_0000;
+/// The most entries of a block allocation table: 2040 GiB in blocks of 128 KiB. Images have blocks of 2 MiB, or 512 KiB.
+const MAX_ENTRIES: u32 = 16 << 20;
 /// An entry of the block allocation table for a block that is not there.
 const NOT_THERE: u32 = u32::MAX;
 
@@ -103,8 +105,10 @@ fn check_blocks(file: &impl ReadAt, sparse: &[u8], size: u64) -> Result<(), Prob
     }
     let (end, length) = (file.size()?.next_multiple_of(SECTOR), u64::from(entries) * 4);
     let incomplete = || damaged(FORMAT, "its table leads beyond its end: the file is not complete");
-    // QEMU takes 2 GiB for a table at most.
-    if length > 4 * (u64::from(u32::MAX) / 8) || table.checked_add(length).is_none_or(|after| after > end) {
+    if entries > MAX_ENTRIES {
+        return Err(damaged(FORMAT, format!("a table of {entries} blocks")));
+    }
+    if table.checked_add(length).is_none_or(|after| after > end) {
         return Err(incomplete());
     }
     // Each block has a bitmap of its sectors in front.
@@ -201,11 +205,11 @@ mod tests {
         };
         assert_eq!(with(0, b"c"), Ok(1 << 20));
         for (at, bytes) in
-            [(1540, &[0, 0, 0, 6][..]), (1540, &[0x7f]), (528, &[0xff]), (531, &[1]), (540, &[1])]
+            [(1540, &[0, 0, 0, 6][..]), (1540, &[0x7f]), (528, &[0xff]), (531, &[1]), (541, &[0x10])]
         {
             assert!(with(at, bytes).expect_err("refused").contains("not complete"), "{at}");
         }
-        for (at, bytes) in [(512, &b"x"[..]), (544, &[1]), (544, &[0x20, 0, 0, 0]), (547, &[1]), (543, &[1])]
+        for (at, bytes) in [(512, &b"x"[..]), (544, &[1]), (544, &[0x20, 0, 0, 0]), (547, &[1]), (543, &[1]), (540, &[1])]
         {
             with(at, bytes).expect_err("refused");
         }
