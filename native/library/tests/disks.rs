@@ -133,7 +133,8 @@ fn images_that_need_more_than_their_file_are_refused_in_words() {
     make(&["create", "-f", "qcow2", "-o", &format!("data_file={}", path("data")), &path("external"), &size]);
     make(&["create", "-f", "vmdk", "-o", "subformat=monolithicFlat", &path("flat.vmdk"), &size]);
     make(&["create", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", &path("two.vmdk"), &size]);
-    make(&["create", "-f", "vmdk", "-b", &path("two.vmdk"), "-F", "vmdk", &path("snapshot.vmdk")]);
+    make(&["create", "-f", "vmdk", &path("one.vmdk"), &size]);
+    make(&["create", "-f", "vmdk", "-b", &path("one.vmdk"), "-F", "vmdk", &path("snapshot.vmdk")]);
     let secret = ["--object", "secret,id=s,data=x"];
     let luks = ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"];
     let encrypted = path("encrypted");

@@ -209,7 +209,8 @@ mod tests {
         {
             assert!(with(at, bytes).expect_err("refused").contains("not complete"), "{at}");
         }
-        for (at, bytes) in [(512, &b"x"[..]), (544, &[1]), (544, &[0x20, 0, 0, 0]), (547, &[1]), (543, &[1]), (540, &[1])]
+        for (at, bytes) in
+            [(512, &b"x"[..]), (544, &[1]), (544, &[0x20, 0, 0, 0]), (547, &[1]), (543, &[1]), (540, &[1])]
         {
             with(at, bytes).expect_err("refused");
         }
