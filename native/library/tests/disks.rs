@@ -164,6 +164,19 @@ fn images_that_need_more_than_their_file_are_refused_in_words() {
 }
 
 #[test]
+fn a_pipe_or_a_device_is_no_image() {
+    let home = tempfile::tempdir().expect("a folder");
+    let pipe = home.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs");
+    assert!(made.success());
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        for said in [None, Some(SourceFormat::Raw), Some(SourceFormat::Vmdk)] {
+            assert!(matches!(probe_import(path, said), Err(Error::NotAFile(_))), "{}", path.display());
+        }
+    }
+}
+
+#[test]
 fn an_image_of_a_machine_is_not_opened_as_one_from_elsewhere() {
     let (home, library, mut machine, qemu) = machine();
     machine.create_drive(&qemu, &drive("root"), SIZE, Target::default()).expect("made");

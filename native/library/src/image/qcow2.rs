@@ -273,12 +273,14 @@ impl Extensions {
             let value = value.ok_or_else(|| damaged(FORMAT, "it ends within its header"))?;
             match kind {
                 BACKING_FORMAT if length > 15 => {
-                    return Err(damaged(FORMAT, "its base has a format of no name"));
+                    return Err(damaged(FORMAT, "the name of its base's format is too long"));
                 }
                 BACKING_FORMAT => found.backing_format = Some(printable(value)),
                 DATA_FILE_NAME => found.data_file = Some(printable(value)),
                 CRYPTO_HEADER => found.crypto_header = true,
-                BITMAPS if length != 24 => return Err(damaged(FORMAT, "its bitmaps are not described")),
+                BITMAPS if length != 24 => {
+                    return Err(damaged(FORMAT, "its extension for bitmaps has no 24 bytes"));
+                }
                 BITMAPS => found.bitmaps = true,
                 _ => {}
             }

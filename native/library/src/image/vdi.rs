@@ -35,7 +35,7 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     if !map.is_multiple_of(512) || !data.is_multiple_of(512) {
         return Err(damaged(
             FORMAT,
-            format!("a block map at {map} and data at {data}: neither starts a sector"),
+            format!("a block map at {map} and data at {data}; both start sectors of 512 bytes"),
         ));
     }
     if file.size()? < u64::from(map) + 4 * u64::from(blocks) {
@@ -89,8 +89,8 @@ mod tests {
             (0x44, &[2], "version 1.2"),
             (0x4c, &[3], "image type 3"),
             (0x4c, &[4], "overlay"),
-            (0x154, &[1], "starts a sector"),
-            (0x158, &[1], "starts a sector"),
+            (0x154, &[1], "start sectors"),
+            (0x158, &[1], "start sectors"),
             (0x168, &[1], "blocks of"),
             (0x170, &[1], "do not fit"),
             (0x178, &[1], "blocks of"),
