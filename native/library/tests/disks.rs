@@ -133,7 +133,8 @@ fn images_that_need_more_than_their_file_are_refused_in_words() {
     make(&["create", "-f", "qcow2", "-o", &format!("data_file={}", path("data")), &path("external"), &size]);
     make(&["create", "-f", "vmdk", "-o", "subformat=monolithicFlat", &path("flat.vmdk"), &size]);
     make(&["create", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", &path("two.vmdk"), &size]);
-    make(&["create", "-f", "vmdk", "-b", &path("two.vmdk"), "-F", "vmdk", &path("snapshot.vmdk")]);
+    make(&["create", "-f", "vmdk", &path("one.vmdk"), &size]);
+    make(&["create", "-f", "vmdk", "-b", &path("one.vmdk"), "-F", "vmdk", &path("snapshot.vmdk")]);
     let secret = ["--object", "secret,id=s,data=x"];
     let luks = ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"];
     let encrypted = path("encrypted");
@@ -160,6 +161,19 @@ fn images_that_need_more_than_their_file_are_refused_in_words() {
         assert!(text.contains(word), "{name}: {text}");
     }
     assert_eq!(files(&machine), 0);
+}
+
+#[test]
+fn a_pipe_or_a_device_is_no_image() {
+    let home = tempfile::tempdir().expect("a folder");
+    let pipe = home.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs");
+    assert!(made.success());
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        for said in [None, Some(SourceFormat::Raw), Some(SourceFormat::Vmdk)] {
+            assert!(matches!(probe_import(path, said), Err(Error::NotAFile(_))), "{}", path.display());
+        }
+    }
 }
 
 #[test]

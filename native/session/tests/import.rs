@@ -3,15 +3,20 @@
 mod common;
 
 use common::{child, colour_disk, colour_picture, libqemu};
+use rustix::fs::inotify;
 use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice};
 use sampan_emulator::probe;
-use sampan_library::{BlockLayer, ImageFormat, Library, NewImage, Preallocation, TarWriter};
+use sampan_library::{
+    BlockLayer, ImageFormat, Layer, Library, NewImage, Preallocation, SourceFormat, TarWriter, Target,
+};
 use sampan_session::Command;
 use sampan_session::images::Blocking;
 use sampan_session::vm::{Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, uefi_variables};
 use std::fs;
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 fn utm(folder: &Path, name: &str, config: &str, disk: &Path) -> PathBuf {
@@ -175,17 +180,23 @@ const OVF: &str = r#"<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xm
 <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
 </VirtualHardwareSection></VirtualSystem></Envelope>"#;
 
+/// An appliance with that disk.
+fn ova(folder: &Path, disk: &[u8]) -> PathBuf {
+    let mut tar = TarWriter::new(Vec::new());
+    for (name, bytes) in [("vm.ovf", OVF.as_bytes()), ("disk.img", disk)] {
+        tar.begin(name, bytes.len() as u64).expect("begun");
+        tar.write_all(bytes).expect("written");
+    }
+    let file = folder.join("vm.ova");
+    fs::write(&file, tar.finish().expect("finished")).expect("written");
+    file
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_appliance_is_taken_over_with_what_it_has_here() {
     let home = tempfile::tempdir().expect("a folder");
     let disk = fs::read(colour_disk(home.path(), 1)).expect("is read");
-    let mut tar = TarWriter::new(Vec::new());
-    for (name, bytes) in [("vm.ovf", OVF.as_bytes()), ("disk.img", &disk)] {
-        tar.begin(name, bytes.len() as u64).expect("begun");
-        tar.write_all(bytes).expect("written");
-    }
-    let file = home.path().join("vm.ova");
-    fs::write(&file, tar.finish().expect("finished")).expect("written");
+    let file = ova(home.path(), &disk);
     let (_, _, imported) = import(home.path(), &file).await.expect("is imported");
     for word in ["Scsi", "VmxNet3"] {
         told(&imported, word);
@@ -196,4 +207,116 @@ async fn an_appliance_is_taken_over_with_what_it_has_here() {
     assert_eq!(document.network.cards[0].device, NicDevice::E1000e);
     let drives: Vec<String> = imported.machine.manifest().drives.keys().map(ToString::to_string).collect();
     assert_eq!(drives, ["disk0", UEFI_VARIABLES]);
+}
+
+/// VMDK images that name a file as their data: a descriptor, a sparse extent with it inside, and one whose capacity of 0
+/// makes QEMU take the descriptor for the image.
+fn hostile(names: &Path) -> Vec<Vec<u8>> {
+    let descriptor = format!(
+        "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n\
+         RW 2048 FLAT \"{}\" 0\n",
+        names.display()
+    );
+    let sparse = |capacity: u64| {
+        let mut image = vec![0; 64 << 10];
+        let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"KDMV\x01\0\0\0\x03\0\0\0");
+        for (at, value) in [(12, capacity), (20, 128), (28, 1), (36, 20), (48, 21), (56, 26), (64, 128)] {
+            put(at, &value.to_le_bytes());
+        }
+        put(44, &512u32.to_le_bytes());
+        put(512, descriptor.as_bytes());
+        image
+    };
+    vec![descriptor.clone().into_bytes(), sparse(2048), sparse(0)]
+}
+
+/// A file of 1 MiB that nobody may open, and a watch on it.
+fn secret(folder: &Path) -> (PathBuf, OwnedFd) {
+    let file = folder.join("secret");
+    fs::write(&file, vec![0x5e; 1 << 20]).expect("written");
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("a watch");
+    inotify::add_watch(&watch, &file, inotify::WatchFlags::OPEN).expect("watched");
+    (file, watch)
+}
+
+fn was_opened(watch: &OwnedFd) -> bool {
+    let mut buffer = [MaybeUninit::uninit(); 1024];
+    inotify::Reader::new(watch, &mut buffer).next().is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_names_a_file_of_the_host_is_refused_and_the_file_not_opened() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (secret, watch) = secret(home.path());
+    for (n, image) in hostile(&secret).into_iter().enumerate() {
+        // As the disk of an appliance, and alone.
+        let appliance = ova(home.path(), &image);
+        let error = import(home.path(), &appliance).await.map(drop).expect_err("is refused").to_string();
+        assert!(error.contains("other files") || error.contains("capacity of 0"), "{error}");
+        let library = Library::open(home.path().join("library")).expect("a library");
+        assert!(library.list().expect("a list").is_empty());
+        let file = home.path().join("disk.vmdk");
+        fs::write(&file, &image).expect("written");
+        let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+        let alone = Library::open(home.path().join("alone")).expect("a library");
+        let error = tokio::task::spawn_blocking(move || {
+            let mut machine = alone.create(&format!("{n}"), &[].into(), 1).expect("made");
+            let drive = "disk0".parse().expect("an id");
+            let mut go_on = |_| ControlFlow::Continue(());
+            let done = machine.import_drive(&images, &drive, &file, None, Target::default(), &mut go_on);
+            assert_eq!(fs::read_dir(machine.disks_folder()).expect("a folder").count(), 0);
+            done.map(drop).expect_err("is refused").to_string()
+        });
+        let error = error.await.expect("a thread");
+        assert!(error.contains("other files") || error.contains("capacity of 0"), "{error}");
+    }
+    assert!(!was_opened(&watch));
+    fs::read(&secret).expect("is read");
+    assert!(was_opened(&watch), "the watch sees it");
+}
+
+/// Whoever opens an image without looking at it first: libqemu opens no file that only the image names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn libqemu_opens_no_file_that_only_an_image_names() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (secret, watch) = secret(home.path());
+    let mut cases: Vec<_> = hostile(&secret).into_iter().map(|image| (image, SourceFormat::Vmdk)).collect();
+    // A sparse extent is its own data whatever its descriptor says.
+    cases.remove(1);
+    let qcow2 = home.path().join("data.qcow2");
+    let option = format!("data_file={},data_file_raw=on", home.path().join("data").display());
+    let made = std::process::Command::new(libqemu().qemu_img().expect("qemu-img"))
+        .args(["create", "-q", "-f", "qcow2", "-o", &option])
+        .args([qcow2.as_path(), Path::new("1M")])
+        .status();
+    assert!(made.expect("it runs").success());
+    // The new image's data are what QEMU made; it is to name the other file, with a name of the same length.
+    let bytes = fs::read(&qcow2).expect("is read");
+    let (from, to) = (home.path().join("data"), home.path().join("link"));
+    std::os::unix::fs::symlink(&secret, &to).expect("linked");
+    let (from, to) = (from.to_str().expect("text"), to.to_str().expect("text"));
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).expect("it names it");
+    let mut image = bytes;
+    image[at..at + to.len()].copy_from_slice(to.as_bytes());
+    cases.push((image, SourceFormat::Qcow2));
+    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    for (image, format) in cases {
+        let (path, images) = (home.path().join("image"), images.clone());
+        fs::write(&path, image).expect("written");
+        let target = NewImage {
+            path: home.path().join("copy"),
+            format: ImageFormat::Raw,
+            size: 1 << 20,
+            preallocation: Preallocation::Dynamic,
+            backing: None,
+        };
+        let refused = tokio::task::spawn_blocking(move || {
+            let source = [Layer { path, format }];
+            images.convert(&source, &target, &mut |_| ControlFlow::Continue(())).expect_err("is refused")
+        });
+        let refused = refused.await.expect("a thread").to_string();
+        assert!(refused.contains("which is opened only if given as"), "{refused}");
+    }
+    assert!(!was_opened(&watch));
 }

@@ -26,12 +26,13 @@ impl ReadAt for Sparse {
         let length =
             usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
         buffer[..length].fill(0);
+        let end = offset.saturating_add(length as u64);
         for (at, bytes) in &self.pieces {
-            for (i, byte) in bytes.iter().enumerate() {
-                let place = (at + i as u64).checked_sub(offset).and_then(|p| usize::try_from(p).ok());
-                if let Some(slot) = place.and_then(|p| buffer[..length].get_mut(p)) {
-                    *slot = *byte;
-                }
+            let (from, to) = (offset.max(*at), end.min(at + bytes.len() as u64));
+            if from < to {
+                let place = |p: u64, base: u64| usize::try_from(p - base).unwrap_or(usize::MAX);
+                buffer[place(from, offset)..place(to, offset)]
+                    .copy_from_slice(&bytes[place(from, *at)..place(to, *at)]);
             }
         }
         Ok(length)

@@ -1,6 +1,10 @@
 //! Reading the headers of disk images: bounded, and only as far as it takes to say what an image is and what it needs.
 //!
 //! Nothing here follows a name that a header holds; that it holds one is told, and refused where images are imported.
+//!
+//! What is accepted here QEMU opens next, so both must read the same: each parser asks all that QEMU's block driver asks
+//! when it opens an image, looks at the places that QEMU looks at, and refuses what the two could take differently.
+//! `tests/images_agree` compares them.
 
 mod qcow2;
 mod read;
@@ -122,7 +126,9 @@ pub enum ProbeError {
     )]
     NeedsReplay,
     /// No guest can use it.
-    #[error("the image's size of {0} bytes is beyond what can be used (at most 64 TiB)")]
+    #[error(
+        "the image's size of {0} bytes is beyond what can be used: whole sectors of 512 bytes, 64 TiB at most"
+    )]
     Size(u64),
 }
 
@@ -235,6 +241,10 @@ pub fn probe_import(file: &impl ReadAt, said: Option<SourceFormat>) -> Result<He
     }
     if header.needs_replay {
         return Err(ProbeError::NeedsReplay);
+    }
+    // QEMU has sectors, and drops or adds what is a part of one.
+    if header.virtual_size == 0 || !header.virtual_size.is_multiple_of(512) {
+        return Err(ProbeError::Size(header.virtual_size));
     }
     Ok(header)
 }

@@ -80,11 +80,32 @@ impl ReadAt for Bytes<'_> {
     }
 }
 
+/// Shows `length` bytes from `offset` to `each`, in pieces of whole 8 bytes but for the last: a table may be large.
+pub(crate) fn pieces<E: From<Error>>(
+    file: &impl ReadAt,
+    offset: u64,
+    length: u64,
+    mut each: impl FnMut(&[u8]) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    const PIECE: u64 = 1 << 20;
+    let mut done = 0;
+    while done < length {
+        let piece = PIECE.min(length - done);
+        // A piece has 1 MiB at most.
+        each(&file.exactly(offset + done, usize::try_from(piece).unwrap_or_default())?)?;
+        done += piece;
+    }
+    Ok(())
+}
+
 /// Numbers from bytes; what lies beyond the end reads as zero, so lengths are checked before.
 pub(crate) trait Numbers {
     /// `N` bytes at an offset.
     fn array<const N: usize>(&self, at: usize) -> [u8; N];
 
+    fn be16(&self, at: usize) -> u16 {
+        u16::from_be_bytes(self.array(at))
+    }
     fn be32(&self, at: usize) -> u32 {
         u32::from_be_bytes(self.array(at))
     }

@@ -1,10 +1,14 @@
-//! VirtualBox's VDI (QEMU's `block/vdi.c`).
+//! VirtualBox's VDI (QEMU's `block/vdi.c`, `vdi_open`).
 
 use super::read::Numbers;
 use super::{Header, ProbeError, ReadAt, damaged};
 use crate::block::SourceFormat::Vdi as FORMAT;
 
 const SIGNATURE: u32 = 0xbeda_107f;
+/// The only size of a block that QEMU reads, in bytes.
+const BLOCK: u32 = 1 << 20;
+/// The most blocks (`VDI_BLOCKS_IN_IMAGE_MAX`).
+const MAX_BLOCKS: u32 = 0x1fff_ff80;
 
 pub(super) fn is_vdi(head: &[u8]) -> bool {
     head.le32(0x40) == SIGNATURE
@@ -21,11 +25,21 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
         return Err(ProbeError::Unsupported { format: FORMAT, what });
     }
     let (size, block, blocks) = (head.le64(0x170), head.le32(0x178), head.le32(0x180));
-    if block != 1 << 20 || head.le32(0x168) != 512 {
+    if block != BLOCK || head.le32(0x168) != 512 {
         return Err(ProbeError::Unsupported { format: FORMAT, what: format!("blocks of {block} bytes") });
     }
-    if size > u64::from(block) * u64::from(blocks) {
+    if blocks > MAX_BLOCKS || size > u64::from(block) * u64::from(blocks) {
         return Err(damaged(FORMAT, format!("{size} bytes do not fit into {blocks} blocks")));
+    }
+    let (map, data) = (head.le32(0x154), head.le32(0x158));
+    if !map.is_multiple_of(512) || !data.is_multiple_of(512) {
+        return Err(damaged(
+            FORMAT,
+            format!("a block map at {map} and data at {data}; both start sectors of 512 bytes"),
+        ));
+    }
+    if file.size()? < u64::from(map) + 4 * u64::from(blocks) {
+        return Err(damaged(FORMAT, "it ends before its block map does: the file is not complete"));
     }
     let mut header = Header::new(FORMAT, size.next_multiple_of(512));
     let is_set = |at: usize| head.array::<16>(at) != [0; 16];
@@ -40,4 +54,56 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
         }
     }
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Bytes, probe_import};
+    use super::*;
+
+    /// Four blocks, none of them there.
+    fn image() -> Vec<u8> {
+        let mut image = vec![0; 1024];
+        let numbers = [
+            (0x40, SIGNATURE),
+            (0x44, 0x0001_0001),
+            (0x4c, 1),
+            (0x154, 512),
+            (0x158, 1024),
+            (0x168, 512),
+            (0x170, 4 << 20),
+            (0x178, BLOCK),
+            (0x180, 4),
+        ];
+        for (at, value) in numbers {
+            image[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        image[512..].fill(0xff);
+        image
+    }
+
+    #[test]
+    fn what_qemu_refuses_to_open_is_refused() {
+        assert_eq!(probe_import(&Bytes(&image()), None).expect("sound").virtual_size, 4 << 20);
+        let cases: [(usize, &[u8], &str); 12] = [
+            (0x44, &[2], "version 1.2"),
+            (0x4c, &[3], "image type 3"),
+            (0x4c, &[4], "overlay"),
+            (0x154, &[1], "start sectors"),
+            (0x158, &[1], "start sectors"),
+            (0x168, &[1], "blocks of"),
+            (0x170, &[1], "do not fit"),
+            (0x178, &[1], "blocks of"),
+            (0x180, &[0xff, 0xff, 0xff, 0x1f], "do not fit"),
+            (0x180, &[0, 1], "not complete"),
+            (0x1a8, &[1], "overlay"),
+            (0x1b8, &[1], "overlay"),
+        ];
+        for (at, bytes, word) in cases {
+            let mut wrong = image();
+            wrong[at..at + bytes.len()].copy_from_slice(bytes);
+            let said = probe_import(&Bytes(&wrong), None).expect_err("refused").to_string();
+            assert!(said.contains(word), "{at:#x}: {said}");
+        }
+    }
 }
