@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import json
 import os
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import unittest
 import urllib.parse
+import zipfile
 from pathlib import Path
 from unittest import mock
 
@@ -21,6 +23,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
+from libqemu import crates, libraries, wheels
 from libqemu.apt import Archive, Entry, Mirror
 from libqemu.debian import OWN_VARIABLE, BinaryPackage, Debian, SourcePackage
 from libqemu.report import BuildError
@@ -48,6 +51,8 @@ class StandIn:
                 path = urllib.parse.unquote(self.path)
                 mirror.asked.append(path)
                 file = mirror.folder / path.lstrip("/")
+                # pip asks for a folder.
+                file = file / "index.html" if file.is_dir() else file
                 if not file.is_file():
                     self.send_error(404)
                     return
@@ -56,6 +61,7 @@ class StandIn:
                     data = bytes(255 - byte for byte in data)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(data)))
+                self.send_header("Content-Type", "text/html" if file.suffix == ".html" else "application/octet-stream")
                 self.send_header("Last-Modified", email.utils.formatdate(file.stat().st_mtime, usegmt=True))
                 self.end_headers()
                 if mirror.cut.get(path, 0) > 0:
@@ -431,6 +437,115 @@ class Binaries(Case):
     def test_a_folder_of_the_users_that_is_none_is_refused(self):
         with self.assertRaisesRegex(BuildError, OWN_VARIABLE):
             self.debian(self.folder / "nowhere")
+
+
+class Wheels(Case):
+    """Programs of the Python package index, by the real pip."""
+
+    WHEEL = {"demo/__init__.py": "", "demo-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
+             "demo-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+
+    def setUp(self):
+        super().setUp()
+        for variable in [name for name in os.environ if name.startswith("PIP_")]:
+            del os.environ[variable]
+        os.environ |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"{self.mirror.uri}/simple", "PIP_RETRIES": "0",
+                       "PIP_NO_CACHE_DIR": "1"}
+        self.pinned = wheels.Wheel("demo", "1.0", (digest(self.wheel("1.0")),), "~=1.0")
+
+    def wheel(self, version):
+        """The bytes of a wheel."""
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as file:
+            record = f"demo-{version}.dist-info/RECORD"
+            names = [name.replace("1.0", version) for name in self.WHEEL]
+            for name, text in zip(names, self.WHEEL.values()):
+                file.writestr(zipfile.ZipInfo(name), text.replace("demo\nVersion: 1.0", f"demo\nVersion: {version}"))
+            file.writestr(zipfile.ZipInfo(record), "".join(f"{name},,\n" for name in [*names, record]))
+        return data.getvalue()
+
+    def offer(self, *versions):
+        """Puts these versions into the index."""
+        names = [f"demo-{version}-py3-none-any.whl" for version in versions]
+        for name, version in zip(names, versions):
+            self.mirror.put(f"files/{name}", self.wheel(version))
+        links = "".join(f'<a href="/files/{name}">{name}</a>' for name in names)
+        self.mirror.put("simple/demo/index.html", f"<!DOCTYPE html><html><body>{links}</body></html>".encode())
+
+    def installed(self, own=None):
+        """The version that came, with the words that were said kept."""
+        into, said = self.folder / "installed", io.StringIO()
+        if own:
+            os.environ[OWN_VARIABLE] = str(own)
+        with contextlib.redirect_stderr(said):
+            version = wheels.install(self.pinned, sys.executable, into, self.cache / "log", "--target", into)
+        self.words = said.getvalue()
+        self.assertTrue((into / "demo/__init__.py").exists())
+        return version
+
+    def test_what_was_tried_goes_before_what_is_newer(self):
+        self.offer("1.0", "1.1")
+        self.assertEqual((self.installed(), self.words), ("1.0", ""))
+
+    def test_a_version_that_is_gone_gives_way_to_one_like_it(self):
+        self.offer("1.1", "2.0")
+        self.assertEqual(self.installed(), "1.1")
+        self.assertIn("demo 1.0, which was tried, is not to be had: taking 1.1", self.words)
+
+    def test_the_users_own_folder_is_asked_first(self):
+        (self.own / "demo-1.0-py3-none-any.whl").write_bytes(self.wheel("1.0"))
+        self.assertEqual(self.installed(self.own), "1.0")
+        self.assertEqual(self.mirror.asked, [])
+
+    def test_the_users_own_folder_is_the_last_resort(self):
+        (self.own / "demo-1.2-py3-none-any.whl").write_bytes(self.wheel("1.2"))
+        self.assertEqual(self.installed(self.own), "1.2")
+
+    def test_nothing_left_names_the_file_to_put_where(self):
+        with self.assertRaisesRegex(BuildError, rf"demo-1\.0-\*\.whl .* {OWN_VARIABLE}"):
+            self.installed()
+
+
+class Crates(Case):
+    """C sources of crates.io; the registry itself is cargo's business."""
+
+    def test_the_users_own_folder_is_asked_first(self):
+        data = archive({"demo-1.0/c/demo.c": "int demo;\n"})
+        (self.own / "demo-1.0.crate").write_bytes(data)
+        lock = self.folder / "Cargo.lock"
+        lock.write_text(f'[[package]]\nname = "demo"\nversion = "1.0"\nchecksum = "{digest(data)}"\n')
+        os.environ[OWN_VARIABLE] = str(self.own)
+        with mock.patch.object(crates, "LOCK", lock):
+            folder, record = crates.Crates(self.cache, self.cache / "log").source(crates.Crate("demo", "9", "c"))
+        self.assertEqual((folder / "demo.c").read_text(), "int demo;\n")
+        self.assertEqual(record["files"], {"demo-1.0.crate": digest(data)})
+
+    def test_what_cargo_cannot_fetch_is_named(self):
+        environment = {"CARGO_HOME": str(self.folder / "cargo"), "CARGO_NET_OFFLINE": "true"}
+        with mock.patch.dict(os.environ, environment), contextlib.redirect_stderr(io.StringIO()), \
+                self.assertRaisesRegex(BuildError, rf"libz-sys-\S+\.crate .* {OWN_VARIABLE}"):
+            crates.Crates(self.cache, self.cache / "log").source(crates.Crate("libz-sys", "1", "src"))
+
+
+class Libraries(Case):
+    """The libraries of libqemu for OpenHarmony."""
+
+    def test_what_the_mirror_forced_on_us_is_not_what_was_tried(self):
+        def identity():
+            return libraries.Libraries(self.debian(), crates.Crates(self.cache, self.cache / "log")).identity()
+
+        tried = identity()
+        glib = next(library.source for library in libraries.LIBRARIES if library.name == "glib2.0")
+        (self.cache / "downloads").mkdir()
+        (self.cache / "downloads/glib2.0.json").write_text(json.dumps({
+            "instead_of": glib.version, "name": glib.name, "version": "2.84.4-4", "files": {"glib2.0_2.84.4.orig.tar.xz": "0"},
+            "origin": {}, "tried": False, "note": ""}))
+        self.assertNotEqual(identity(), tried)
+
+    def test_each_package_of_cratesio_is_pinned(self):
+        for library in libraries.LIBRARIES:
+            if isinstance(library.source, crates.Crate):
+                self.assertRegex(crates.pinned(library.source.name).checksum, "^[0-9a-f]{64}$")
 
 
 def archive(files):
