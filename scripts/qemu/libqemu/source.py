@@ -52,17 +52,19 @@ def unpack(found, into, log):
     Not by dpkg-source, which asks for a description (.dsc) that some mirrors have lost."""
     upstream, *changes = found.paths
     into.mkdir(parents=True)
+    # `patch` changes into the folder before it opens anything.
+    into = into.resolve()
     run.logged(f"unpacking {upstream.name}", ["tar", "-xf", upstream, "-C", into, "--strip-components=1"], log)
     for archive in changes:
         if ".diff." in archive.name:
             run.logged(f"the changes {archive.name}",
-                       ["sh", "-c", 'gzip -dc "$1" | patch --batch -p1 -d "$2"', "sh", archive, into], log)
+                       ["sh", "-c", 'gzip -dc "$1" | patch --batch --no-backup-if-mismatch -p1 -d "$2"', "sh", archive, into], log)
             continue
         run.logged(f"unpacking {archive.name}", ["tar", "-xf", archive, "-C", into], log)
         series = into / "debian/patches/series"
         for name in re.findall(r"^([^#\s]\S*)", series.read_text(), re.M) if series.exists() else []:
             run.logged(f"the patch {name} of {found.name}",
-                       ["patch", "--batch", "-p1", "-d", into, "-i", series.parent / name], log)
+                       ["patch", "--batch", "--no-backup-if-mismatch", "-p1", "-d", into, "-i", series.parent / name], log)
 
 
 class UserTree:
