@@ -361,7 +361,7 @@ class Binaries(Case):
         self.mirror.binary("bookworm", "rom", "1.0-2", "amd64", NEWER_DEB)
         self.mirror.publish()
         self.assertEqual((self.taken(ROM).version), "1.0-2")
-        self.assertIn("1.0-1, which was tried, is not to be had: taking 1.0-2", self.words)
+        self.assertIn("rom:amd64 1.0-1, which was tried, is not to be had: taking 1.0-2", self.words)
         self.mirror.close()
         self.assertEqual(self.taken(ROM).version, "1.0-2", "the same inputs, the same result")
 

@@ -42,6 +42,9 @@ class SourcePackage:
     series: str
     suite: str = "trixie"
 
+    def __str__(self):
+        return f"{self.name} {self.version}"
+
     @property
     def folder(self):
         """Where Debian's pool has it."""
@@ -75,7 +78,10 @@ class BinaryPackage:
     @property
     def others(self):
         """What the files of other versions are called like."""
-        return f"{self.pattern or self.name}_{self.series}*_{self.architecture}.deb"
+        return f"{self.pattern or self.name}_{self.series}*.deb"
+
+    def __str__(self):
+        return f"{self.name}:{self.architecture} {self.version}".rstrip()
 
 
 @dataclass
@@ -266,14 +272,13 @@ class Debian:
         return self._binary_as_tried(wanted, wanted.file, self._pooled(wanted.path, wanted.sha256))
 
     def _any_own_binary(self, wanted):
-        anywhere = wanted.others.replace(f"_{wanted.architecture}.deb", "_*.deb")
-        for path in sorted(self._own.glob(anywhere) if self._own else [], reverse=True):
+        for path in sorted(self._own.glob(wanted.others) if self._own else [], reverse=True):
             if path.stem.rpartition("_")[2] in (wanted.architecture, "all"):
                 digest = sha256(path)
                 origin = {path.name: self._pooled(path.name, digest)}
                 return Found(path.name.partition("_")[0], path.name.split("_")[1], {path.name: digest}, origin, False,
                              f", as it is in {self._own}", self._folder)
-        raise Unavailable(f"no folder of the user's has a {wanted.others}")
+        raise Unavailable(f"no folder of the user's has a {wanted.others} for {wanted.architecture}")
 
     # Both
 
@@ -287,13 +292,12 @@ class Debian:
                 continue
             if wanted.version and not found.tried:
                 rest = found.note or ", whose sums are not pinned here and rest on apt's signature check"
-                say(f"{wanted.name} {wanted.version}, which was tried, is not to be had: taking {found.version}{rest}")
+                say(f"{wanted}, which was tried, is not to be had: taking {found.version}{rest}")
             self._write(key or wanted.name, {"instead_of": wanted.version, **found.record()})
             return found
         listed = "\n  ".join(reasons)
-        wanted_words = f"{wanted.name} {wanted.version}".strip()
         raise BuildError(
-            f"{wanted_words} is not to be had:\n  {listed}\nPut {' and '.join(files)} into a folder and name that "
+            f"{wanted} is not to be had:\n  {listed}\nPut {' and '.join(files)} into a folder and name that "
             f"folder in {OWN_VARIABLE} (snapshot.debian.org keeps all versions), or run this again later")
 
     def _of_suites(self, suites, wanted, entries):
