@@ -1,5 +1,6 @@
 """Rust for targets other than the host's: the standard library, a linker, and cargo called with both."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ TRIED = {
         "rust-src", "amd64", SUITE, "1.95.0+dfsg1-2~bpo13+1", "r/rustc/rust-src_1.95.0+dfsg1-2~bpo13+1_all.deb",
         "7b76db5b880a77f9e52975d2baa6209d2f76d2c9c2789515c3088cb960e2c83b", "1.95.0+"),
 }
+RECORD = "BUILDINFO.json"
 # `rustup target add` without a network must not hang (seconds).
 RUSTUP_PATIENCE = 120
 # For tests of the ways: auto, rustup or source.
@@ -137,6 +139,14 @@ class Cross:
             environment[f"CARGO_TARGET_{name}_RUNNER"] = " ".join(map(str, runner))
         return environment
 
+    def record(self, way):
+        """What the standard library and the linker were taken from, for BUILDINFO.json."""
+        if way != "source":
+            return {"rust": "rustup"}
+        kept = self._cache / f"rust-src-{rust_version()}" / RECORD
+        source = json.loads(kept.read_text()) if kept.exists() else {"name": "rust-src"}
+        return {"rust-src": source, "zig": run.output([str(self._zig()), "version"]).strip()}
+
     def _has_std(self):
         root = run.output(["rustc", "--print", "sysroot"], cwd=shared.REPOSITORY).strip()
         return any((Path(root) / "lib/rustlib" / self.target / "lib").glob("libstd-*.rlib"))
@@ -173,6 +183,7 @@ class Cross:
         part = unpacked.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         run.logged("unpacking rust-src", ["dpkg-deb", "-x", found.path, part], self._log)
+        (part / RECORD).write_text(json.dumps(found.record(), indent=2) + "\n")
         part.replace(unpacked)
         if not library.is_dir():
             raise BuildError(f"the package {found.path.name} has no usr/src/rustc-{version}/library")
