@@ -305,15 +305,18 @@ class Debian:
         reasons = []
         for suite in suites:
             try:
-                offered = [entry for entry in entries(suite, wanted) if entry[1].startswith(wanted.series)]
+                listed = list(entries(suite, wanted))
             except Unavailable as error:
                 reasons.append(str(error))
                 continue
+            offered = [entry for entry in listed if entry[1].startswith(wanted.series)]
             # Other suites are asked for something newer, not for what is long gone.
             if suite != wanted.suite and wanted.version:
                 offered = [entry for entry in offered if compare_versions(entry[1], wanted.version) > 0]
             if not offered:
-                reasons.append(f"{suite} has no {wanted.name} {wanted.series}…".replace(" …", ""))
+                versions = ", ".join(version for _, version, _ in listed) or "none"
+                reasons.append(f"{suite} has of {wanted.name}: {versions} (wanted: {wanted.series}…, not older than {wanted.version})"
+                               if wanted.version else f"{suite} has of {wanted.name}: {versions} (wanted: {wanted.series}…)")
             for name, version, files in offered:
                 try:
                     apt = self._list(suite, wanted)
