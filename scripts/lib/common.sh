@@ -37,13 +37,45 @@ quietly() {
   fi
 }
 
-# tool NAME VERSION: a cargo program of that version, built into the cache unless it is there.
+# attempt LABEL COMMAND…: like quietly, but a failure is for the caller to deal with.
+attempt() {
+  local label=$1 log
+  shift
+  log=$(log_of "$label")
+  say "$label"
+  "$@" >"$log" 2>&1
+}
+
+# tool NAME VERSION: a cargo program of that version, built into the cache unless it is there. Where that version is not to be
+# had, the newest is taken, or whichever the cache has.
 tool() {
-  local name=$1 version=$2 dir=$cache/tools/$1-$2
+  local name=$1 version=$2 dir=$cache/tools/$1-$2 label other
   if ! [ -x "$dir/bin/$name" ]; then
-    quietly "building $name $version (once, some minutes)" \
-      env CARGO_TARGET_DIR="$cache/tools/build" cargo install "$name" --version "$version" --locked --root "$dir"
-    rm -rf "$cache/tools/build"
+    label="building $name $version (once, some minutes)"
+    if ! attempt "$label" install_tool "$name" "$dir" --version "$version"; then
+      other=$(find "$cache/tools" -path "*/$name-*/bin/$name" -perm -u+x 2>/dev/null | sort -V | tail -n 1) || true
+      dir=$cache/tools/$name-newest
+      if [ -n "$other" ]; then
+        say "$name $version is not to be had: using $other"
+        printf '%s\n' "$other"
+        return
+      elif attempt "building the newest $name instead" install_tool "$name" "$dir"; then
+        say "$name $version, which was tried, is not to be had: taking $("$dir/bin/$name" --version 2>/dev/null | head -n 1)"
+      else
+        tail -n 40 "$(log_of "$label")" >&2
+        fail "$name $version cannot be installed (all of its output: $(log_of "$label")): check the network and cargo's" \
+          "configuration and run this again, or put a $name on the PATH"
+      fi
+    fi
   fi
   printf '%s\n' "$dir/bin/$name"
+}
+
+# install_tool NAME FOLDER ARGUMENT…: cargo's installation of a program into a folder of its own.
+install_tool() {
+  local name=$1 dir=$2 rc=0
+  shift 2
+  env CARGO_TARGET_DIR="$cache/tools/build" cargo install "$name" --locked --root "$dir" "$@" || rc=$?
+  rm -rf "$cache/tools/build"
+  return $rc
 }

@@ -6,11 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import licenses, run
+from . import licenses, run, wheels
 from .report import BuildError, say
 
-MESON = "meson==1.9.0"
-MESON_SHA256 = "45e51ddc41e37d961582d06e78c48e0f9039011587f3495c4d6b0781dad92357"
+MESON = wheels.Wheel("meson", "1.9.0", ("45e51ddc41e37d961582d06e78c48e0f9039011587f3495c4d6b0781dad92357",), ">=1.9,<2")
 # GLib's modules, innermost last, and what each needs besides the ones after it.
 STATIC = ["gio-2.0", "gmodule-2.0", "gobject-2.0", "ffi", "glib-2.0", "pcre2-8"]
 # Debian's archives are position-independent, libffi has an extra one that is.
@@ -24,7 +23,7 @@ PKG_CONFIG_NAMES = ["glib-2.0", "gobject-2.0", "gmodule-2.0", "gmodule-no-export
 
 def ensure_meson(cache, log):
     """A Python environment of our own with a pinned meson, since stable suites have older ones."""
-    venv = cache / f"venv-{MESON.replace('==', '-')}"
+    venv = _venv(cache)
     python = venv / "bin/python"
     if (venv / "ready").exists() and python.exists():
         return python
@@ -32,13 +31,18 @@ def ensure_meson(cache, log):
     shutil.rmtree(venv, ignore_errors=True)
     run.logged("making a Python environment", ["python3", "-m", "venv", venv], log,
                advice="Install the package python3-venv.")
-    wanted = venv / "requirements.txt"
-    wanted.write_text(f"{MESON} --hash=sha256:{MESON_SHA256}\n")
-    run.logged("installing meson", [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps",
-                                    "--only-binary=:all:", "--require-hashes", "-r", wanted], log,
-               advice="Check the network and pip's configuration, then run this again.")
-    (venv / "ready").touch()
+    (venv / "ready").write_text(wheels.install(MESON, python, venv, log))
     return python
+
+
+def meson_version(cache):
+    """The version of meson that is used, for keys and records."""
+    ready = _venv(cache) / "ready"
+    return (ready.read_text() if ready.exists() else "") or MESON.version
+
+
+def _venv(cache):
+    return cache / f"venv-meson-{MESON.version}"
 
 
 class Work:

@@ -1,13 +1,13 @@
 """The firmware folder: BIOS, UEFI and option ROMs of Debian's packages, flat, for QEMU's -L."""
 
-import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 from . import run
+from .debian import BinaryPackage
 from .licenses import Part
 from .report import BuildError, say
-from .source import sha256
 
 # Package, then the files of it that machines of our two architectures may ask for.
 PACKAGES = {
@@ -23,28 +23,44 @@ PACKAGES = {
                          "usr/share/AAVMF/AAVMF_VARS.fd", "usr/share/AAVMF/AAVMF_VARS.ms.fd",
                          "usr/share/qemu-efi-aarch64/QEMU_EFI.fd"],
 }
+# The packages that were tried. Firmware gets security updates: whatever the suite has is taken when these are gone.
+TRIED = [
+    BinaryPackage("seabios", "amd64", "trixie", "1.16.3-2", "s/seabios/seabios_1.16.3-2_all.deb",
+                  "2b590534250b940f43222eeab9a8f57f337a9d9a73fc412a43ab8cd07a7e56f6"),
+    BinaryPackage("ipxe-qemu", "amd64", "trixie", "1.21.1+git20250501.dad20602+dfsg-1",
+                  "i/ipxe/ipxe-qemu_1.21.1+git20250501.dad20602+dfsg-1_all.deb",
+                  "b3b799d90b87ef2d6defa925cd48cf1691a19806f08041733a4f884d4a218b17"),
+    BinaryPackage("qemu-system-data", "amd64", "trixie", "1:10.0.13+ds-0+deb13u1",
+                  "q/qemu/qemu-system-data_10.0.13+ds-0+deb13u1_all.deb",
+                  "a0e03c526cc09d4c2ab20aa19a8c12e916cdc49a170acb16a6563c28f70eafd3"),
+    BinaryPackage("ovmf", "amd64", "trixie", "2025.02-8+deb13u1", "e/edk2/ovmf_2025.02-8+deb13u1_all.deb",
+                  "78e0d54df11fc77406cb7a0bc9a39e5bca6d1cbe06556b91d9a73491c52decdf"),
+    BinaryPackage("qemu-efi-aarch64", "amd64", "trixie", "2025.02-8+deb13u1",
+                  "e/edk2/qemu-efi-aarch64_2025.02-8+deb13u1_all.deb",
+                  "a00b2411a79c8aeafd95a7c868ac3cd1aab592f1af9fff965f02d81a625276ed"),
+]
 # Without these no machine of ours starts.
 NEEDED = ["bios-256k.bin", "vgabios-stdvga.bin", "vgabios-virtio.bin", "kvmvapic.bin", "linuxboot_dma.bin",
           "efi-virtio.rom", "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "AAVMF_CODE.fd", "AAVMF_VARS.fd",
           "QEMU_EFI.fd", "keymaps/en-us"]
-RECORD = "firmware.json"
 LICENSES = "licenses"
 
 
-def build(into, downloads, apt, scratch, log):
-    """Fills the folder `into`; returns the version of each package. Their licences are in `into`/licenses."""
-    folder = downloads / "firmware"
-    packages = _fetched(folder) or _fetch(folder, apt)
+def build(into, debian, suite, scratch, log):
+    """Fills the folder `into` from packages that `debian` keeps; returns what came of each. Their licences are in
+    `into`/licenses."""
+    say("looking for the firmware packages")
+    packages = {package.name: debian.binary(replace(package, suite=suite), package.name) for package in TRIED}
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(into, ignore_errors=True)
     scratch.mkdir(parents=True)
     (into / "keymaps").mkdir(parents=True)
     (into / LICENSES).mkdir()
     for name, package in packages.items():
-        run.logged(f"unpacking {name}", ["dpkg", "-x", folder / package["file"], scratch / name], log)
+        run.logged(f"unpacking {name}", ["dpkg", "-x", package.path, scratch / name], log)
         files = [path for pattern in PACKAGES[name] for path in sorted((scratch / name).glob(pattern))]
         if not files:
-            raise BuildError(f"the package {name} {package['version']} has none of the expected files: "
+            raise BuildError(f"the package {name} {package.version} has none of the expected files: "
                              f"{', '.join(PACKAGES[name])}")
         _copy(files, into)
         shutil.copyfile(scratch / name / f"usr/share/doc/{name}/copyright", into / LICENSES / name)
@@ -53,38 +69,14 @@ def build(into, downloads, apt, scratch, log):
     missing = [name for name in NEEDED if not (into / name).is_file()]
     if missing:
         raise BuildError(f"the firmware packages lack {', '.join(missing)}")
-    return {name: package["version"] for name, package in packages.items()}
+    return {name: package.record() for name, package in packages.items()}
 
 
-def parts(folder, versions):
+def parts(folder, records):
     """The firmware in `folder`, for the list of licences."""
-    return [Part(f"firmware of {name}", version, [folder / LICENSES / name]) for name, version in versions.items()]
+    return [Part(f"firmware of {name}", record["version"], [folder / LICENSES / name]) for name, record in records.items()]
 
 
 def _copy(files, into):
     # cp, since the 64 MiB flash images of aarch64 are nearly all holes.
     subprocess.run(["cp", "--dereference", "--sparse=always", "--", *files, into], check=True)
-
-
-def _fetched(folder):
-    """The packages of an earlier download, when all are there and unchanged."""
-    record = folder / RECORD
-    if not record.exists():
-        return None
-    packages = json.loads(record.read_text())
-    intact = packages.keys() == PACKAGES.keys() and all(
-        (folder / package["file"]).exists() and sha256(folder / package["file"]) == package["sha256"]
-        for package in packages.values())
-    return packages if intact else None
-
-
-def _fetch(folder, apt):
-    say("downloading the firmware packages")
-    shutil.rmtree(folder, ignore_errors=True)
-    apt.fetch_packages(list(PACKAGES), folder)
-    packages = {}
-    for path in sorted(folder.glob("*.deb")):
-        name, version = run.output(["dpkg-deb", "-W", "--showformat=${Package} ${Version}", path]).split()
-        packages[name] = {"file": path.name, "version": version, "sha256": sha256(path)}
-    (folder / RECORD).write_text(json.dumps(packages, indent=2))
-    return packages

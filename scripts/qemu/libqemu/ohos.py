@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from . import compile as compiling, firmware, libraries, licenses, results, run, tried
+from .crates import Crates
+from .debian import Debian
+from .digest import sha256
 from .options import ARCHES, INTERPRETER, configure_options, devices, lines, patches
 from .report import BuildError, say
-from .source import sha256
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SCRIPTS / "toolchain"))
@@ -29,28 +31,37 @@ DISK_NEEDED = 4 << 30
 WITHOUT = "without "
 
 
-def build(options, root, source, apt):
-    """Builds what `options` ask for into `root`/qemu-ohos/TARGET/current."""
+# The command that builds and tries all of them.
+ALL = "scripts/ohos/build"
+
+
+def build(options, root, source, archive):
+    """Builds what `options` ask for into `root`/qemu-ohos/TARGET/current, or says whether it was tried."""
     cache = root / "qemu-ohos"
     cache.mkdir(parents=True, exist_ok=True)
     with shared.locked(cache / "lock", "build of libqemu for OpenHarmony"):
-        Build(options, root, cache, source, apt).run()
+        Build(options, root, cache, source, archive).run()
 
 
 class Build:
     """One run of the command."""
 
-    def __init__(self, options, root, cache, source, apt):
-        self.options, self.root, self.cache, self.source, self.apt = options, root, cache, source, apt
+    def __init__(self, options, root, cache, source, archive):
+        self.options, self.root, self.cache, self.source, self.archive = options, root, cache, source, archive
         self.target, self.log = options.target, cache / "build.log"
         self.arches = ARCHES if options.arch == "all" else [options.arch]
+        downloads = root / "downloads"
+        self.libraries = libraries.Libraries(Debian(downloads / "libraries", archive), Crates(downloads, self.log))
         toolchain = root / "toolchain"
         toolchain.mkdir(parents=True, exist_ok=True)
         with shared.locked(toolchain / "lock", "preparation of a compiler"):
             self.compiler = c.Compiler(self.target, toolchain, self.log)
 
     def run(self):
-        """Builds what is missing, and records it if that is wanted."""
+        """Builds what is missing, and records it if that is wanted; or only says what was tried."""
+        if self.options.tried:
+            self._say_tried()
+            return
         self._build()
         if self.options.record:
             for name in self._names():
@@ -64,20 +75,22 @@ class Build:
             raise BuildError(f"{self.cache} has less than {DISK_NEEDED >> 20} MiB free; make room, or set "
                              "XDG_CACHE_HOME to a folder on another disk")
         self.source.fetch()
-        # The mirror may have forced another version on us.
+        self.libraries.fetch()
+        # The mirror may have forced other versions on us.
         if self._found() or (self.options.unless_tried and self._tried()):
             return
+        python = compiling.ensure_meson(self.root / "qemu", self.log)
         result = self._result()
         result.mkdir(parents=True, exist_ok=True)
-        python = compiling.ensure_meson(self.root / "qemu", self.log)
         prefix, common = self._libraries(python)
         work = compiling.Work(self.cache / "work" / results.key_of(self.source.identity()), self.log)
         work.unpack(self.source)
         work.patch(all_patches())
         work.devices(devices(self.compiler.arch))
-        info = results.read_info(result) or self._new_info()
+        info = results.read_info(result) or self._new_info(prefix)
         if "firmware" not in info:
-            info["firmware"] = firmware.build(result / "firmware", self.root / "downloads", self.apt,
+            debian = Debian(self.root / "downloads/firmware", self.archive)
+            info["firmware"] = firmware.build(result / "firmware", debian, self.options.suite,
                                               self.cache / "firmware.tmp", self.log)
             licenses.write(result, [licenses.of_qemu(work.source, self.source.version), *libraries.parts(prefix),
                                     *self.compiler.parts(),
@@ -107,16 +120,26 @@ class Build:
     def _names(self):
         return [name for _, _, names in self._variants() for name in names.values()]
 
-    def _tried(self):
-        """Whether all was built and booted before with just these inputs, so that building it again tells nothing."""
+    def _untried(self):
+        """Those of the libraries that have not been built and tried with just these inputs."""
         known, key = tried.read(), self._result().name
-        changed = [name for name in self._names() if known.get((self.target, name)) != key]
-        if changed:
-            say(f"{', '.join(changed)} for {self.target}: changed since it was tried")
-            return False
+        return [name for name in self._names() if known.get((self.target, name)) != key]
+
+    def _tried(self):
+        """Whether building all of them again would tell nothing new."""
+        untried = self._untried()
         for name in self._names():
-            say(f"{name} for {self.target}: not built, unchanged since it was built and tried ({tried.RECORD.name})")
-        return True
+            say(f"{name} for {self.target}: " + ("changed since it was tried" if name in untried else
+                                                 f"unchanged since it was built and tried ({tried.RECORD.name})"))
+        return not untried
+
+    def _say_tried(self):
+        """One line on stdout for whoever reads the end of a long run."""
+        names, untried = self._names(), self._untried()
+        words = f"libqemu for {self.target}: {len(names) - len(untried)} of {len(names)} libraries were tried with these inputs"
+        if untried:
+            words += f"; not tried: {', '.join(untried)} ({ALL} builds, tries and records them)"
+        print(words)
 
     def _found(self):
         result = self._result()
@@ -130,17 +153,19 @@ class Build:
         return self.cache / self.target / results.key_of([
             self.source.identity(), {patch.name: sha256(patch) for patch in all_patches()}, options_of_all(),
             devices(self.compiler.arch),
-            lines(HERE / "libc-lacks.txt"), firmware.PACKAGES, libraries.identity(), self.compiler.identity(),
-            LIBRARY_FLAGS, LINK_FLAGS, compiling.MESON])
+            lines(HERE / "libc-lacks.txt"), firmware.PACKAGES, self.libraries.identity(), self.compiler.identity(),
+            LIBRARY_FLAGS, LINK_FLAGS, self._meson()])
+
+    def _meson(self):
+        return compiling.meson_version(self.root / "qemu")
 
     def _libraries(self, python):
         """Builds the libraries below QEMU; returns their prefix and the common start of the tools' names."""
-        key = results.key_of([libraries.identity(), self.compiler.identity(), LIBRARY_FLAGS])
+        key = results.key_of([self.libraries.identity(), self.compiler.identity(), LIBRARY_FLAGS])
         prefix = self.cache / self.target / f"libraries-{key}"
         prefix.mkdir(parents=True, exist_ok=True)
         common = self.compiler.install(prefix / "tools", prefix, LIBRARY_FLAGS, lacking())
-        libraries.build(prefix, libraries.Source(self.root / "downloads", self.apt), f"{common}meson.ini", python,
-                        self.cache / f"{self.target}.tmp", self.log)
+        self.libraries.build(prefix, f"{common}meson.ini", python, self.cache / f"{self.target}.tmp", self.log)
         for old in prefix.parent.glob("libraries-*"):
             if old != prefix:
                 shutil.rmtree(old, ignore_errors=True)
@@ -173,15 +198,16 @@ class Build:
         untried.replace(library)
         results.add_file(info, library, needed=needed)
 
-    def _new_info(self):
+    def _new_info(self, prefix):
         return {
             "target": self.target,
             "qemu": self.source.version,
-            "source": self.source.identity(),
-            "libraries": {library.name: library.version for library in libraries.LIBRARIES},
+            "source": self.source.record(),
+            "libraries": libraries.records(prefix),
             "patches": {patch.name: sha256(patch) for patch in all_patches()},
             "configure": options_of_all(),
             "compiler": self.compiler.version,
+            "meson": self._meson(),
             "files": {},
         }
 

@@ -7,7 +7,7 @@ import re
 import shutil
 
 from . import licenses
-from .source import sha256
+from .digest import sha256
 
 # Other results than these many newest ones are deleted.
 KEPT = 3

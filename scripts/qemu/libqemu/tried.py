@@ -1,14 +1,15 @@
 """Which libraries for OpenHarmony were built and have passed their trial, by the key of all that goes into them.
 
 To build all eight takes long. Where neither source nor patch, option, library or compiler changed, nothing new would
-come out of it: so the tests build those for this machine, and others only when their key is not the one in the record.
+come out of it: so the tests build those that run here, and of the others they say whether their key is the one in the
+record. scripts/ohos/build builds and tries all of them.
 """
 
 from pathlib import Path
 
 RECORD = Path(__file__).resolve().parents[2] / "ohos/tried.txt"
-HEAD = """# Libraries that were built and have passed their trial: target, file, key of the inputs. `scripts/qemu/build --record`
-# writes this, `--unless-tried` goes by it.
+HEAD = """# Libraries that were built and have passed their trial: target, file, key of the inputs. `scripts/ohos/build` writes this,
+# `scripts/test` says by it which were not tried with what they would be built of now.
 """
 
 

@@ -3,12 +3,25 @@
 import platform
 
 from . import shared
-from .packages import ForeignApt, Store
 from libqemu import run
+from libqemu.apt import Archive
+from libqemu.debian import BinaryPackage, Debian
 
 # Debian 12's musl 1.2.3 is too old for some programs of the Python package index.
 SUITE = "trixie"
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
+# The packages that were tried, by name and architecture.
+TRIED = {
+    ("musl", "amd64"): BinaryPackage(
+        "musl", "amd64", SUITE, "1.2.5-3.1~deb13u1", "m/musl/musl_1.2.5-3.1~deb13u1_amd64.deb",
+        "fd4231e1c189c0ebe01182747f83817593fefa7f6b690c484410646288b60058"),
+    ("musl", "arm64"): BinaryPackage(
+        "musl", "arm64", SUITE, "1.2.5-3.1~deb13u1", "m/musl/musl_1.2.5-3.1~deb13u1_arm64.deb",
+        "46cf1fcaa2d49d1573ef0ceabdb36e04a359a9a37d8e4304024f9018682e3f35"),
+    ("qemu-user", "amd64"): BinaryPackage(
+        "qemu-user", "amd64", SUITE, "1:10.0.13+ds-0+deb13u1", "q/qemu/qemu-user_10.0.13+ds-0+deb13u1_amd64.deb",
+        "ca6ede739327a20ae5a3498230c8a3a9a072c586e131bc6bcc1201eb1725e336"),
+}
 
 
 def runner(arch, root, log):
@@ -23,15 +36,14 @@ def runner(arch, root, log):
 def _unpacked(package, arch, root, log):
     """A folder with the files of a Debian package."""
     cache = root / "toolchain"
+    wanted = TRIED.get((package, DEBIAN[arch]), BinaryPackage(package, DEBIAN[arch], SUITE))
     with shared.locked(cache / "lock", "preparation of musl"):
         folder = cache / f"{package}-{SUITE}-{arch}"
         if folder.is_dir():
             return folder
-        apt = ForeignApt(cache / f"apt-{SUITE}", SUITE, log, [DEBIAN[arch]])
-        name = f"{package}:{DEBIAN[arch]}"
-        record = Store(root / "downloads", "toolchain", apt).get(
-            f"{package}-{SUITE}-{arch}", lambda apt: f"{name}={apt.describe(name)[0]['Version']}")
+        debian = Debian(root / "downloads/toolchain", Archive(root / "apt", log))
+        found = debian.binary(wanted, f"{package}-{SUITE}-{arch}")
         part = folder.with_suffix(".part")
-        run.logged(f"unpacking {package}", ["dpkg-deb", "-x", record["path"], part], log)
+        run.logged(f"unpacking {package}", ["dpkg-deb", "-x", found.path, part], log)
         part.replace(folder)
         return folder

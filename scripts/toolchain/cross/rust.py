@@ -1,19 +1,26 @@
 """Rust for targets other than the host's: the standard library, a linker, and cargo called with both."""
 
+import json
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from . import c, musl, shared, zig
-from .packages import Store
 from libqemu import results, run
-from libqemu.apt import Apt
+from libqemu.apt import Archive
+from libqemu.debian import BinaryPackage, Debian
 from libqemu.report import BuildError, say
 
 # Where Debian has the sources of a Rust that is as new as ours.
 SUITE = "trixie-backports"
+# The packages that were tried, by the version of Rust.
+TRIED = {
+    "1.95.0": BinaryPackage(
+        "rust-src", "amd64", SUITE, "1.95.0+dfsg1-2~bpo13+1", "r/rustc/rust-src_1.95.0+dfsg1-2~bpo13+1_all.deb",
+        "7b76db5b880a77f9e52975d2baa6209d2f76d2c9c2789515c3088cb960e2c83b", "1.95.0+"),
+}
+RECORD = "BUILDINFO.json"
 # `rustup target add` without a network must not hang (seconds).
 RUSTUP_PATIENCE = 120
 # For tests of the ways: auto, rustup or source.
@@ -132,6 +139,14 @@ class Cross:
             environment[f"CARGO_TARGET_{name}_RUNNER"] = " ".join(map(str, runner))
         return environment
 
+    def record(self, way):
+        """What the standard library and the linker were taken from, for BUILDINFO.json."""
+        if way != "source":
+            return {"rust": "rustup"}
+        kept = self._cache / f"rust-src-{rust_version()}" / RECORD
+        source = json.loads(kept.read_text()) if kept.exists() else {"name": "rust-src"}
+        return {"rust-src": source, "zig": run.output([str(self._zig()), "version"]).strip()}
+
     def _has_std(self):
         root = run.output(["rustc", "--print", "sysroot"], cwd=shared.REPOSITORY).strip()
         return any((Path(root) / "lib/rustlib" / self.target / "lib").glob("libstd-*.rlib"))
@@ -157,24 +172,21 @@ class Cross:
         if library.is_dir():
             return library
         # The sources are for any machine.
-        apt = Apt(self._cache / f"apt-{SUITE}", SUITE, self._log, ("deb",))
-
-        def choose(apt):
-            offered = [block["Version"] for block in apt.describe("rust-src")]
-            fitting = [v for v in offered if re.match(rf"{re.escape(version)}\+", v)]
-            if not fitting:
-                raise BuildError(
-                    f"Debian's {SUITE} has no rust-src {version} any more (it has {', '.join(offered) or 'none'}): "
-                    f"use one of these Rust versions, or run `rustup target add {self.target}` where that works")
-            return f"rust-src={fitting[0]}"
-
-        record = Store(shared.cache_root() / "downloads", "rust-src", apt).get(f"rust-src-{version}", choose)
+        wanted = TRIED.get(version, BinaryPackage("rust-src", "amd64", SUITE, series=f"{version}+"))
+        root = shared.cache_root()
+        debian = Debian(root / "downloads/rust-src", Archive(root / "apt", self._log))
+        try:
+            found = debian.binary(wanted, f"rust-src-{version}")
+        except BuildError as error:
+            raise BuildError(f"{error}\nOr use a Rust whose sources Debian has, or run `rustup target add {self.target}` where "
+                             "that works.") from error
         part = unpacked.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        run.logged("unpacking rust-src", ["dpkg-deb", "-x", record["path"], part], self._log)
+        run.logged("unpacking rust-src", ["dpkg-deb", "-x", found.path, part], self._log)
+        (part / RECORD).write_text(json.dumps(found.record(), indent=2) + "\n")
         part.replace(unpacked)
         if not library.is_dir():
-            raise BuildError(f"the package {record['file']} has no usr/src/rustc-{version}/library")
+            raise BuildError(f"the package {found.path.name} has no usr/src/rustc-{version}/library")
         return library
 
     def _zig(self):

@@ -1,0 +1,1 @@
+//! Empty: cargo wants a package to have a target.
