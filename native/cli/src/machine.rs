@@ -110,7 +110,7 @@ fn disk(text: &str) -> Result<Disk> {
         ),
         (None, false, false) => DiskFormat::Raw,
     };
-    Ok(Disk { file, format })
+    Ok(Disk { file, format, base: None })
 }
 
 fn begins_with(file: &Path, magic: &[u8]) -> Result<bool> {

@@ -239,10 +239,10 @@ mod tests {
     #[test]
     fn raw_images_block_a_state_inside_them() {
         let mut machine = Machine::new("x", Arch::X86_64);
-        machine.disks = vec![Disk { file: "a".into(), format: DiskFormat::Raw }];
+        machine.disks = vec![Disk { file: "a".into(), format: DiskFormat::Raw, base: None }];
         machine.firmware = Some(Firmware::Flash {
             code: "c".into(),
-            vars: Disk { file: "v".into(), format: DiskFormat::Qcow2 },
+            vars: Disk { file: "v".into(), format: DiskFormat::Qcow2, base: None },
         });
         let found = machine.state_blockers();
         assert_eq!(found.len(), 1);

@@ -36,6 +36,10 @@ pub struct Disk {
     pub file: PathBuf,
     /// How it is read.
     pub format: DiskFormat,
+    /// What it is built on, by the caller's word and not by that of its header, which a guest's QEMU could have written. A
+    /// drive of a described machine ([`Drive`]) without one has none. Disks of a machine in one line
+    /// ([`Machine::disks`]) follow their headers.
+    pub base: Option<Box<Disk>>,
 }
 
 /// What starts the guest when it has no kernel of its own.

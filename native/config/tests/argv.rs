@@ -63,8 +63,8 @@ fn a_pc_with_uefi_disks_and_a_cd() {
     let mut machine = Machine::new("pc", Arch::X86_64);
     machine.firmware = Some(Firmware::Uefi { code: "/fw/code.fd".into(), vars: "/vm/vars.fd".into() });
     machine.disks = vec![
-        Disk { file: "/vm/a,readonly=on.qcow2".into(), format: DiskFormat::Qcow2 },
-        Disk { file: "/vm/b.img".into(), format: DiskFormat::Raw },
+        Disk { file: "/vm/a,readonly=on.qcow2".into(), format: DiskFormat::Qcow2, base: None },
+        Disk { file: "/vm/b.img".into(), format: DiskFormat::Raw, base: None },
     ];
     machine.cdrom = Some("/iso/install.iso".into());
     machine.display = DisplayKind::Std;
@@ -150,7 +150,7 @@ fn figures_out_of_range_are_refused() {
 #[test]
 fn a_file_name_is_no_protocol() {
     let mut machine = Machine::new("x", Arch::X86_64);
-    machine.disks = vec![Disk { file: "nbd:host:10809".into(), format: DiskFormat::Raw }];
+    machine.disks = vec![Disk { file: "nbd:host:10809".into(), format: DiskFormat::Raw, base: None }];
     let argv = machine.argv(&["tcg".into()]).expect("a good machine");
     assert!(argv.iter().any(|a| a.ends_with(",file=./nbd:host:10809")), "{argv:?}");
 }
@@ -161,7 +161,7 @@ proptest! {
     fn names_cannot_add_options(name in "[a-z,=./ -]{1,30}") {
         let with = |file: &str| {
             let mut machine = Machine::new(file, Arch::X86_64);
-            machine.disks = vec![Disk { file: file.into(), format: DiskFormat::Raw }];
+            machine.disks = vec![Disk { file: file.into(), format: DiskFormat::Raw, base: None }];
             machine.cdrom = Some(file.into());
             machine.argv(&["tcg".into()]).expect("a good machine")
         };

@@ -202,12 +202,38 @@ fn what_is_not_placed_is_named() {
     let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
     document.firmware.kind = sampan_config::FirmwareKind::Bios;
     assert_eq!(document.machine(&Place::default()), Err(ConfigError::NoImage("disk0".into())));
-    let disk = Disk { file: "/vm/a".into(), format: DiskFormat::Qcow2 };
+    let disk = Disk { file: "/vm/a".into(), format: DiskFormat::Qcow2, base: None };
     let mut place = Place::default();
     place.drives.insert("disk0".into(), disk);
     assert!(document.machine(&place).is_ok(), "an empty CD drive is one");
     document.drives.drives[0].media = Some("a.iso".into());
     assert_eq!(document.machine(&place), Err(ConfigError::NotPlaced("a.iso".into())));
+}
+
+#[test]
+fn what_an_image_is_built_on_is_named_down_to_the_last() {
+    let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+    document.firmware.kind = sampan_config::FirmwareKind::Bios;
+    let raw = Disk { file: "/vm/raw".into(), format: DiskFormat::Raw, base: None };
+    let middle = Disk { file: "/vm/middle".into(), format: DiskFormat::Qcow2, base: Some(raw.into()) };
+    let top = Disk { file: "/vm/top".into(), format: DiskFormat::Qcow2, base: Some(middle.into()) };
+    let node = |disk: Disk| {
+        let mut place = Place::default();
+        place.drives.insert("disk0".into(), disk);
+        let argv =
+            document.machine(&place).expect("a machine").argv(&["tcg".into()]).expect("a good machine");
+        let nodes = argv.iter().filter_map(|a| serde_json::from_str::<serde_json::Value>(a).ok());
+        nodes.filter(|node| node["node-name"] == "disk0").next_back().expect("its node")
+    };
+    let node_of_top = node(top);
+    let middle = &node_of_top["backing"];
+    assert_eq!((&middle["file"]["filename"], &middle["driver"]), (&"/vm/middle".into(), &"qcow2".into()));
+    assert_eq!((&middle["read-only"], &middle["file"]["read-only"]), (&true.into(), &true.into()));
+    let raw = &middle["backing"];
+    assert_eq!((&raw["file"]["filename"], &raw["driver"]), (&"/vm/raw".into(), &"raw".into()));
+    assert_eq!(raw.get("backing"), None, "raw images know none");
+    let alone = Disk { file: "/vm/alone".into(), format: DiskFormat::Qcow2, base: None };
+    assert!(node(alone)["backing"].is_null(), "whatever its header names");
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

@@ -56,7 +56,7 @@ fn the_reader_reads_as_qemu_does() {
 /// Everything that a person or a file system may call as it likes.
 fn machine(text: &str) -> Machine {
     let mut machine = Machine::new(text, Arch::X86_64);
-    let disk = |format| Disk { file: text.into(), format };
+    let disk = |format| Disk { file: text.into(), format, base: None };
     machine.firmware = Some(Firmware::Flash { code: text.into(), vars: disk(DiskFormat::Qcow2) });
     machine.kernel =
         Some(Kernel { kernel: text.into(), initrd: Some(text.into()), append: Some(text.into()) });

@@ -7,7 +7,7 @@ use sampan_config::{
 };
 
 fn place() -> Place {
-    let disk = |file: &str, format| Disk { file: file.into(), format };
+    let disk = |file: &str, format| Disk { file: file.into(), format, base: None };
     let mut place = Place {
         uefi_code: Some("/fw/code.fd".into()),
         uefi_vars: Some(disk("/vm/vars.qcow2", DiskFormat::Qcow2)),
@@ -60,9 +60,9 @@ fn linux_on_q35() {
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
         -device virtio-scsi-pci,id=vscsi
         -device scsi-cd,bus=vscsi.0,id=cd0-dev,bootindex=0
         -device virtio-blk-pci,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
@@ -101,9 +101,9 @@ fn windows_on_q35() {
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
         -device ide-cd,bus=ide.0,id=cd0-dev,bootindex=0
         -device ide-hd,bus=ide.1,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
         -device VGA
@@ -139,7 +139,7 @@ fn a_32_bit_system_on_i440fx() {
             -display dbus,p2p=on,audiodev=audio0
             -serial chardev:serial
             -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-            -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+            -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
             -device ide-cd,bus=ide.0,unit=0,id=cd0-dev,bootindex=0
             -device ide-hd,bus=ide.0,unit=1,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
             -device VGA
@@ -173,9 +173,9 @@ fn linux_on_virt() {
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
         -device virtio-scsi-pci,id=vscsi
         -device scsi-cd,bus=vscsi.0,id=cd0-dev,bootindex=0
         -device virtio-blk-pci,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
@@ -215,9 +215,9 @@ fn windows_on_virt() {
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
         -device qemu-xhci,id=usb
         -device usb-bot,id=cd0-usb,bus=usb.0
         -device scsi-cd,bus=cd0-usb.0,id=cd0-dev,bootindex=0
@@ -287,11 +287,11 @@ fn a_machine_with_everything() {
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/media/a, b.iso","node-name":"cd0-file","read-only":true}
         -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"cd0-file","node-name":"cd0","read-only":true}
         -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
         -device virtio-scsi-pci,id=vscsi
         -device scsi-cd,bus=vscsi.0,id=cd0-dev,drive=cd0,bootindex=0
         -device virtio-blk-pci,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1

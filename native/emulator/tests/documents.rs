@@ -26,11 +26,13 @@ fn place(folder: &Path, document: &Document, format: DiskFormat) -> Place {
         match (drive.kind, &drive.media) {
             (DriveKind::Disk, _) => {
                 image(&name, format, "64M");
-                place.drives.insert(drive.id.clone(), Disk { file: name, format });
+                place.drives.insert(drive.id.clone(), Disk { file: name, format, base: None });
             }
             (kind, Some(_)) => {
                 image(&name, DiskFormat::Raw, if kind == DriveKind::Floppy { "1440K" } else { "1M" });
-                place.drives.insert(drive.id.clone(), Disk { file: name, format: DiskFormat::Raw });
+                place
+                    .drives
+                    .insert(drive.id.clone(), Disk { file: name, format: DiskFormat::Raw, base: None });
             }
             (_, None) => {}
         }
@@ -43,7 +45,7 @@ fn place(folder: &Path, document: &Document, format: DiskFormat) -> Place {
     place.uefi_code = Some(firmware.join(code));
     let own = folder.join("vars");
     qemu_img(&["convert", "-f", "raw", "-O", format.qemu_name()], &[&firmware.join(vars), &own]);
-    place.uefi_vars = Some(Disk { file: own, format });
+    place.uefi_vars = Some(Disk { file: own, format, base: None });
     for share in &document.shares.shares {
         place.shares.insert(share.tag.clone(), folder.to_owned());
     }
@@ -417,7 +419,7 @@ fn a_pc_boots_from_every_bus_in_the_order_it_is_told() {
         {
             let file = folder.path().join(id);
             boot_disk(&file, letter, size);
-            place.drives.insert(id.into(), Disk { file, format: DiskFormat::Raw });
+            place.drives.insert(id.into(), Disk { file, format: DiskFormat::Raw, base: None });
         }
         let said = runs_until(&document.machine(&place).unwrap(), "K");
         assert!(!said.contains('X'), "{said:?}");

@@ -1,5 +1,6 @@
 //! What the library needs done to the data of images; whoever has QEMU's block layer does it.
 
+use crate::checked::CheckedChain;
 use crate::manifest::ImageFormat;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
@@ -155,17 +156,21 @@ pub enum BlockError {
 ///
 /// An implementation
 /// - opens each file with the format it is told, and as base only what the chain names ([`blockdev`]);
+/// - where it can confine itself, reaches the files that are pinned in the chain ([`CheckedChain::layers`]) and the new image,
+///   and nothing else;
 /// - never opens the backing file of an image it makes: that may be in use by a running machine;
+/// - makes an image by [`new_image_file`](crate::new_image_file), so that it overwrites nothing and follows no link;
 /// - has written everything to the file before it says it is done; making it durable is the caller's work, except where
 ///   an order is asked for;
 /// - may leave an unfinished target behind when it fails or is cancelled: the caller removes it.
 pub trait BlockLayer: Send + Sync {
-    /// Makes an empty image.
+    /// Makes empty images, in one go since each start of a block layer takes its time. When one cannot be made, those made
+    /// before it may stay.
     ///
     /// # Errors
     ///
     /// [`BlockError`].
-    fn create(&self, image: &NewImage) -> Result<(), BlockError>;
+    fn create(&self, images: &[NewImage]) -> Result<(), BlockError>;
 
     /// Writes a new image with what is read from `source`, holes kept. With a backing file, which is then `source[1]`,
     /// it holds only what `source[0]` does.
@@ -175,7 +180,7 @@ pub trait BlockLayer: Send + Sync {
     /// [`BlockError`].
     fn convert(
         &self,
-        source: &[Layer],
+        source: &CheckedChain,
         target: &NewImage,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError>;
@@ -185,7 +190,7 @@ pub trait BlockLayer: Send + Sync {
     /// # Errors
     ///
     /// [`BlockError`].
-    fn grow(&self, chain: &[Layer], size: u64) -> Result<(), BlockError>;
+    fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError>;
 
     /// Copies what `chain[0]` holds into `chain[1]`, which grows to its size if it is smaller. `chain[0]` stays as it
     /// is: broken off, the chain reads as before.
@@ -193,7 +198,7 @@ pub trait BlockLayer: Send + Sync {
     /// # Errors
     ///
     /// [`BlockError`].
-    fn commit(&self, chain: &[Layer], progress: OnProgress<'_>) -> Result<(), BlockError>;
+    fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError>;
 
     /// Copies into `chain[0]` what it reads from `chain[1..keep]`, then names `backing` (which is `chain[keep]`) in its
     /// header, or none. The header is written after the data are durable: broken off, the chain reads as before.
@@ -203,7 +208,7 @@ pub trait BlockLayer: Send + Sync {
     /// [`BlockError`].
     fn flatten(
         &self,
-        chain: &[Layer],
+        chain: &CheckedChain,
         keep: usize,
         backing: Option<&Backing>,
         progress: OnProgress<'_>,

@@ -2,13 +2,25 @@
 
 use crate::block::{Backing, Layer, NewImage, Preallocation};
 use crate::bundle::DISKS;
-use crate::error::{Error, Result, io};
+use crate::checked::CheckedChain;
+use crate::error::{Error, Result};
 use crate::fs::{Fs, open_regular};
 use crate::id::{DriveId, FileName};
 use crate::image::{self, Header};
 use crate::locked::Locked;
 use crate::manifest::{Base, Image, ImageFormat, MAX_CHAIN};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Overlays that were made and that nothing refers to yet.
+#[derive(Default)]
+pub(crate) struct Overlays {
+    /// The drives, and their images from now on.
+    pub(crate) drives: BTreeMap<DriveId, FileName>,
+    /// What the manifest is to say of them.
+    pub(crate) images: BTreeMap<FileName, Image>,
+    pub(crate) unfinished: Vec<Unfinished>,
+}
 
 /// A file in the making: removed unless it is kept.
 pub(crate) struct Unfinished {
@@ -77,53 +89,24 @@ impl Locked {
         Err(Error::Limit { what: "images in one drive's chain", limit: 4 * MAX_CHAIN })
     }
 
-    /// Checks every image of every drive against the manifest before the machine starts: each is an ordinary file and
-    /// names the base it should and no other file; so is the memory to resume from. The bases of other machines are not
-    /// opened, they may be running.
+    /// Opens the images that make up a state's image, each checked: the only way to the block layer.
+    pub(crate) fn open_chain(&self, image: &FileName) -> Result<CheckedChain> {
+        CheckedChain::open(self.chain_of(image)?)
+    }
+
+    /// Opens and checks every image of every drive before the machine starts, those of other machines that a linked clone
+    /// is built on included; the memory to resume from is an ordinary file, too. What comes back is what the machine may
+    /// reach.
     ///
     /// # Errors
     ///
     /// [`Error::ImageChanged`], [`Error::NotAFile`], [`Error::Probe`].
-    pub fn check_drives(&self) -> Result<()> {
+    pub fn open_drives(&self) -> Result<BTreeMap<DriveId, CheckedChain>> {
         let m = self.manifest();
-        for image in m.drives.values().flat_map(|top| m.chain_in(top)) {
-            if let Some(record) = m.images.get(&image) {
-                self.check_image(&image, record)?;
-            }
-        }
         if let Some(suspended) = &m.suspended {
             open_regular(&self.state_path(&suspended.memory))?;
         }
-        for top in m.drives.values() {
-            let chain = self.chain_of(top)?;
-            for layer in chain.iter().skip(m.chain_in(top).len()) {
-                let meta = layer.path.symlink_metadata().map_err(io("find", &layer.path))?;
-                if !meta.is_file() {
-                    return Err(Error::NotAFile(layer.path.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn check_image(&self, name: &FileName, record: &Image) -> Result<()> {
-        let path = self.image_path(name);
-        let header = header(&path, record.format)?;
-        let changed = |why: String| Err(Error::ImageChanged { path: path.clone(), why });
-        let expected = record.base.as_ref().map(backing_name);
-        if header.backing_file != expected {
-            return changed(match header.backing_file {
-                Some(found) => format!("names “{found}” as its base"),
-                None => "has lost its base".into(),
-            });
-        }
-        if !header.external_data.is_empty() {
-            return changed("names another file for its data".into());
-        }
-        if let Some(how) = header.encryption {
-            return changed(format!("is encrypted ({how})"));
-        }
-        Ok(())
+        m.drives.iter().map(|(drive, top)| Ok((drive.clone(), self.open_chain(top)?))).collect()
     }
 
     pub(crate) fn base_format(&self, base: &Base) -> Result<ImageFormat> {
@@ -141,27 +124,34 @@ impl Locked {
         Ok(Backing { file: backing_name(base), format: self.base_format(base)? })
     }
 
-    /// Makes an empty overlay in `disks/`, durable; nothing refers to it yet.
-    pub(crate) fn overlay(
+    /// Makes empty overlays in `disks/`, durable, each of so many bytes on a base that is not opened; nothing refers to them
+    /// yet.
+    pub(crate) fn make_overlays(
         &self,
         layer: &dyn crate::BlockLayer,
-        drive: &DriveId,
-        base: Base,
-        size: u64,
-    ) -> Result<(FileName, Image, Unfinished)> {
-        let name = FileName::fresh(drive.as_str(), "qcow2");
-        let path = self.image_path(&name);
-        let unfinished = Unfinished::new(self.fs(), &path);
-        layer.create(&NewImage {
-            path: path.clone(),
-            format: ImageFormat::Qcow2,
-            size,
-            preallocation: Preallocation::Dynamic,
-            backing: Some(self.backing(&base)?),
-        })?;
-        self.fs().sync_file(&path)?;
+        wanted: Vec<(DriveId, Base, u64)>,
+    ) -> Result<Overlays> {
+        let (mut made, mut images) = (Overlays::default(), Vec::new());
+        for (drive, base, size) in wanted {
+            let name = FileName::fresh(drive.as_str(), "qcow2");
+            let path = self.image_path(&name);
+            made.unfinished.push(Unfinished::new(self.fs(), &path));
+            images.push(NewImage {
+                path,
+                format: ImageFormat::Qcow2,
+                size,
+                preallocation: Preallocation::Dynamic,
+                backing: Some(self.backing(&base)?),
+            });
+            made.drives.insert(drive, name.clone());
+            made.images.insert(name, Image { format: ImageFormat::Qcow2, size, base: Some(base) });
+        }
+        layer.create(&images)?;
+        for image in &images {
+            self.fs().sync_file(&image.path)?;
+        }
         self.sync_disks()?;
-        Ok((name, Image { format: ImageFormat::Qcow2, size, base: Some(base) }, unfinished))
+        Ok(made)
     }
 
     pub(crate) fn sync_disks(&self) -> Result<()> {

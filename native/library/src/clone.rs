@@ -3,9 +3,10 @@
 //! A linked clone's base stays in the other machine's bundle: it is an image of a snapshot, so it is never written again,
 //! and nothing has to be moved while it is made. Who depends on a machine is found by reading all manifests.
 
-use crate::block::{BlockLayer, Layer, OnProgress, Preallocation, Progress};
+use crate::block::{BlockLayer, OnProgress, Preallocation, Progress};
 use crate::bundle::{DISKS, Sections};
-use crate::chain::Unfinished;
+use crate::chain::{Overlays, Unfinished};
+use crate::checked::CheckedChain;
 use crate::disks::Target;
 use crate::error::{Error, Result};
 use crate::id::{DriveId, FileName, SnapshotId};
@@ -99,11 +100,11 @@ impl Locked {
     ) -> Result<Locked> {
         self.check_idle()?;
         let (drives, mut document) = self.state_at(at)?;
-        let mut sources: Vec<(DriveId, Vec<Layer>, ImageFormat, u64)> = Vec::new();
+        let mut sources: Vec<(DriveId, CheckedChain, ImageFormat, u64)> = Vec::new();
         let mut needed = 0u64;
         for (drive, image) in &drives {
-            let (record, chain) = (self.recorded(image)?, self.chain_of(image)?);
-            for layer in &chain {
+            let (record, chain) = (self.recorded(image)?, self.open_chain(image)?);
+            for layer in chain.iter() {
                 needed = needed.saturating_add(space::used(&layer.path)?);
             }
             sources.push((drive.clone(), chain, record.format, record.size));
@@ -149,21 +150,22 @@ impl Locked {
         let (drives, mut document) = self.state_at(Some(&at))?;
         (copy.change)(&mut document);
         let mut draft = self.library.draft(copy.name, &document, copy.time)?;
+        let mut wanted = Vec::new();
         for (drive, image) in drives {
             let size = self.recorded(&image)?.size;
-            if self.chain_of(&image)?.len() >= crate::MAX_CHAIN {
+            if self.open_chain(&image)?.len() >= crate::MAX_CHAIN {
                 return Err(Error::Limit { what: "images in a row", limit: crate::MAX_CHAIN });
             }
-            let base = Base { vm: Some(self.id()), image };
-            let machine = draft.machine();
-            let (name, record, unfinished) = machine.overlay(layer, &drive, base, size)?;
-            machine.commit(|m| {
-                m.images.insert(name.clone(), record);
-                m.drives.insert(drive, name);
-                Ok(())
-            })?;
-            unfinished.keep();
+            wanted.push((drive, Base { vm: Some(self.id()), image }, size));
         }
+        let machine = draft.machine();
+        let Overlays { drives, images, unfinished } = machine.make_overlays(layer, wanted)?;
+        machine.commit(|m| {
+            m.images.extend(images);
+            m.drives.extend(drives);
+            Ok(())
+        })?;
+        unfinished.into_iter().for_each(Unfinished::keep);
         copy.publish(draft)
     }
 
@@ -183,7 +185,7 @@ impl Locked {
         let linked: Vec<(FileName, u64)> = linked.collect();
         let mut share = Share { progress, before: 0, total: linked.iter().map(|(_, size)| size).sum() };
         for (image, size) in &linked {
-            let chain = self.chain_of(image)?;
+            let chain = self.open_chain(image)?;
             let below = chain.iter().skip(1).map(|l| space::used(&l.path));
             space::check(&self.path().join(DISKS), below.sum::<Result<u64>>()?)?;
             self.commit(|m| {

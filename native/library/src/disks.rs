@@ -3,6 +3,7 @@
 use crate::block::{BlockLayer, Layer, NewImage, OnProgress, Preallocation, SourceFormat};
 use crate::bundle::DISKS;
 use crate::chain::{Unfinished, header};
+use crate::checked::CheckedChain;
 use crate::error::{Error, Result};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName};
@@ -122,7 +123,7 @@ impl Locked {
         space::check(self.path(), if fixed { size } else { 0 })?;
         let new = self.new_image(drive, size, target);
         let unfinished = Unfinished::new(self.fs(), &new.path);
-        layer.create(&new)?;
+        layer.create(std::slice::from_ref(&new))?;
         self.adopt(drive, &new, unfinished)
     }
 
@@ -144,17 +145,10 @@ impl Locked {
     ) -> Result<Header> {
         self.check_new_drive(drive)?;
         let source = self.library.outside(source)?;
-        let header = probe_import(&source, said)?;
+        let (chain, header) = CheckedChain::foreign(&source, said)?;
         let fixed = target.preallocation == Preallocation::Fixed;
         space::check(self.path(), if fixed { header.virtual_size } else { space::used(&source)? })?;
-        self.convert_into(
-            layer,
-            drive,
-            &[Layer::new(source, header.format)],
-            header.virtual_size,
-            target,
-            progress,
-        )?;
+        self.convert_into(layer, drive, &chain, header.virtual_size, target, progress)?;
         Ok(header)
     }
 
@@ -163,7 +157,7 @@ impl Locked {
         &mut self,
         layer: &dyn BlockLayer,
         drive: &DriveId,
-        source: &[Layer],
+        source: &CheckedChain,
         size: u64,
         target: Target,
         progress: OnProgress<'_>,
@@ -231,9 +225,9 @@ impl Locked {
     /// [`Error::Shrink`], [`Error::HasDependents`] when something is built on the image, [`Error::NoSpace`].
     pub fn grow_drive(&mut self, layer: &dyn BlockLayer, drive: &DriveId, size: u64) -> Result<()> {
         self.check_idle()?;
-        let (name, record) = self.current(drive)?;
-        let path = self.image_path(&name);
-        let now = header(&path, record.format)?.virtual_size;
+        let (name, _) = self.current(drive)?;
+        let chain = self.open_chain(&name)?;
+        let now = chain.virtual_size();
         if size < now {
             return Err(Error::Shrink { now, asked: size });
         }
@@ -241,8 +235,8 @@ impl Locked {
         self.check_only_current(&name)?;
         // Tables for the new part; a raw file grows by a hole.
         space::check(self.path(), (size - now) >> 13)?;
-        layer.grow(&self.chain_of(&name)?, size)?;
-        self.fs().sync_file(&path)?;
+        layer.grow(&chain, size)?;
+        self.fs().sync_file(&self.image_path(&name))?;
         self.record_size(drive, size)
     }
 
@@ -307,11 +301,12 @@ impl Locked {
         let path = self.image_path(&name);
         let before = space::used(&path)?;
         space::check(self.path(), before)?;
+        let chain = self.open_chain(&name)?;
         let target = Target { format: record.format, preallocation: Preallocation::Dynamic };
-        let mut new = self.new_image(drive, header(&path, record.format)?.virtual_size, target);
+        let mut new = self.new_image(drive, chain.virtual_size(), target);
         new.backing = record.base.as_ref().map(|base| self.backing(base)).transpose()?;
         let unfinished = Unfinished::new(self.fs(), &new.path);
-        layer.convert(&self.chain_of(&name)?, &new, progress)?;
+        layer.convert(&chain, &new, progress)?;
         self.fs().sync_file(&new.path)?;
         self.sync_disks()?;
         let fresh = file_name(&new.path)?;

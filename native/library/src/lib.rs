@@ -28,6 +28,7 @@ mod archive;
 mod block;
 mod bundle;
 mod chain;
+mod checked;
 mod clone;
 mod collect;
 mod disks;
@@ -57,6 +58,7 @@ pub use block::{
     blockdev,
 };
 pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections};
+pub use checked::{CheckedChain, OpenImage, Pin, new_image_file};
 pub use clone::NewClone;
 pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import};
 pub use error::{Error, Result};

@@ -78,7 +78,7 @@ impl Locked {
     fn merge_down(&mut self, layer: &dyn BlockLayer, merge: &Merge, progress: OnProgress<'_>) -> Result<()> {
         let (hidden, above) = (&merge.hidden, &merge.above);
         space::check(self.path(), space::used(&self.image_path(above))?)?;
-        layer.commit(&self.chain_of(above)?, progress)?;
+        layer.commit(&self.open_chain(above)?, progress)?;
         self.fs().sync_file(&self.image_path(hidden))?;
         self.commit(|m| {
             let size = m.images.get(above).map_or(0, |i| i.size);
@@ -101,7 +101,7 @@ impl Locked {
             m.flattening = Some(record);
             Ok(())
         })?;
-        let chain = self.chain_of(above)?;
+        let chain = self.open_chain(above)?;
         let flattened = layer.flatten(&chain, 2, backing.as_ref(), progress);
         if flattened.is_ok() {
             self.fs().sync_file(&self.image_path(above))?;

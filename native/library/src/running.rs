@@ -15,7 +15,7 @@
 
 use crate::block::BlockLayer;
 use crate::bundle::STATE;
-use crate::chain::{Unfinished, backing_name, header};
+use crate::chain::{Overlays, Unfinished, backing_name, header};
 use crate::error::{Error, Result};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName, SnapshotId};
@@ -52,7 +52,7 @@ impl Locked {
     ) -> Result<Planned> {
         self.check_idle()?;
         let mut node = self.new_node(new)?;
-        let (overlays, images, unfinished) = self.overlays(layer, &node.drives, sizes)?;
+        let Overlays { drives: overlays, images, unfinished } = self.overlays(layer, &node.drives, sizes)?;
         let thumbnail = self.write_thumbnail(new)?;
         node.thumbnail = thumbnail.as_ref().map(|(file, _)| file.clone());
         node.memory = with_memory.then(|| FileName::fresh("memory", "mem"));
@@ -219,7 +219,8 @@ impl Locked {
     /// [`Error::NoSpace`], [`Error::Suspended`].
     pub fn begin_throw_away(&mut self, layer: &dyn BlockLayer) -> Result<BTreeMap<DriveId, PathBuf>> {
         self.check_idle()?;
-        let (drives, _, unfinished) = self.overlays(layer, &self.manifest().drives, &BTreeMap::new())?;
+        let Overlays { drives, unfinished, .. } =
+            self.overlays(layer, &self.manifest().drives, &BTreeMap::new())?;
         unfinished.into_iter().for_each(Unfinished::keep);
         self.scratch.extend(drives.values().cloned());
         Ok(drives.into_iter().map(|(drive, file)| (drive, self.image_path(&file))).collect())

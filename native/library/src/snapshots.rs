@@ -6,11 +6,11 @@
 
 use crate::block::BlockLayer;
 use crate::bundle::THUMBS;
-use crate::chain::{Unfinished, header};
+use crate::chain::{Overlays, Unfinished};
 use crate::error::{Error, Result};
 use crate::id::{DriveId, FileName, SnapshotId, check_name};
 use crate::locked::Locked;
-use crate::manifest::{Base, Image, MAX_CHAIN, MAX_NOTE, MAX_SNAPSHOTS, Snapshot, Suspended};
+use crate::manifest::{Base, MAX_CHAIN, MAX_NOTE, MAX_SNAPSHOTS, Snapshot, Suspended};
 use crate::space;
 use std::collections::BTreeMap;
 
@@ -39,8 +39,6 @@ pub enum Unsaved {
     Keep(NewSnapshot),
 }
 
-pub(crate) type Overlays = (BTreeMap<DriveId, FileName>, BTreeMap<FileName, Image>, Vec<Unfinished>);
-
 impl Locked {
     /// Keeps the machine's state. The machine is stopped; if it is suspended, its memory is kept, too.
     ///
@@ -52,7 +50,8 @@ impl Locked {
             return Err(Error::SnapshotUnderWay);
         }
         let mut node = self.new_node(new)?;
-        let (drives, images, unfinished) = self.overlays(layer, &node.drives, &self.sizes(&node.drives)?)?;
+        let Overlays { drives, images, unfinished } =
+            self.overlays(layer, &node.drives, &self.sizes(&node.drives)?)?;
         let thumbnail = self.write_thumbnail(new)?;
         node.thumbnail = thumbnail.as_ref().map(|(file, _)| file.clone());
         node.memory = self.manifest().suspended.as_ref().map(|s| s.memory.clone());
@@ -95,11 +94,11 @@ impl Locked {
         })
     }
 
-    /// The virtual sizes by the headers: a crash may have lost what the manifest was to say of them.
+    /// The virtual sizes by the headers, as a crash may have lost what the manifest was to say of them; all that the drives
+    /// read from is checked, so that nothing is built on an image that was tampered with.
     fn sizes(&self, drives: &BTreeMap<DriveId, FileName>) -> Result<BTreeMap<DriveId, u64>> {
         let size = |(drive, image): (&DriveId, &FileName)| -> Result<(DriveId, u64)> {
-            let format = self.base_format(&Base { vm: None, image: image.clone() })?;
-            Ok((drive.clone(), header(&self.image_path(image), format)?.virtual_size))
+            Ok((drive.clone(), self.open_chain(image)?.virtual_size()))
         };
         drives.iter().map(size).collect()
     }
@@ -112,20 +111,16 @@ impl Locked {
         sizes: &BTreeMap<DriveId, u64>,
     ) -> Result<Overlays> {
         space::check(self.path(), 0)?;
-        let mut made = Overlays::default();
+        let mut wanted = Vec::new();
         for (drive, image) in drives {
             if self.chain_of(image)?.len() >= MAX_CHAIN {
                 return Err(Error::Limit { what: "snapshots in a row", limit: MAX_CHAIN });
             }
             let recorded = self.manifest().images.get(image).map_or(0, |i| i.size);
             let size = sizes.get(drive).copied().unwrap_or(recorded);
-            let base = Base { vm: None, image: image.clone() };
-            let (name, record, unfinished) = self.overlay(layer, drive, base, size)?;
-            made.0.insert(drive.clone(), name.clone());
-            made.1.insert(name, record);
-            made.2.push(unfinished);
+            wanted.push((drive.clone(), Base { vm: None, image: image.clone() }, size));
         }
-        Ok(made)
+        self.make_overlays(layer, wanted)
     }
 
     pub(crate) fn write_thumbnail(&self, new: &NewSnapshot) -> Result<Option<(FileName, Unfinished)>> {
@@ -156,7 +151,8 @@ impl Locked {
         if let Unsaved::Keep(new) = &unsaved {
             self.take_snapshot(layer, new)?;
         }
-        let (drives, images, unfinished) = self.overlays(layer, &node.drives, &self.sizes(&node.drives)?)?;
+        let Overlays { drives, images, unfinished } =
+            self.overlays(layer, &node.drives, &self.sizes(&node.drives)?)?;
         let suspended = node.memory.map(|memory| Suspended {
             memory,
             time: node.time,

@@ -41,7 +41,7 @@ fn write(qemu: &QemuImg, machine: &Locked, pattern: u8) {
 }
 
 fn read(qemu: &QemuImg, machine: &Locked) -> u8 {
-    machine.check_drives().expect("sound");
+    machine.open_drives().expect("sound");
     qemu.content(&machine.chain(&drive("root")).expect("a chain"))[0]
 }
 

@@ -10,7 +10,7 @@ mod powerloss;
 use common::{QemuImg, document};
 use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{
-    BlockError, BlockLayer, Bundle, DriveId, HostSettings, Layer, Library, Locked, NewClone, NewImage,
+    BlockError, BlockLayer, Bundle, CheckedChain, DriveId, HostSettings, Library, Locked, NewClone, NewImage,
     NewSnapshot, OnProgress, Target, Unsaved,
 };
 use std::collections::BTreeMap;
@@ -83,26 +83,26 @@ const CHANGES: &[Change] = &[
             .begin_snapshot(q, &snapshot("live"), &BTreeMap::from([(root(), 2 * SIZE)]), true)
             .expect("begun");
         let memory = planned.memory.expect("planned");
-        q.create(&NewImage {
+        q.create(&[NewImage {
             path: memory,
             format: sampan_library::ImageFormat::Raw,
             size: 4096,
             preallocation: sampan_library::Preallocation::Dynamic,
             backing: None,
-        })
+        }])
         .expect("saved");
         m.commit_snapshot().expect("committed");
     }),
     ("suspend", |l, q| {
         let mut m = machine(l);
         let memory = m.plan_suspend().expect("planned");
-        q.create(&NewImage {
+        q.create(&[NewImage {
             path: memory.clone(),
             format: sampan_library::ImageFormat::Raw,
             size: 4096,
             preallocation: sampan_library::Preallocation::Dynamic,
             backing: None,
-        })
+        }])
         .expect("saved");
         m.commit_suspend(&memory, 1).expect("suspended");
     }),
@@ -154,7 +154,7 @@ fn describe(home: &Path) -> String {
     let mut all = String::new();
     for entry in library.list().expect("a list") {
         let locked = library.lock(entry.id).expect("it can be used");
-        locked.check_drives().expect("its images are sound");
+        locked.open_drives().expect("its images are sound");
         all += &state(&locked);
         drop(locked);
     }
@@ -327,26 +327,27 @@ impl Recorded {
 }
 
 impl BlockLayer for Recorded {
-    fn create(&self, image: &NewImage) -> Result<(), BlockError> {
-        self.wrote(&image.path, self.0.create(image))
+    fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
+        let made = self.0.create(images);
+        images.iter().try_for_each(|image| self.wrote(&image.path, made.clone()))
     }
     fn convert(
         &self,
-        source: &[Layer],
+        source: &CheckedChain,
         target: &NewImage,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
         self.wrote(&target.path, self.0.convert(source, target, progress))
     }
-    fn grow(&self, chain: &[Layer], size: u64) -> Result<(), BlockError> {
+    fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError> {
         self.wrote(&chain[0].path, self.0.grow(chain, size))
     }
-    fn commit(&self, chain: &[Layer], progress: OnProgress<'_>) -> Result<(), BlockError> {
+    fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError> {
         self.wrote(&chain[1].path, self.0.commit(chain, progress))
     }
     fn flatten(
         &self,
-        chain: &[Layer],
+        chain: &CheckedChain,
         keep: usize,
         backing: Option<&sampan_library::Backing>,
         progress: OnProgress<'_>,

@@ -4,7 +4,8 @@ mod common;
 
 use common::{QemuImg, document};
 use sampan_library::{
-    DriveId, Error, ImageFormat, Library, Locked, Preallocation, SourceFormat, Target, probe_import,
+    CheckedChain, DriveId, Error, ImageFormat, Library, Locked, Preallocation, SourceFormat, Target,
+    probe_import,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -44,7 +45,7 @@ fn drives_are_made_dynamic_and_fixed_and_say_what_they_are() {
     assert!(info(&machine, "root").used < SIZE / 4);
     assert!(info(&machine, "full").used >= SIZE);
     assert_eq!(info(&machine, "raw").format, ImageFormat::Raw);
-    machine.check_drives().expect("sound");
+    machine.open_drives().expect("sound");
     assert!(matches!(machine.create_drive(&qemu, &drive("root"), SIZE, fixed), Err(Error::DriveExists(_))));
     assert!(matches!(machine.create_drive(&qemu, &drive("x"), SIZE + 1, fixed), Err(Error::BadSize(_))));
     assert!(matches!(machine.create_drive(&qemu, &drive("x"), 60 << 40, fixed), Err(Error::NoSpace { .. })));
@@ -64,7 +65,7 @@ fn a_drive_grows_and_never_shrinks() {
     assert_eq!(machine.drive_info(&root).expect("info").size, 2 * SIZE);
     assert!(matches!(machine.grow_drive(&qemu, &root, SIZE), Err(Error::Shrink { .. })));
     // Somebody grew it and was killed before saying so.
-    let chain = machine.chain(&root).expect("a chain");
+    let chain = CheckedChain::open(machine.chain(&root).expect("a chain")).expect("sound");
     sampan_library::BlockLayer::grow(&qemu, &chain, 3 * SIZE).expect("grown");
     let id = machine.id();
     drop(machine);
@@ -119,7 +120,7 @@ fn every_format_is_imported_and_reads_the_same() {
         .import_drive(&qemu, &drive("raw"), &raw, Some(SourceFormat::Raw), target, &mut go_on)
         .expect("imported");
     assert_eq!(qemu.content(&machine.chain(&drive("raw")).expect("a chain")), content);
-    machine.check_drives().expect("sound");
+    machine.open_drives().expect("sound");
 }
 
 #[test]
@@ -236,8 +237,8 @@ fn an_image_changed_behind_our_back_does_not_start() {
     let to = |path: &Path| path.to_str().expect("text").to_owned();
     qemu.run(&image, &["rebase", "-u", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", &to(&image)])
         .expect("rebased");
-    assert!(machine.check_drives().expect_err("refused").to_string().contains("/etc/passwd"));
+    assert!(machine.open_drives().expect_err("refused").to_string().contains("/etc/passwd"));
     std::fs::remove_file(&image).expect("removed");
     std::os::unix::fs::symlink(home.path(), &image).expect("linked");
-    assert!(matches!(machine.check_drives(), Err(Error::NotAFile(_))));
+    assert!(matches!(machine.open_drives(), Err(Error::NotAFile(_))));
 }

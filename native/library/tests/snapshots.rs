@@ -50,7 +50,7 @@ impl Bench {
     fn guest_reads(&mut self) -> u8 {
         let chain = self.chain();
         chain.iter().for_each(|l| self.qemu.check(l));
-        self.m().check_drives().expect("sound");
+        self.m().open_drives().expect("sound");
         let content = self.qemu.content(&chain);
         assert!(content[..SIZE as usize / 2].iter().all(|b| *b == content[0]));
         content[0]

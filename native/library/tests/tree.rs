@@ -5,8 +5,8 @@ mod common;
 use common::{QemuImg, document};
 use proptest::prelude::*;
 use sampan_library::{
-    Backing, BlockError, BlockLayer, DriveId, Layer, Library, Locked, NewClone, NewImage, NewSnapshot,
-    OnProgress, SnapshotId, SourceFormat, Target, Unsaved,
+    Backing, BlockError, BlockLayer, CheckedChain, DriveId, Layer, Library, Locked, NewClone, NewImage,
+    NewSnapshot, OnProgress, SnapshotId, SourceFormat, Target, Unsaved,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -66,27 +66,27 @@ struct World {
 struct CutOff<'a>(&'a QemuImg);
 
 impl BlockLayer for CutOff<'_> {
-    fn create(&self, image: &NewImage) -> Result<(), BlockError> {
-        self.0.create(image)
+    fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
+        self.0.create(images)
     }
     fn convert(
         &self,
-        source: &[Layer],
+        source: &CheckedChain,
         target: &NewImage,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
         self.0.convert(source, target, progress)
     }
-    fn grow(&self, chain: &[Layer], size: u64) -> Result<(), BlockError> {
+    fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError> {
         self.0.grow(chain, size)
     }
-    fn commit(&self, chain: &[Layer], progress: OnProgress<'_>) -> Result<(), BlockError> {
+    fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError> {
         self.0.commit(chain, progress)?;
         Err(BlockError::Cancelled)
     }
     fn flatten(
         &self,
-        chain: &[Layer],
+        chain: &CheckedChain,
         keep: usize,
         backing: Option<&Backing>,
         progress: OnProgress<'_>,
@@ -116,7 +116,7 @@ impl World {
     }
 
     fn reads(&self, machine: &Locked) -> (u8, u64) {
-        machine.check_drives().expect("sound");
+        machine.open_drives().expect("sound");
         let chain = machine.chain(&self.root).expect("a chain");
         let content = self.qemu.content(&chain);
         assert!(content[..WRITTEN].iter().all(|b| *b == content[0]));

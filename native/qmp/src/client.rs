@@ -192,6 +192,27 @@ impl Qmp {
         Ok(format!("/dev/fdset/{}", added.fdset_id))
     }
 
+    /// Adds a descriptor of the same file to a set of [`Qmp::add_fd`]: when QEMU opens the set's name it takes one whose access
+    /// mode fits (`monitor_fdset_dup_fd_add` in `monitor/fds.c`), so an image wants one for reading and one for both.
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn add_fd_to(&self, set: &str, file: impl AsFd) -> Result<(), QmpError> {
+        let command = types::add_fd { fdset_id: number_of(set), opaque: None };
+        self.run(command, Some(file.as_fd()), DEFAULT_TIMEOUT).await?;
+        Ok(())
+    }
+
+    /// Lets QEMU close a set of [`Qmp::add_fd`], or forget it once its last user has closed it.
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn remove_fds(&self, set: &str) -> Result<(), QmpError> {
+        let Some(number) = number_of(set) else { return Ok(()) };
+        self.execute(types::remove_fd { fdset_id: number, fd: None }).await?;
+        Ok(())
+    }
+
     /// Gives QEMU a file descriptor under a name, for commands that take one (`add_client`, `netdev_add`).
     ///
     /// # Errors
@@ -341,4 +362,9 @@ fn answer(waiting: &Waiting, id: Option<u64>, answer: Result<Value, String>) {
 fn version(version: &Value) -> String {
     let part = |name: &str| version["qemu"][name].as_u64().unwrap_or_default();
     format!("{}.{}.{}", part("major"), part("minor"), part("micro"))
+}
+
+/// The number in the name of a set of descriptors.
+fn number_of(set: &str) -> Option<i64> {
+    set.rsplit('/').next().and_then(|number| number.parse().ok())
 }

@@ -1,10 +1,14 @@
 //! The disks of a running machine. Nobody but its QEMU opens them: see `docs/library.md`.
+//!
+//! QEMU may make and open no file in the machine's folder. A new overlay is given to it as descriptors (`add-fd`), which it
+//! keeps for as long as it runs: one for writing, and one for reading for when the next overlay is built on it.
 
 use crate::CommandError;
 use crate::vm::UEFI_VARIABLES;
+use sampan_library::OpenImage;
 use sampan_qmp::Qmp;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A new overlay for a drive: an empty qcow2 image that names the drive's present image as its base.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +32,13 @@ pub struct DriveInfo {
 
 /// Makes every drive of the list go on in its overlay, all of them or none, at one moment.
 pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), CommandError> {
-    let mut added = Vec::new();
+    let (mut added, mut sets) = (Vec::new(), Vec::new());
     let done = async {
         let mut actions = Vec::new();
         for overlay in overlays {
             let below = drive(qmp, &overlay.drive).await?;
-            let file = overlay.file.to_str().ok_or_else(|| CommandError::Name(overlay.file.clone()))?;
+            let file = give(qmp, &overlay.file).await?;
+            sets.push(file.clone());
             let options = json!({
                 "driver": "qcow2", "node-name": overlay.node, "discard": "unmap",
                 "file": { "driver": "file", "filename": file, "discard": "unmap" },
@@ -56,8 +61,26 @@ pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), Comm
             // The transaction has not taken it into use.
             let _ = qmp.execute_json("blockdev-del", json!({ "node-name": node })).await;
         }
+        for set in sets {
+            let _ = qmp.remove_fds(&set).await;
+        }
     }
     done
+}
+
+/// Gives QEMU an image that was just made; what it is to call it.
+async fn give(qmp: &Qmp, image: &Path) -> Result<String, CommandError> {
+    let path = image.to_owned();
+    let OpenImage { read, write } = tokio::task::spawn_blocking(move || OpenImage::open(&path))
+        .await
+        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?
+        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?;
+    let set = qmp.add_fd(&write).await?;
+    if let Err(error) = qmp.add_fd_to(&set, &read).await {
+        let _ = qmp.remove_fds(&set).await;
+        return Err(error.into());
+    }
+    Ok(set)
 }
 
 /// Sets the size of a drive, in bytes; the guest is told.

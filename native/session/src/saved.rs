@@ -119,9 +119,8 @@ async fn stop(qmp: &Qmp) {
 }
 
 async fn forget(qmp: &Qmp, set: &str) {
-    let Some(number) = set.rsplit('/').next().and_then(|n| n.parse::<u64>().ok()) else { return };
     // QEMU forgets a set by itself once its last user has closed it.
-    if let Err(e) = qmp.execute_json("remove-fd", json!({ "fdset-id": number })).await {
+    if let Err(e) = qmp.remove_fds(set).await {
         log::debug!("the state's descriptor: {e}");
     }
 }

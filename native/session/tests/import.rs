@@ -133,7 +133,8 @@ async fn a_utm_machines_uefi_variables_come_with_it_if_they_fit() {
         let from = utm(home.path(), "uefi", &config, &colour_disk(home.path(), 1));
         fs::write(from.join("Data/efi_vars.fd"), &bytes).expect("is written");
         let (_, images, imported) = import(home.path(), &from).await.expect("is imported");
-        let chain = imported.machine.chain(&UEFI_VARIABLES.parse().expect("an id")).expect("is there");
+        let mut drives = imported.machine.open_drives().expect("are sound");
+        let chain = drives.remove(&UEFI_VARIABLES.parse().expect("an id")).expect("is there");
         let raw = NewImage {
             path: home.path().join("raw"),
             format: ImageFormat::Raw,

@@ -218,7 +218,7 @@ async fn check(operation: &str, what: &str, notes: &Notes, images: &Blocking) {
     let locked = place.lock().await;
     let manifest = locked.manifest().clone();
     assert!(manifest.pending.is_none(), "{what}");
-    locked.check_drives().unwrap_or_else(|error| panic!("{what}: {error}"));
+    locked.open_drives().unwrap_or_else(|error| panic!("{what}: {error}"));
     drop(locked);
     let (count, before, after) = (notes.get("count"), notes.get("before one"), notes.get("after one"));
     let as_kept = |first: u32| first > before && first <= after;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const MIB: u64 = 1 << 20;
 
 async fn disk(folder: &Path, name: &str, base: Option<&str>, size: u64) {
-    let images = ImageService::start(child(), "images", Arch::X86_64).await.expect("starts");
+    let images = ImageService::new(child(), "images", Arch::X86_64);
     let image = NewImage {
         path: folder.join(name),
         format: ImageFormat::Qcow2,
@@ -24,7 +24,7 @@ async fn disk(folder: &Path, name: &str, base: Option<&str>, size: u64) {
         preallocation: Preallocation::Dynamic,
         backing: base.map(|file| Backing { file: file.into(), format: ImageFormat::Qcow2 }),
     };
-    images.create(&image).await.expect("an image");
+    images.create(&[image]).await.expect("an image");
     images.stop().await;
 }
 

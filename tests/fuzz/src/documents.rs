@@ -19,7 +19,7 @@ pub(crate) fn document(data: &[u8]) {
     let (faults, _, _) = (document.check(), document.warnings(), document.state_blockers());
     assert!(faults.iter().all(|fault| !fault.field.is_empty() && !fault.words.is_empty()));
     let argv = |name: &str| {
-        let disk = Disk { file: name.into(), format: DiskFormat::Qcow2 };
+        let disk = Disk { file: name.into(), format: DiskFormat::Qcow2, base: None };
         let drives = document.drives.drives.iter().map(|drive| (drive.id.clone(), disk.clone()));
         let shares = document.shares.shares.iter().map(|share| (share.tag.clone(), name.into()));
         let place = Place {

@@ -23,7 +23,7 @@ impl Machine {
                 argv.option("-drive", format!("if=pflash,unit=1,format={format},snapshot=on,file={vars}"));
             }
             Some(Firmware::Flash { code, vars }) => {
-                let code = Disk { file: code.clone(), format: DiskFormat::Raw };
+                let code = Disk { file: code.clone(), format: DiskFormat::Raw, base: None };
                 drives::nodes(argv, "fw-code", &code, true, false)?;
                 drives::nodes(argv, "fw-vars", vars, false, false)?;
             }

@@ -1,8 +1,8 @@
 //! Disks, CDs and floppies.
 
 use super::{Argv, file, path, plain};
-use crate::{Bus, Chipset, ConfigError, Disk, Drive, DriveKind, Machine};
-use serde_json::json;
+use crate::{Bus, Chipset, ConfigError, Disk, DiskFormat, Drive, DriveKind, Machine};
+use serde_json::{Value, json};
 
 impl Machine {
     /// The drives of a machine that is described in one line: without names, in the order they are given.
@@ -160,7 +160,7 @@ pub(super) fn nodes(
         // So that what lies below a snapshot can be opened for reading alone, and for writing when it is merged.
         file["auto-read-only"] = true.into();
     }
-    let format = json!({
+    let mut format = json!({
         "driver": image.format.qemu_name(),
         "node-name": name,
         "file": below,
@@ -168,7 +168,29 @@ pub(super) fn nodes(
         "cache": { "direct": false },
         "discard": discard,
     });
+    pin_base(&mut format, image)?;
     argv.option("-blockdev", file.to_string());
     argv.option("-blockdev", format.to_string());
+    Ok(())
+}
+
+/// Names what an image is built on, or that it is built on nothing: else QEMU would open what its header names, in the format
+/// that it finds there.
+fn pin_base(node: &mut Value, image: &Disk) -> Result<(), ConfigError> {
+    if image.format != DiskFormat::Qcow2 {
+        return Ok(());
+    }
+    node["backing"] = match &image.base {
+        None => Value::Null,
+        Some(base) => {
+            let mut below = json!({
+                "driver": base.format.qemu_name(),
+                "read-only": true,
+                "file": { "driver": "file", "filename": plain(path(&base.file)?), "read-only": true },
+            });
+            pin_base(&mut below, base)?;
+            below
+        }
+    };
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Writing a machine into one file.
 
 use super::{ARCHIVE_VERSION, Contents, Disk, HEADER, SUMS, TarError, TarWriter};
-use crate::block::{BlockLayer, Layer, NewImage, OnProgress, Preallocation, Progress, SourceFormat};
+use crate::block::{BlockLayer, NewImage, OnProgress, Preallocation, Progress, SourceFormat};
 use crate::bundle::Sections;
 use crate::chain::Unfinished;
+use crate::checked::CheckedChain;
 use crate::clone::{Share, temporary};
 use crate::error::{Error, Result, io};
 use crate::fs::open_regular;
@@ -65,7 +66,7 @@ impl Locked {
         let (mut ready, mut disks) = (BTreeMap::new(), BTreeMap::new());
         for (drive, image) in &drives {
             let size = sizes.get(drive).copied().unwrap_or(0);
-            let file = self.flat(layer, &self.chain_of(image)?, size, &mut share)?;
+            let file = self.flat(layer, &self.open_chain(image)?, size, &mut share)?;
             let bytes = open_regular(&file.path)?.metadata().map_err(io("look at", &file.path))?.len();
             disks.insert(drive.clone(), Disk { format: ImageFormat::Qcow2, size, bytes });
             ready.insert(drive.clone(), file);
@@ -85,11 +86,11 @@ impl Locked {
     fn flat(
         &self,
         layer: &dyn BlockLayer,
-        chain: &[Layer],
+        chain: &CheckedChain,
         size: u64,
         share: &mut Share<'_>,
     ) -> Result<Ready> {
-        if let [only] = chain
+        if let [only] = &**chain
             && only.format == SourceFormat::Qcow2
         {
             return Ok(Ready { path: only.path.clone(), _flattened: None });

@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "every test file uses a part")]
 
 use sampan_library::{
-    Backing, BlockError, BlockLayer, Layer, NewImage, OnProgress, Preallocation, Progress, Sections, blockdev,
+    Backing, BlockError, BlockLayer, CheckedChain, Layer, NewImage, OnProgress, Preallocation, Progress,
+    Sections, blockdev,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,6 +58,20 @@ impl QemuImg {
         .expect("written");
     }
 
+    fn make(&self, image: &NewImage) -> Result<(), BlockError> {
+        let (path, size) = (image.path.to_str().expect("text"), image.size.to_string());
+        let mut args = vec!["create", "-q", "-f", image.format.driver()];
+        let fixed = format!("preallocation={}", "falloc");
+        if image.preallocation == Preallocation::Fixed {
+            args.extend(["-o", &fixed]);
+        }
+        if let Some(Backing { file, format }) = &image.backing {
+            args.extend(["-u", "-b", file, "-F", format.driver()]);
+        }
+        args.extend([path, &size]);
+        self.run(&image.path, &args).map(drop)
+    }
+
     pub fn check(&self, layer: &Layer) {
         let path = layer.path.to_str().expect("text");
         if layer.format.driver() == "qcow2" {
@@ -93,23 +108,13 @@ fn opts(chain: &[Layer]) -> String {
 }
 
 impl BlockLayer for QemuImg {
-    fn create(&self, image: &NewImage) -> Result<(), BlockError> {
-        let (path, size) = (image.path.to_str().expect("text"), image.size.to_string());
-        let mut args = vec!["create", "-q", "-f", image.format.driver()];
-        let fixed = format!("preallocation={}", "falloc");
-        if image.preallocation == Preallocation::Fixed {
-            args.extend(["-o", &fixed]);
-        }
-        if let Some(Backing { file, format }) = &image.backing {
-            args.extend(["-u", "-b", file, "-F", format.driver()]);
-        }
-        args.extend([path, &size]);
-        self.run(&image.path, &args).map(drop)
+    fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
+        images.iter().try_for_each(|image| self.make(image))
     }
 
     fn convert(
         &self,
-        source: &[Layer],
+        source: &CheckedChain,
         target: &NewImage,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
@@ -133,12 +138,12 @@ impl BlockLayer for QemuImg {
         }
     }
 
-    fn grow(&self, chain: &[Layer], size: u64) -> Result<(), BlockError> {
+    fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError> {
         let size = size.to_string();
         self.run(&chain[0].path, &["resize", "-q", "--image-opts", &opts(chain), &size]).map(drop)
     }
 
-    fn commit(&self, chain: &[Layer], progress: OnProgress<'_>) -> Result<(), BlockError> {
+    fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError> {
         if progress(Progress { done: 0, total: 1 }).is_break() {
             return Err(BlockError::Cancelled);
         }
@@ -147,7 +152,7 @@ impl BlockLayer for QemuImg {
 
     fn flatten(
         &self,
-        chain: &[Layer],
+        chain: &CheckedChain,
         _keep: usize,
         backing: Option<&Backing>,
         progress: OnProgress<'_>,

@@ -2,13 +2,12 @@
 
 use super::ImageService;
 use sampan_emulator::{Arch, Launcher};
-use sampan_library::{Backing, BlockError, BlockLayer, Layer, NewImage, OnProgress};
+use sampan_library::{Backing, BlockError, BlockLayer, CheckedChain, NewImage, OnProgress};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
 
 /// How often it is looked at whether the work is to stop.
 const PACE: Duration = Duration::from_millis(50);
@@ -17,21 +16,20 @@ const PACE: Duration = Duration::from_millis(50);
 /// of all of a disk's space, hears nothing.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// [`BlockLayer`] over an [`ImageService`] that is started when it is first needed. Its calls belong on threads that may
-/// wait, and panic on those that drive tasks of the runtime. Clones share the service; it ends with the last of them.
+/// [`BlockLayer`] over an [`ImageService`]. Its calls belong on threads that may wait, and panic on those that drive tasks of the
+/// runtime. Clones share the service.
 #[derive(Clone)]
 pub struct Blocking {
-    launcher: Arc<dyn Launcher>,
-    arch: Arch,
     runtime: Handle,
-    service: Arc<OnceCell<ImageService>>,
+    service: Arc<ImageService>,
     stop: Arc<AtomicBool>,
 }
 
 impl Blocking {
     /// Waits by this runtime for a service that `launcher` starts, with the libqemu of `arch`.
     pub fn new(launcher: Arc<dyn Launcher>, arch: Arch, runtime: Handle) -> Self {
-        Self { launcher, arch, runtime, service: Arc::default(), stop: Arc::default() }
+        let service = Arc::new(ImageService::new(launcher, "disks", arch));
+        Self { runtime, service, stop: Arc::default() }
     }
 
     /// Once `stop` is true all work is broken off: by QEMU itself, or without it where that takes too long. Its calls answer
@@ -48,9 +46,7 @@ impl Blocking {
                 done = work => done,
                 () = self.overdue() => {
                     // Nothing writes any more when the caller removes what was begun.
-                    if let Some(service) = self.service.get() {
-                        service.kill().await;
-                    }
+                    self.service.kill().await;
                     Err(BlockError::Cancelled)
                 }
             }
@@ -67,17 +63,12 @@ impl Blocking {
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
-
-    async fn service(&self) -> Result<&ImageService, BlockError> {
-        let start = || ImageService::start(Arc::clone(&self.launcher), "disks", self.arch);
-        self.service.get_or_try_init(start).await.map_err(|e| BlockError::Unavailable(e.to_string()))
-    }
 }
 
 impl BlockLayer for Blocking {
-    fn create(&self, image: &NewImage) -> Result<(), BlockError> {
+    fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
         self.wait(async {
-            self.service().await?.create(image).await?;
+            self.service.create(images).await?;
             // The caller removes it.
             if self.is_stopped() { Err(BlockError::Cancelled) } else { Ok(()) }
         })
@@ -85,28 +76,28 @@ impl BlockLayer for Blocking {
 
     fn convert(
         &self,
-        source: &[Layer],
+        source: &CheckedChain,
         target: &NewImage,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
-        self.wait(async { self.service().await?.convert(source, target, false, progress).await })
+        self.wait(async { self.service.convert(source, target, false, progress).await })
     }
 
-    fn grow(&self, chain: &[Layer], size: u64) -> Result<(), BlockError> {
-        self.wait(async { self.service().await?.grow(chain, size).await })
+    fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError> {
+        self.wait(async { self.service.grow(chain, size).await })
     }
 
-    fn commit(&self, chain: &[Layer], progress: OnProgress<'_>) -> Result<(), BlockError> {
-        self.wait(async { self.service().await?.commit(chain, progress).await })
+    fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError> {
+        self.wait(async { self.service.commit(chain, progress).await })
     }
 
     fn flatten(
         &self,
-        chain: &[Layer],
+        chain: &CheckedChain,
         keep: usize,
         backing: Option<&Backing>,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
-        self.wait(async { self.service().await?.flatten(chain, keep, backing, progress).await })
+        self.wait(async { self.service.flatten(chain, keep, backing, progress).await })
     }
 }

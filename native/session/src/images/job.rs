@@ -1,6 +1,6 @@
 //! QEMU's background jobs (`qapi/job.json`), one at a time.
 
-use super::{ImageService, refused};
+use super::worker::{Worker, refused};
 use sampan_library::{BlockError, OnProgress, Progress};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -12,7 +12,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// The first questions come sooner, since most jobs are over at once.
 const FIRST: Duration = Duration::from_millis(2);
 
-impl ImageService {
+impl Worker {
     /// Starts a job with `auto-dismiss` off and stays with it to its end. `progress` may break it off. The
     /// node `flush` is written out before a job without `auto-finalize` is finalized.
     pub(super) async fn job(

@@ -4,7 +4,7 @@ use super::{Host, RunOptions, VmError};
 use crate::drain::drain;
 use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
 use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
-use sampan_library::{DriveId, Layer, Library, Locked, SourceFormat};
+use sampan_library::{CheckedChain, DriveId, Error as LibraryError, Layer, Library, Locked, SourceFormat};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn prepare(host: &Host, locked: &mut Locked, options: &RunOptions) -> Result<Prepared, VmError> {
-    locked.check_drives()?;
+    let drives = locked.open_drives()?;
     if options.discard_state {
         locked.consume_suspended()?;
     }
@@ -43,7 +43,8 @@ pub(super) fn prepare(host: &Host, locked: &mut Locked, options: &RunOptions) ->
     let mut document = Document::from_files(&sections)?;
     locked.name().clone_into(&mut document.system.name);
     let tops = if options.throw_away { locked.begin_throw_away(&host.images)? } else { BTreeMap::new() };
-    let prepared = build(host, locked, options, document, suspended.map(|(memory, _)| memory), &tops);
+    let memory = suspended.map(|(memory, _)| memory);
+    let prepared = build(host, locked, options, document, memory, &drives, &tops);
     if prepared.is_err() && options.throw_away {
         locked.end_throw_away();
     }
@@ -56,9 +57,10 @@ fn build(
     options: &RunOptions,
     document: Document,
     memory: Option<PathBuf>,
+    drives: &BTreeMap<DriveId, CheckedChain>,
     tops: &BTreeMap<DriveId, PathBuf>,
 ) -> Result<Prepared, VmError> {
-    let place = place(host, locked, &document, memory.is_some(), tops)?;
+    let place = place(host, locked, &document, memory.is_some(), drives, tops)?;
     let machine = document.machine(&place)?;
     let arguments = machine.argv(std::slice::from_ref(&host.choice.accelerator))?;
     let mut spec = LaunchSpec::new(document.system.name.clone(), document.system.arch);
@@ -79,7 +81,7 @@ fn build(
         // Read always: a guest must not wait for us.
         drain(ours, move |line| log::info!("{id}: {line}")).map_err(crate::StartError::Io)?;
     }
-    spec.confinement = Some(Confinement { files: allowed(locked, &document, &place)?, network: true });
+    spec.confinement = Some(Confinement { files: allowed(&document, &place, drives, tops)?, network: true });
     Ok(Prepared {
         launcher: Arc::clone(&host.launcher),
         spec,
@@ -92,26 +94,40 @@ fn build(
     })
 }
 
-/// All that QEMU may reach in a process of its own: the bundle, and what lies outside it that the machine is made of. Of the bundle
-/// it writes images alone; who has taken it over would else write what decides over its next start, such as shared folders. Memories
-/// are read and written by descriptors.
-fn allowed(locked: &Locked, document: &Document, place: &Place) -> Result<Vec<Allowed>, VmError> {
-    let bundle = locked.path();
+/// All that QEMU may reach in a process of its own, each file by what was opened and checked. It writes the images that its
+/// drives write to and no other file; it makes, renames and removes none, so that nothing in the machine's folder can be put in
+/// the place of something that we open. Overlays of later snapshots, and memories, it gets as descriptors.
+fn allowed(
+    document: &Document,
+    place: &Place,
+    drives: &BTreeMap<DriveId, CheckedChain>,
+    throw_away: &BTreeMap<DriveId, PathBuf>,
+) -> Result<Vec<Allowed>, VmError> {
     let open = |path: &Path, access| -> Result<Allowed, VmError> {
         let opened = path.canonicalize().and_then(|path| Allowed::open(path, access));
         let refused = |source| LaunchError::NotAllowed { path: path.to_owned(), source };
         Ok(opened.map_err(refused).map_err(crate::StartError::from)?)
     };
-    // Snapshots make new images there.
-    let mut allowed = vec![open(bundle, Access::Read)?, open(&locked.disks(), Access::Write)?];
-    let media = place.drives.values().map(|disk| &disk.file).chain(&place.kernel).chain(&place.initrd);
-    for path in media.filter(|path| !path.starts_with(bundle)) {
-        allowed.push(open(path, Access::Read)?);
+    let mut allowed = Vec::new();
+    for (id, chain) in drives {
+        // What a run that leaves no trace writes goes to its overlay.
+        let written = usize::from(!throw_away.contains_key(id));
+        for (at, (Layer { path, .. }, pin)) in chain.layers().enumerate() {
+            let access = if at < written { Access::Write } else { Access::Read };
+            allowed.push(crate::images::allow(path, pin, access).map_err(LibraryError::from)?);
+        }
     }
-    // What a linked clone is built on lies in another machine's bundle.
-    for drive in locked.manifest().drives.keys() {
-        for layer in locked.chain(drive)?.iter().filter(|layer| !layer.path.starts_with(bundle)) {
-            allowed.push(open(&layer.path, Access::Read)?);
+    for overlay in throw_away.values() {
+        let refused = |source| LaunchError::NotAllowed { path: overlay.clone(), source };
+        allowed
+            .push(Allowed::open(overlay, Access::Write).map_err(refused).map_err(crate::StartError::from)?);
+    }
+    let images: Vec<&Path> =
+        drives.values().flat_map(|chain| chain.iter().map(|layer| &*layer.path)).collect();
+    let media = place.drives.values().map(|disk| &disk.file).chain(&place.kernel).chain(&place.initrd);
+    for path in media {
+        if !images.contains(&&**path) && !throw_away.values().any(|overlay| overlay == path) {
+            allowed.push(open(path, Access::Read)?);
         }
     }
     for share in &document.shares.shares {
@@ -130,20 +146,25 @@ fn place(
     locked: &Locked,
     document: &Document,
     incoming: bool,
+    drives: &BTreeMap<DriveId, CheckedChain>,
     tops: &BTreeMap<DriveId, PathBuf>,
 ) -> Result<Place, VmError> {
     let mut place = Place { shares: locked.host()?.shares, incoming, ..Place::default() };
     let top = |id: &DriveId| -> Result<Disk, VmError> {
-        if let Some(file) = tops.get(id) {
-            return Ok(Disk { file: file.clone(), format: DiskFormat::Qcow2 });
-        }
-        let chain = locked.chain(id)?;
-        let layer = chain.first().ok_or_else(|| VmError::Refused(format!("the drive {id} has no image")))?;
-        Ok(disk(layer))
+        let chain = drives.get(id).ok_or_else(|| VmError::Refused(format!("the drive {id} has no image")))?;
+        // From the bottom up: each is built on the one before.
+        let own = chain.iter().rev().fold(None, |base, layer| Some(disk(layer, base)));
+        let own = own.ok_or_else(|| VmError::Refused(format!("the drive {id} has no image")))?;
+        Ok(match tops.get(id) {
+            Some(file) => Disk { file: file.clone(), format: DiskFormat::Qcow2, base: Some(Box::new(own)) },
+            None => own,
+        })
     };
     for drive in &document.drives.drives {
         let image = match &drive.media {
-            Some(name) => Some(Disk { file: media(&host.library, name)?, format: DiskFormat::Raw }),
+            Some(name) => {
+                Some(Disk { file: media(&host.library, name)?, format: DiskFormat::Raw, base: None })
+            }
             None if drive.kind == sampan_config::DriveKind::Disk => Some(top(&drive.id.parse()?)?),
             None => None,
         };
@@ -177,13 +198,13 @@ pub fn uefi_variables(arch: Arch) -> &'static str {
     }
 }
 
-fn disk(layer: &Layer) -> Disk {
+fn disk(layer: &Layer, base: Option<Disk>) -> Disk {
     let format = match layer.format {
         SourceFormat::Qcow2 => DiskFormat::Qcow2,
         // The library keeps no other.
         _ => DiskFormat::Raw,
     };
-    Disk { file: layer.path.clone(), format }
+    Disk { file: layer.path.clone(), format, base: base.map(Box::new) }
 }
 
 fn media(library: &Library, name: &str) -> Result<PathBuf, VmError> {

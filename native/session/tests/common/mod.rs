@@ -81,7 +81,7 @@ pub fn colour_machine(folder: &Path, colour: u8) -> Machine {
     machine.cpus = 1;
     machine.firmware = Some(Firmware::Bios);
     machine.display = DisplayKind::Std;
-    machine.disks = vec![Disk { file: colour_disk(folder, colour), format: DiskFormat::Raw }];
+    machine.disks = vec![Disk { file: colour_disk(folder, colour), format: DiskFormat::Raw, base: None }];
     machine
 }
 
