@@ -23,6 +23,7 @@ mod arch;
 mod child;
 mod copies;
 mod elf;
+mod environment;
 mod ffi;
 mod in_process;
 mod keys;

@@ -107,7 +107,7 @@ fn locked_in() {
     refused("the terminal", File::open("/dev/tty"));
     if shares {
         File::create(at("share/new")).unwrap();
-        fs::set_permissions(at("share/new"), Permissions::from_mode(0o600)).unwrap();
+        File::open(at("share/new")).unwrap().set_permissions(Permissions::from_mode(0o600)).unwrap();
         fs::remove_file(at("share/new")).unwrap();
     } else {
         for file in ["own/disk", "sibling/disk"] {

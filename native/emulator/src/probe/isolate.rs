@@ -16,6 +16,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
 
 use super::Question;
+use crate::environment;
 
 /// Where a probe runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,10 @@ pub(crate) fn ask(isolation: &Isolation, question: Question, patience: Duration)
 fn spawn(program: &Path, question: Question, to: OwnedFd) -> Result<Pid, Silence> {
     let mut command = Command::new(program);
     command.arg("--probe").arg(question.name()).process_group(0);
+    match question {
+        Question::Gpu => environment::clear_but_for_gpus(&mut command),
+        _ => environment::clear(&mut command),
+    }
     command.stdin(Stdio::null()).stdout(to).stderr(Stdio::null());
     let child =
         command.spawn().map_err(|e| Silence(format!("could not start {}: {e}", program.display())))?;
