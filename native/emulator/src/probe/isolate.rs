@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn a_helper_does_not_know_our_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let helper = folder.path().join("helper");
+        std::fs::write(&helper, "#!/bin/sh\nenv\n").unwrap();
+        std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        for question in [Question::Kvm, Question::Gpu] {
+            let said = ask(&Isolation::Helper(helper.clone()), question, Duration::from_secs(20)).unwrap();
+            let said = String::from_utf8(said).unwrap();
+            assert!(!said.contains("CARGO"), "{said}");
+        }
+    }
+
+    #[test]
     fn a_missing_helper_is_told() {
         let nowhere = Isolation::Helper("/nonexistent/sampan-vmhost".into());
         let silence = ask(&nowhere, Question::Kvm, Duration::from_secs(1)).unwrap_err();

@@ -61,7 +61,7 @@ pub fn refused(confinement: &Confinement) -> Result<Calls, BackendError> {
     refuse(libc::SYS_prlimit64, vec![when(&[(0, Ne, 0), (0, Ne, me)])?]);
     // It dies with its parent, and shares its cores as the others do.
     refuse(libc::SYS_prctl, any(0, &[number(libc::PR_SET_PDEATHSIG), PR_SCHED_CORE])?);
-    calls.extend(set_ids()?);
+    calls.extend(modes()?);
     calls.extend(by_name(confinement)?);
     Ok(calls)
 }
@@ -76,8 +76,9 @@ fn internet() -> Rules {
     Ok(rules)
 }
 
-/// Programs that run as whoever made them: no file gets such a mode, however it is made.
-fn set_ids() -> Result<Calls, BackendError> {
+/// What no file may come to by being opened: a mode with which it runs as whoever made it; to be emptied by who may read it, which Landlock limits only
+/// from Linux 6.2 on.
+fn modes() -> Result<Calls, BackendError> {
     const BITS: [libc::mode_t; 2] = [libc::S_ISUID, libc::S_ISGID];
     let set = |mode: u8, making: Option<(u8, u32)>| -> Rules {
         let making = making.map(|(flags, bit)| (flags, MaskedEq(bit.into()), bit));
@@ -85,9 +86,11 @@ fn set_ids() -> Result<Calls, BackendError> {
         BITS.iter().map(|bit| when(&rule(*bit).into_iter().flatten().collect::<Vec<_>>())).collect()
     };
     let opened = |flags: u8, mode: u8| -> Rules {
-        let made = [number(libc::O_CREAT), TEMPORARY].map(|bit| set(mode, Some((flags, bit))));
-        let [made, temporary] = made;
-        Ok([made?, temporary?].concat())
+        let truncated = number(libc::O_ACCMODE | libc::O_TRUNC);
+        let emptied = when(&[(flags, MaskedEq(truncated.into()), number(libc::O_RDONLY | libc::O_TRUNC))])?;
+        let made = set(mode, Some((flags, number(libc::O_CREAT))))?;
+        let temporary = set(mode, Some((flags, TEMPORARY)))?;
+        Ok([made, temporary, vec![emptied]].concat())
     };
     let mut calls = Calls::from([
         (libc::SYS_openat, opened(2, 3)?),
