@@ -52,7 +52,7 @@ pub use parts::{
 };
 pub use performance::{Duty, Effort, Mode, NotAMode};
 pub use preset::Preset;
-pub use share::MAPPED_SHARE_WARNING;
+pub use share::PLAIN_SHARE_WARNING;
 pub use vnc::{BadVncPassword, MAX_VNC_PASSWORD, VNC_WARNING, Vnc, VncPassword};
 
 use std::path::PathBuf;

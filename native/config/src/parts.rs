@@ -158,26 +158,41 @@ pub enum Clock {
     Localtime,
 }
 
-/// Who may do what in a shared folder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What becomes of the owners and modes that a guest sets in a shared folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShareSecurity {
-    /// Files belong to whoever runs QEMU; the guest's changes of owner are forgotten. The safe one: it needs nothing of
-    /// the host's file system.
-    #[default]
+    /// The host's files show as they are, links too. Of what the guest makes, the host has the modes, and the owner is whoever runs QEMU. It
+    /// needs nothing of the host's file system.
     None,
-    /// Owners, modes, links and devices are kept in extended attributes of ordinary files, which the host's file
-    /// system must have.
+    /// Owners, modes, links and devices are kept in extended attributes (`user.virtfs.*`) of ordinary files of mode 0600, which the host's file
+    /// system must have: nothing that a guest makes is a program, a link or open to others on the host.
     MappedXattr,
 }
 
 impl ShareSecurity {
+    /// Unless somebody chooses: mapped for a folder that the guest writes; the host's files as they are for one that it reads.
+    pub fn of(read_only: bool) -> Self {
+        if read_only { Self::None } else { Self::MappedXattr }
+    }
+
     /// QEMU's name of the model (`-fsdev local,security_model=`).
     pub fn qemu_name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::MappedXattr => "mapped-xattr",
         }
+    }
+}
+
+impl std::str::FromStr for ShareSecurity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::None, Self::MappedXattr]
+            .into_iter()
+            .find(|model| model.qemu_name() == text)
+            .ok_or_else(|| format!("{text:?} is no model: say none or mapped-xattr"))
     }
 }
 

@@ -302,3 +302,19 @@ proptest! {
         let _ = Document::from_files(&changed(Section::ALL[section].file(), &text));
     }
 }
+
+#[test]
+fn a_share_that_the_guest_writes_is_mapped_unless_it_says_otherwise() {
+    let read =
+        |text: &str| serde_json::from_str::<sampan_config::ShareSection>(text).map_err(|e| e.to_string());
+    let security = |text: &str| read(text).expect("a share").security.qemu_name();
+    assert_eq!(security(r#"{"tag":"a"}"#), "mapped-xattr");
+    assert_eq!(security(r#"{"tag":"a","read_only":true}"#), "none");
+    // As machines had it before there was a choice.
+    assert_eq!(security(r#"{"tag":"a","read_only":false,"security":"none"}"#), "none");
+    assert!(read(r#"{"tag":"a","mode":7}"#).is_err_and(|e| e.contains("unknown field")));
+    let written = serde_json::to_string(&read(r#"{"tag":"a"}"#).expect("a share")).expect("is written");
+    assert_eq!(written, r#"{"tag":"a","read_only":false,"security":"mapped-xattr"}"#);
+    assert!(read(r#"{"tag":"a","security":"none"}"#).expect("a share").warning().is_some());
+    assert!(read(r#"{"tag":"a"}"#).expect("a share").warning().is_none());
+}

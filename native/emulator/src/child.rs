@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use crate::environment;
 use crate::launch::{KillError, Stop};
 use crate::words::LogTee;
 use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running};
@@ -69,6 +70,7 @@ impl Launcher for Child {
         fds.push(("log".into(), qemu_log));
 
         let mut command = Command::new(&self.vmhost);
+        environment::clear(&mut command);
         command.arg("--parent").arg(process::id().to_string());
         command.arg("--library").arg(&library).arg("--firmware").arg(&firmware);
         for (name, fd) in &fds {

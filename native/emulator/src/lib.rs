@@ -20,9 +20,11 @@
 //! `docs/emulator.md` tells what stays shared between VMs in one process, and what stays behind after one.
 
 mod arch;
+mod attributes;
 mod child;
 mod copies;
 mod elf;
+pub mod environment;
 mod ffi;
 mod in_process;
 mod keys;
@@ -38,6 +40,7 @@ pub mod vmhost;
 mod words;
 
 pub use arch::{Arch, Engine, UnknownArch};
+pub use attributes::keeps_attributes;
 pub use child::{Child, vmhost_program};
 pub use copies::{Copies, FixedCopies, FreshCopies, LibraryCopy};
 pub use in_process::InProcess;

@@ -20,6 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::Mode;
 
 use crate::copies::LibraryCopy;
 use crate::ffi::{Exited, Phase, Qemu};
@@ -115,6 +116,8 @@ impl Orders {
 
     fn obey(self) -> Result<i32, String> {
         die_with(self.parent)?;
+        // What QEMU makes is its user's alone.
+        nix::sys::stat::umask(Mode::S_IRWXG | Mode::S_IRWXO);
         close_all_but(&self.numbers().collect());
         let confinement = self.lock.map(Lock::take).transpose()?;
         let mut log = None;

@@ -6,7 +6,7 @@ mod common;
 
 use std::env;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -107,7 +107,7 @@ fn locked_in() {
     refused("the terminal", File::open("/dev/tty"));
     if shares {
         File::create(at("share/new")).unwrap();
-        fs::set_permissions(at("share/new"), Permissions::from_mode(0o600)).unwrap();
+        File::open(at("share/new")).unwrap().set_permissions(Permissions::from_mode(0o600)).unwrap();
         fs::remove_file(at("share/new")).unwrap();
     } else {
         for file in ["own/disk", "sibling/disk"] {
@@ -371,8 +371,30 @@ fn a_file_that_was_not_allowed_is_told_in_qemus_words() {
 }
 
 #[test]
-fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
+fn a_guest_with_disk_network_and_screen_boots_and_writes_a_mapped_share_inside() {
     let world = World::new();
+    boots_inside(&world, ShareSecurity::MappedXattr);
+    // Whatever the guest asked for, on the host it is a plain file of its user's alone; its owner and mode are beside it.
+    let file = world.at("share/from-guest");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    let name = std::ffi::CString::new(file.into_os_string().into_encoded_bytes()).unwrap();
+    // SAFETY: the texts end with a NUL and live; no value is written, as there is room for none.
+    let length =
+        unsafe { libc::getxattr(name.as_ptr(), c"user.virtfs.mode".as_ptr(), std::ptr::null_mut(), 0) };
+    assert_eq!(Errno::result(length), Ok(4));
+}
+
+#[test]
+fn a_guest_writes_a_plain_share_inside() {
+    let world = World::new();
+    boots_inside(&world, ShareSecurity::None);
+    let mode = fs::metadata(world.at("share/from-guest")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o6000, 0);
+}
+
+/// Boots, has the guest copy a file within a shared folder, and quits.
+fn boots_inside(world: &World, security: ShareSecurity) {
+    fs::write(world.at("share/to-guest"), "a question").unwrap();
     let guest = tiny_guest(sampan_emulator::Arch::X86_64);
     // Taken, so that QEMU listens on one that is free.
     let probe = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -398,13 +420,24 @@ fn a_guest_with_disk_network_and_screen_boots_and_quits_inside() {
     spec.args(["-drive".to_owned(), format!("if=virtio,format=raw,file={}", world.at("own/disk").display())]);
     spec.args(["-virtfs".to_owned()]);
     spec.args([format!(
-        "local,path={},mount_tag=share,security_model=mapped-xattr",
-        world.at("share").display()
+        "local,path={},mount_tag=share,security_model={}",
+        world.at("share").display(),
+        security.qemu_name()
     )]);
-    spec.confinement = confined(vec![read(guest), write(world.at("own/disk")), share(world.at("share"))]);
+    spec.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=guest,name=sampan.guest"]);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    spec.extra_fds.push(("guest".into(), theirs.into()));
+    let share = Allowed::open(world.at("share"), Access::Share(security)).unwrap();
+    spec.confinement = confined(vec![read(guest), write(world.at("own/disk")), share]);
     let vm = start(&child(), spec);
     vm.serial_until("sampan-guest ready");
     // slirp takes the connection before the guest is asked.
     TcpStream::connect(("127.0.0.1", port)).unwrap();
+    ours.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    writeln!(ours, r#"{{"cmd":"share","tag":"share"}}"#).unwrap();
+    let told = BufReader::new(ours).lines().map(Result::unwrap);
+    let told = told.inspect(|line| assert!(!line.contains("\"error\""), "{line}"));
+    assert!(told.into_iter().any(|line| line.contains(r#""done":"share""#)));
+    assert_eq!(fs::read(world.at("share/from-guest")).unwrap(), b"a question");
     assert_eq!(vm.quit(), Exit::Clean);
 }

@@ -1,5 +1,6 @@
 //! The connection: one task reads, callers write in turn.
 
+use crate::shape::{self, Shape};
 use crate::{Event, QmpError, wire};
 use nix::sys::socket::{Shutdown, shutdown};
 use qapi_qmp as types;
@@ -23,6 +24,9 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Events that a slow receiver may lag behind by: they are rare (tens a minute), and a receiver that lags is told so.
 const EVENTS: usize = 256;
+
+/// Why a line is not read to its end.
+const TOO_LONG: &str = "a line that is longer than any answer";
 
 /// A connection to one QEMU's monitor. Clones share it; the last one to go closes it.
 #[derive(Clone)]
@@ -50,8 +54,26 @@ impl Drop for Shared {
     }
 }
 
-/// Commands that wait for their answer, by id. `None` once the peer is gone.
-struct Waiting(Mutex<Option<Pending>>);
+/// Commands that wait for their answer, by id, or why there will be none.
+struct Waiting(Mutex<Result<Pending, End>>);
+
+/// Why a connection has ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// The peer is gone.
+    Gone,
+    /// It was too much.
+    Flooded(&'static str),
+}
+
+impl From<End> for QmpError {
+    fn from(end: End) -> Self {
+        match end {
+            End::Gone => Self::Closed,
+            End::Flooded(what) => Self::Flooded { what },
+        }
+    }
+}
 
 struct Pending {
     next: u64,
@@ -59,23 +81,28 @@ struct Pending {
 }
 
 impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, Option<Pending>> {
+    fn lock(&self) -> MutexGuard<'_, Result<Pending, End>> {
         // Nothing panics while holding it; and what it guards is whole after each statement.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self) -> Option<(u64, oneshot::Receiver<Result<Value, String>>)> {
+    fn enter(&self) -> Result<(u64, oneshot::Receiver<Result<Value, String>>), End> {
         let mut guard = self.lock();
-        let pending = guard.as_mut()?;
+        let pending = guard.as_mut().map_err(|end| *end)?;
         let id = pending.next;
         pending.next += 1;
         let (sender, receiver) = oneshot::channel();
         pending.answers.insert(id, sender);
-        Some((id, receiver))
+        Ok((id, receiver))
+    }
+
+    /// Why a command that was entered has got no answer.
+    fn end(&self) -> End {
+        self.lock().as_ref().err().copied().unwrap_or(End::Gone)
     }
 
     fn leave(&self, id: u64) -> Option<oneshot::Sender<Result<Value, String>>> {
-        self.lock().as_mut()?.answers.remove(&id)
+        self.lock().as_mut().ok()?.answers.remove(&id)
     }
 }
 
@@ -100,24 +127,42 @@ struct GreetingBody {
 }
 
 /// Anything that QEMU sends after its greeting.
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Message {
     Event(Event),
-    Answer {
-        id: u64,
-        #[serde(rename = "return")]
-        value: Value,
-    },
-    Refusal {
-        id: Option<u64>,
-        error: Refusal,
-    },
+    Answer { id: Option<u64>, answer: Result<Value, String> },
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    desc: String,
+/// Why a line is no message.
+enum Unfit {
+    /// No program of QEMU's says so much.
+    TooMuch(&'static str),
+    /// It is something else.
+    Unknown(String),
+}
+
+impl Message {
+    /// Reads a line, whose values are counted before any is made.
+    fn read(line: &[u8]) -> Result<Self, Unfit> {
+        let unknown = |e: serde_json::Error| Unfit::Unknown(e.to_string());
+        let shape = Shape::of(line);
+        if !shape.fits(shape::ANSWER) {
+            return Err(Unfit::TooMuch("an answer with more values than any has"));
+        }
+        let mut value: Value = serde_json::from_slice(line).map_err(unknown)?;
+        if value.get("event").is_some() {
+            if line.len() > wire::MAX_EVENT || !shape.fits(shape::EVENT) {
+                return Err(Unfit::TooMuch("an event that is larger than any"));
+            }
+            return serde_json::from_value(value).map(Self::Event).map_err(unknown);
+        }
+        let id = value["id"].as_u64();
+        let answer = match (value.get_mut("return").map(Value::take), value["error"]["desc"].as_str()) {
+            (Some(value), _) => Ok(value),
+            (None, Some(words)) => Err(words.to_owned()),
+            (None, None) => return Err(Unfit::Unknown("neither an event nor an answer".into())),
+        };
+        Ok(Self::Answer { id, answer })
+    }
 }
 
 impl Qmp {
@@ -125,7 +170,7 @@ impl Qmp {
     ///
     /// # Errors
     /// [`QmpError::Closed`] where QEMU ended before it greeted (its own words are on the `log` fd),
-    /// [`QmpError::Timeout`], [`QmpError::Malformed`].
+    /// [`QmpError::Timeout`], [`QmpError::Flooded`], [`QmpError::Malformed`].
     pub async fn connect(stream: std::os::unix::net::UnixStream) -> Result<Qmp, QmpError> {
         stream.set_nonblocking(true)?;
         let stream = Arc::new(UnixStream::from_std(stream)?);
@@ -133,7 +178,7 @@ impl Qmp {
         let greeting = tokio::time::timeout(GREETING_TIMEOUT, greeting(&stream, &mut lines))
             .await
             .map_err(|_| QmpError::Timeout { command: "the greeting", timeout: GREETING_TIMEOUT })??;
-        let waiting = Arc::new(Waiting(Mutex::new(Some(Pending { next: 1, answers: HashMap::new() }))));
+        let waiting = Arc::new(Waiting(Mutex::new(Ok(Pending { next: 1, answers: HashMap::new() }))));
         let (events, _) = broadcast::channel(EVENTS);
         let (closed_tx, closed) = watch::channel(false);
         let reader =
@@ -273,7 +318,7 @@ impl Qmp {
         fd: Option<BorrowedFd<'_>>,
     ) -> Result<Result<Value, String>, QmpError> {
         let shared = &self.shared;
-        let (id, answer) = shared.waiting.enter().ok_or(QmpError::Closed)?;
+        let (id, answer) = shared.waiting.enter()?;
         let _entered = Entered(&shared.waiting, id);
         let mut line = serde_json::to_vec(&line(id)).map_err(io::Error::from)?;
         line.push(b'\n');
@@ -284,7 +329,7 @@ impl Qmp {
             let _turn = shared.writing.lock().await;
             self.write(line, fd).await?;
         }
-        answer.await.map_err(|_| QmpError::Closed)
+        answer.await.map_err(|_| shared.waiting.end().into())
     }
 
     async fn write(&self, line: Vec<u8>, fd: Option<BorrowedFd<'_>>) -> Result<(), QmpError> {
@@ -294,7 +339,7 @@ impl Qmp {
             tokio::spawn(async move { wire::write_line(&stream, &line, fd.as_ref().map(AsFd::as_fd)).await });
         match writer.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(QmpError::Closed),
+            Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(self.shared.waiting.end().into()),
             Ok(Err(e)) => Err(e.into()),
             Err(_) => Err(QmpError::Closed),
         }
@@ -304,8 +349,14 @@ impl Qmp {
 async fn greeting(stream: &UnixStream, lines: &mut wire::Lines) -> Result<Greeting, QmpError> {
     loop {
         if let Some(line) = lines.next() {
+            if !Shape::of(&line).fits(shape::EVENT) {
+                return Err(QmpError::Flooded { what: "a greeting with more values than any has" });
+            }
             return serde_json::from_slice(&line)
                 .map_err(|e| QmpError::Malformed { command: "the greeting", message: e.to_string() });
+        }
+        if lines.overflows() {
+            return Err(QmpError::Flooded { what: TOO_LONG });
         }
         match lines.fill(stream).await {
             Ok(true) => {}
@@ -323,33 +374,50 @@ async fn read(
     events: broadcast::Sender<Event>,
     closed: watch::Sender<bool>,
 ) {
+    let end = read_to_end(&stream, &mut lines, &waiting, &events).await;
+    if let End::Flooded(what) = end {
+        log::error!("QEMU sent {what}: the connection to its monitor is ended");
+        // It may never end by itself. An error means that it was faster.
+        let _ = shutdown(stream.as_raw_fd(), Shutdown::Both);
+    }
+    // Dropping the senders ends every waiting command.
+    *waiting.lock() = Err(end);
+    closed.send_replace(true);
+}
+
+async fn read_to_end(
+    stream: &UnixStream,
+    lines: &mut wire::Lines,
+    waiting: &Waiting,
+    events: &broadcast::Sender<Event>,
+) -> End {
     let mut warned = false;
     loop {
         while let Some(line) = lines.next() {
-            match serde_json::from_slice(&line) {
+            match Message::read(&line) {
                 // No receiver is no fault.
                 Ok(Message::Event(event)) => drop(events.send(event)),
-                Ok(Message::Answer { id, value }) => answer(&waiting, Some(id), Ok(value)),
-                Ok(Message::Refusal { id, error }) => answer(&waiting, id, Err(error.desc)),
-                Err(e) if !warned => {
+                Ok(Message::Answer { id, answer: value }) => answer(waiting, id, value),
+                Err(Unfit::TooMuch(what)) => return End::Flooded(what),
+                Err(Unfit::Unknown(e)) if !warned => {
                     warned = true;
                     log::warn!("a line from QEMU's monitor is not understood and ignored: {e}");
                 }
-                Err(_) => {}
+                Err(Unfit::Unknown(_)) => {}
             }
         }
-        match lines.fill(&stream).await {
+        if lines.overflows() {
+            return End::Flooded(TOO_LONG);
+        }
+        match lines.fill(stream).await {
             Ok(true) => {}
-            Ok(false) => break,
+            Ok(false) => return End::Gone,
             Err(e) => {
                 log::debug!("QEMU's monitor: {e}");
-                break;
+                return End::Gone;
             }
         }
     }
-    // Dropping the senders ends every waiting command.
-    waiting.lock().take();
-    closed.send_replace(true);
 }
 
 fn answer(waiting: &Waiting, id: Option<u64>, answer: Result<Value, String>) {

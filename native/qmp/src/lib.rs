@@ -20,6 +20,7 @@
 pub mod agent;
 mod client;
 mod event;
+mod shape;
 mod wire;
 
 pub use client::{DEFAULT_TIMEOUT, Qmp};
@@ -53,6 +54,14 @@ pub enum QmpError {
     /// QEMU is gone: it quit, died, or closed the monitor.
     #[error("QEMU's monitor is closed: the VM has ended")]
     Closed,
+    /// QEMU sent more than it ever has to say, and the connection was ended: somebody may have taken it over.
+    #[error(
+        "QEMU sent {what}: the connection to its monitor was ended; stop this VM, its process may have been taken over by the guest"
+    )]
+    Flooded {
+        /// What was too much.
+        what: &'static str,
+    },
     /// QEMU answered with something else than the command's answer.
     #[error("QEMU's answer to {command} is not understood: {message}")]
     Malformed {

@@ -373,3 +373,12 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_many_values_is_refused_before_they_are_made() {
+    // Of a length that passes.
+    let (agent, _) = agent(|_, command| ok(command, json!(vec![json!({"a": 1}); 30_000])));
+    let many = agent.info().await;
+    let Err(AgentError::Malformed { message, .. }) = &many else { panic!("{many:?}") };
+    assert!(message.contains("more than 65536 values"), "{message}");
+}

@@ -148,3 +148,55 @@ async fn a_file_descriptor_goes_with_its_command() {
     assert!(with_fds[0].0.contains("getfd") && with_fds[0].1 == 1, "{received:?}");
     assert!(received.iter().any(|(line, _)| line.contains("@dbus-display")), "{received:?}");
 }
+
+/// How much memory this process has had at once since `forget_peak`, in KiB.
+fn peak_kib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the kernel tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+fn forget_peak() {
+    // proc_pid_clear_refs(5): the peak begins anew.
+    std::fs::write("/proc/self/clear_refs", "5").expect("is forgotten");
+}
+
+/// Each of these made us grow by hundreds of megabytes: objects are what takes most.
+#[tokio::test]
+async fn a_peer_that_sends_more_than_qemu_ever_does_is_cut_off_in_time() {
+    let objects = |bytes: usize| r#"{"a":1},"#.repeat(bytes / 8);
+    let floods: [(&str, fn(String, u64) -> String, usize); 4] = [
+        ("longer than any answer", |list, id| format!(r#"{{"return":[{list}0],"id":{id}}}"#), 16 << 20),
+        ("more values than any", |list, id| format!(r#"{{"return":[{list}0],"id":{id}}}"#), 900 << 10),
+        (
+            "larger than any",
+            |list, _| format!(r#"{{"event":"X","data":{{"x":[{list}0]}},"timestamp":{{}}}}"#),
+            15 << 10,
+        ),
+        (
+            "more values than any",
+            |list, id| format!("{}{list}0{},\"id\":{id}", "[".repeat(99), "]".repeat(99)),
+            8,
+        ),
+    ];
+    for (words, flood, bytes) in floods {
+        let list = objects(bytes);
+        let (ours, _peer) = peer(move |_, id, to| {
+            // It is cut off in the midst of it.
+            let _ = writeln!(to, "{}", flood(list.clone(), id));
+            true
+        });
+        let qmp = Qmp::connect(ours).await.expect("connects");
+        forget_peak();
+        let before = peak_kib();
+        let answer = qmp.execute_json("query-status", serde_json::json!({})).await;
+        let grown = peak_kib().saturating_sub(before);
+        let Err(QmpError::Flooded { what }) = &answer else { panic!("{words}: {answer:?}") };
+        assert!(what.contains(words), "{what}");
+        // The peer's own line is in this process as well.
+        assert!(grown < (64 << 10) + 4 * (bytes >> 10), "{words}: {grown} KiB");
+        qmp.closed().await;
+        let later = qmp.execute(types::query_status {}).await;
+        assert!(matches!(later, Err(QmpError::Flooded { .. })), "{later:?}");
+    }
+}

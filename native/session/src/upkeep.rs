@@ -66,7 +66,8 @@ impl Session {
         disks::drive(&self.qmp, id).await
     }
 
-    /// The host's threads that play the CPUs, as Linux numbers them (`gettid(2)`), each once.
+    /// The host's threads that play the CPUs, as Linux numbers them (`gettid(2)`), each once. QEMU names them, and who has taken it over could
+    /// name another program's, whose priority would change then: only those of QEMU's process count.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -78,6 +79,14 @@ impl Session {
         // One thread may play all the CPUs (`-accel tcg,thread=single`).
         threads.sort_unstable();
         threads.dedup();
+        let process = self.pid().unwrap_or(std::process::id());
+        threads.retain(|thread| {
+            let its = is_of(process, *thread);
+            if !its {
+                log::warn!("QEMU names thread {thread} as a CPU, which is none of its process {process}");
+            }
+            its
+        });
         Ok(threads)
     }
 
@@ -100,5 +109,37 @@ impl Session {
         self.alive()?;
         let command = types::human_monitor_command { command_line: line.to_owned(), cpu_index: None };
         Ok(self.qmp.execute(command).await?)
+    }
+}
+
+/// Whether a thread is one of a process.
+fn is_of(process: u32, thread: i32) -> bool {
+    // Written in decimal, a negative one is no thread's name.
+    std::path::Path::new("/proc").join(format!("{process}/task/{thread}")).is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_of_another_process_is_none_of_this_one() {
+        let us = std::process::id();
+        let (told, tell) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            told.send(nix::unistd::gettid().as_raw()).expect("somebody listens");
+            ended.recv().expect_err("the other end goes");
+        });
+        let ours = tell.recv().expect("a number");
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a process");
+        let other = child.id().cast_signed();
+        assert!(is_of(us, ours) && is_of(child.id(), other));
+        assert!(!is_of(us, other) && !is_of(child.id(), ours));
+        assert!(!is_of(us, -1) && !is_of(us, 0) && !is_of(us, i32::MAX));
+        child.kill().expect("ends");
+        child.wait().expect("ends");
+        drop(end);
+        thread.join().expect("ends");
     }
 }

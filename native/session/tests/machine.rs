@@ -164,3 +164,23 @@ async fn a_session_that_is_dropped_takes_its_machine_with_it() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// What is taken from QEMU at once is bounded; the largest of what it does say stays far below.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longest_answers_are_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = spec(&colour_machine(folder.path(), 1));
+    let launcher = child();
+    let running = launcher.launch(spec, Box::new(drop)).expect("starts");
+    let qmp = sampan_qmp::Qmp::connect(running.qmp).await.expect("connects");
+    for command in
+        ["query-qmp-schema", "query-command-line-options", "qom-list-types", "query-cpu-definitions"]
+    {
+        let answer = qmp.execute_json(command, serde_json::json!({})).await;
+        let text = answer.unwrap_or_else(|e| panic!("{command}: {e}")).to_string();
+        let separators = text.bytes().filter(|byte| b"[{,:".contains(byte)).count();
+        println!("{command}: {} bytes, {separators} values at most", text.len());
+        assert!(text.len() < 512 << 10 && separators < 1 << 15, "{command}: {} {separators}", text.len());
+    }
+    running.control.kill().expect("is a process");
+}

@@ -2,7 +2,7 @@
 
 use super::{CatalogueArg, SeedArgs};
 use clap::{Args, Subcommand};
-use sampan_config::{Arch, Preset};
+use sampan_config::{Arch, Preset, ShareSecurity};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -414,6 +414,9 @@ pub enum ShareAction {
         /// The guest may write it
         #[arg(long)]
         writable: bool,
+        /// What becomes of owners and modes that the guest sets: none or mapped-xattr [default: mapped-xattr with --writable]
+        #[arg(long, value_name = "MODEL")]
+        security: Option<ShareSecurity>,
     },
     /// Share it no more, from the next start on
     Remove {

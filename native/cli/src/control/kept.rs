@@ -21,9 +21,6 @@ const MAX_OUTPUT: usize = 8 << 20;
 /// How long an agent may take to say that it is there.
 const AGENT: Duration = Duration::from_secs(3);
 
-/// Of a file that is read from the guest: it could be `/dev/zero`.
-const MAX_PULL: u64 = 64 << 30;
-
 pub async fn answer(request: Request, vm: &Vm) -> Result<Value, VmError> {
     match request {
         Request::Suspend => vm.suspend(now(), &ProgressFn::none()).await?,
@@ -95,17 +92,8 @@ async fn push(vm: &Vm, from: &Path, to: &str) -> Result<Value, VmError> {
     Ok(json!({ "bytes": bytes }))
 }
 
-/// The file is there whole or not at all.
 async fn pull(vm: &Vm, from: &str, to: &Path) -> Result<Value, VmError> {
-    if to.symlink_metadata().is_ok() {
-        return Err(VmError::Refused(format!("{}: there is a file of that name", to.display())));
-    }
-    let folder = to.parent().unwrap_or(Path::new("/"));
-    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
-    let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(at(folder))?);
-    let bytes = vm.agent()?.pull(from, &mut file, MAX_PULL, |_| {}).await?;
-    file.sync_all().await.map_err(at(to))?;
-    temporary.persist_noclobber(to).map_err(|e| at(to)(e.error))?;
+    let bytes = super::pull::pull(&vm.agent()?, from, to, sampan_library::free).await?;
     Ok(json!({ "bytes": bytes }))
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod console;
 mod kept;
 mod protocol;
+mod pull;
 mod service;
 mod socket;
 

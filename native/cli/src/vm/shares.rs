@@ -5,6 +5,7 @@ use super::{Answer, document, library};
 use crate::args::ShareAction;
 use anyhow::{Context, Result, bail};
 use sampan_config::{ShareSection, ShareSecurity};
+use sampan_emulator::keeps_attributes;
 use serde_json::json;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
             let text = if list.is_empty() { "no shared folders".into() } else { table(&rows) };
             Ok(Answer::new(list.into(), text))
         }
-        ShareAction::Add { vm, folder, tag, writable } => {
+        ShareAction::Add { vm, folder, tag, writable, security } => {
             let mut locked = library.lock(library.find(&vm.vm)?)?;
             let folder = folder.canonicalize().with_context(|| format!("{}", folder.display()))?;
             if !folder.is_dir() {
@@ -38,11 +39,18 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
             if document.shares.shares.iter().any(|share| share.tag == tag) {
                 bail!("the machine has a share of that name already: choose another --tag");
             }
-            document.shares.shares.push(ShareSection {
-                tag: tag.clone(),
-                read_only: !writable,
-                security: ShareSecurity::default(),
-            });
+            let read_only = !writable;
+            let security = security.unwrap_or(ShareSecurity::of(read_only));
+            if security == ShareSecurity::MappedXattr && !keeps_attributes(&folder)? {
+                bail!(
+                    "the file system of {} has no extended attributes, in which owners and modes of the guest's files would be kept: share it \
+                     for reading, or with --security none",
+                    folder.display()
+                );
+            }
+            let share = ShareSection { tag: tag.clone(), read_only, security };
+            let warning = share.warning();
+            document.shares.shares.push(share);
             if let Some(fault) = document.check().into_iter().next() {
                 bail!("{fault}");
             }
@@ -51,7 +59,9 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
             host.shares.insert(tag.clone(), folder);
             locked.set_host(&host)?;
             locked.set_document(&document.to_files())?;
-            let text = format!("in the guest: mount -t 9p -o trans=virtio,version=9p2000.L {tag} /mnt");
+            let warning = warning.map_or(String::new(), |words| format!("{words}\n"));
+            let text =
+                format!("{warning}in the guest: mount -t 9p -o trans=virtio,version=9p2000.L {tag} /mnt");
             Ok(Answer::new(json!({ "tag": tag }), text))
         }
         ShareAction::Remove { vm, tag } => {

@@ -81,6 +81,7 @@ pub fn launch(
     tell: impl Fn(&str),
 ) -> Result<Launch> {
     let mut command = Command::new(program()?);
+    sampan_emulator::environment::clear_for_supervisor(&mut command);
     command.arg("supervise").arg("--home").arg(library.home()).args(["--id", &bundle.id().to_string()]);
     command.arg("--listen").arg(listen.to_string()).args(flags);
     let mut child = command

@@ -218,16 +218,30 @@ pub struct Shares {
 
 /// A shared folder. Which of the host's it is, is not told here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "ReadShare")]
 pub struct ShareSection {
     /// The name that the guest mounts, as a drive's.
     pub tag: String,
     /// Whether the guest may not write it.
-    #[serde(default)]
     pub read_only: bool,
-    /// How owners and modes are kept.
-    #[serde(default)]
+    /// How owners and modes are kept; [`ShareSecurity::of`] where a file does not tell.
     pub security: ShareSecurity,
+}
+
+/// The same as it is read: its default model depends on what the guest may do.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadShare {
+    tag: String,
+    #[serde(default)]
+    read_only: bool,
+    security: Option<ShareSecurity>,
+}
+
+impl From<ReadShare> for ShareSection {
+    fn from(ReadShare { tag, read_only, security }: ReadShare) -> Self {
+        Self { tag, read_only, security: security.unwrap_or(ShareSecurity::of(read_only)) }
+    }
 }
 
 /// The sound.

@@ -16,6 +16,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
 
 use super::Question;
+use crate::environment;
 
 /// Where a probe runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,10 @@ pub(crate) fn ask(isolation: &Isolation, question: Question, patience: Duration)
 fn spawn(program: &Path, question: Question, to: OwnedFd) -> Result<Pid, Silence> {
     let mut command = Command::new(program);
     command.arg("--probe").arg(question.name()).process_group(0);
+    match question {
+        Question::Gpu => environment::clear_but_for_gpus(&mut command),
+        _ => environment::clear(&mut command),
+    }
     command.stdin(Stdio::null()).stdout(to).stderr(Stdio::null());
     let child =
         command.spawn().map_err(|e| Silence(format!("could not start {}: {e}", program.display())))?;
@@ -191,6 +196,19 @@ mod tests {
         let ask = |question| ask(&Isolation::Fork, question, Duration::from_millis(300));
         assert_eq!(ask(Question::Crash), Err(Silence("died of SIGSEGV".into())));
         assert!(ask(Question::Hang).is_err_and(|s| s.0.contains("no answer within")));
+    }
+
+    #[test]
+    fn a_helper_does_not_know_our_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let helper = folder.path().join("helper");
+        std::fs::write(&helper, "#!/bin/sh\nenv\n").unwrap();
+        std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        for question in [Question::Kvm, Question::Gpu] {
+            let said = ask(&Isolation::Helper(helper.clone()), question, Duration::from_secs(20)).unwrap();
+            let said = String::from_utf8(said).unwrap();
+            assert!(!said.contains("CARGO"), "{said}");
+        }
     }
 
     #[test]

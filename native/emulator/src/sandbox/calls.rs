@@ -1,22 +1,20 @@
 //! seccomp: which system calls are refused. A list of what a VM has no use for rather than of what it has: QEMU's, GLib's and
 //! the C library's calls differ by version and processor, and one that is forgotten would end a VM in the midst of its work.
 
-use std::collections::BTreeMap;
 use std::io;
 
-use seccompiler::{
-    BackendError, Error, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, sock_filter,
-};
+use seccompiler::{BackendError, Error, SeccompAction, SeccompFilter, TargetArch, sock_filter};
 
-use super::LockInError;
-
-type Calls = BTreeMap<i64, Vec<SeccompRule>>;
+use super::arguments::{self, Calls};
+use super::{Confinement, LockInError};
 
 // Calls that are newer than some C libraries' headers. Their numbers are the same on all processors (`scripts/syscall.tbl`).
 const QUOTACTL_FD: i64 = 443;
+const PROCESS_MRELEASE: i64 = 448;
 const FCHMODAT2: i64 = 452;
 const SETXATTRAT: i64 = 463;
+const GETXATTRAT: i64 = 464;
+const LISTXATTRAT: i64 = 465;
 const REMOVEXATTRAT: i64 = 466;
 const OPEN_TREE_ATTR: i64 = 467;
 const FILE_SETATTR: i64 = 469;
@@ -28,11 +26,34 @@ const NEVER: &[i64] = &[
     libc::SYS_execveat,
     // by name; Landlock limits it only from Linux 6.2 on, and QEMU does it to open files
     libc::SYS_truncate,
+    // owners, which mapped-xattr keeps in attributes and none forgets (`local_set_credat` of `hw/9pfs/9p-local.c`)
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    // attributes, other than the one way of QEMU's 9p server, which `arguments` leaves. Those by a descriptor do not need one for writing.
+    libc::SYS_setxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_getxattr,
+    libc::SYS_listxattr,
+    SETXATTRAT,
+    GETXATTRAT,
+    LISTXATTRAT,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+    // modes, in a way that no C library takes by itself
+    FCHMODAT2,
+    // what happens in folders that it may not even list
+    libc::SYS_inotify_add_watch,
     // other processes
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_process_madvise,
+    PROCESS_MRELEASE,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
     libc::SYS_kcmp,
     libc::SYS_pidfd_open,
     libc::SYS_pidfd_getfd,
@@ -40,6 +61,16 @@ const NEVER: &[i64] = &[
     libc::SYS_tkill,
     libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo,
+    // who gets the processor and the disk. QEMU leaves it as it is; GLib asks, and does without. The supervisor sets it from outside.
+    libc::SYS_setpriority,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_ioprio_set,
+    // groups that signals and terminals are for
+    libc::SYS_setpgid,
+    libc::SYS_setsid,
     // mounts and namespaces
     libc::SYS_mount,
     libc::SYS_umount2,
@@ -111,27 +142,7 @@ const NEVER_HERE: &[i64] = &[
     libc::SYS_modify_ldt,
     libc::SYS_kexec_file_load,
     libc::SYS_uselib,
-];
-#[cfg(not(target_arch = "x86_64"))]
-// kexec_file_load, whose name not every C library's headers have.
-const NEVER_HERE: &[i64] = &[294];
-
-/// What changes a file by its name without opening it, which Landlock does not limit. By a file descriptor it stays possible.
-const BY_NAME: &[i64] = &[
-    libc::SYS_fchmodat,
-    FCHMODAT2,
-    SETXATTRAT,
-    REMOVEXATTRAT,
-    FILE_SETATTR,
-    libc::SYS_fchownat,
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-];
-#[cfg(target_arch = "x86_64")]
-const BY_NAME_HERE: &[i64] = &[
-    libc::SYS_chmod,
+    // what others of this list do
     libc::SYS_chown,
     libc::SYS_lchown,
     libc::SYS_utime,
@@ -139,15 +150,21 @@ const BY_NAME_HERE: &[i64] = &[
     libc::SYS_futimesat,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const BY_NAME_HERE: &[i64] = &[];
+// kexec_file_load, whose name not every C library's headers have.
+const NEVER_HERE: &[i64] = &[294];
 
-/// Said not to exist: the C library then goes an older way, which the filter can look into.
-const UNKNOWN: &[i64] =
-    &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+/// Said not to exist: the C library then goes an older way, which the filter can look into. (The flags of `clone3` and the mode of `openat2` lie
+/// in memory.)
+const UNKNOWN: &[i64] = &[
+    libc::SYS_clone3,
+    libc::SYS_openat2,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+];
 
-/// Refuses them to the calling thread; what is not refused, in words. `shares` leaves what changes files by name, `network` the
-/// internet's sockets.
-pub fn refuse(shares: bool, network: bool) -> Result<Option<String>, LockInError> {
+/// Refuses them to the calling thread; what is not refused, in words.
+pub fn refuse(confinement: &Confinement) -> Result<Option<String>, LockInError> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
         return Ok(Some("its system calls are not filtered, as this processor's are not known".to_owned()));
     };
@@ -159,10 +176,11 @@ pub fn refuse(shares: bool, network: bool) -> Result<Option<String>, LockInError
     let refused = |e: Error| LockInError::Refused(format!("seccomp: {e}"));
     let invalid = |e: BackendError| LockInError::Refused(format!("seccomp: {e}"));
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
-    let filters = [(unknown, libc::ENOSYS), (by_argument(shares, network).map_err(invalid)?, libc::EPERM)]
-        .map(|(calls, error)| {
-            SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()), arch)
-        });
+    let mut calls: Calls = NEVER.iter().chain(NEVER_HERE).map(|call| (*call, Vec::new())).collect();
+    calls.extend(arguments::refused(confinement).map_err(invalid)?);
+    let filters = [(unknown, libc::ENOSYS), (calls, libc::EPERM)].map(|(calls, error)| {
+        SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()), arch)
+    });
     for filter in filters {
         let program = filter.and_then(seccompiler::BpfProgram::try_from).map_err(invalid)?;
         seccompiler::apply_filter(&program).map_err(refused)?;
@@ -187,63 +205,6 @@ const NO_X32: [sock_filter; 4] = [
     },
     sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
 ];
-
-fn when(conditions: &[(u8, SeccompCmpOp, u32)]) -> Result<SeccompRule, BackendError> {
-    let conditions = conditions
-        .iter()
-        .map(|(argument, op, value)| SeccompCondition::new(*argument, Dword, op.clone(), (*value).into()))
-        .collect::<Result<_, _>>()?;
-    SeccompRule::new(conditions)
-}
-
-fn by_argument(shares: bool, network: bool) -> Result<Calls, BackendError> {
-    use SeccompCmpOp::{Eq, MaskedEq, Ne};
-    const SOCKET_TYPE: u64 = 0xF;
-    const SOCK_PACKET: u32 = 10;
-    const TIOCLINUX: u32 = 0x541C;
-    let me = std::process::id();
-    let number = |constant: libc::c_int| constant.unsigned_abs();
-    let socket_type = |wanted: u32| (1, MaskedEq(SOCKET_TYPE), wanted);
-
-    let always = NEVER.iter().chain(NEVER_HERE);
-    let by_name = BY_NAME.iter().chain(BY_NAME_HERE).filter(|_| !shares);
-    let mut calls: Calls = always.chain(by_name).map(|call| (*call, Vec::new())).collect();
-    let mut refuse = |call: i64, rules: Vec<SeccompRule>| drop(calls.insert(call, rules));
-
-    // Threads, but no processes.
-    refuse(libc::SYS_clone, vec![when(&[(0, MaskedEq(libc::CLONE_THREAD.unsigned_abs().into()), 0)])?]);
-    // The internet, but not the machine's own services, its network's set-up, or packets with forged senders.
-    let sockets = vec![
-        when(&[(0, Ne, number(libc::AF_INET)), (0, Ne, number(libc::AF_INET6))])?,
-        when(&[socket_type(number(libc::SOCK_RAW))])?,
-        when(&[socket_type(SOCK_PACKET)])?,
-    ];
-    refuse(libc::SYS_socket, if network { sockets } else { Vec::new() });
-    // One of a pair of datagram sockets could be connected elsewhere.
-    refuse(libc::SYS_socketpair, vec![when(&[socket_type(number(libc::SOCK_DGRAM))])?]);
-    // Signals to itself.
-    refuse(libc::SYS_kill, vec![when(&[(0, Ne, me)])?]);
-    refuse(libc::SYS_tgkill, vec![when(&[(0, Ne, me)])?]);
-    refuse(libc::SYS_prlimit64, vec![when(&[(0, Ne, 0), (0, Ne, me)])?]);
-    // It dies with its parent.
-    refuse(libc::SYS_prctl, vec![when(&[(0, Eq, number(libc::PR_SET_PDEATHSIG))])?]);
-    // Words put into a terminal as if they were typed.
-    let typing = [libc::TIOCSTI as u32, TIOCLINUX];
-    refuse(libc::SYS_ioctl, typing.iter().map(|order| when(&[(1, Eq, *order)])).collect::<Result<_, _>>()?);
-    if !shares {
-        // futimens is this call without a name.
-        refuse(
-            libc::SYS_utimensat,
-            vec![SeccompRule::new(vec![SeccompCondition::new(
-                1,
-                seccompiler::SeccompCmpArgLen::Qword,
-                Ne,
-                0,
-            )?])?],
-        );
-    }
-    Ok(calls)
-}
 
 /// Whether the kernel filters system calls.
 pub fn available() -> bool {

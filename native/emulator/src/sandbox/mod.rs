@@ -7,6 +7,8 @@
 
 mod allowed;
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
+mod arguments;
+#[cfg(all(target_os = "linux", not(target_env = "ohos")))]
 mod calls;
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
 mod files;
@@ -90,7 +92,7 @@ pub fn report() -> SandboxReport {
 
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]
 mod platform {
-    use super::{Access, Confinement, LockInError, Path, calls, files};
+    use super::{Confinement, LockInError, Path, calls, files};
 
     pub fn lock_in(
         firmware: &Path,
@@ -98,8 +100,7 @@ mod platform {
         missing: &mut Vec<String>,
     ) -> Result<(), LockInError> {
         missing.extend(files::limit(firmware, confinement)?);
-        let shares = confinement.files.iter().any(|allowed| matches!(allowed.access(), Access::Share(_)));
-        missing.extend(calls::refuse(shares, confinement.network)?);
+        missing.extend(calls::refuse(confinement)?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::AgentError;
 use super::frame::{FLUSH, Framer, Line};
+use crate::shape::{self, Shape};
 use qapi_qga::QgaCommand;
 use qapi_spec::Execute;
 use serde::Deserialize;
@@ -137,6 +138,11 @@ impl Link {
                 Line::Whole(line) => line,
                 Line::TooLong => return Err(AgentError::TooLong { command, limit }),
             };
+            // Long answers are long words; many values are none of any command's.
+            if !Shape::of(&line).fits(shape::ANSWER) {
+                let message = format!("it has more than {} values", shape::ANSWER.values);
+                return Err(AgentError::Malformed { command, message });
+            }
             let answer: Answer = serde_json::from_slice(&line)
                 .map_err(|e| AgentError::Malformed { command, message: words(&e.to_string()) })?;
             if answer.id.is_some_and(|id| id.as_u64() != Some(number.into())) {
