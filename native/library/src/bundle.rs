@@ -1,9 +1,11 @@
 //! A bundle as anybody may read it, without its lock.
 
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result};
 use crate::fs::{self, Fs};
 use crate::id::{FileName, VmId};
 use crate::manifest::{MAX_MANIFEST, Manifest};
+use crate::{owner, tree};
+use rustix::fs::{AtFlags, statat};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -34,12 +36,12 @@ pub struct Bundle {
 impl Bundle {
     /// Reads the bundle in a folder.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        plain_folder(path)?;
+        let folder = owner::folder(path)?;
         for name in FOLDERS {
-            plain_folder(&path.join(name))?;
+            owner::folder_in(&folder, path, name)?;
         }
         let file = path.join(MANIFEST);
-        let manifest = Manifest::parse(&fs::read_bounded(&file, MAX_MANIFEST)?, &file)?;
+        let manifest = Manifest::parse(&fs::read_own(&file, MAX_MANIFEST)?, &file)?;
         Ok(Self { path: path.to_path_buf(), manifest })
     }
 
@@ -103,7 +105,7 @@ impl Bundle {
     pub fn thumbnail(&self, snapshot: &crate::SnapshotId) -> Result<Option<Vec<u8>>> {
         let node = self.manifest.snapshots.get(snapshot).ok_or_else(|| Error::no_snapshot(snapshot))?;
         let path = node.thumbnail.as_ref().map(|file| self.path.join(THUMBS).join(file.as_str()));
-        path.map(|path| fs::read_bounded(&path, crate::snapshots::MAX_THUMBNAIL)).transpose()
+        path.map(|path| fs::read_own(&path, crate::snapshots::MAX_THUMBNAIL)).transpose()
     }
 
     /// Bytes that the bundle takes of the disk, by blocks in use (a hole takes none).
@@ -112,7 +114,7 @@ impl Bundle {
     ///
     /// When a folder cannot be read.
     pub fn usage(&self) -> Result<u64> {
-        usage(&self.path, 0)
+        usage(&self.path)
     }
 
     /// Bytes that each image takes of the disk; one that cannot be found takes none. Works while the machine runs: no image
@@ -144,16 +146,6 @@ impl Bundle {
     }
 }
 
-/// Refuses a link or a file where a folder belongs; nothing there is well.
-fn plain_folder(path: &Path) -> Result<()> {
-    match path.symlink_metadata() {
-        Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(Error::NotAFile(path.to_path_buf())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(io("look at", path)(e)),
-    }
-}
-
 pub(crate) fn check_sections(document: &Sections) -> Result<()> {
     if document.len() > MAX_SECTIONS {
         return Err(Error::Limit { what: "sections of a document", limit: MAX_SECTIONS });
@@ -171,13 +163,13 @@ pub(crate) fn check_sections(document: &Sections) -> Result<()> {
 }
 
 fn sections(folder: &Path) -> Result<Sections> {
-    // `read_dir` of a missing folder is an error here: the manifest names it.
-    std::fs::metadata(folder).map_err(io("read the document in", folder))?;
+    // A missing folder is an error here: the manifest names it.
+    owner::folder(folder)?;
     let mut document = Sections::new();
     for name in fs::names(folder, MAX_SECTIONS)? {
         let path = folder.join(&name);
         name.parse::<FileName>()?;
-        let text = String::from_utf8(fs::read_bounded(&path, MAX_SECTION)?)
+        let text = String::from_utf8(fs::read_own(&path, MAX_SECTION)?)
             .map_err(|_| Error::Damaged { path, why: "it is no UTF-8 text".into() })?;
         document.insert(name, text);
     }
@@ -196,22 +188,20 @@ pub(crate) fn write_generation(fs: &Fs, bundle: &Path, generation: u64, document
     fs.sync_dir(&parent)
 }
 
-fn usage(path: &Path, depth: usize) -> Result<u64> {
-    use std::os::unix::fs::MetadataExt;
-    if depth > 8 {
-        return Ok(0);
-    }
-    let meta = match path.symlink_metadata() {
-        // Its holder may remove files meanwhile.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        other => other.map_err(io("look at", path))?,
-    };
-    // `st_blocks` counts 512 bytes on every file system.
-    let mut sum = meta.blocks().saturating_mul(512);
-    if meta.is_dir() {
-        for name in fs::names(path, 1 << 16)? {
-            sum = sum.saturating_add(usage(&path.join(name), depth + 1)?);
+/// The most files and folders of a bundle that are counted: some ten times what the largest one has.
+const MAX_COUNTED: usize = 1 << 16;
+
+fn usage(path: &Path) -> Result<u64> {
+    let (mut blocks, mut counted) = (0_u64, 0);
+    tree::walk(path, "look at", &mut |found| {
+        counted += 1;
+        if counted > MAX_COUNTED {
+            return Err(std::io::Error::other(format!("it holds more than {MAX_COUNTED} files and folders")));
         }
-    }
-    Ok(sum)
+        let stat = statat(found.at, found.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        blocks = blocks.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0));
+        Ok(())
+    })?;
+    // `st_blocks` counts 512 bytes on every file system.
+    Ok(blocks.saturating_mul(512))
 }

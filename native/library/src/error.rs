@@ -92,9 +92,22 @@ pub enum Error {
         /// The most it may hold.
         limit: usize,
     },
-    /// Folders inside folders without end.
-    #[error("{} is nested too deep to be removed: remove it by hand", .0.display())]
-    TooDeep(PathBuf),
+    /// Another user's.
+    #[error("{} belongs to another user (uid {owner}), who could change your machines: move it elsewhere, or make it yours with `chown` if you trust what is in it", .path.display())]
+    NotOurs {
+        /// The folder or file.
+        path: PathBuf,
+        /// The user's number.
+        owner: u32,
+    },
+    /// A folder or file that more people may change than its owner.
+    #[error("other users may write to {} (mode {mode:04o}): look whether all in it is yours, then keep them out with `chmod go-w`", .path.display())]
+    OthersWrite {
+        /// The folder or file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// No such drive.
     #[error("the machine has no drive “{drive}”: it has {}", list(.has))]
     NoDrive {

@@ -4,6 +4,8 @@
 //! replay what a power loss would have left of it, or have the step fail.
 
 use crate::error::{Error, Result, io};
+use crate::{owner, tree};
+use rustix::fs::AtFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -146,29 +148,16 @@ impl Fs {
         }
     }
 
-    /// Removes a folder with all that is in it, following no link; there is no harm if it is gone.
+    /// Removes a folder with all that is in it, however deep, following no link; there is no harm if it is gone.
     pub(crate) fn remove_tree(&self, path: &Path) -> Result<()> {
-        self.remove_below(path, 0)
-    }
-
-    fn remove_below(&self, path: &Path, depth: usize) -> Result<()> {
-        // Bundles are three deep; whatever is deeper was put there by a stranger, and the stack has an end.
-        if depth > 64 {
-            return Err(Error::TooDeep(path.to_path_buf()));
-        }
-        match path.symlink_metadata() {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(io("look at", path)(e)),
-            Ok(meta) if !meta.is_dir() => return self.unlink(path),
-            Ok(_) => {}
-        }
-        for entry in std::fs::read_dir(path).map_err(io("read the folder", path))? {
-            self.remove_below(&entry.map_err(io("read the folder", path))?.path(), depth + 1)?;
-        }
-        match self.tell(Step::RemoveDir(path)).and_then(|()| std::fs::remove_dir(path)) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(io("remove", path)),
-        }
+        tree::walk(path, "remove", &mut |found| {
+            let (step, flags) = match found.folder {
+                true => (Step::RemoveDir(found.path), AtFlags::REMOVEDIR),
+                false => (Step::Unlink(found.path), AtFlags::empty()),
+            };
+            self.tell(step)?;
+            Ok(rustix::fs::unlinkat(found.at, found.name, flags)?)
+        })
     }
 }
 
@@ -194,9 +183,19 @@ pub(crate) fn is_loop(e: &std::io::Error) -> bool {
     e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
-/// Reads a regular file of at most `limit` bytes.
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// Reads a file of ours, of at most `limit` bytes: another user's is refused, and one that others may write.
+pub(crate) fn read_own(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open_regular(path)?;
+    owner::check(&file, path)?;
+    read(file, path, limit)
+}
+
+/// Reads a regular file from elsewhere, whoever's it is, of at most `limit` bytes.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read(open_regular(path)?, path, limit)
+}
+
+fn read(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io("read", path))?;
     if bytes.len() as u64 > limit {

@@ -2,7 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
-use crate::fs::read_bounded;
+use crate::fs::read_own;
 use crate::locked::Locked;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Bundle {
     /// When the file is none of ours.
     pub fn host(&self) -> Result<HostSettings> {
         let path = self.path().join(HOST);
-        let bytes = match read_bounded(&path, MAX) {
+        let bytes = match read_own(&path, MAX) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(HostSettings::default());
             }

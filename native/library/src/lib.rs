@@ -43,12 +43,14 @@ mod lock;
 mod locked;
 mod manifest;
 mod media;
+mod owner;
 mod reclaim;
 mod recover;
 mod running;
 mod snapshots;
 mod space;
 mod trash;
+mod tree;
 
 pub use archive::{
     ARCHIVE_VERSION, Contents, Disk, Exported, Member, TarError, TarReader, TarWriter, check_member,
@@ -74,6 +76,7 @@ pub use manifest::{
     MAX_SNAPSHOTS, Manifest, Pending, Snapshot, Suspended, VERSION,
 };
 pub use media::{MAX_MEDIA, Medium, Otherwise};
+pub use owner::private_folder;
 pub use running::Planned;
 pub use snapshots::{MAX_THUMBNAIL, NewSnapshot, Unsaved};
 pub use space::{RESERVE, free};

@@ -8,6 +8,7 @@ use crate::lock::{Lock, Refused};
 use crate::locked::Locked;
 use crate::manifest::Manifest;
 use crate::media::check_medium;
+use crate::owner;
 use std::path::{Path, PathBuf};
 
 /// The most machines that are listed.
@@ -46,7 +47,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be made.
+    /// When the folder cannot be made; [`Error::NotOurs`] and [`Error::OthersWrite`] when somebody else could change what is
+    /// in it.
     pub fn open(home: impl Into<PathBuf>) -> Result<Self> {
         Self::with_fs(home, Fs::default())
     }
@@ -58,8 +60,13 @@ impl Library {
     /// As [`Library::open`].
     pub fn with_fs(home: impl Into<PathBuf>, fs: Fs) -> Result<Self> {
         let library = Self { home: home.into(), fs };
+        library.fs.create_dir_all(&library.home)?;
+        owner::check_way(&library.home)?;
+        owner::library_folder(&library.home)?;
         for name in [VMS, TRASH, MEDIA] {
-            library.fs.create_dir_all(&library.home.join(name))?;
+            let folder = library.home.join(name);
+            library.fs.create_dir_all(&folder)?;
+            owner::library_folder(&folder)?;
         }
         if let Err(e) = library.clean() {
             log::warn!("cannot clean the library up: {e}");
@@ -71,6 +78,18 @@ impl Library {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// A folder in it for what the rest of the program keeps there, for its owner alone; it is made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::open`].
+    pub fn private_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.home.join(name);
+        owner::make(&folder)?;
+        owner::library_folder(&folder)?;
+        Ok(folder)
     }
 
     pub(crate) fn vms(&self) -> PathBuf {
@@ -133,6 +152,7 @@ impl Library {
     ///
     /// When there is none, or it is broken.
     pub fn read(&self, id: VmId) -> Result<Bundle> {
+        owner::library_folder(&self.vms())?;
         let path = self.vm_path(id);
         if !path.exists() {
             return Err(Error::not_found(id));
@@ -161,6 +181,8 @@ impl Library {
         if !path.is_dir() {
             return Err(Error::not_found(id));
         }
+        // Before a file is made in it.
+        owner::folder(path)?;
         Lock::take(&path.join("lock")).map_err(|refused| match refused {
             Refused::Held { pid, since } => {
                 let name = Bundle::read(path).map_or_else(|_| id.to_string(), |b| b.name().to_owned());
@@ -219,7 +241,7 @@ impl Library {
 
     /// Removes the medium that was made for a draft, unless a machine names it. The names are locked.
     fn remove_claimed(&self, draft: &Path) -> Result<()> {
-        let name = match fs::read_bounded(&draft.join(CLAIM), MAX_CLAIM) {
+        let name = match fs::read_own(&draft.join(CLAIM), MAX_CLAIM) {
             Ok(name) => String::from_utf8(name).unwrap_or_default(),
             // There is none, or it is not whole: then there is no medium yet.
             Err(_) => return Ok(()),
@@ -246,18 +268,30 @@ impl Library {
             return Ok(());
         }
         let _names = self.lock_names()?;
+        // What cannot be removed is in the way of no other.
         for path in found {
-            match Lock::take(&path.join("lock")) {
-                Ok(_lock) => {
-                    if drafts.contains(&path) {
-                        self.remove_claimed(&path)?;
-                    }
-                    self.fs.remove_tree(&path)?;
-                }
-                Err(_) => log::debug!("{} is still in use", path.display()),
+            if let Err(e) = self.remove_dead(&path, drafts.contains(&path)) {
+                log::warn!("cannot remove all of {}: {e}", path.display());
             }
         }
         Ok(())
+    }
+
+    /// Removes one of them, unless it is in use. The names are locked.
+    fn remove_dead(&self, path: &Path, draft: bool) -> Result<()> {
+        owner::folder(path)?;
+        let _lock = match Lock::take(&path.join("lock")) {
+            Ok(lock) => lock,
+            Err(Refused::Failed(e)) => return Err(e),
+            Err(Refused::Held { .. } | Refused::Gone) => {
+                log::debug!("{} is still in use", path.display());
+                return Ok(());
+            }
+        };
+        if draft {
+            self.remove_claimed(path)?;
+        }
+        self.fs.remove_tree(path)
     }
 }
 
@@ -346,6 +380,7 @@ impl Drop for Draft {
 
 /// The bundles of a folder, broken ones too.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>> {
+    owner::library_folder(folder)?;
     let ids = fs::names(folder, MAX_MACHINES)?;
     let read = |id: VmId| -> Result<Bundle> {
         let bundle = Bundle::read(&folder.join(id.folder()))?;

@@ -90,7 +90,8 @@ fn open(path: &Path) -> Result<File> {
         .custom_flags(fs::NOFOLLOW_NONBLOCK);
     let file = options.open(path).map_err(io("open the lock", path))?;
     match file.metadata().map_err(io("look at", path))?.is_file() {
-        true => Ok(file),
+        // Of another user's file that user could hold the lock for ever.
+        true => crate::owner::check(&file, path).map(|()| file),
         false => Err(Error::NotAFile(path.to_path_buf())),
     }
 }
@@ -105,6 +106,6 @@ fn sign(mut file: &File, path: &Path) {
 }
 
 fn holder(path: &Path) -> (Option<u32>, u64) {
-    let holder = fs::read_bounded(path, 4096).ok().and_then(|b| serde_json::from_slice::<Holder>(&b).ok());
+    let holder = fs::read_own(path, 4096).ok().and_then(|b| serde_json::from_slice::<Holder>(&b).ok());
     holder.map_or((None, 0), |h| (Some(h.pid), h.since))
 }

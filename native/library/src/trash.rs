@@ -116,17 +116,22 @@ impl Library {
     ///
     /// When the folder itself cannot be read.
     pub fn empty_trash(&self) -> Result<(usize, Vec<(VmId, Error)>)> {
-        let mut removed = 0;
+        let (mut removed, mut torn) = (0, Vec::new());
         // Clones before what they are built on: as long as a round removes something, another may remove more.
         loop {
             let (mut failed, before) = (Vec::new(), removed);
             for entry in entries(&self.trash_folder())? {
                 match self.purge(entry.id) {
                     Ok(()) => removed += 1,
+                    // Not listed any more, and not gone: the rest is tried again when the library is opened.
+                    Err(e) if !self.trash_folder().join(entry.id.folder()).exists() => {
+                        torn.push((entry.id, e))
+                    }
                     Err(e) => failed.push((entry.id, e)),
                 }
             }
             if failed.is_empty() || removed == before {
+                failed.extend(torn);
                 return Ok((removed, failed));
             }
         }

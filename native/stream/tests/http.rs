@@ -142,3 +142,39 @@ async fn a_connection_that_says_nothing_is_closed() {
     let _ = within("its end", slow.read_to_end(&mut rest)).await;
     server.stop().await;
 }
+
+/// Sends a request on a connection that stays, and reads the answer's head and body.
+async fn ask(stream: &mut TcpStream, address: SocketAddr, bearer: &str) -> String {
+    let request = format!("GET /status HTTP/1.1\r\nHost: {address}\r\nAuthorization: {bearer}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sends");
+    let (mut answer, mut buffer) = (String::new(), [0; 4096]);
+    while !answer.ends_with('}') {
+        let read = within("an answer", stream.read(&mut buffer)).await.expect("reads");
+        assert!(read > 0, "the connection was closed: {answer}");
+        answer += &String::from_utf8_lossy(&buffer[..read]);
+    }
+    answer
+}
+
+#[tokio::test]
+async fn whoever_holds_connections_open_keeps_nobody_out() {
+    let (server, address, bearer) = serve(ServerConfig::default()).await;
+    let mut owner = TcpStream::connect(address).await.expect("connects");
+    assert!(ask(&mut owner, address, &bearer).await.starts_with("HTTP/1.1 200"));
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await.expect("sends");
+        flood.push(stream);
+    }
+    let status = http(address, "GET /status", &[("Authorization", &bearer)], "").await;
+    assert_eq!(status.status, 200);
+    let is_open = |stream: &TcpStream| {
+        stream.try_read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    // Before their time was up: the oldest made room, the youngest did not.
+    within("its end", flood[0].read(&mut [0])).await.expect("is closed");
+    assert!(is_open(&flood[250]) && is_open(&flood[299]));
+    assert!(ask(&mut owner, address, &bearer).await.starts_with("HTTP/1.1 200"), "who has the token stays");
+    server.stop().await;
+}

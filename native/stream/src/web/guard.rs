@@ -1,5 +1,6 @@
 //! Who may ask for what.
 
+use super::crowd::Place;
 use crate::error::ServeError;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -143,6 +144,9 @@ pub(super) async fn origin(State(guard): State<Arc<Guard>>, request: Request, ne
 /// Refuses requests without the token.
 pub(super) async fn token(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     if guard.token_is_ours(request.headers()) {
+        if let Some(place) = request.extensions().get::<Place>() {
+            place.is_known();
+        }
         return next.run(request).await;
     }
     let mut response = guard

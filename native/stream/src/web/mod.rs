@@ -8,8 +8,10 @@
 //! | `Authorization: Bearer TOKEN`, compared in constant time | 401 |
 //! | a request takes at most 15 s, its body included | 408 |
 //! | a body has at most as many bytes as the site says | 413 |
-//! | a head has at most 16 KiB and comes within 10 s; 128 connections | closed, or they wait |
+//! | a head has at most 16 KiB and comes within 10 s | closed |
+//! | 128 connections at a time | the one that has been idle for longest is closed, strangers to the token first |
 
+mod crowd;
 mod guard;
 mod pages;
 mod serve;
