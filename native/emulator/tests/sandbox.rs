@@ -107,7 +107,6 @@ fn locked_in() {
     refused("the terminal", File::open("/dev/tty"));
     if shares {
         File::create(at("share/new")).unwrap();
-        File::open(at("share/new")).unwrap().set_permissions(Permissions::from_mode(0o600)).unwrap();
         fs::remove_file(at("share/new")).unwrap();
     } else {
         for file in ["own/disk", "sibling/disk"] {
@@ -118,7 +117,10 @@ fn locked_in() {
             refused("permissions by name, the new way", Errno::result(changed));
             refused("owner by name", nix::unistd::chown(&at(file), None, None));
         }
-        File::open(at("own/disk")).unwrap().set_permissions(Permissions::from_mode(0o600)).unwrap();
+        refused(
+            "permissions by descriptor",
+            File::open(at("own/disk")).unwrap().set_permissions(Permissions::from_mode(0o600)),
+        );
         File::options()
             .write(true)
             .open(at("own/disk"))

@@ -294,7 +294,7 @@ fn set_ids(world: &World) -> Vec<Row> {
     // struct open_how { flags, mode, resolve }
     let how = |mode: u64| [(O_RDWR | O_CREAT) as u64, mode, 0].map(u64::to_ne_bytes).concat();
     let mut rows = vec![
-        done("a mode by descriptor", [held(), call!(libc::SYS_fchmod, Argument::Last, 0o600)]),
+        refused("a mode by descriptor", EPERM, [held(), call!(libc::SYS_fchmod, Argument::Last, 0o600)]),
         refused("fchmod", EPERM, [held(), call!(libc::SYS_fchmod, Argument::Last, MODE)]),
         refused("fchmod of the group", EPERM, [held(), call!(libc::SYS_fchmod, Argument::Last, GROUP)]),
         refused("fchmodat", EPERM, [call!(libc::SYS_fchmodat, AT_FDCWD, &at("own/disk"), MODE)]),

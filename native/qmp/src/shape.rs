@@ -9,7 +9,8 @@ pub struct Shape {
     pub depth: usize,
 }
 
-/// The most of an answer. `query-qmp-schema` is QEMU's largest; `the_longest_answers_are_taken` of sampan-session measures it.
+/// The most of an answer. QEMU's largest is that to `query-qmp-schema`: of QEMU 10.0, 206,000 bytes with 29,000 values (`the_longest_answers_are_taken`
+/// of sampan-session measures it).
 pub const ANSWER: Shape = Shape { values: 1 << 16, depth: 32 };
 
 /// The most of an event, many of which wait for whoever is slow to take them. They have about a dozen.

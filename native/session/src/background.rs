@@ -119,7 +119,7 @@ pub async fn cycle(
         };
         match once(&qmp, &gate, &mut duty, &status, wanted).await {
             Ok(()) => {}
-            Err(QmpError::Closed) => return,
+            Err(QmpError::Closed | QmpError::Flooded { .. }) => return,
             Err(error) => {
                 log::warn!("the machine is not slowed down for now: {error}");
                 tokio::time::sleep(PATIENCE).await;

@@ -96,7 +96,6 @@ fn modes() -> Result<Calls, BackendError> {
         (libc::SYS_openat, opened(2, 3)?),
         (libc::SYS_mkdirat, set(2, None)?),
         (libc::SYS_mknodat, set(2, None)?),
-        (libc::SYS_fchmod, set(1, None)?),
         (libc::SYS_fchmodat, set(2, None)?),
     ]);
     #[cfg(target_arch = "x86_64")]

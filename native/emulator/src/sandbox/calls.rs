@@ -5,7 +5,7 @@ use std::io;
 
 use seccompiler::{BackendError, Error, SeccompAction, SeccompFilter, TargetArch, sock_filter};
 
-use super::arguments::{self, Calls};
+use super::arguments;
 use super::{Confinement, LockInError};
 
 // Calls that are newer than some C libraries' headers. Their numbers are the same on all processors (`scripts/syscall.tbl`).
@@ -42,7 +42,8 @@ const NEVER: &[i64] = &[
     LISTXATTRAT,
     REMOVEXATTRAT,
     FILE_SETATTR,
-    // modes, in a way that no C library takes by itself
+    // modes, in ways of which QEMU's 9p server needs neither. A descriptor for reading is enough for the first.
+    libc::SYS_fchmod,
     FCHMODAT2,
     // what happens in folders that it may not even list
     libc::SYS_inotify_add_watch,
@@ -176,8 +177,9 @@ pub fn refuse(confinement: &Confinement) -> Result<Option<String>, LockInError> 
     let refused = |e: Error| LockInError::Refused(format!("seccomp: {e}"));
     let invalid = |e: BackendError| LockInError::Refused(format!("seccomp: {e}"));
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
-    let mut calls: Calls = NEVER.iter().chain(NEVER_HERE).map(|call| (*call, Vec::new())).collect();
-    calls.extend(arguments::refused(confinement).map_err(invalid)?);
+    let mut calls = arguments::refused(confinement).map_err(invalid)?;
+    // Whatever was said of their arguments.
+    calls.extend(NEVER.iter().chain(NEVER_HERE).map(|call| (*call, Vec::new())));
     let filters = [(unknown, libc::ENOSYS), (calls, libc::EPERM)].map(|(calls, error)| {
         SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()), arch)
     });

@@ -26,12 +26,18 @@ macro_rules! numbers {
     ($($kind:ty)*) => {$(
         impl From<$kind> for Argument {
             fn from(number: $kind) -> Self {
-                Self::Number(number as i64)
+                Self::Number(number.into())
             }
         }
     )*};
 }
-numbers!(i32 u32 i64 u64 usize);
+numbers!(i32 u32 i64);
+
+impl From<usize> for Argument {
+    fn from(length: usize) -> Self {
+        Self::Number(length as i64)
+    }
+}
 
 impl From<&CStr> for Argument {
     fn from(text: &CStr) -> Self {
