@@ -3,12 +3,14 @@
 mod common;
 
 use common::{child, colour_disk, colour_picture, libqemu};
-use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice};
+use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice, Preset, Vnc};
 use sampan_emulator::probe;
-use sampan_library::{BlockLayer, ImageFormat, Library, NewImage, Preallocation, TarWriter};
+use sampan_library::{BlockLayer, ImageFormat, Library, NewImage, Preallocation, Sections, TarWriter};
 use sampan_session::Command;
 use sampan_session::images::Blocking;
-use sampan_session::vm::{Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, uefi_variables};
+use sampan_session::vm::{
+    Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, import_archive, uefi_variables,
+};
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -196,4 +198,56 @@ async fn an_appliance_is_taken_over_with_what_it_has_here() {
     assert_eq!(document.network.cards[0].device, NicDevice::E1000e);
     let drives: Vec<String> = imported.machine.manifest().drives.keys().map(ToString::to_string).collect();
     assert_eq!(drives, ["disk0", UEFI_VARIABLES]);
+}
+
+/// A file with a machine without disks, as whoever sends it may have made it.
+async fn archive(home: &Path, name: &str, files: &Sections) -> PathBuf {
+    let theirs = Library::open(home.join(format!("{name}'s library"))).expect("a library");
+    let machine = theirs.create(name, files, 1).expect("made");
+    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let file = home.join(format!("{name}.sampanvm"));
+    let to = file.clone();
+    let exported = tokio::task::spawn_blocking(move || {
+        machine.export(&images, None, &to, &mut |_| ControlFlow::Continue(())).map(drop)
+    });
+    exported.await.expect("a thread").expect("is exported");
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_machine_in_a_file_nothing_reaches_out_of_it() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut theirs = Document::new("another name", Preset::Linux, Arch::X86_64);
+    theirs.network.cards[0].forwards.push("tcp:0.0.0.0:2222:22".parse().expect("a forward"));
+    theirs.displays.vnc = Some(Vnc::default());
+    theirs.extra.arguments.push("-full-screen".into());
+    let file = archive(home.path(), "theirs", &theirs.to_files()).await;
+    let library = Library::open(home.path().join("library")).expect("a library");
+    let mut go_on = |_| ControlFlow::Continue(());
+    for name in [None, Some("mine")] {
+        let imported = import_archive(&library, &file, name, 1, &mut go_on).expect("is imported");
+        for word in ["tcp:0.0.0.0:2222:22", "VNC", "“-full-screen”"] {
+            told(&imported, word);
+        }
+        let ours = document(&imported);
+        assert_eq!((imported.machine.name(), ours.system.name.as_str()), {
+            let name = name.unwrap_or("theirs");
+            (name, name)
+        });
+        assert!(ours.network.cards.iter().all(|card| card.forwards.is_empty()));
+        assert!(ours.displays.vnc.is_none() && ours.extra.arguments.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_whose_description_cannot_be_read_is_refused_and_leaves_nothing() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut files = Document::new("odd", Preset::Linux, Arch::X86_64).to_files();
+    files.insert("extra.json".into(), "{\"arguments\": [\"-full-screen\"], \"more\": 1}".into());
+    let file = archive(home.path(), "odd", &files).await;
+    let library = Library::open(home.path().join("library")).expect("a library");
+    let refused = import_archive(&library, &file, None, 1, &mut |_| ControlFlow::Continue(()));
+    let words = refused.map(drop).expect_err("is refused").to_string();
+    assert!(words.contains("extra.json") && words.contains("more"), "{words}");
+    assert_eq!(fs::read_dir(library.home().join("vms")).expect("a folder").count(), 0);
 }
