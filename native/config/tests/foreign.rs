@@ -76,7 +76,7 @@ fn whoever_declares_without_end_is_told_of_in_bounds() {
         document.drives.drives.push(drive);
     }
     let (_, told) = Document::from_foreign(&document.to_files()).expect("is read");
-    assert_eq!(told.len(), 101);
+    assert_eq!(told.len(), 101, "{told:?}");
     assert!(told[0].contains("the floppy disk “floppy 0”"), "{}", told[0]);
     assert!(told.iter().all(|words| words.chars().count() < 400));
     assert_eq!(told[100], "so were 53 more");

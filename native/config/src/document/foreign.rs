@@ -1,6 +1,6 @@
 //! What a description from elsewhere may not bring along.
 
-use super::{Document, DocumentError};
+use super::{Document, DocumentError, FirmwareKind};
 use crate::DriveKind;
 use std::collections::BTreeMap;
 
@@ -53,10 +53,14 @@ impl Document {
         if let Some(direct) = document.firmware.kernel.take() {
             let initrd =
                 direct.initrd.map_or_else(String::new, |initrd| format!(" with {}", quoted(&initrd)));
-            told.push(format!(
-                "the kernel {}{initrd} that it starts was left out: it starts from its disk",
-                quoted(&direct.kernel)
-            ));
+            let instead = match document.firmware.kind {
+                FirmwareKind::None => {
+                    "it does not start until `sampan set … firmware.kernel=…` names one of yours"
+                }
+                FirmwareKind::Bios | FirmwareKind::Uefi => "it starts from its disk",
+            };
+            let kernel = quoted(&direct.kernel);
+            told.push(format!("the kernel {kernel}{initrd} was left out: {instead}"));
         }
         if std::mem::take(&mut document.sound.microphone) {
             told.push(
