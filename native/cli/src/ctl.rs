@@ -3,7 +3,7 @@
 use crate::args::{Action, CtlArgs};
 use crate::control::{Client, Request};
 use crate::exit::Code;
-use crate::progress::say;
+use crate::words::{one_line, say, say_json};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -13,13 +13,15 @@ use std::path::Path;
 pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
     match act(args, json) {
         Ok(text) => {
-            if !text.is_empty() {
-                say(&text);
+            match text.is_empty() {
+                true => {}
+                false if json => say_json(&text),
+                false => say(&text),
             }
             Ok(Code::Done)
         }
         Err(error) if json => {
-            say(&serde_json::json!({ "error": format!("{error:#}") }).to_string());
+            say_json(&json!({ "error": format!("{error:#}") }));
             Ok(Code::CouldNotStart)
         }
         Err(error) => Err(error),
@@ -75,7 +77,7 @@ pub fn save(answer: &Value, file: &Path) -> Result<Value> {
 }
 
 pub fn human_status(status: &Value) -> String {
-    let text = |name: &str| status[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| one_line(status[name].as_str().unwrap_or_default());
     let mut out = format!("{}: {}", text("name"), text("state"));
     if !text("detail").is_empty() {
         let _ = write!(out, " ({})", text("detail"));

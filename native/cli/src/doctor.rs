@@ -1,7 +1,7 @@
 //! `sampan doctor`.
 
 use crate::exit::Code;
-use crate::progress::say;
+use crate::words::{say, say_json};
 use anyhow::Result;
 use sampan_emulator::HostReport;
 
@@ -9,7 +9,7 @@ pub fn doctor(json: bool) -> Result<Code> {
     let here = std::env::current_dir()?;
     let report = HostReport::gather(&here);
     if json {
-        say(&serde_json::to_string_pretty(&report)?);
+        say_json(&serde_json::to_string_pretty(&report)?);
     } else {
         say(&report.to_string());
     }

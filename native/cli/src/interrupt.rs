@@ -43,7 +43,7 @@ fn heard(words: &'static str) -> Result<Arc<AtomicBool>> {
             runtime.block_on(async {
                 signals.recv().await;
                 told.store(true, Ordering::Relaxed);
-                eprint!("{words}");
+                crate::words::ask(words);
                 signals.recv().await;
             });
             std::process::exit(130);

@@ -2,6 +2,7 @@
 //!
 //! Answers go to stdout, progress and errors to stderr; the exit codes are in `sampan --help`.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod control;
@@ -13,11 +14,11 @@ mod host;
 mod interrupt;
 mod machine;
 mod manual;
-mod progress;
 mod run;
 mod serve;
 mod supervisor;
 mod vm;
+mod words;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -40,13 +41,15 @@ fn main() -> ExitCode {
         level.into()
     };
     let mut logger = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
-    if matches!(args.command, Command::Supervise(_)) {
-        logger.target(env_logger::Target::Pipe(Box::new(supervisor::BoundedLog::default())));
-    }
+    // What is logged quotes guests and servers, too.
+    logger.target(env_logger::Target::Pipe(match args.command {
+        Command::Supervise(_) => Box::new(supervisor::BoundedLog::default()),
+        _ => Box::new(words::Log),
+    }));
     logger.init();
     let outcome = act(args.command, args.json);
     let code = outcome.unwrap_or_else(|error| {
-        eprintln!("sampan: {error:#}");
+        words::tell(format_args!("sampan: {error:#}"));
         Code::CouldNotStart
     });
     code.into()

@@ -56,8 +56,7 @@ fn sections(command: &clap::Command, path: &str, text: &mut Vec<u8>) -> Result<(
 }
 
 fn print(text: &[u8]) -> Result<Code> {
-    // A pager that was closed early is no failure.
-    let _ = std::io::stdout().lock().write_all(text);
+    crate::words::pass(text);
     Ok(Code::Done)
 }
 

@@ -5,7 +5,7 @@ use crate::control::{Facts, Service};
 use crate::exit::Code;
 use crate::host::{Accelerated, launcher};
 use crate::machine::machine;
-use crate::progress::{Progress, say};
+use crate::words::{Progress, say, tell};
 use anyhow::{Context, Result, bail};
 use sampan_config::{Arch, DisplayKind};
 use sampan_emulator::{LaunchSpec, LibqemuDir};
@@ -155,7 +155,7 @@ async fn until_the_end(
         match (now.state, now.ended) {
             (_, Some(Ended::Quit)) => return Ok(Code::Done),
             (_, Some(Ended::Died(words))) => {
-                eprintln!("sampan: the machine died: {words}");
+                tell(format_args!("sampan: the machine died: {words}"));
                 return Ok(Code::Died);
             }
             (State::PoweredOff, _) if args.on_poweroff == PoweroffArg::Quit => {

@@ -53,7 +53,7 @@ mod trash;
 mod tree;
 
 pub use archive::{
-    ARCHIVE_VERSION, Contents, Disk, Exported, Member, TarError, TarReader, TarWriter, check_member,
+    ARCHIVE_VERSION, Adopt, Contents, Disk, Exported, Member, TarError, TarReader, TarWriter, check_member,
 };
 pub use block::{
     Backing, BlockError, BlockLayer, Layer, NewImage, OnProgress, Preallocation, Progress, SourceFormat,

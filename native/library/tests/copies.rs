@@ -153,7 +153,7 @@ fn export(machine: &Locked, qemu: &QemuImg, file: &Path) {
 }
 
 fn import(library: &Library, file: &Path) -> sampan_library::Result<Locked> {
-    library.import(file, None, 7, &mut |_| (), &mut go_on)
+    library.import(file, None, 7, &mut |_, sections| Ok(sections), &mut go_on)
 }
 
 #[test]
@@ -177,9 +177,18 @@ fn a_machine_goes_into_one_file_and_out_of_it_elsewhere() {
     assert_eq!(back.document().expect("read"), document("mac 1"));
     assert_eq!(back.manifest().drives.len(), 2);
     assert!(matches!(import(&elsewhere, &file), Err(Error::NameTaken(_))));
-    elsewhere.import(&file, Some("second"), 7, &mut new_mac, &mut go_on).expect("imported");
-    let cancelled = elsewhere.import(&file, Some("third"), 7, &mut new_mac, &mut |_| ControlFlow::Break(()));
+    let mut adopt = |name: &str, mut sections: Sections| {
+        assert_ne!(name, "source", "it is told the name that the machine will have");
+        new_mac(&mut sections);
+        Ok(sections)
+    };
+    let second = elsewhere.import(&file, Some("second"), 7, &mut adopt, &mut go_on).expect("imported");
+    assert_eq!(second.document().expect("read"), document("mac 2"));
+    drop(second);
+    let cancelled = elsewhere.import(&file, Some("third"), 7, &mut adopt, &mut |_| ControlFlow::Break(()));
     assert!(matches!(cancelled, Err(Error::Cancelled)));
+    let refused = elsewhere.import(&file, Some("third"), 7, &mut |_, _| Err("it is odd".into()), &mut go_on);
+    assert!(matches!(refused, Err(Error::Archive { why, .. }) if why == "it is odd"));
     assert_eq!(std::fs::read_dir(elsewhere.machines_folder()).expect("a folder").count(), 2);
 }
 
@@ -384,7 +393,9 @@ fn what_belongs_to_this_host_goes_into_no_copy_and_no_export() {
     for secret in ["geheim!!", "/home/ada/docs"] {
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
     }
-    let imported = library.import(&file, Some("back"), 6, &mut |_| (), &mut go_on).expect("imported");
+    let imported = library
+        .import(&file, Some("back"), 6, &mut |_, sections| Ok(sections), &mut go_on)
+        .expect("imported");
     for copy in [&full, &linked, &imported] {
         assert_eq!(copy.host().expect("reads"), HostSettings::default(), "{}", copy.name());
     }

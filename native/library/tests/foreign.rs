@@ -107,7 +107,7 @@ fn a_utm_machine_of_today_is_planned_and_imported() {
     let disks: Vec<_> = plan.disks.iter().map(|d| (d.file.as_str(), d.bus)).collect();
     assert_eq!(disks, [("Data/a.qcow2", Bus::Virtio), ("Data/raw.img", Bus::Nvme)]);
     assert_eq!(plan.nics[0].mac.as_deref(), Some("aa:bb:cc:00:11:22"));
-    for word in ["TPM", "arguments", "bridged", "removable", "evil"] {
+    for word in ["TPM", "“-drive”", "bridged", "removable", "evil"] {
         assert!(plan.notes.iter().any(|n| n.contains(word)), "{word}: {:?}", plan.notes);
     }
     let library = Library::open(home.path().join("library")).expect("a library");
@@ -258,4 +258,42 @@ fn an_appliances_checksums_of_each_kind_are_compared() {
         assert!(said(&file).contains(words), "{}", said(&file));
     }
     assert_eq!(library.list().expect("a list").len(), 3);
+}
+
+#[test]
+fn what_a_utm_machine_wanted_of_its_host_is_told_one_by_one() {
+    let forward = |host: &str| {
+        format!(
+            "<dict><key>Protocol</key><string>TCP</string>{host}<key>HostPort</key><integer>2222</integer>\
+             <key>GuestPort</key><integer>22</integer></dict>"
+        )
+    };
+    let forwards = format!(
+        "<key>PortForward</key><array>{}{}</array>",
+        forward("<key>HostAddress</key><string>0.0.0.0</string>"),
+        forward("")
+    );
+    let arguments = "<array><string>-drive</string><string>file=/etc/shadow</string></array>";
+    let current = format!(
+        "<key>ConfigurationVersion</key><integer>4</integer>\
+         <key>QEMU</key><dict><key>AdditionalArguments</key>{arguments}</dict>\
+         <key>Network</key><array><dict>{forwards}</dict></array>\
+         <key>Serial</key><array><dict><key>Mode</key><string>TcpServer</string></dict></array>\
+         <key>Sharing</key><dict><key>DirectoryShareMode</key><string>VirtFS</string></dict>"
+    );
+    let old = format!(
+        "<key>ConfigurationVersion</key><integer>2</integer>\
+         <key>System</key><dict><key>AddArgs</key>{arguments}</dict>\
+         <key>Networking</key><dict>{forwards}</dict>\
+         <key>Sharing</key><dict><key>DirectorySharing</key><true/></dict>"
+    );
+    for (config, serial) in [(current, 1), (old, 0)] {
+        let plan = parse_utm(&format!("<plist><dict>{config}</dict></plist>")).expect("is read");
+        let told = |word: &str| plan.notes.iter().filter(|note| note.contains(word)).count();
+        for word in ["“-drive”", "“file=/etc/shadow”", "tcp:0.0.0.0:2222:22", "tcp:2222:22", "shared folder"]
+        {
+            assert_eq!(told(word), 1, "{word}: {:?}", plan.notes);
+        }
+        assert_eq!(told("serial port"), serial);
+    }
 }

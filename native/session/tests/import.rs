@@ -4,14 +4,16 @@ mod common;
 
 use common::{child, colour_disk, colour_picture, libqemu};
 use rustix::fs::inotify;
-use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice};
+use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice, Preset, Vnc};
 use sampan_emulator::probe;
 use sampan_library::{
-    BlockLayer, ImageFormat, Layer, Library, NewImage, Preallocation, SourceFormat, TarWriter, Target,
+    BlockLayer, ImageFormat, Library, NewImage, Preallocation, Sections, SourceFormat, TarWriter, Target,
 };
 use sampan_session::Command;
 use sampan_session::images::Blocking;
-use sampan_session::vm::{Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, uefi_variables};
+use sampan_session::vm::{
+    Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, import_archive, uefi_variables,
+};
 use std::fs;
 use std::io::Write;
 use std::mem::MaybeUninit;
@@ -278,8 +280,8 @@ async fn an_image_that_names_a_file_of_the_host_is_refused_and_the_file_not_open
 }
 
 /// Whoever opens an image without looking at it first: libqemu opens no file that only the image names.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn libqemu_opens_no_file_that_only_an_image_names() {
+#[test]
+fn libqemu_opens_no_file_that_only_an_image_names() {
     let home = tempfile::tempdir().expect("a folder");
     let (secret, watch) = secret(home.path());
     let mut cases: Vec<_> = hostile(&secret).into_iter().map(|image| (image, SourceFormat::Vmdk)).collect();
@@ -301,23 +303,71 @@ async fn libqemu_opens_no_file_that_only_an_image_names() {
     let mut image = bytes;
     image[at..at + to.len()].copy_from_slice(to.as_bytes());
     cases.push((image, SourceFormat::Qcow2));
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    // The library's own calls look at an image first, so its tools are asked, which are made of the same sources.
     for (image, format) in cases {
-        let (path, images) = (home.path().join("image"), images.clone());
+        let path = home.path().join("image");
         fs::write(&path, image).expect("written");
-        let target = NewImage {
-            path: home.path().join("copy"),
-            format: ImageFormat::Raw,
-            size: 1 << 20,
-            preallocation: Preallocation::Dynamic,
-            backing: None,
-        };
-        let refused = tokio::task::spawn_blocking(move || {
-            let source = [Layer { path, format }];
-            images.convert(&source, &target, &mut |_| ControlFlow::Continue(())).expect_err("is refused")
-        });
-        let refused = refused.await.expect("a thread").to_string();
+        let options = format!("driver={},file.driver=file,file.filename={}", format.driver(), path.display());
+        let copied = std::process::Command::new(libqemu().qemu_img().expect("qemu-img"))
+            .args(["convert", "-O", "raw", "--image-opts", &options])
+            .arg(home.path().join("copy"))
+            .output()
+            .expect("it runs");
+        let refused = String::from_utf8_lossy(&copied.stderr);
+        assert!(!copied.status.success(), "{format:?} is copied");
         assert!(refused.contains("which is opened only if given as"), "{refused}");
     }
     assert!(!was_opened(&watch));
+}
+
+/// A file with a machine without disks, as whoever sends it may have made it.
+async fn archive(home: &Path, name: &str, files: &Sections) -> PathBuf {
+    let theirs = Library::open(home.join(format!("{name}'s library"))).expect("a library");
+    let machine = theirs.create(name, files, 1).expect("made");
+    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let file = home.join(format!("{name}.sampanvm"));
+    let to = file.clone();
+    let exported = tokio::task::spawn_blocking(move || {
+        machine.export(&images, None, &to, &mut |_| ControlFlow::Continue(())).map(drop)
+    });
+    exported.await.expect("a thread").expect("is exported");
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_machine_in_a_file_nothing_reaches_out_of_it() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut theirs = Document::new("another name", Preset::Linux, Arch::X86_64);
+    theirs.network.cards[0].forwards.push("tcp:0.0.0.0:2222:22".parse().expect("a forward"));
+    theirs.displays.vnc = Some(Vnc::default());
+    theirs.extra.arguments.push("-full-screen".into());
+    let file = archive(home.path(), "theirs", &theirs.to_files()).await;
+    let library = Library::open(home.path().join("library")).expect("a library");
+    let mut go_on = |_| ControlFlow::Continue(());
+    for name in [None, Some("mine")] {
+        let imported = import_archive(&library, &file, name, 1, &mut go_on).expect("is imported");
+        for word in ["tcp:0.0.0.0:2222:22", "VNC", "“-full-screen”"] {
+            told(&imported, word);
+        }
+        let ours = document(&imported);
+        assert_eq!((imported.machine.name(), ours.system.name.as_str()), {
+            let name = name.unwrap_or("theirs");
+            (name, name)
+        });
+        assert!(ours.network.cards.iter().all(|card| card.forwards.is_empty()));
+        assert!(ours.displays.vnc.is_none() && ours.extra.arguments.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_whose_description_cannot_be_read_is_refused_and_leaves_nothing() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut files = Document::new("odd", Preset::Linux, Arch::X86_64).to_files();
+    files.insert("extra.json".into(), "{\"arguments\": [\"-full-screen\"], \"more\": 1}".into());
+    let file = archive(home.path(), "odd", &files).await;
+    let library = Library::open(home.path().join("library")).expect("a library");
+    let refused = import_archive(&library, &file, None, 1, &mut |_| ControlFlow::Continue(()));
+    let words = refused.map(drop).expect_err("is refused").to_string();
+    assert!(words.contains("extra.json") && words.contains("more"), "{words}");
+    assert_eq!(fs::read_dir(library.home().join("vms")).expect("a folder").count(), 0);
 }

@@ -11,9 +11,9 @@ mod tests;
 
 use crate::args::ServeArgs;
 use crate::exit::Code;
-use crate::progress::say;
 use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
 use crate::vm::library;
+use crate::words::say;
 use anyhow::Result;
 use machines::Machines;
 use sampan_library::Library;

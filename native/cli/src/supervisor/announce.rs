@@ -1,7 +1,7 @@
 //! What a supervisor tells the `start` that waits for it: lines of JSON on its stdout, until it is ready or has failed.
 
+use crate::words::say_json;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +23,7 @@ pub enum Announcement {
 impl Announcement {
     /// Writes it; the last one closes stdout. Whoever does not wait any more does no harm.
     pub fn tell(&self) {
-        let mut out = std::io::stdout().lock();
-        let _ = serde_json::to_writer(&mut out, self);
-        let _ = writeln!(out).and_then(|()| out.flush());
+        say_json(&serde_json::json!(self));
         if !matches!(self, Self::Progress(_))
             && let Ok(null) = std::fs::File::options().write(true).open("/dev/null")
         {

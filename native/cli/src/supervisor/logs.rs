@@ -1,5 +1,6 @@
 //! Logs: one for each run, the last few kept.
 
+use crate::words::LogFile;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -24,15 +25,15 @@ impl Write for BoundedLog {
         let before = self.0;
         self.0 = before.saturating_add(bytes.len() as u64);
         if self.0 <= MAX {
-            io::stderr().write_all(bytes)?;
+            LogFile.write_all(bytes)?;
         } else if before <= MAX {
-            io::stderr().write_all(b"[the log is full; what follows is not kept]\n")?;
+            LogFile.write_all(b"[the log is full; what follows is not kept]\n")?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        LogFile.flush()
     }
 }
 
@@ -80,8 +81,7 @@ pub fn newest_report(bundle: &Path) -> io::Result<Option<String>> {
 /// Begins a run's log, and removes the oldest ones.
 pub fn begin(bundle: &Path, time: u64) -> Result<File> {
     let folder = logs_folder(bundle);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    sampan_library::private_folder(&folder)?;
     trim(bundle, "run-", KEPT - 1);
     let mut options = File::options();
     let path = (0..100).map(|n| folder.join(format!("run-{time:011}-{n:02}.log")));

@@ -25,8 +25,7 @@ use sampan_session::images::Blocking;
 use sampan_session::vm::{FLOOR, Host, RunOptions, Vm, watch_space};
 use sampan_session::{Command, Ended, State};
 use sampan_stream::{Server, ServerConfig};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,7 +72,7 @@ async fn run(
     let folder = locked.path().to_owned();
     let name = locked.name().to_owned();
     let run = run_folder(&folder);
-    make_private(&run)?;
+    sampan_library::private_folder(&run)?;
     let socket = control_socket(&folder).context("the folder for the control socket")?;
     let bound = control::bind(&socket.path)?;
     let began = Instant::now();
@@ -190,15 +189,6 @@ async fn until_the_end(vm: &Vm, signals: &mut Signals) -> Code {
                 return code;
             }
         }
-    }
-}
-
-fn make_private(folder: &Path) -> Result<()> {
-    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(e).with_context(|| format!("the folder {} cannot be made", folder.display()))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::exit::Code;
 use crate::interrupt::is_interruption;
-use crate::progress::say;
+use crate::words::{one_line, say, say_json, tell};
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -33,20 +33,22 @@ pub fn print(outcome: Result<Answer>, as_json: bool) -> Result<Code> {
         Ok(_) => Code::Done,
     };
     match outcome {
-        Ok(answer) if as_json => say(&format!("{:#}", answer.json)),
+        Ok(answer) if as_json => say_json(&format_args!("{:#}", answer.json)),
         Ok(answer) if answer.text.is_empty() => {}
         Ok(answer) => say(&answer.text),
         Err(error) if as_json => {
-            say(&json!({ "error": format!("{error:#}") }).to_string());
+            say_json(&json!({ "error": format!("{error:#}") }));
         }
-        Err(error) if code == Code::Interrupted => eprintln!("sampan: {error:#}"),
+        Err(error) if code == Code::Interrupted => tell(format_args!("sampan: {error:#}")),
         Err(error) => return Err(error),
     }
     Ok(code)
 }
 
-/// Rows with columns as wide as their widest cell; the first row is the heading.
+/// Rows with columns as wide as their widest cell; the first row is the heading. A cell is a line, whatever it holds.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -1,4 +1,9 @@
-//! `sampan console`: a machine's serial port in this terminal.
+//! `sampan console`: a machine's serial port in this terminal, as it is: the one thing that is not escaped.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a raw terminal, of whoever asked to talk to the guest's serial port"
+)]
 
 use super::power::running;
 use crate::control::Request;

@@ -4,11 +4,11 @@ use super::images::Images;
 use super::{Answer, library, now};
 use crate::args::size::human;
 use crate::args::{CloneArgs, ExportArgs, ImportArgs};
+use crate::words::one_line;
 use anyhow::{Context, Result};
-use sampan_config::Document;
 use sampan_emulator::LibqemuDir;
 use sampan_library::{NewClone, Sections};
-use sampan_session::vm::{Foreign, Identity, Imported};
+use sampan_session::vm::{Foreign, Identity, Imported, import_archive};
 use serde_json::json;
 use std::path::Path;
 
@@ -49,45 +49,23 @@ fn is_foreign(file: &Path) -> bool {
     file.is_dir() || extension == "ova" || extension == "ovf"
 }
 
-fn import_foreign(args: &ImportArgs) -> Result<Answer> {
+/// `sampan import FILE`.
+pub fn import(args: &ImportArgs) -> Result<Answer> {
     let library = library()?;
     let mut images = Images::new()?;
     let layer = images.layer.clone();
-    let foreign = Foreign::read(&args.file)?;
-    let firmware = LibqemuDir::find()?.firmware()?;
-    let progress = &mut images.bar.progress();
-    let Imported { machine, notes } =
-        foreign.import(&library, &layer, &firmware, args.name.as_deref(), now(), progress)?;
+    let (name, progress) = (args.name.as_deref(), &mut images.bar.progress());
+    let Imported { machine, notes } = if is_foreign(&args.file) {
+        let foreign = Foreign::read(&args.file)?;
+        let firmware = LibqemuDir::find()?.firmware()?;
+        foreign.import(&library, &layer, &firmware, name, now(), progress)?
+    } else {
+        import_archive(&library, &args.file, name, now(), progress)?
+    };
     let mut text = format!("{} is here", machine.name());
     for note in &notes {
-        text += &format!("\nnote: {note}");
+        text += &format!("\nnote: {}", one_line(note));
     }
     let json = json!({ "id": machine.id().to_string(), "name": machine.name(), "notes": notes });
-    Ok(Answer::new(json, text))
-}
-
-/// `sampan import FILE`.
-pub fn import(args: &ImportArgs) -> Result<Answer> {
-    if is_foreign(&args.file) {
-        return import_foreign(args);
-    }
-    let library = library()?;
-    let mut images = Images::new()?;
-    let name = args.name.as_deref();
-    // Arguments for QEMU in a machine from elsewhere could name any file of this host.
-    let mut dropped = Vec::new();
-    let mut change = |sections: &mut Sections| {
-        Identity::random().give(name, sections);
-        if let Ok(mut document) = Document::from_files(sections) {
-            dropped = std::mem::take(&mut document.extra.arguments);
-            *sections = document.to_files();
-        }
-    };
-    let made = library.import(&args.file, name, now(), &mut change, &mut images.bar.progress())?;
-    let mut text = format!("{} is here", made.name());
-    if !dropped.is_empty() {
-        text += &format!("; its own arguments for QEMU were left out: {}", dropped.join(" "));
-    }
-    let json = json!({ "id": made.id().to_string(), "name": made.name(), "left_out": dropped });
     Ok(Answer::new(json, text))
 }

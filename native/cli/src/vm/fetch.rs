@@ -3,11 +3,11 @@
 use super::images::Bar;
 use crate::args::size::human;
 use crate::interrupt::{Interrupted, interruption};
+use crate::words::{are_watched, one_line, redraw, tell};
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_download::{Entry, Progress, Queue, Request, Settings, Source, State, loaded};
 use sampan_library::{Library, Medium, Otherwise};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,9 +33,7 @@ pub struct Fetched {
 
 /// The folder of the parts; it is made.
 pub fn folder(library: &Library) -> Result<PathBuf> {
-    let folder = library.home().join(FOLDER);
-    std::fs::create_dir_all(&folder).with_context(|| format!("the folder {}", folder.display()))?;
-    Ok(folder)
+    Ok(library.private_folder(FOLDER)?)
 }
 
 /// What was begun and not finished.
@@ -139,7 +137,7 @@ pub fn fetch(library: &Library, requests: Vec<Request>, settings: Settings) -> R
     line.end();
     let Some(first) = failed.pop() else { return Ok(fetched) };
     for other in failed {
-        eprintln!("sampan: {other:#}");
+        tell(format_args!("sampan: {other:#}"));
     }
     Err(first)
 }
@@ -183,12 +181,7 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            told: None,
-            drawn: false,
-            troubles: BTreeMap::new(),
-        }
+        Self { terminal: are_watched(), told: None, drawn: false, troubles: BTreeMap::new() }
     }
 
     fn tell(&mut self, all: &[Progress]) {
@@ -197,7 +190,7 @@ impl Line {
             let words = error.to_string();
             if self.troubles.get(&progress.id) != Some(&words) {
                 self.end();
-                eprintln!("{}: {words}; trying again", file(&progress.to));
+                tell(format_args!("{}: {}; trying again", file(&progress.to), one_line(&words)));
                 self.troubles.insert(progress.id, words);
             }
         }
@@ -207,19 +200,18 @@ impl Line {
         }
         let Some(words) = words(all) else { return };
         self.told = Some(Instant::now());
-        // Whoever stopped reading does no harm.
-        let _ = if self.terminal {
+        if self.terminal {
             self.drawn = true;
-            write!(std::io::stderr(), "\r{words}\x1b[K")
+            redraw(&words);
         } else {
-            writeln!(std::io::stderr(), "{words}")
-        };
+            tell(words);
+        }
     }
 
     /// What follows begins a line of its own.
     fn end(&mut self) {
         if std::mem::take(&mut self.drawn) {
-            eprintln!();
+            tell("");
         }
     }
 }

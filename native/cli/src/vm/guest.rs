@@ -6,12 +6,12 @@ use crate::args::size::human;
 use crate::args::{CopyAction, ExecArgs};
 use crate::control::Request;
 use crate::exit::Code;
-use crate::progress::say;
+use crate::words::{pass_stderr, pass_stdout, say_json, tell};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 
 /// What a program may read.
 const MAX_STDIN: u64 = 16 << 20;
@@ -30,18 +30,16 @@ pub fn exec(args: &ExecArgs, as_json: bool) -> Result<Code> {
     let bytes = |name: &str| STANDARD.decode(answer[name].as_str().unwrap_or_default()).unwrap_or_default();
     let (code, signal) = (answer["code"].as_i64(), answer["signal"].as_i64());
     if as_json {
-        say(&json!({
+        say_json(&json!({
             "code": code, "signal": signal, "truncated": answer["truncated"],
             "stdout": String::from_utf8_lossy(&bytes("stdout")),
             "stderr": String::from_utf8_lossy(&bytes("stderr")),
-        })
-        .to_string());
+        }));
     } else {
-        // Whoever reads us may have enough.
-        let _ = std::io::stdout().write_all(&bytes("stdout"));
-        let _ = std::io::stderr().write_all(&bytes("stderr"));
+        pass_stdout(&bytes("stdout"));
+        pass_stderr(&bytes("stderr"));
         if answer["truncated"] == true {
-            eprintln!("sampan: some of the output was lost");
+            tell("sampan: some of the output was lost");
         }
     }
     // As a shell has it.

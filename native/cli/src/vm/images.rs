@@ -4,12 +4,12 @@ use crate::args::size::human;
 use crate::host::launcher;
 use crate::interrupt::interruption;
 use crate::run::{raise_file_limit, runtime};
+use crate::words;
 use anyhow::Result;
 use sampan_config::Arch;
 use sampan_emulator::LibqemuDir;
 use sampan_library::Progress;
 use sampan_session::images::Blocking;
-use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,9 +68,9 @@ impl Bar {
     }
 
     fn draw(&mut self, Progress { done, total }: Progress) {
-        let mut err = std::io::stderr();
         let last = done >= total;
-        if !err.is_terminal() || total == 0 || (!last && self.drawn.is_some_and(|at| at.elapsed() < PACE)) {
+        if !words::are_watched() || total == 0 || (!last && self.drawn.is_some_and(|at| at.elapsed() < PACE))
+        {
             return;
         }
         // What was over before the first look needs no bar.
@@ -82,11 +82,14 @@ impl Bar {
         let speed = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         let left = if speed > 1.0 { (total.saturating_sub(done)) as f64 / speed } else { 0.0 };
         let line = format!(
-            "\r{percent:3} %  {} of {}, {}/s, {left:.0} s left   ",
+            "{percent:3} %  {} of {}, {}/s, {left:.0} s left",
             human(done),
             human(total),
             human(speed as u64)
         );
-        let _ = write!(err, "{line}{}", if last { "\n" } else { "" });
+        words::redraw(&line);
+        if last {
+            words::tell("");
+        }
     }
 }

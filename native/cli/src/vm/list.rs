@@ -7,6 +7,7 @@ use crate::args::size::human;
 use crate::control::Request;
 use crate::ctl::human_status;
 use crate::supervisor::{last_death, last_end};
+use crate::words::one_line;
 use anyhow::Result;
 use sampan_library::{Bundle, Entry};
 use serde_json::{Value, json};
@@ -36,7 +37,8 @@ pub fn list() -> Result<Answer> {
     }
     let mut text = table(&rows);
     for machine in machines.iter().filter(|machine| machine["error"].is_string()) {
-        let _ = write!(text, "\n{}: {}", machine["id"], machine["error"].as_str().unwrap_or_default());
+        let error = one_line(machine["error"].as_str().unwrap_or_default());
+        let _ = write!(text, "\n{}: {error}", machine["id"].as_str().unwrap_or_default());
     }
     Ok(Answer::new(machines.into(), text))
 }
@@ -128,7 +130,7 @@ pub fn show(vm: &str) -> Result<Answer> {
 /// That QEMU died in the last run, and where more is told.
 pub fn death(bundle: &Bundle, last: &Value) -> String {
     let time = date(last["time"].as_u64().unwrap_or_default());
-    let words = last["words"].as_str().unwrap_or_default().lines().next().unwrap_or_default();
+    let words = one_line(last["words"].as_str().unwrap_or_default().lines().next().unwrap_or_default());
     let again = if last["again"] == true { ", and it was started again by itself" } else { "" };
     let name = shell_word(bundle.name());
     format!("QEMU died on {time}{again}: {words}\n  the report: sampan logs {name} --crash")
@@ -156,7 +158,7 @@ pub fn status(vm: &str) -> Result<Answer> {
                     let _ = write!(text, "\n  {}", death(&bundle, &last));
                     let _ = write!(text, "\n  start it again with: sampan start {name}");
                 } else {
-                    let _ = write!(text, " ({})", last["words"].as_str().unwrap_or_default());
+                    let _ = write!(text, " ({})", one_line(last["words"].as_str().unwrap_or_default()));
                 }
                 summary["last_run"] = last;
             }

@@ -4,19 +4,22 @@ use super::{library, shell_word};
 use crate::args::LogsArgs;
 use crate::exit::Code;
 use crate::interrupt::quiet_interruption;
-use crate::progress::say;
 use crate::supervisor::{logs_folder, newest, reports};
+use crate::words::{Stream, say, say_json};
 use anyhow::{Context, Result, bail};
 use sampan_library::Bundle;
 use serde_json::json;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often a log is looked at for more.
 const PACE: Duration = Duration::from_millis(250);
+
+/// Bytes that are read at a time.
+const PIECE: usize = 64 << 10;
 
 /// `sampan logs VM`.
 pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
@@ -27,7 +30,7 @@ pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
         let mut files: Vec<_> = runs.map(|entry| entry.path()).collect();
         files.sort();
         if as_json {
-            say(&json!(files).to_string());
+            say_json(&json!(files));
         } else {
             files.iter().for_each(|file| say(&file.display().to_string()));
         }
@@ -43,26 +46,29 @@ pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
             bail!("--json cannot follow a log");
         }
         let text = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
-        say(&json!({ "file": file, "text": String::from_utf8_lossy(&text) }).to_string());
+        say_json(&json!({ "file": file, "text": String::from_utf8_lossy(&text) }));
         return Ok(Code::Done);
     }
-    let end = print_from(&file, 0)?;
-    if args.follow { follow(&bundle, file, end) } else { Ok(Code::Done) }
+    let mut shown = Shown::new(file);
+    shown.go_on()?;
+    if args.follow { follow(&bundle, shown) } else { Ok(Code::Done) }
 }
 
 /// Prints what is written from now on, also by the machine's next runs, until Ctrl-C.
-fn follow(bundle: &Bundle, mut file: PathBuf, mut end: u64) -> Result<Code> {
+fn follow(bundle: &Bundle, mut shown: Shown) -> Result<Code> {
     let interrupted = quiet_interruption()?;
     while !interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(PACE);
         // Asked before the old one is read: what was written last is printed before the next one begins.
-        let next = newest(bundle.path()).filter(|next| *next != file);
+        let next = newest(bundle.path()).filter(|next| *next != shown.file);
         // The oldest logs go when new runs begin: what was printed of one is all that there is.
-        end = if file.exists() { print_from(&file, end)? } else { end };
+        if shown.file.exists() {
+            shown.go_on()?;
+        }
         match next {
             Some(next) => {
-                end = print_from(&next, 0)?;
-                file = next;
+                shown = Shown::new(next);
+                shown.go_on()?;
             }
             None if !bundle.path().exists() => {
                 bail!("{} is no more", bundle.name());
@@ -73,15 +79,38 @@ fn follow(bundle: &Bundle, mut file: PathBuf, mut end: u64) -> Result<Code> {
     Ok(Code::Interrupted)
 }
 
-/// Prints a file from a place on, and tells where it ended.
-fn print_from(path: &Path, from: u64) -> Result<u64> {
-    let name = || path.display().to_string();
-    let mut file = File::open(path).with_context(name)?;
-    file.seek(SeekFrom::Start(from)).with_context(name)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(name)?;
-    let mut out = std::io::stdout().lock();
-    // Whoever reads us may have enough.
-    let _ = out.write_all(&bytes).and_then(|()| out.flush());
-    Ok(from + bytes.len() as u64)
+/// A file that is printed as it grows.
+struct Shown {
+    file: PathBuf,
+    /// Bytes of it that were printed.
+    end: u64,
+    out: Stream,
+}
+
+impl Shown {
+    fn new(file: PathBuf) -> Self {
+        Self { file, end: 0, out: Stream::default() }
+    }
+
+    /// Prints what is there by now.
+    fn go_on(&mut self) -> Result<()> {
+        let name = || self.file.display().to_string();
+        let mut file = File::open(&self.file).with_context(name)?;
+        file.seek(SeekFrom::Start(self.end)).with_context(name)?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = file.read(&mut piece).with_context(name)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.end += read as u64;
+            self.out.say(piece.get(..read).unwrap_or_default());
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.out.end();
+    }
 }

@@ -6,6 +6,7 @@ use super::place::connect;
 use super::{Answer, library, now};
 use crate::args::SnapshotAction;
 use crate::control::Request;
+use crate::words::one_line;
 use anyhow::{Context, Result, bail};
 use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved};
 use serde_json::{Value, json};
@@ -117,7 +118,8 @@ fn tree(
         }));
         let here = if manifest.parent.as_ref() == Some(id) { "  ← you are here" } else { "" };
         let memory = if snapshot.memory.is_some() { ", with memory" } else { "" };
-        let note = if snapshot.note.is_empty() { String::new() } else { format!(": {}", snapshot.note) };
+        let note =
+            if snapshot.note.is_empty() { String::new() } else { format!(": {}", one_line(&snapshot.note)) };
         let indent = "  ".repeat(depth);
         let _ =
             writeln!(text, "{indent}{} ({id}, {}{memory}){note}{here}", snapshot.name, date(snapshot.time));

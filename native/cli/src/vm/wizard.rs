@@ -6,6 +6,7 @@ use super::plan::{PRESETS, Plan, default_cpus, default_disk, file_or_medium, ful
 use super::seed::{hostname, keys_of, set_user};
 use crate::args::size::{human, parse};
 use crate::args::{CatalogueArg, SeedArgs};
+use crate::words::{self, one_line, tell};
 use anyhow::{Context, Result, bail};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use sampan_config::{Arch, Document, Severity};
@@ -14,7 +15,7 @@ use sampan_download::catalogue::Kind;
 use sampan_library::{Library, SourceFormat, Target};
 use sampan_seed::{PasswordHash, Seed};
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe};
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 const CTRL_C: u8 = 3;
@@ -27,7 +28,7 @@ enum Source {
 
 /// Asks until there is a plan that was agreed to.
 pub fn ask(library: &Library, catalogue: &CatalogueArg) -> Result<Plan> {
-    eprintln!("A new machine. Enter takes what is in brackets, Ctrl-C leaves.");
+    tell("A new machine. Enter takes what is in brackets, Ctrl-C leaves.");
     let name = question("Name", "", |text| {
         sampan_library::check_name(text).map_err(|e| e.to_string())?;
         match library.find(text) {
@@ -92,7 +93,7 @@ fn source(
             Kind::BringYourOwn => entry.page.clone().unwrap_or_default(),
             _ => format!("{} to download", human(u64::from(entry.about_mib) << 20)),
         };
-        eprintln!("  {number:2}  {} ({what})", entry.name);
+        tell(format_args!("  {number:2}  {} ({})", one_line(&entry.name), one_line(&what)));
     }
     question(
         "Installation CD: a file, a number from above, a medium of the library, or - for none",
@@ -161,19 +162,19 @@ fn user(plan: &Plan) -> Result<FirstStart> {
 fn agree(library: &Library, plan: &Plan) -> Result<()> {
     let recipe = &plan.recipe;
     let document = recipe.document(None);
-    eprintln!(
+    tell(format_args!(
         "{}: {} for {}, {}, {} CPU(s)",
         recipe.name,
         name_of(recipe.preset),
         recipe.arch,
         human(u64::from(document.memory.mib) << 20),
         document.cpu.count
-    );
+    ));
     for finding in plan.findings(library)? {
         if finding.severity == Severity::Refuse {
             bail!("{}", finding.words);
         }
-        eprintln!("  but {}", finding.words);
+        tell(format_args!("  but {}", finding.words));
     }
     question("Make it? (yes, no)", "yes", |text| match text {
         "yes" | "y" => Ok(()),
@@ -186,13 +187,12 @@ fn question<T>(what: &str, default: &str, read: impl Fn(&str) -> Result<T, Strin
     let mut lines = std::io::stdin().lock().lines();
     loop {
         let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
-        eprint!("{what}{shown}: ");
-        let _ = std::io::stderr().flush();
+        words::ask(format_args!("{what}{shown}: "));
         let line = lines.next().context("nothing was made: the questions were not answered")??;
         let text = line.trim();
         match read(if text.is_empty() { default } else { text }) {
             Ok(value) => return Ok(value),
-            Err(words) => eprintln!("  {words}"),
+            Err(why) => tell(format_args!("  {why}")),
         }
     }
 }
@@ -204,14 +204,13 @@ fn hidden(prompt: &str) -> Result<String> {
     let mut quiet = before.clone();
     quiet.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
     quiet.control_chars[SpecialCharacterIndices::VEOL as usize] = CTRL_C;
-    eprint!("{prompt}");
-    let _ = std::io::stderr().flush();
+    words::ask(prompt);
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet)?;
     let mut stdin = terminal.lock();
     // One read is one line (termios(3), canonical mode).
     let typed = stdin.fill_buf().map(<[u8]>::to_vec);
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &before)?;
-    eprintln!();
+    tell("");
     let typed = typed?;
     stdin.consume(typed.len());
     if typed.is_empty() || typed.contains(&CTRL_C) {

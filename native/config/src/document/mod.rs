@@ -2,6 +2,7 @@
 
 mod check;
 mod files;
+mod foreign;
 mod migrate;
 mod place;
 mod sections;

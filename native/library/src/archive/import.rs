@@ -5,7 +5,6 @@ use super::{ARCHIVE_VERSION, Contents, HEADER, MAX_HEADER, SUMS, TarError, TarRe
 use crate::block::{OnProgress, Progress, SourceFormat};
 use crate::bundle::{DISKS, MAX_SECTION, MAX_SECTIONS, Sections};
 use crate::chain::Unfinished;
-use crate::clone::NewClone;
 use crate::disks::check_existing_size;
 use crate::error::{Error, Result, io};
 use crate::fs::open_regular;
@@ -28,6 +27,9 @@ struct Extracted {
     image: Image,
     unfinished: Unfinished,
 }
+
+/// What makes the document of a machine from one of elsewhere; in words why it will not.
+pub type Adopt<'a> = &'a mut dyn FnMut(&str, Sections) -> std::result::Result<Sections, String>;
 
 impl Contents {
     /// Reads the first member, and checks all it declares.
@@ -88,23 +90,26 @@ impl Library {
     /// Makes a machine of a `.sampanvm` file, under its own name or another. Every checksum is verified, every disk's header
     /// read, and all must be as declared; otherwise nothing is left.
     ///
+    /// `adopt` makes the document that the machine has here of the name it will have and the one in the file, which
+    /// somebody else wrote and which nobody has looked at: only what it gives back is kept.
+    ///
     /// # Errors
     ///
-    /// [`Error::Archive`] with the reason, [`Error::NameTaken`], [`Error::NoSpace`], [`Error::Cancelled`].
+    /// [`Error::Archive`] with the reason, which may be that of `adopt`; [`Error::NameTaken`], [`Error::NoSpace`],
+    /// [`Error::Cancelled`].
     pub fn import(
         &self,
         path: &Path,
         name: Option<&str>,
         time: u64,
-        change: &mut dyn FnMut(&mut Sections),
+        adopt: Adopt<'_>,
         progress: OnProgress<'_>,
     ) -> Result<Locked> {
         let (mut reading, contents) = Reading::open(path)?;
         let name = name.unwrap_or(&contents.name).to_owned();
-        let copy = NewClone { name: &name, time, change, medium: None };
         let total = contents.drives.values().fold(0u64, |sum, d| sum.saturating_add(d.bytes));
         space::check(self.home(), total)?;
-        let mut draft = self.draft(copy.name, &Sections::new(), copy.time)?;
+        let mut draft = self.draft(&name, &Sections::new(), time)?;
         let mut document = Sections::new();
         let mut disks: BTreeMap<DriveId, Extracted> = BTreeMap::new();
         reading.total = total;
@@ -132,7 +137,7 @@ impl Library {
         if document.len() != contents.document.len() || disks.len() != contents.drives.len() {
             return Err(reading.refuse("something that it declares is missing".into()));
         }
-        (copy.change)(&mut document);
+        let document = adopt(&name, document).map_err(|why| reading.refuse(why))?;
         let machine = draft.machine();
         machine.sync_disks()?;
         let mut kept = Vec::new();

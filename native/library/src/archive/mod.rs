@@ -5,6 +5,7 @@ mod import;
 mod tar;
 
 pub use export::Exported;
+pub use import::Adopt;
 pub use tar::{Member, TarError, TarReader, TarWriter, check_member};
 
 use crate::id::DriveId;

@@ -70,9 +70,7 @@ fn current(root: Value<'_, '_>) -> ImportPlan {
     if flag(&["QEMU", "TPMDevice"]) {
         plan.note("its TPM was left out, and with it all that is sealed by it (BitLocker asks for its recovery key)");
     }
-    if root.at(&["QEMU", "AdditionalArguments"]).is_some_and(|a| a.items().next().is_some()) {
-        plan.note("its additional QEMU arguments were left out: they may name files of the other machine");
-    }
+    arguments(&mut plan, root.at(&["QEMU", "AdditionalArguments"]));
     if text(&["QEMU", "MachinePropertyOverride"]).is_some_and(|t| !t.is_empty()) {
         plan.note("its machine properties were left out");
     }
@@ -85,12 +83,19 @@ fn current(root: Value<'_, '_>) -> ImportPlan {
     for nic in root.get("Network").into_iter().flat_map(Value::items) {
         let get = |key: &str| nic.get(key).and_then(Value::text);
         network(&mut plan, get("Mode"), get("Hardware"), get("MacAddress"));
-        if nic.get("PortForward").is_some_and(|p| p.items().next().is_some()) {
-            plan.note("its forwarded ports were left out");
+        forwards(&mut plan, nic.get("PortForward"));
+    }
+    for mode in
+        root.get("Serial").into_iter().flat_map(Value::items).filter_map(|port| port.get("Mode")?.text())
+    {
+        if mode.starts_with("Tcp") {
+            plan.note(
+                "a serial port that is reached over TCP was left out: `sampan console` shows the first one",
+            );
         }
     }
     if text(&["Sharing", "DirectoryShareMode"]).is_some_and(|m| m != "None") {
-        plan.note("its shared folder was left out: it is one of the other machine");
+        plan.note(SHARED);
     }
     plan
 }
@@ -103,8 +108,10 @@ fn legacy(root: Value<'_, '_>) -> ImportPlan {
     let number = |keys: &[&str]| root.at(keys).and_then(Value::number);
     numbers(&mut plan, number(&["System", "Memory"]), number(&["System", "CPUCount"]));
     plan.uefi = root.at(&["System", "BootUefi"]).map(Value::flag);
-    if root.at(&["System", "AddArgs"]).is_some_and(|a| a.items().next().is_some()) {
-        plan.note("its additional QEMU arguments were left out: they may name files of the other machine");
+    arguments(&mut plan, root.at(&["System", "AddArgs"]));
+    forwards(&mut plan, root.at(&["Networking", "PortForward"]));
+    if root.at(&["Sharing", "DirectorySharing"]).is_some_and(Value::flag) {
+        plan.note(SHARED);
     }
     for drive in root.get("Drives").into_iter().flat_map(Value::items) {
         let get = |key: &str| drive.get(key).and_then(Value::text);
@@ -122,6 +129,32 @@ fn legacy(root: Value<'_, '_>) -> ImportPlan {
         network(&mut plan, get("NetworkMode"), get("NetworkCard"), get("NetworkCardMAC"));
     }
     plan
+}
+
+const SHARED: &str = "its shared folder was left out, which was one of the other machine: `sampan share add` shares one of yours";
+
+/// One by one: whoever imports it must see what it wanted of the host.
+fn arguments(plan: &mut ImportPlan, arguments: Option<Value<'_, '_>>) {
+    for argument in arguments.into_iter().flat_map(Value::items) {
+        plan.note(format!("the argument for QEMU “{}” was left out", argument.text().unwrap_or("?")));
+    }
+}
+
+fn forwards(plan: &mut ImportPlan, forwards: Option<Value<'_, '_>>) {
+    for forward in forwards.into_iter().flat_map(Value::items) {
+        let text = |key: &str| forward.get(key).and_then(Value::text).unwrap_or_default();
+        let port = |key: &str| forward.get(key).and_then(Value::number).unwrap_or_default();
+        let address = match text("HostAddress") {
+            "" => String::new(),
+            address => format!("{address}:"),
+        };
+        plan.note(format!(
+            "the forwarded port {}:{address}{}:{} was left out: add it by `sampan forward add` if you want it",
+            text("Protocol").to_ascii_lowercase(),
+            port("HostPort"),
+            port("GuestPort"),
+        ));
+    }
 }
 
 fn numbers(plan: &mut ImportPlan, memory: Option<u64>, cpus: Option<u64>) {

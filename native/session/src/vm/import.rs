@@ -1,17 +1,19 @@
-//! Machines of other programs: a UTM bundle, an OVF description or an OVA appliance.
+//! Machines from elsewhere: those in a file of our own, and those of other programs (a UTM bundle, an OVF description or an
+//! OVA appliance).
 //!
-//! The library says what it found and converts the disks; here it becomes a document: the preset for systems of which
+//! Of all of them only what is inside the machine is taken over; what reaches out of it into this host is for its new
+//! owner to say. Of a description of our own that is [`Document::from_foreign`]'s work. Of other programs' the library says what it found and converts the disks; here it becomes a document: the preset for systems of which
 //! nothing is known, changed by what was found. What cannot be as it was is said.
 
 use super::create::uefi_drive;
-use super::{VmError, uefi_variables};
+use super::{Identity, VmError, uefi_variables};
 use sampan_config::{
     Arch, Bus, Card, Chipset, Document, DriveKind, DriveSection, FirmwareKind, MAX_CPUS, MAX_MEMORY_MIB,
     MIN_MEMORY_MIB, NicDevice, Preset,
 };
 use sampan_library::{
-    BlockLayer, Bus as ForeignBus, ImportPlan, Library, Locked, OnProgress, Origin, SourceFormat, VmId,
-    name_from, plan_import, probe_import,
+    BlockLayer, Bus as ForeignBus, ImportPlan, Library, Locked, OnProgress, Origin, Sections, SourceFormat,
+    VmId, name_from, plan_import, probe_import,
 };
 use std::fs::File;
 use std::io::Read;
@@ -34,6 +36,30 @@ pub struct Imported {
     pub machine: Locked,
     /// What did not map, or is not as it was, in words.
     pub notes: Vec<String>,
+}
+
+/// Takes over the machine in a `.sampanvm` file, under its own name or another. It is there whole or not at all. However it
+/// was made, it gets a number and addresses of its own here, and nothing of its description that reaches out of it.
+///
+/// # Errors
+/// [`VmError::Library`]: the file is damaged, or its description cannot be read; the name is taken; no space.
+pub fn import_archive(
+    library: &Library,
+    file: &Path,
+    name: Option<&str>,
+    time: u64,
+    progress: OnProgress<'_>,
+) -> Result<Imported, VmError> {
+    let (identity, mut notes) = (Identity::random(), Vec::new());
+    let mut adopt = |name: &str, files: Sections| {
+        let (document, left_out) = Document::from_foreign(&files).map_err(|e| e.to_string())?;
+        notes = left_out;
+        let mut sections = document.to_files();
+        identity.give(Some(name), &mut sections);
+        Ok(sections)
+    };
+    let machine = library.import(file, name, time, &mut adopt, progress)?;
+    Ok(Imported { machine, notes })
 }
 
 impl Foreign {
