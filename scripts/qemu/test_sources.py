@@ -221,6 +221,17 @@ class Sources(Case):
         self.assertIn("without what Debian adds", self.words)
         self.assertTrue([path for path in self.mirror.asked if path.endswith("deb12u1.debian.tar.xz")])
 
+    def test_upstreams_archive_alone_serves_until_there_is_better(self):
+        self.mirror.put("debian/pool/main/t/tool/tool_1.0.orig.tar.gz", ORIG)
+        self.assertEqual(len(self.taken().files), 1)
+        self.assertEqual(len(self.taken().files), 1, "there is nothing better yet")
+        self.assertIn("of the cache, upstream's archive alone", self.words)
+        self.mirror.source("bookworm", "tool", "1.0-1+deb12u1", POINT_RELEASE)
+        self.mirror.publish()
+        self.assertEqual(self.taken().version, "1.0-1+deb12u1")
+        self.mirror.put("debian/pool/main/t/tool/tool_1.0-1.debian.tar.xz", CHANGES)
+        self.assertEqual(self.taken().version, "1.0-1+deb12u1", "the same inputs, the same result")
+
     def test_an_index_ahead_of_the_pool_leads_to_the_version_before(self):
         self.mirror.source("bookworm", "tool", "1.0-1+deb12u2", {
             "tool_1.0.orig.tar.gz": ORIG, "tool_1.0-1+deb12u2.debian.tar.xz": b"never there"}, pool=False)

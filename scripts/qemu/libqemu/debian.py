@@ -14,6 +14,7 @@ Only sums that are pinned here are trusted by themselves; all others come from l
 check, or from the user. What came is recorded, with where it came from and whether it is what was tried.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -144,6 +145,11 @@ class Debian:
             return None
         recorded = self._recorded(wanted)
         if recorded and all(self._have(name, digest) for name, digest in recorded.files.items()):
+            # What lacks Debian's patches is used only as long as nothing better is there.
+            if len(recorded.files) < len(wanted.files):
+                for way in (self._as_tried, self._newest):
+                    with contextlib.suppress(Unavailable):
+                        return self._accept(way(wanted), wanted, wanted.name)
             say(f"{wanted.name} {wanted.version} was not to be had earlier: using {recorded.version} of the cache{recorded.note}")
             return recorded
         return None
@@ -290,15 +296,19 @@ class Debian:
             except Unavailable as error:
                 reasons += [reason for reason in str(error).splitlines() if reason not in reasons]
                 continue
-            if wanted.version and not found.tried:
-                rest = found.note or ", whose sums are not pinned here and rest on apt's signature check"
-                say(f"{wanted}, which was tried, is not to be had: taking {found.version}{rest}")
-            self._write(key or wanted.name, {"instead_of": wanted.version, **found.record()})
-            return found
+            return self._accept(found, wanted, key or wanted.name)
         listed = "\n  ".join(reasons)
         raise BuildError(
             f"{wanted} is not to be had:\n  {listed}\nPut {' and '.join(files)} into a folder and name that "
             f"folder in {OWN_VARIABLE} (snapshot.debian.org keeps all versions), or run this again later")
+
+    def _accept(self, found, wanted, key):
+        """Records what came, and says so if it is not what was tried."""
+        if wanted.version and not found.tried:
+            rest = found.note or ", whose sums are not pinned here and rest on apt's signature check"
+            say(f"{wanted}, which was tried, is not to be had: taking {found.version}{rest}")
+        self._write(key, {"instead_of": wanted.version, **found.record()})
+        return found
 
     def _of_suites(self, suites, wanted, entries):
         """The newest of the first of these suites that has one and gives it out."""
