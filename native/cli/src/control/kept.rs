@@ -93,7 +93,7 @@ async fn push(vm: &Vm, from: &Path, to: &str) -> Result<Value, VmError> {
 }
 
 async fn pull(vm: &Vm, from: &str, to: &Path) -> Result<Value, VmError> {
-    let bytes = super::pull::pull(&vm.agent()?, from, to, sampan_library::free).await?;
+    let bytes = super::pull::pull(vm.agent()?, from, to, sampan_library::free).await?;
     Ok(json!({ "bytes": bytes }))
 }
 
