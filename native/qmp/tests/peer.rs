@@ -161,11 +161,14 @@ fn forget_peak() {
     std::fs::write("/proc/self/clear_refs", "5").expect("is forgotten");
 }
 
+/// The line that is sent, of a list's entries and the command's id.
+type Flood = fn(String, u64) -> String;
+
 /// Each of these made us grow by hundreds of megabytes: objects are what takes most.
 #[tokio::test]
 async fn a_peer_that_sends_more_than_qemu_ever_does_is_cut_off_in_time() {
     let objects = |bytes: usize| r#"{"a":1},"#.repeat(bytes / 8);
-    let floods: [(&str, fn(String, u64) -> String, usize); 4] = [
+    let floods: [(&str, Flood, usize); 4] = [
         ("longer than any answer", |list, id| format!(r#"{{"return":[{list}0],"id":{id}}}"#), 16 << 20),
         ("more values than any", |list, id| format!(r#"{{"return":[{list}0],"id":{id}}}"#), 900 << 10),
         (

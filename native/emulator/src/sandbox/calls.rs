@@ -26,7 +26,7 @@ const NEVER: &[i64] = &[
     libc::SYS_execveat,
     // by name; Landlock limits it only from Linux 6.2 on, and QEMU does it to open files
     libc::SYS_truncate,
-    // owners, which mapped-xattr keeps in attributes and none forgets (`local_set_credat` of `hw/9pfs/9p-local.c`)
+    // owners, which mapped-xattr keeps in attributes and none forgets (`local_set_cred_passthrough` of `hw/9pfs/9p-local.c`)
     libc::SYS_fchown,
     libc::SYS_fchownat,
     // attributes, other than the one way of QEMU's 9p server, which `arguments` leaves. Those by a descriptor do not need one for writing.
