@@ -2,7 +2,7 @@
 
 use sampan_config::{
     Arch, Bus, DirectKernel, Document, DocumentError, DriveKind, DriveSection, Forward, Preset, ShareSection,
-    Vnc,
+    ShareSecurity, Vnc,
 };
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn foreign() -> Document {
     document.shares.shares.push(ShareSection {
         tag: "etc".into(),
         read_only: false,
-        security: Default::default(),
+        security: ShareSecurity::MappedXattr,
     });
     let cds = document.drives.drives.iter_mut().filter(|drive| drive.kind == DriveKind::Cdrom);
     cds.for_each(|cd| cd.media = Some("secret.iso".into()));

@@ -6,9 +6,9 @@ mod common;
 use common::{child, in_process, libqemu};
 use sampan_emulator::Arch;
 use sampan_library::{
-    Backing, BlockError, BlockLayer, CheckedChain, ImageFormat, Layer, NewImage, Preallocation, SourceFormat,
+    Backing, BlockError, CheckedChain, ImageFormat, Layer, NewImage, Preallocation, SourceFormat,
 };
-use sampan_session::images::{Blocking, ImageService};
+use sampan_session::images::ImageService;
 use std::fs::{self, File};
 use std::ops::ControlFlow::{Break, Continue};
 use std::os::unix::fs::{FileExt, MetadataExt};
