@@ -237,14 +237,24 @@ impl Qmp {
         Ok(format!("/dev/fdset/{}", added.fdset_id))
     }
 
-    /// Adds a descriptor of the same file to a set of [`Qmp::add_fd`]: when QEMU opens the set's name it takes one whose access
-    /// mode fits (`monitor_fdset_dup_fd_add` in `monitor/fds.c`), so an image wants one for reading and one for both.
+    /// Adds a descriptor of the same file to a set of [`Qmp::add_fd`], and says which number it has in QEMU: when QEMU opens the
+    /// set's name it takes one whose access mode fits (`monitor_fdset_dup_fd_add` in `monitor/fds.c`), so an image wants one for
+    /// reading and one for both.
     ///
     /// # Errors
     /// See [`QmpError`].
-    pub async fn add_fd_to(&self, set: &str, file: impl AsFd) -> Result<(), QmpError> {
+    pub async fn add_fd_to(&self, set: &str, file: impl AsFd) -> Result<i64, QmpError> {
         let command = types::add_fd { fdset_id: number_of(set), opaque: None };
-        self.run(command, Some(file.as_fd()), DEFAULT_TIMEOUT).await?;
+        Ok(self.run(command, Some(file.as_fd()), DEFAULT_TIMEOUT).await?.fd)
+    }
+
+    /// Lets QEMU close one descriptor of a set. What it has opened by the set's name stays open.
+    ///
+    /// # Errors
+    /// See [`QmpError`].
+    pub async fn remove_fd(&self, set: &str, fd: i64) -> Result<(), QmpError> {
+        let Some(number) = number_of(set) else { return Ok(()) };
+        self.execute(types::remove_fd { fdset_id: number, fd: Some(fd) }).await?;
         Ok(())
     }
 

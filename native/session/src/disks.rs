@@ -1,7 +1,7 @@
 //! The disks of a running machine. Nobody but its QEMU opens them: see `docs/library.md`.
 //!
-//! QEMU may make and open no file in the machine's folder. A new overlay is given to it as descriptors (`add-fd`), which it
-//! keeps for as long as it runs: one for writing, and one for reading for when the next overlay is built on it.
+//! QEMU may make and open no file in the machine's folder. A new overlay is given to it as descriptors (`add-fd`): one for
+//! writing, which it opens at once, and one for reading, which it keeps for when the next overlay is built on this one.
 
 use crate::CommandError;
 use crate::vm::UEFI_VARIABLES;
@@ -37,7 +37,7 @@ pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), Comm
         let mut actions = Vec::new();
         for overlay in overlays {
             let below = drive(qmp, &overlay.drive).await?;
-            let file = give(qmp, &overlay.file).await?;
+            let (file, writing) = give(qmp, &overlay.file).await?;
             sets.push(file.clone());
             let options = json!({
                 "driver": "qcow2", "node-name": overlay.node, "discard": "unmap",
@@ -48,6 +48,10 @@ pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), Comm
             // Also where no answer comes: it may be there.
             added.push(&overlay.node);
             qmp.execute_json("blockdev-add", options).await?;
+            // QEMU's locks belong to the open file (`F_OFD_SETLK`), and end when its last descriptor is closed. One that stayed in
+            // the set would hold the lock for writing when the image is long open for reading alone, and QEMU would meet its own
+            // lock as another's.
+            qmp.remove_fd(&file, writing).await?;
             actions.push(json!({
                 "type": "blockdev-snapshot", "data": { "node": below.node, "overlay": overlay.node },
             }));
@@ -68,19 +72,21 @@ pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), Comm
     done
 }
 
-/// Gives QEMU an image that was just made; what it is to call it.
-async fn give(qmp: &Qmp, image: &Path) -> Result<String, CommandError> {
+/// Gives QEMU an image that was just made: what it is to call it, and its number of the descriptor for writing.
+async fn give(qmp: &Qmp, image: &Path) -> Result<(String, i64), CommandError> {
     let path = image.to_owned();
     let OpenImage { read, write } = tokio::task::spawn_blocking(move || OpenImage::open(&path))
         .await
         .map_err(|e| CommandError::Io(std::io::Error::other(e)))?
         .map_err(|e| CommandError::Io(std::io::Error::other(e)))?;
-    let set = qmp.add_fd(&write).await?;
-    if let Err(error) = qmp.add_fd_to(&set, &read).await {
-        let _ = qmp.remove_fds(&set).await;
-        return Err(error.into());
+    let set = qmp.add_fd(&read).await?;
+    match qmp.add_fd_to(&set, &write).await {
+        Ok(writing) => Ok((set, writing)),
+        Err(error) => {
+            let _ = qmp.remove_fds(&set).await;
+            Err(error.into())
+        }
     }
-    Ok(set)
 }
 
 /// Sets the size of a drive, in bytes; the guest is told.

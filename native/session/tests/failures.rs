@@ -48,7 +48,18 @@ async fn agree(vm: &Vm, library: &Library) {
     for (drive, image) in current {
         let info = vm.session().drive(drive.as_str()).await.expect("a drive");
         let node = vm.session().human(&format!("info block -v {}", info.node)).await.expect("is told");
-        assert!(node.contains(image.as_str()), "the library has {image:?} for {drive}, QEMU: {node}");
+        // An overlay that was made while it runs has no name for QEMU: which files its process has open tells.
+        let pid = vm.session().pid().expect("a process of its own");
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its files").flatten();
+        let mut open = open
+            .flat_map(|fd| std::fs::read_link(fd.path()))
+            .filter_map(|file| file.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+        let has = if node.contains("/dev/fdset/") {
+            open.any(|name| name == image.as_str())
+        } else {
+            node.contains(image.as_str())
+        };
+        assert!(has, "the library has {image:?} for {drive}, QEMU: {node}");
     }
 }
 
@@ -433,10 +444,11 @@ async fn qemu_writes_no_file_that_decides_over_the_next_start() {
         let file = vm.folder().join(name);
         vm.session().human(&format!("pmemsave 0 16 \"{}\"", file.display())).await.expect("is answered")
     };
-    for name in ["manifest.json", "host.json", "lock", "document/other", "state/memory", "tmp/file"] {
+    let files =
+        ["manifest.json", "host.json", "lock", "document/other", "state/memory", "tmp/file", "disks/another"];
+    for name in files {
         let said = write(name).await;
         assert!(said.contains("Permission denied"), "{name}: {said}");
     }
-    assert_eq!(write("disks/another").await.trim(), "");
     quit(vm).await;
 }
