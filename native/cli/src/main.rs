@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     logger.init();
     let outcome = act(args.command, args.json);
     let code = outcome.unwrap_or_else(|error| {
-        words::tell(format_args!("sampan: {error:#}"));
+        words::tell(format_args!("sampan: {}", words::of_error(&error)));
         Code::CouldNotStart
     });
     code.into()

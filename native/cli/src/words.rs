@@ -156,6 +156,15 @@ pub fn one_line(words: &str) -> String {
     escaped(&line)
 }
 
+/// An error with its causes; one that the error before it has told already is not told again.
+pub fn of_error(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        cause if told.is_empty() => cause,
+        cause if told.contains(&cause) => told,
+        cause => format!("{told}: {cause}"),
+    })
+}
+
 /// A text that no terminal obeys: lines and tabs stay, other control characters and invisible ones are written out.
 pub fn escaped(text: &str) -> String {
     let (mut escaper, mut out) = (Escaper::default(), String::with_capacity(text.len()));
@@ -253,6 +262,14 @@ impl Escaper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = io::Error::other("no such disk");
+        let error =
+            anyhow::Error::from(cause).context("cannot read a: no such disk").context("a did not start");
+        assert_eq!(of_error(&error), "a did not start: cannot read a: no such disk");
+    }
 
     #[test]
     fn a_terminal_obeys_nothing_that_is_printed() {
