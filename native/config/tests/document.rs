@@ -222,8 +222,8 @@ fn what_an_image_is_built_on_is_named_down_to_the_last() {
         place.drives.insert("disk0".into(), disk);
         let argv =
             document.machine(&place).expect("a machine").argv(&["tcg".into()]).expect("a good machine");
-        let nodes = argv.iter().filter_map(|a| serde_json::from_str::<serde_json::Value>(a).ok());
-        nodes.filter(|node| node["node-name"] == "disk0").next_back().expect("its node")
+        let mut nodes = argv.iter().filter_map(|a| serde_json::from_str::<serde_json::Value>(a).ok());
+        nodes.find(|node| node["node-name"] == "disk0").expect("its node")
     };
     let node_of_top = node(top);
     let middle = &node_of_top["backing"];

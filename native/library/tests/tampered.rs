@@ -81,7 +81,7 @@ fn snapshot(name: &str) -> NewSnapshot {
 /// A machine with two snapshots: its drive reads from three images.
 fn world() -> World {
     let home = tempfile::tempdir().expect("a folder");
-    let library = Library::open(&home.path().join("library")).expect("a library");
+    let library = Library::open(home.path().join("library")).expect("a library");
     let mut machine = library.create("a", &document("a"), 1).expect("made");
     let (qemu, root): (_, DriveId) = (QemuImg::find(), "root".parse().expect("an id"));
     machine.create_drive(&qemu, &root, SIZE, Target::default()).expect("made");
@@ -189,7 +189,7 @@ fn the_image_that_is_written_to_is_checked_as_well() {
 #[test]
 fn a_flat_image_is_checked_before_it_is_copied_into_an_export() {
     let home = tempfile::tempdir().expect("a folder");
-    let library = Library::open(&home.path().join("library")).expect("a library");
+    let library = Library::open(home.path().join("library")).expect("a library");
     let mut machine = library.create("a", &document("a"), 1).expect("made");
     let root: DriveId = "root".parse().expect("an id");
     machine.create_drive(&QemuImg::find(), &root, SIZE, Target::default()).expect("made");
