@@ -1,14 +1,12 @@
 //! What a VM may open, as descriptors: what was looked at is what is allowed, whatever its name leads to later.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::stat::{SFlag, fstat};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use sampan_config::ShareSecurity;
 
 /// What a VM may do with a file.
@@ -72,8 +70,8 @@ impl Allowed {
     /// What the system said; `InvalidInput` for a link, a FIFO or a socket.
     pub fn open(path: impl Into<PathBuf>, access: Access) -> io::Result<Self> {
         let path = path.into();
-        let file = open_path(&path, libc::O_NOFOLLOW)?;
-        Self::of(file, path, access)
+        let fd = open_path(&path, OFlag::O_NOFOLLOW)?;
+        Self::of(fd, path, access)
     }
 
     /// The same for an open descriptor, which may be one of `O_PATH`. The path is for messages alone.
@@ -90,7 +88,7 @@ impl Allowed {
 
     /// What is there now behind all links: for what the system itself or its owner has put there.
     pub(super) fn followed(path: &Path, access: Access) -> io::Result<Self> {
-        Self::of(open_path(path, 0)?, path, access)
+        Self::of(open_path(path, OFlag::empty())?, path, access)
     }
 
     /// As messages name it.
@@ -119,9 +117,10 @@ impl AsFd for Allowed {
     }
 }
 
-fn open_path(path: &Path, flags: libc::c_int) -> io::Result<File> {
-    // O_PATH asks for no right to read or write; the standard library wants one named. O_CLOEXEC it adds.
-    OpenOptions::new().read(true).custom_flags(libc::O_PATH | flags).open(path)
+/// Not by the standard library: musl counts `O_PATH` among the bits of the access mode (`O_ACCMODE`), which
+/// `OpenOptions::custom_flags` leaves out.
+fn open_path(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    Ok(nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | flags, Mode::empty())?)
 }
 
 fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
