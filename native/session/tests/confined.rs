@@ -13,6 +13,18 @@ use sampan_session::images::Blocking;
 use sampan_session::vm::{RunOptions, Vm};
 use std::path::{Path, PathBuf};
 
+/// A machine in a library; none where the kernel keeps QEMU from no file.
+async fn place(home: &Path) -> Option<Place> {
+    if sampan_emulator::sandbox::report().landlock == 0 {
+        eprintln!("this kernel has no Landlock: nothing keeps QEMU from other files here");
+        return None;
+    }
+    let root = home.join("library");
+    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    create(&root, &images).await;
+    Some(Place::new(&root, Fs::default(), &images, child()))
+}
+
 /// What QEMU says when it is to write 16 bytes of the guest's memory into a file.
 async fn write(vm: &Vm, file: &Path) -> String {
     vm.session().human(&format!("pmemsave 0 16 \"{}\"", file.display())).await.expect("an answer")
@@ -35,16 +47,10 @@ fn bases(place: &Place) -> Vec<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_machine_writes_its_images_and_makes_no_file() {
-    if sampan_emulator::sandbox::report().landlock == 0 {
-        return eprintln!("this kernel has no Landlock: nothing keeps QEMU from other files here");
-    }
     let home = tempfile::tempdir().unwrap();
-    let root = home.path().join("library");
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
-    create(&root, &images).await;
-    let place = Place::new(&root, Fs::default(), &images, child());
+    let Some(place) = place(home.path()).await else { return };
     {
-        let (mut locked, images) = (place.lock().await, images.clone());
+        let (mut locked, images) = (place.lock().await, place.images.clone());
         blocking(move || locked.take_snapshot(&images, &named("before"))).await.expect("taken");
     }
     let secret = home.path().join("secret");
@@ -96,14 +102,8 @@ async fn a_running_machine_writes_its_images_and_makes_no_file() {
 /// A run that leaves no trace writes its overlays, not the machine's images.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_leaves_no_trace_cannot_write_the_machines_images() {
-    if sampan_emulator::sandbox::report().landlock == 0 {
-        return eprintln!("this kernel has no Landlock: nothing keeps QEMU from other files here");
-    }
     let home = tempfile::tempdir().unwrap();
-    let root = home.path().join("library");
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
-    create(&root, &images).await;
-    let place = Place::new(&root, Fs::default(), &images, child());
+    let Some(place) = place(home.path()).await else { return };
     let vm = place.start(RunOptions { throw_away: true, ..RunOptions::default() }).await.expect("starts");
     counting(vm.session(), 2).await;
     let bundle = place.library.find(common::counter::NAME).and_then(|id| place.library.read(id)).unwrap();
