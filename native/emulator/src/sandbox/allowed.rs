@@ -151,7 +151,7 @@ mod tests {
         let at = |name: &str| tmp.path().join(name);
         fs::write(at("file"), "").unwrap();
         symlink(at("file"), at("link")).unwrap();
-        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), Mode::S_IRUSR).unwrap();
         let _listener = UnixListener::bind(at("socket")).unwrap();
         let kind = |path: PathBuf| Allowed::open(path, Access::Read).map(|allowed| allowed.kind());
         assert_eq!(kind(at("file")).unwrap(), Kind::File);
