@@ -10,6 +10,7 @@ use crate::block::{Layer, SourceFormat};
 use crate::error::{Error, Result, io};
 use crate::fs::{is_loop, open_regular};
 use crate::image::{self, Header};
+use crate::owner;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,9 +34,8 @@ impl Pin {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Error::NotAFile(path.to_path_buf()));
         }
-        if ours && stat.st_uid != rustix::process::geteuid().as_raw() {
-            let why = format!("belongs to another user (number {})", stat.st_uid);
-            return Err(Error::ImageChanged { path: path.to_path_buf(), why });
+        if ours {
+            owner::check_owner(&stat, path)?;
         }
         Ok(Self(Arc::new(fd)))
     }
@@ -85,7 +85,7 @@ impl CheckedChain {
     ///
     /// # Errors
     ///
-    /// [`Error::ImageChanged`], [`Error::NotAFile`], [`Error::Probe`]; [`Error::Limit`] for no images at all.
+    /// [`Error::ImageChanged`], [`Error::NotAFile`], [`Error::NotOurs`], [`Error::Probe`]; [`Error::Limit`] for no images at all.
     pub fn open(layers: Vec<Layer>) -> Result<Self> {
         let mut pins = Vec::with_capacity(layers.len());
         let mut virtual_size = None;
@@ -186,7 +186,7 @@ impl OpenImage {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAFile`], [`Error::ImageChanged`], [`Error::Io`].
+    /// [`Error::NotAFile`], [`Error::NotOurs`], [`Error::ImageChanged`], [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
         use std::os::unix::fs::OpenOptionsExt;
         let pin = Pin::new(path, true)?;

@@ -27,11 +27,25 @@ pub(crate) fn check(file: impl AsFd, path: &Path) -> Result<()> {
     check_stat(&stat, rustix::process::geteuid().as_raw(), path)
 }
 
-fn check_stat(stat: &Stat, us: u32, path: &Path) -> Result<()> {
-    let (owner, mode) = (stat.st_uid, stat.st_mode & 0o7777);
-    if owner != us {
-        return Err(Error::NotOurs { path: path.to_path_buf(), owner });
+/// Refuses what belongs to another user, whatever its mode.
+///
+/// # Errors
+///
+/// [`Error::NotOurs`].
+pub(crate) fn check_owner(stat: &Stat, path: &Path) -> Result<()> {
+    owned_by(stat, rustix::process::geteuid().as_raw(), path)
+}
+
+fn owned_by(stat: &Stat, us: u32, path: &Path) -> Result<()> {
+    match stat.st_uid == us {
+        true => Ok(()),
+        false => Err(Error::NotOurs { path: path.to_path_buf(), owner: stat.st_uid }),
     }
+}
+
+fn check_stat(stat: &Stat, us: u32, path: &Path) -> Result<()> {
+    owned_by(stat, us, path)?;
+    let mode = stat.st_mode & 0o7777;
     // A link has no mode of its own: all of it is set.
     if mode & OTHERS_WRITE != 0 {
         return Err(Error::OthersWrite { path: path.to_path_buf(), mode });
