@@ -119,6 +119,8 @@ fn interrupted(home: &Home, arguments: &[&str], hold: &Hold) -> Option<Said> {
     let mut err = String::new();
     errors.read_to_string(&mut err).expect("its errors");
     let said = Said { err, ..said(child.wait_with_output().expect("ends")) };
+    // One that was held before it could ask to die with its parent finds that out once it goes on.
+    tell(held, Signal::SIGCONT);
     gone(held);
     // It may have been done before it heard.
     (said.code != Some(0)).then(|| {
