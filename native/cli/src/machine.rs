@@ -44,9 +44,7 @@ pub fn arch(args: &RunArgs) -> Result<Arch> {
 }
 
 fn default_cpus() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // At most 4, hence it fits.
-    cores.min(4) as u32
+    sampan_session::vm::fast_cores().min(4)
 }
 
 fn kernel(args: &RunArgs) -> Result<Option<Kernel>> {

@@ -27,6 +27,7 @@ mod parts;
 mod performance;
 mod preset;
 mod share;
+mod tuning;
 mod vnc;
 
 pub use arch::{Arch, UnknownArch};
@@ -53,6 +54,7 @@ pub use parts::{
 pub use performance::{Duty, Effort, Mode, NotAMode};
 pub use preset::Preset;
 pub use share::PLAIN_SHARE_WARNING;
+pub use tuning::CURRENT_TUNING;
 pub use vnc::{BadVncPassword, MAX_VNC_PASSWORD, VNC_WARNING, Vnc, VncPassword};
 
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! A machine with everything in its place: what QEMU's arguments are made of.
 
 use crate::{
-    Arch, Bus, Channel, Chipset, Clock, DriveKind, Forward, Keyboard, MacAddress, NicDevice, Pointer,
-    ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
+    Arch, Bus, CURRENT_TUNING, Channel, Chipset, Clock, DriveKind, Forward, Keyboard, MacAddress, NicDevice,
+    Pointer, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -174,8 +174,10 @@ pub struct Machine {
     pub cpus: u32,
     /// The machine's type.
     pub chipset: Chipset,
-    /// QEMU's name of the CPU's model; `None` is all that the accelerator can do.
+    /// QEMU's name of the CPU's model; `None` is all that the accelerator can do, but for what `tuning` leaves out.
     pub cpu: Option<String>,
+    /// What is left out of the default model where the guest is translated ([`Cpu::tuning`](crate::Cpu::tuning)).
+    pub tuning: u32,
     /// Properties of the CPU, each `name=value`.
     pub cpu_features: Vec<String>,
     /// Whether the guest is told of Hyper-V's interfaces, which Windows on a PC uses (KVM only; else they are ignored).
@@ -246,6 +248,7 @@ impl Machine {
                 Arch::Aarch64 => Chipset::Virt,
             },
             cpu: None,
+            tuning: CURRENT_TUNING,
             cpu_features: Vec::new(),
             hyperv: false,
             topology: None,

@@ -5,8 +5,8 @@ use crate::document::{
     Network, Performance, Serial, Shares, Sound, System, Usb,
 };
 use crate::{
-    Arch, Bus, CURRENT_VERSION, Channel, Chipset, Clock, DisplayKind, Keyboard, NicDevice, Pointer,
-    SoundDevice, UsbController,
+    Arch, Bus, CURRENT_TUNING, CURRENT_VERSION, Channel, Chipset, Clock, DisplayKind, Keyboard, NicDevice,
+    Pointer, SoundDevice, UsbController,
 };
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +140,7 @@ impl Document {
                     Preset::Linux | Preset::Other => 2,
                 },
                 model: old.then(|| "pentium3".to_owned()),
+                tuning: CURRENT_TUNING,
                 hyperv: windows && pc,
                 ..Cpu::default()
             },

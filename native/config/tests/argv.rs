@@ -32,29 +32,29 @@ fn a_pc_with_a_kernel() {
     check(
         &machine,
         &expect![[r#"
-        -nodefaults
-        -no-user-config
-        -S
-        -no-shutdown
-        -name guest=tiny,, guest,debug-threads=on
-        -machine q35
-        -accel tcg,thread=multi
-        -cpu max,la57=off
-        -smp 2
-        -m 1024M
-        -rtc base=utc
-        -display dbus,p2p=on
-        -serial chardev:serial
-        -kernel /boot/vm,linuz
-        -initrd /boot/initrd
-        -append console=ttyS0,115200 quiet
-        -device virtio-vga
-        -device qemu-xhci,id=usb
-        -device usb-tablet,bus=usb.0
-        -device virtio-rng-pci
-        -netdev user,id=net0,ipv6=off
-        -device virtio-net-pci,netdev=net0,romfile=
-        -device virtio-serial-pci"#]],
+            -nodefaults
+            -no-user-config
+            -S
+            -no-shutdown
+            -name guest=tiny,, guest,debug-threads=on
+            -machine q35
+            -accel tcg,thread=multi
+            -cpu max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off,invtsc=on
+            -smp 2
+            -m 1024M
+            -rtc base=utc
+            -display dbus,p2p=on
+            -serial chardev:serial
+            -kernel /boot/vm,linuz
+            -initrd /boot/initrd
+            -append console=ttyS0,115200 quiet
+            -device virtio-vga
+            -device qemu-xhci,id=usb
+            -device usb-tablet,bus=usb.0
+            -device virtio-rng-pci
+            -netdev user,id=net0,ipv6=off
+            -device virtio-net-pci,netdev=net0,romfile=
+            -device virtio-serial-pci"#]],
     );
 }
 
@@ -71,34 +71,34 @@ fn a_pc_with_uefi_disks_and_a_cd() {
     check(
         &machine,
         &expect![[r#"
-        -nodefaults
-        -no-user-config
-        -S
-        -no-shutdown
-        -name guest=pc,debug-threads=on
-        -machine q35
-        -accel tcg,thread=multi
-        -cpu max,la57=off
-        -smp 2
-        -m 1024M
-        -rtc base=utc
-        -display dbus,p2p=on
-        -serial chardev:serial
-        -drive if=pflash,unit=0,format=raw,readonly=on,file=/fw/code.fd
-        -drive if=pflash,unit=1,format=raw,file=/vm/vars.fd
-        -drive if=none,id=cd0,media=cdrom,readonly=on,format=raw,file=/iso/install.iso
-        -device virtio-scsi-pci,id=scsi0
-        -device scsi-cd,bus=scsi0.0,drive=cd0,bootindex=0
-        -drive if=none,id=disk0,format=qcow2,discard=unmap,file=/vm/a,,readonly=on.qcow2
-        -device virtio-blk-pci,drive=disk0,bootindex=1
-        -drive if=none,id=disk1,format=raw,discard=unmap,file=/vm/b.img
-        -device virtio-blk-pci,drive=disk1,bootindex=2
-        -device VGA
-        -device qemu-xhci,id=usb
-        -device usb-tablet,bus=usb.0
-        -device virtio-rng-pci
-        -netdev user,id=net0,ipv6=off
-        -device virtio-net-pci,netdev=net0,romfile="#]],
+            -nodefaults
+            -no-user-config
+            -S
+            -no-shutdown
+            -name guest=pc,debug-threads=on
+            -machine q35
+            -accel tcg,thread=multi
+            -cpu max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off,invtsc=on
+            -smp 2
+            -m 1024M
+            -rtc base=utc
+            -display dbus,p2p=on
+            -serial chardev:serial
+            -drive if=pflash,unit=0,format=raw,readonly=on,file=/fw/code.fd
+            -drive if=pflash,unit=1,format=raw,file=/vm/vars.fd
+            -drive if=none,id=cd0,media=cdrom,readonly=on,format=raw,file=/iso/install.iso
+            -device virtio-scsi-pci,id=scsi0
+            -device scsi-cd,bus=scsi0.0,drive=cd0,bootindex=0
+            -drive if=none,id=disk0,format=qcow2,discard=unmap,file=/vm/a,,readonly=on.qcow2
+            -device virtio-blk-pci,drive=disk0,bootindex=1
+            -drive if=none,id=disk1,format=raw,discard=unmap,file=/vm/b.img
+            -device virtio-blk-pci,drive=disk1,bootindex=2
+            -device VGA
+            -device qemu-xhci,id=usb
+            -device usb-tablet,bus=usb.0
+            -device virtio-rng-pci
+            -netdev user,id=net0,ipv6=off
+            -device virtio-net-pci,netdev=net0,romfile="#]],
     );
 }
 

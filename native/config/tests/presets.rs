@@ -44,39 +44,39 @@ fn linux_on_q35() {
     check(
         &new(Preset::Linux, Arch::X86_64),
         &expect![[r#"
-        -nodefaults
-        -no-user-config
-        -S
-        -no-shutdown
-        -name guest=new,debug-threads=on
-        -machine q35,pflash0=fw-code,pflash1=fw-vars
-        -accel tcg,thread=multi
-        -cpu max,la57=off
-        -smp 2
-        -m 2048M
-        -rtc base=utc
-        -display dbus,p2p=on,audiodev=audio0
-        -serial chardev:serial
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
-        -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
-        -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
-        -device virtio-scsi-pci,id=vscsi
-        -device scsi-cd,bus=vscsi.0,id=cd0-dev,bootindex=0
-        -device virtio-blk-pci,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
-        -device virtio-vga
-        -device qemu-xhci,id=usb
-        -device usb-tablet,bus=usb.0
-        -device virtio-rng-pci
-        -netdev user,id=net0,ipv6=off
-        -device virtio-net-pci,netdev=net0,romfile=
-        -audiodev dbus,id=audio0
-        -device intel-hda,id=hda
-        -device hda-output,bus=hda.0,audiodev=audio0
-        -device virtio-serial-pci,id=vserial
-        -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
+            -nodefaults
+            -no-user-config
+            -S
+            -no-shutdown
+            -name guest=new,debug-threads=on
+            -machine q35,pflash0=fw-code,pflash1=fw-vars
+            -accel tcg,thread=multi
+            -cpu max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off,invtsc=on
+            -smp 2
+            -m 2048M
+            -rtc base=utc
+            -display dbus,p2p=on,audiodev=audio0
+            -serial chardev:serial
+            -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
+            -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
+            -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
+            -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+            -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
+            -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+            -device virtio-scsi-pci,id=vscsi
+            -device scsi-cd,bus=vscsi.0,id=cd0-dev,bootindex=0
+            -device virtio-blk-pci,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
+            -device virtio-vga
+            -device qemu-xhci,id=usb
+            -device usb-tablet,bus=usb.0
+            -device virtio-rng-pci
+            -netdev user,id=net0,ipv6=off
+            -device virtio-net-pci,netdev=net0,romfile=
+            -audiodev dbus,id=audio0
+            -device intel-hda,id=hda
+            -device hda-output,bus=hda.0,audiodev=audio0
+            -device virtio-serial-pci,id=vserial
+            -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
     );
 }
 
@@ -85,38 +85,38 @@ fn windows_on_q35() {
     check(
         &new(Preset::Windows11, Arch::X86_64),
         &expect![[r#"
-        -nodefaults
-        -no-user-config
-        -S
-        -no-shutdown
-        -name guest=new,debug-threads=on
-        -machine q35,hpet=off,pflash0=fw-code,pflash1=fw-vars
-        -accel tcg,thread=multi
-        -cpu max,la57=off,hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-time=on,hv-synic=on,hv-stimer=on,hv-frequencies=on,hv-tlbflush=on,hv-ipi=on
-        -smp 4
-        -m 4096M
-        -rtc base=localtime,driftfix=slew
-        -display dbus,p2p=on,audiodev=audio0
-        -serial chardev:serial
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
-        -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
-        -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
-        -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
-        -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
-        -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
-        -device ide-cd,bus=ide.0,id=cd0-dev,bootindex=0
-        -device ide-hd,bus=ide.1,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
-        -device VGA
-        -device qemu-xhci,id=usb
-        -device usb-tablet,bus=usb.0
-        -device virtio-rng-pci
-        -netdev user,id=net0,ipv6=off
-        -device e1000e,netdev=net0,romfile=
-        -audiodev dbus,id=audio0
-        -device intel-hda,id=hda
-        -device hda-output,bus=hda.0,audiodev=audio0
-        -device virtio-serial-pci,id=vserial
-        -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
+            -nodefaults
+            -no-user-config
+            -S
+            -no-shutdown
+            -name guest=new,debug-threads=on
+            -machine q35,hpet=off,pflash0=fw-code,pflash1=fw-vars
+            -accel tcg,thread=multi
+            -cpu max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off,invtsc=on,hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-time=on,hv-synic=on,hv-stimer=on,hv-frequencies=on,hv-tlbflush=on,hv-ipi=on
+            -smp 4
+            -m 4096M
+            -rtc base=localtime,driftfix=slew
+            -display dbus,p2p=on,audiodev=audio0
+            -serial chardev:serial
+            -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/fw/code.fd","node-name":"fw-code-file","read-only":true}
+            -blockdev {"cache":{"direct":false},"discard":"ignore","driver":"raw","file":"fw-code-file","node-name":"fw-code","read-only":true}
+            -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"ignore","driver":"file","filename":"/vm/vars.qcow2","node-name":"fw-vars-file"}
+            -blockdev {"backing":null,"cache":{"direct":false},"discard":"ignore","driver":"qcow2","file":"fw-vars-file","node-name":"fw-vars","read-only":false}
+            -blockdev {"auto-read-only":true,"cache":{"direct":false},"discard":"unmap","driver":"file","filename":"/vm/disk0.qcow2","node-name":"disk0-file"}
+            -blockdev {"backing":null,"cache":{"direct":false},"discard":"unmap","driver":"qcow2","file":"disk0-file","node-name":"disk0","read-only":false}
+            -device ide-cd,bus=ide.0,id=cd0-dev,bootindex=0
+            -device ide-hd,bus=ide.1,id=disk0-dev,drive=disk0,serial=disk0,bootindex=1
+            -device VGA
+            -device qemu-xhci,id=usb
+            -device usb-tablet,bus=usb.0
+            -device virtio-rng-pci
+            -netdev user,id=net0,ipv6=off
+            -device e1000e,netdev=net0,romfile=
+            -audiodev dbus,id=audio0
+            -device intel-hda,id=hda
+            -device hda-output,bus=hda.0,audiodev=audio0
+            -device virtio-serial-pci,id=vserial
+            -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
     );
 }
 
@@ -335,6 +335,49 @@ fn with_kvm_an_arm_cpu_is_the_hosts() {
     let machine = Machine::new("x", Arch::Aarch64);
     let argv = machine.argv(&["kvm".into(), "tcg".into()]).expect("arguments");
     assert!(argv.windows(2).any(|pair| pair == ["-cpu", "max"]), "{argv:?}");
+}
+
+/// The `-cpu` of a machine with an accelerator.
+fn cpu(document: &Document, accelerator: &str) -> String {
+    let argv =
+        document.machine(&place()).expect("a good machine").argv(&[accelerator.into()]).expect("arguments");
+    let pair = argv.windows(2).find(|pair| pair[0] == "-cpu").expect("a CPU");
+    pair[1].clone()
+}
+
+#[test]
+fn a_machine_keeps_the_cpu_that_it_was_made_with() {
+    const TUNED: &str = "max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off,invtsc=on";
+    let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+    assert_eq!(cpu(&document, "tcg,thread=multi"), TUNED);
+    assert_eq!(document.tuning_hint(), None, "a new machine has the latest");
+    assert_eq!(cpu(&document, "kvm"), "max,la57=off", "with KVM it is the host's");
+
+    // As files of before have it: without the field.
+    let mut files = document.to_files();
+    let text = files["cpu.json"].replace("\"tuning\": 1,", "");
+    assert_ne!(text, files["cpu.json"], "{text}");
+    files.insert("cpu.json".into(), text);
+    let mut old = Document::from_files(&files).expect("a description");
+    assert_eq!(cpu(&old, "tcg,thread=multi"), "max,la57=off");
+    assert!(!old.to_files()["cpu.json"].contains("tuning"), "it is not written by reading and writing");
+    let hint = old.tuning_hint().expect("a hint");
+    assert!(hint.contains("cpu.tuning=1"), "{hint}");
+    old.cpu.tuning = 1;
+    assert_eq!((cpu(&old, "tcg"), old.tuning_hint()), (TUNED.to_owned(), None));
+
+    old.cpu.tuning = 0;
+    old.cpu.model = Some("qemu64".into());
+    assert_eq!((cpu(&old, "tcg").as_str(), old.tuning_hint()), ("qemu64", None), "somebody's own choice");
+    // Nothing is known that would help there.
+    let mut arm = Document::new("x", Preset::Linux, Arch::Aarch64);
+    arm.cpu.tuning = 0;
+    assert_eq!((cpu(&arm, "tcg").as_str(), arm.tuning_hint()), ("max,pauth-impdef=on", None));
+
+    document.cpu.tuning = 2;
+    let faults: Vec<String> = document.check().iter().map(ToString::to_string).collect();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("later version"), "{faults:?}");
 }
 
 #[test]

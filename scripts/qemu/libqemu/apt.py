@@ -147,6 +147,14 @@ class Apt:
                 entries.append(Entry(fields["Version"], {Path(path).name: (path, fields["SHA256"])}, fields))
         return newest_first(entries)
 
+    def needed(self, name):
+        """All files of a binary package and of what it depends on, down to libc: (URI, file name, sha256)."""
+        self._update()
+        done = run.output(["apt-get", "install", "--print-uris", "--yes", "--no-install-recommends", "-o",
+                           "Acquire::ForceHash=SHA256", name], env=self._env())
+        return [(uri, path, digest) for uri, path, digest in
+                re.findall(r"^'(\S+)' (\S+) \d+ SHA256:([0-9a-f]{64})$", done, re.M)]
+
     def uri(self, path):
         """Where a file of the list is to be had."""
         return f"{self._uri.rstrip('/')}/{path}"

@@ -19,7 +19,7 @@ use crate::vm::{control_socket, now, run_folder};
 use again::Again;
 use anyhow::{Context, Result};
 use end::{End, How};
-use sampan_emulator::LibqemuDir;
+use sampan_emulator::{AcceleratorName, LibqemuDir};
 use sampan_library::{Library, Locked, VmId};
 use sampan_session::images::Blocking;
 use sampan_session::vm::{FLOOR, Host, RunOptions, Vm, watch_space};
@@ -139,8 +139,15 @@ async fn start(
         libqemu,
     };
     let options = RunOptions { throw_away: args.throw_away, discard_state: args.discard_state };
+    let resumes = locked.suspended().is_some() && !args.discard_state;
+    // A saved state is that of a CPU as it was.
+    let hint = document.tuning_hint().filter(|_| accelerated.choice.name == AcceleratorName::Tcg && !resumes);
+    if let Some(hint) = hint {
+        log::info!("{hint}");
+        Announcement::Progress(format!("hint: {hint}")).tell();
+    }
     let place = if args.in_process { "inside the supervisor" } else { "in a process of its own" };
-    let words = if locked.suspended().is_some() && !args.discard_state { "resuming" } else { "starting" };
+    let words = if resumes { "resuming" } else { "starting" };
     Announcement::Progress(format!("{words} it {place} {}", accelerated.words())).tell();
     let vm = Arc::new(Vm::start(host, locked, options).await?);
     let listen = before.listen().unwrap_or(args.listen);

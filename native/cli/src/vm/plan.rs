@@ -11,7 +11,7 @@ use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset};
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Entry, Request};
 use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target};
-use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe};
+use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe, fast_cores};
 use std::path::{Path, PathBuf};
 
 /// A disk that nobody gave a size: enough for a desktop, and it takes what is written alone.
@@ -208,10 +208,9 @@ fn firmware_of(entry: &Entry) -> Option<FirmwareKind> {
     }
 }
 
-/// The preset's CPUs, but no more than there are cores.
+/// The preset's CPUs, but no more than there are fast cores.
 pub fn default_cpus(preset: Preset, arch: Arch) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
-    Document::new("", preset, arch).cpu.count.min(cores)
+    Document::new("", preset, arch).cpu.count.min(fast_cores())
 }
 
 /// The size of a disk that nobody gave one.

@@ -6,6 +6,7 @@ mod console;
 mod crash;
 mod licenses;
 mod logs;
+mod tuning;
 
 use common::{Home, Said, said};
 use nix::sys::signal::{Signal, kill};

@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod devices;
 mod drives;
 
+use crate::tuning::default_model;
 use crate::{Arch, Channel, Clock, ConfigError, Firmware, Machine, SoundDevice, escaped};
 use std::path::Path;
 
@@ -87,14 +88,9 @@ impl Machine {
     }
 
     fn cpu_argument(&self, accelerator: &str) -> String {
-        let mut text = match (&self.cpu, self.arch) {
-            (Some(model), _) => model.clone(),
-            // Five-level paging makes each of TCG's page walks longer, for memory sizes no device has.
-            (None, Arch::X86_64) => "max,la57=off".to_owned(),
-            // With KVM the host decides, and the property below is not there (`aarch64_add_pauth_properties`).
-            (None, Arch::Aarch64) if accelerator.starts_with("kvm") => "max".to_owned(),
-            // The architected pointer authentication is the slowest thing TCG emulates; this one is as safe here.
-            (None, Arch::Aarch64) => "max,pauth-impdef=on".to_owned(),
+        let mut text = match &self.cpu {
+            Some(model) => model.clone(),
+            None => default_model(self.arch, self.tuning, accelerator.starts_with("kvm")),
         };
         if self.hyperv {
             text.push_str(HYPERV);

@@ -4,8 +4,8 @@ use super::{Document, FirmwareKind};
 use crate::argv::check as rules;
 use crate::names::{is_32_bit_cpu, is_cpu_feature, is_cpu_model, is_file_name, is_id, is_uuid};
 use crate::{
-    Arch, Channel, DisplayKind, DriveKind, Keyboard, MAX_CPUS, MAX_HEADS, MAX_MEMORY_MIB, MIN_MEMORY_MIB,
-    Pointer, SoundDevice, UsbController,
+    Arch, CURRENT_TUNING, Channel, DisplayKind, DriveKind, Keyboard, MAX_CPUS, MAX_HEADS, MAX_MEMORY_MIB,
+    MIN_MEMORY_MIB, Pointer, SoundDevice, UsbController,
 };
 use std::fmt;
 
@@ -203,6 +203,10 @@ impl Document {
                 "model",
                 "is no CPU model's name: use one of QEMU's, such as max, or leave it out",
             );
+        }
+        if cpu.tuning > CURRENT_TUNING {
+            let words = format!("is of a later version of this program: use 0 to {CURRENT_TUNING}");
+            faults.add(Section::Cpu, "tuning", words);
         }
         for (i, feature) in cpu.features.iter().enumerate() {
             if !is_cpu_feature(feature) {

@@ -44,6 +44,7 @@ impl Document {
         machine.cpus = self.cpu.count;
         machine.chipset = self.system.machine;
         machine.cpu.clone_from(&self.cpu.model);
+        machine.tuning = self.cpu.tuning;
         machine.cpu_features.clone_from(&self.cpu.features);
         machine.hyperv = self.cpu.hyperv;
         machine.topology = self.cpu.topology;

@@ -41,9 +41,13 @@ pub struct System {
 pub struct Cpu {
     /// How many.
     pub count: u32,
-    /// QEMU's name of the model; without one, all that the accelerator can do.
+    /// QEMU's name of the model; without one, all that the accelerator can do, but for what `tuning` leaves out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What is left out of the default model where the guest is translated: nothing (0), or up to
+    /// [`CURRENT_TUNING`](crate::CURRENT_TUNING). A machine keeps the one it was made with.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tuning: u32,
     /// Properties of the model, each `name=value`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
@@ -54,9 +58,14 @@ pub struct Cpu {
     pub hyperv: bool,
 }
 
+// The signature is serde's.
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl Default for Cpu {
     fn default() -> Self {
-        Self { count: 2, model: None, features: Vec::new(), topology: None, hyperv: false }
+        Self { count: 2, model: None, tuning: 0, features: Vec::new(), topology: None, hyperv: false }
     }
 }
 

@@ -18,7 +18,7 @@ pub use create::{Cd, FirstDisk, Recipe};
 pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
 pub use identity::Identity;
 pub use import::{Foreign, Imported, import_archive};
-pub use performance::Effect;
+pub use performance::{Effect, fast_cores};
 pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
 pub use space::{FLOOR, watch_space};
 

@@ -159,6 +159,25 @@ fn allowed() -> nix::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
 }
 
+/// How many of the cores that this process may run on are the fast ones: a CPU of a guest on a slow one holds up all
+/// others while they wait for it. All of them where the system does not tell that they differ.
+pub fn fast_cores() -> u32 {
+    let speeds: Vec<u64> = allowed().unwrap_or_default().into_iter().map(speed).collect();
+    // A container's quota may be fewer than its cores.
+    let quota =
+        std::thread::available_parallelism().map_or(u32::MAX, |n| n.get().try_into().unwrap_or(u32::MAX));
+    fast_among(&speeds).min(quota)
+}
+
+/// Those at least three quarters as fast as the fastest: of two kinds of core the big ones, of three the prime ones and
+/// those next to them.
+fn fast_among(speeds: &[u64]) -> u32 {
+    let fastest = speeds.iter().copied().max().unwrap_or(0);
+    let fast = speeds.iter().filter(|&&speed| speed >= fastest - fastest / 4).count();
+    // At most `CPU_SETSIZE`.
+    fast.max(1) as u32
+}
+
 /// How fast a core is compared with the others; 0 where the system does not tell.
 fn speed(core: usize) -> u64 {
     let folder = format!("/sys/devices/system/cpu/cpu{core}");
@@ -266,6 +285,21 @@ fn parse_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_fast_cores_are_told_from_the_slow_ones() {
+        // cpu_capacity as phones tell it: four small ones, three big ones, one prime; two kinds; one kind; nothing told.
+        for (speeds, fast) in [
+            (&[250, 250, 250, 250, 830, 830, 830, 1024][..], 4),
+            (&[379, 379, 379, 379, 1024, 1024], 2),
+            (&[1024, 1024], 2),
+            (&[0, 0, 0], 3),
+            (&[], 1),
+        ] {
+            assert_eq!(fast_among(speeds), fast, "{speeds:?}");
+        }
+        assert!((1..=host_cores()).contains(&fast_cores()));
+    }
 
     #[test]
     fn a_threads_time_is_read_whatever_its_name_is() {
