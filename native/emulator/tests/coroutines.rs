@@ -26,9 +26,9 @@ fn three_vms_make_coroutines_at_once() {
             scope.spawn(move || {
                 let mut spec = spec(&format!("reader {i}"));
                 for copy in 0..COPIES {
-                    // A second for each read.
-                    let node = |name: &str| format!("driver=null-co,size=67108864,read-zeroes=on,node-name={name}{copy}");
-                    spec.args(["-blockdev", &format!("{},latency-ns=1000000000", node("slow"))]);
+                    // A tenth of a second for each read.
+                    let node = |name: &str| format!("driver=null-co,size=8388608,read-zeroes=off,node-name={name}{copy}");
+                    spec.args(["-blockdev", &format!("{},latency-ns=100000000", node("slow"))]);
                     spec.args(["-blockdev", &node("target")]);
                 }
                 let mut vm = start(launcher, spec);
