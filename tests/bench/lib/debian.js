@@ -11,7 +11,7 @@ const PROMPT = /root@[^:]*:~# $/;
 /** The console's text that is kept. */
 const KEPT = 20_000;
 
-/** QEMU's arguments for the machine that a new one for Linux is (docs/machines.md), with the image read only. */
+/** QEMU's arguments for the machine that a new one for Linux is (docs/machines.md), but with a plain VGA, and with the image read only. */
 function machine({ cpu, cpus, memory, image, firmware, console, share, accel = "tcg,thread=multi" }) {
   const shared = share
     ? ["-fsdev", `local,id=share,path=${share},security_model=none,readonly=on`, "-device", "virtio-9p-pci,fsdev=share,mount_tag=share"]
