@@ -132,7 +132,7 @@ fn a_guest_chooses_a_status_and_the_process_lives() {
 }
 
 #[test]
-fn exit_on_a_vcpus_thread_ends_the_vm_and_not_the_process() {
+fn exit_on_a_thread_of_an_arm_machines_cpu_ends_the_vm_and_not_the_process() {
     let launcher = in_process();
     let mut other = start(&launcher, spec("other"));
     let (_folder, spec) = exiting_on_a_cpu(7);

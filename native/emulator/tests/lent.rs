@@ -21,7 +21,7 @@ fn sockets() -> usize {
 
 /// `exit()` on a CPU's thread: the others may still be at work, and would write to whatever gets these numbers next.
 #[test]
-fn what_its_cpus_may_still_write_to_is_hung_up_and_nobody_elses() {
+fn what_an_arm_machines_cpus_may_still_write_to_is_hung_up_and_nobody_elses() {
     let _alone = ALONE.lock().unwrap();
     let launcher = in_process();
     let mut failed = spec("a start that fails");

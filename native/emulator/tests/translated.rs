@@ -237,6 +237,7 @@ fn a_pc_runs_the_code_that_is_there() {
     }
 }
 
+/// The name leaves it out where there is no libqemu for it, see [`common::exiting_on_a_cpu`].
 #[test]
 fn an_arm_machine_runs_the_code_that_is_there() {
     let folder = tempfile::tempdir().expect("a folder");

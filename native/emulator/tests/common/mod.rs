@@ -53,6 +53,8 @@ pub fn machine(name: &str) -> LaunchSpec {
     spec
 }
 
+/// For tests with `arm_machine` in their names: `scripts/ohos/test` leaves them out where there is no libqemu for Arm guests.
+///
 /// Arm's semihosting call SYS_EXIT: QEMU calls `exit()` on the thread of the CPU that asked, another goes on. The program
 /// lies in the folder.
 pub fn exiting_on_a_cpu(status: u64) -> (tempfile::TempDir, LaunchSpec) {
