@@ -28,6 +28,7 @@ pub fn run_args(args: DemoArgs) -> Result<RunArgs> {
         append: Some(words.into()),
         disk: Vec::new(),
         cdrom: None,
+        yes: false,
         firmware: None,
         display: DisplayArg::Virtio,
         pointer: PointerArg::Tablet,

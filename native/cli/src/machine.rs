@@ -5,12 +5,9 @@ use crate::args::{DisplayArg, FirmwareArg, PointerArg, RunArgs};
 use anyhow::{Context, Result, bail};
 use sampan_config::{Arch, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine, Pointer};
 use sampan_emulator::LibqemuDir;
+use sampan_library::{SourceFormat, image};
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// What a qcow2 image begins with (`docs/interop/qcow2.rst`).
-const QCOW2_MAGIC: &[u8] = b"QFI\xfb";
 
 /// The machine that the arguments describe. `private` is a folder for files that last as long as the run.
 pub fn machine(args: &RunArgs, libqemu: &LibqemuDir, private: &Path) -> Result<Machine> {
@@ -31,7 +28,11 @@ pub fn machine(args: &RunArgs, libqemu: &LibqemuDir, private: &Path) -> Result<M
     machine.kernel = kernel(args)?;
     machine.disks = args.disk.iter().map(|disk| self::disk(disk)).collect::<Result<_>>()?;
     if let Some(cdrom) = &args.cdrom {
-        machine.cdrom = Some(readable(cdrom).context("--cdrom")?);
+        let file = readable(cdrom).context("--cdrom")?;
+        if let (Some(why), false) = (sampan_library::why_no_cd(&file)?, args.yes) {
+            bail!("--cdrom {}: {why}. If that is what you want, say --yes", cdrom.display());
+        }
+        machine.cdrom = Some(file);
     }
     machine.firmware = firmware(args, arch, libqemu, private)?;
     machine.extra.clone_from(&args.qemu);
@@ -93,32 +94,35 @@ fn disk(text: &str) -> Result<Disk> {
     OpenOptions::new().write(true).open(&file).with_context(|| {
         format!("--disk {}: the guest could not write it; make it writable, or use a copy", file.display())
     })?;
+    let name = file.display();
     let named_qcow2 = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("qcow2"));
-    let is_qcow2 = begins_with(&file, QCOW2_MAGIC)?;
-    let format = match (format, named_qcow2, is_qcow2) {
-        (Some(DiskFormat::Qcow2), _, false) | (None, true, false) => {
-            bail!("--disk {}: this is no qcow2 image; use raw:{0} if it is a raw one", file.display())
-        }
-        (Some(format), ..) => format,
-        (None, true, true) => DiskFormat::Qcow2,
+    let opened = File::open(&file).with_context(|| format!("--disk {name}"))?;
+    let format = match (format, image::recognise(&opened)) {
+        // A person may say that of any bytes: they are the guest's.
+        (Some(DiskFormat::Raw), _) => DiskFormat::Raw,
+        (Some(DiskFormat::Qcow2), Ok(Some(SourceFormat::Qcow2))) => DiskFormat::Qcow2,
+        (None, Ok(Some(SourceFormat::Qcow2))) if named_qcow2 => DiskFormat::Qcow2,
         // A guest may write a qcow2 header, which names files of the host, into its raw disk: never guess.
-        (None, false, true) => bail!(
-            "--disk {}: it holds a qcow2 image but is not named so; say qcow2:{0} or raw:{0}",
-            file.display()
+        (None, Ok(Some(SourceFormat::Qcow2))) => {
+            bail!("--disk {name}: it holds a qcow2 image but is not named so; say qcow2:{name} or raw:{name}")
+        }
+        (None, Ok(Some(SourceFormat::Raw))) if !named_qcow2 => DiskFormat::Raw,
+        (_, Ok(None | Some(SourceFormat::Raw))) if named_qcow2 || format.is_some() => {
+            bail!("--disk {name}: this is no qcow2 image; use raw:{name} if it is a raw one")
+        }
+        (_, Ok(Some(other))) => bail!(
+            "--disk {name}: this is a {} image, which a running machine does not write to; `sampan new NAME --image {name}` makes a machine of a copy",
+            other.driver()
         ),
-        (None, false, false) => DiskFormat::Raw,
+        (_, Ok(None)) => bail!(
+            "--disk {name}: it has no boot sector, partition table or file system; say raw:{name} if it is an empty disk"
+        ),
+        (_, Err(error)) => return Err(error).with_context(|| format!("--disk {name}")),
     };
-    Ok(Disk { file, format, base: None })
-}
-
-fn begins_with(file: &Path, magic: &[u8]) -> Result<bool> {
-    let mut head = vec![0; magic.len()];
-    let mut opened = File::open(file)?;
-    match opened.read_exact(&mut head) {
-        Ok(()) => Ok(head == magic),
-        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(e) => Err(e).with_context(|| format!("{} cannot be read", file.display())),
+    if format == DiskFormat::Qcow2 {
+        image::check_complete(&opened, SourceFormat::Qcow2).with_context(|| format!("--disk {name}"))?;
     }
+    Ok(Disk { file, format, base: None })
 }
 
 /// The file's full name, once it is known to be one that can be read.
@@ -154,15 +158,27 @@ mod tests {
             fs::write(&path, bytes).expect("writes");
             path.display().to_string()
         };
-        let (good, wrong) = (file("a.qcow2", b"QFI\xfb...."), file("b.qcow2", b"...."));
-        let (raw, evil) = (file("c.img", b""), file("d.img", b"QFI\xfb...."));
+        let mut disk_of_a_guest = vec![0; 1 << 16];
+        disk_of_a_guest[510..512].copy_from_slice(b"\x55\xaa");
+        let mut vdi = vec![0; 1 << 16];
+        vdi[0x40..0x44].copy_from_slice(&0xbeda_107f_u32.to_le_bytes());
+        let (good, wrong) = (file("a.qcow2", b"QFI\xfb...."), file("b.qcow2", &disk_of_a_guest));
+        let (raw, evil) = (file("c.img", &disk_of_a_guest), file("d.img", b"QFI\xfb...."));
+        let (empty, foreign) = (file("e.img", &[0; 4096]), file("f.img", &vdi));
         assert_eq!(disk(&good).expect("good").format, DiskFormat::Qcow2);
         assert_eq!(disk(&raw).expect("raw").format, DiskFormat::Raw);
         assert_eq!(disk(&format!("qcow2:{evil}")).expect("said so").format, DiskFormat::Qcow2);
-        assert_eq!(disk(&format!("raw:{evil}")).expect("said so").format, DiskFormat::Raw);
+        for said in [&evil, &empty, &foreign] {
+            assert_eq!(disk(&format!("raw:{said}")).expect("said so").format, DiskFormat::Raw);
+        }
         for (text, words) in [
             (&wrong, "no qcow2"),
+            (&format!("qcow2:{raw}"), "no qcow2"),
             (&evil, "not named so"),
+            (&empty, "if it is an empty disk"),
+            (&foreign, "vdi image"),
+            (&format!("qcow2:{foreign}"), "vdi image"),
+            (&file("g.img", b"<html>"), "web page"),
             (&dir.path().join("none").display().to_string(), "not there"),
             (&dir.path().display().to_string(), "is a folder"),
         ] {

@@ -85,6 +85,18 @@ pub fn probe_import(path: &Path, said: Option<SourceFormat>) -> Result<Header> {
     image::probe_import(&file, said).map_err(|source| Error::Probe { path: path.to_path_buf(), source })
 }
 
+/// Why no guest could read a file in its CD drive, in words; `None` for a CD.
+///
+/// # Errors
+///
+/// [`Error::Io`], [`Error::NotAFile`], when it cannot be read.
+pub fn why_no_cd(path: &Path) -> Result<Option<String>> {
+    let real = path.canonicalize().map_err(crate::error::io("find", path))?;
+    let content = image::identify(&open_regular(&real)?)
+        .map_err(|source| Error::Probe { path: path.to_path_buf(), source })?;
+    Ok(content.why_no_cd())
+}
+
 impl Locked {
     /// What a drive is. The machine is stopped.
     ///

@@ -62,10 +62,11 @@ pub use block::{
 pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections};
 pub use checked::{CheckedChain, OpenImage, Pin, new_image_file};
 pub use clone::NewClone;
-pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import};
+pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import, why_no_cd};
 pub use error::{Error, Result};
 pub use foreign::{
-    Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, NicPlan, Origin, name_from, parse_ovf, parse_utm, plan_import,
+    Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, MachineFile, NicPlan, Origin, machine_file, name_from,
+    parse_ovf, parse_utm, plan_import,
 };
 pub use host::HostSettings;
 pub use id::{DriveId, FileName, SnapshotId, VmId, check_name};

@@ -114,7 +114,7 @@ fn every_format_is_imported_and_reads_the_same() {
         let wrong = if format == SourceFormat::Vdi { SourceFormat::Qcow2 } else { SourceFormat::Vdi };
         probe_import(&source, Some(wrong)).expect_err("the header decides");
     }
-    probe_import(&raw, None).expect_err("raw is never guessed");
+    probe_import(&raw, None).expect_err("it shows no disk");
     let target = Target { format: ImageFormat::Raw, preallocation: Preallocation::Dynamic };
     machine
         .import_drive(&qemu, &drive("raw"), &raw, Some(SourceFormat::Raw), target, &mut go_on)

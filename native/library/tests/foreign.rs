@@ -69,7 +69,7 @@ fn go_on(_: sampan_library::Progress) -> ControlFlow<()> {
 
 fn import(library: &Library, from: &Path, name: &str) -> sampan_library::Result<Locked> {
     let (origin, plan) = plan_import(from)?;
-    library.import_plan(
+    let (machine, _) = library.import_plan(
         &QemuImg::find(),
         &origin,
         &plan,
@@ -78,13 +78,15 @@ fn import(library: &Library, from: &Path, name: &str) -> sampan_library::Result<
         &document("a"),
         &mut |_| Ok(()),
         &mut go_on,
-    )
+    )?;
+    Ok(machine)
 }
 
 fn raw(folder: &Path) -> std::path::PathBuf {
     let raw = folder.join("raw.img");
     let mut content = vec![0; SIZE];
     content[..65536].fill(0x42);
+    content[510..512].copy_from_slice(b"\x55\xaa");
     fs::write(&raw, content).expect("written");
     raw
 }
@@ -213,7 +215,7 @@ fn appliances_that_do_not_hold_what_they_say_are_refused_and_leave_nothing() {
     let cases = [
         (OVF, Some(zeros.as_str()), "checksum"),
         (other.as_str(), None, "does not hold"),
-        (packed.as_str(), None, "compressed"),
+        (packed.as_str(), None, "gzip"),
         (twice.as_str(), None, "several"),
     ];
     for (ovf, sum, word) in cases {

@@ -56,6 +56,9 @@ pub enum ImagesAction {
         /// Its name in the library [default: its own]
         #[arg(long)]
         name: Option<String>,
+        /// Take it although it looks like neither a CD nor a disk image
+        #[arg(long)]
+        yes: bool,
     },
     /// Remove a medium that no machine uses
     Remove {

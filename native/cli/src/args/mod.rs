@@ -236,12 +236,16 @@ pub struct RunArgs {
     /// Its command line
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub append: Option<String>,
-    /// A disk image, qcow2 if it is named so and raw otherwise; `qcow2:FILE` and `raw:FILE` say which. Repeatable
+    /// A disk image that the guest reads and writes: qcow2, or raw where its content shows a disk. `qcow2:FILE` and
+    /// `raw:FILE` say which, as for an empty disk. Repeatable
     #[arg(long, value_name = "FILE")]
     pub disk: Vec<String>,
     /// A CD image to start from
     #[arg(long, value_name = "FILE")]
     pub cdrom: Option<PathBuf>,
+    /// Start although what is in the CD drive does not look like a CD
+    #[arg(long)]
+    pub yes: bool,
     /// What starts the guest [default: bios on x86_64; on aarch64 uefi, or the kernel given]
     #[arg(long, value_enum)]
     pub firmware: Option<FirmwareArg>,

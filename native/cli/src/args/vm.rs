@@ -58,9 +58,12 @@ pub struct NewArgs {
     /// Take all of an empty disk's space at once
     #[arg(long, conflicts_with = "image")]
     pub fixed: bool,
-    /// Begin with a copy of this image, a file or a medium of the library: qcow2, vmdk, vdi, vhdx, vhd, or raw by its name
+    /// Begin with a copy of this image, a file or a medium of the library: qcow2, vmdk, vdi, vhdx, vhd or raw
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
+    /// The image's format, where its content does not show it: raw for an empty disk
+    #[arg(long, value_name = "FORMAT", requires = "image")]
+    pub format: Option<String>,
     /// No disk at all
     #[arg(long, conflicts_with_all = ["disk", "image", "fixed"])]
     pub no_disk: bool,

@@ -74,7 +74,7 @@ fn kind_of(kind: KindArg) -> Kind {
 pub fn images(args: &ImagesArgs) -> Result<Answer> {
     match &args.action {
         None => list(args),
-        Some(ImagesAction::Add { file, name }) => add(file, name.as_deref()),
+        Some(ImagesAction::Add { file, name, yes }) => add(file, name.as_deref(), *yes),
         Some(ImagesAction::Remove { name }) => remove(name),
     }
 }
@@ -137,11 +137,14 @@ fn state(here: &BTreeSet<&str>, begun: &BTreeSet<String>, name: &str) -> &'stati
     }
 }
 
-fn add(file: &Path, name: Option<&str>) -> Result<Answer> {
+fn add(file: &Path, name: Option<&str>, yes: bool) -> Result<Answer> {
     let library = library()?;
     let own = file.file_name().and_then(|name| name.to_str());
     let name = name.or(own).context("the file's name is no Unicode text: give it one by --name")?;
     fetch::check_name(name)?;
+    if let (Some(why), false) = (fetch::why_no_medium(file)?, yes) {
+        bail!("{}: {why}. If that is what you want, say --yes", file.display());
+    }
     let mut bar = Bar::new(interruption()?);
     let medium = library.add_medium(file, name, Otherwise::Link, &mut bar.progress())?;
     let text = format!("{}: {}", medium.name, human(medium.size));

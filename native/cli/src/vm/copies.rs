@@ -7,10 +7,9 @@ use crate::args::{CloneArgs, ExportArgs, ImportArgs};
 use crate::words::one_line;
 use anyhow::{Context, Result};
 use sampan_emulator::LibqemuDir;
-use sampan_library::{NewClone, Sections};
+use sampan_library::{MachineFile, NewClone, Sections, machine_file};
 use sampan_session::vm::{Foreign, Identity, Imported, import_archive};
 use serde_json::json;
-use std::path::Path;
 
 /// `sampan clone VM NAME`.
 pub fn clone(args: &CloneArgs) -> Result<Answer> {
@@ -43,24 +42,19 @@ pub fn export(args: &ExportArgs) -> Result<Answer> {
     Ok(Answer::new(json!({ "file": file, "bytes": done.bytes }), text))
 }
 
-/// Whether it is another program's machine: UTM's are folders.
-fn is_foreign(file: &Path) -> bool {
-    let extension = file.extension().unwrap_or_default().to_ascii_lowercase();
-    file.is_dir() || extension == "ova" || extension == "ovf"
-}
-
 /// `sampan import FILE`.
 pub fn import(args: &ImportArgs) -> Result<Answer> {
     let library = library()?;
     let mut images = Images::new()?;
     let layer = images.layer.clone();
     let (name, progress) = (args.name.as_deref(), &mut images.bar.progress());
-    let Imported { machine, notes } = if is_foreign(&args.file) {
-        let foreign = Foreign::read(&args.file)?;
-        let firmware = LibqemuDir::find()?.firmware()?;
-        foreign.import(&library, &layer, &firmware, name, now(), progress)?
-    } else {
-        import_archive(&library, &args.file, name, now(), progress)?
+    let Imported { machine, notes } = match machine_file(&args.file)? {
+        MachineFile::Foreign => {
+            let foreign = Foreign::read(&args.file)?;
+            let firmware = LibqemuDir::find()?.firmware()?;
+            foreign.import(&library, &layer, &firmware, name, now(), progress)?
+        }
+        MachineFile::Own => import_archive(&library, &args.file, name, now(), progress)?,
     };
     let mut text = format!("{} is here", machine.name());
     for note in &notes {

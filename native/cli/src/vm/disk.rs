@@ -35,24 +35,23 @@ pub fn disk(action: &DiskAction) -> Result<Answer> {
             Ok(Answer::new(json!({ "drive": drive, "size": size }), format!("{drive}: {}", human(*size))))
         }
         DiskAction::Import { file, to, format, yes } => {
-            let said = said_format(file, format.as_deref())?;
+            let said = format.as_deref().map(source_format).transpose()?;
             heed(image_findings(file, said, None, &figures(library.home())?)?, *yes)?;
             let mut locked = library.lock(library.find(to)?)?;
             let mut images = Images::new()?;
-            let drive =
-                with_new_drive(&mut locked, |locked, id| import(locked, id, file, said, &mut images))?;
-            Ok(Answer::new(json!({ "drive": drive }), format!("{} is {drive} now", file.display())))
+            let mut note = None;
+            let drive = with_new_drive(&mut locked, |locked, id| {
+                note = import(locked, id, file, said, &mut images)?;
+                Ok(())
+            })?;
+            let mut text = format!("{} is {drive} now", file.display());
+            if let Some(note) = &note {
+                text += &format!("\nnote: {note}");
+            }
+            Ok(Answer::new(json!({ "drive": drive, "notes": Vec::from_iter(note) }), text))
         }
         DiskAction::Grow { vm, drive, size, yes } => grow(&library, &vm.vm, drive, *size, *yes),
         DiskAction::Compact { vm, drive } => compact(&library, &vm.vm, drive.as_deref()),
-    }
-}
-
-/// What is said of an image's format: by `--format`, or by a name for raw, which has no header to be known by.
-fn said_format(file: &Path, format: Option<&str>) -> Result<Option<SourceFormat>> {
-    match format {
-        Some(name) => source_format(name).map(Some),
-        None => Ok(raw_by_name(file).then_some(SourceFormat::Raw)),
     }
 }
 
@@ -72,30 +71,24 @@ pub fn image_findings(
     Ok(Limits::check_disk(size.unwrap_or(0).max(header.virtual_size), false, host))
 }
 
-/// Brings an image into a machine as a drive.
+/// Brings an image into a machine as a drive; what of it was left out.
 fn import(
     locked: &mut Locked,
     id: &DriveId,
     file: &Path,
     said: Option<SourceFormat>,
     images: &mut Images,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let layer = images.layer.clone();
     let mut progress = images.bar.progress();
-    locked
+    let header = locked
         .import_drive(&layer, id, file, said, Target::default(), &mut progress)
         .with_context(|| format!("{} cannot be imported", file.display()))?;
-    Ok(())
+    Ok(header.snapshots_left_out(&file.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Whether an image is raw by its name, and by no header of another format.
-pub fn raw_by_name(file: &Path) -> bool {
-    let extension = file.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    matches!(extension.as_deref(), Some("raw" | "img" | "dd"))
-        && sampan_library::probe_import(file, None).is_err()
-}
-
-fn source_format(name: &str) -> Result<SourceFormat> {
+/// The format of a name on the command line.
+pub fn source_format(name: &str) -> Result<SourceFormat> {
     Ok(match name.to_ascii_lowercase().as_str() {
         "qcow2" => SourceFormat::Qcow2,
         "raw" => SourceFormat::Raw,

@@ -6,6 +6,7 @@ use crate::interrupt::{Interrupted, interruption};
 use crate::words::{are_watched, one_line, redraw, tell};
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_download::{Entry, Progress, Queue, Request, Settings, Source, State, loaded};
+use sampan_library::image::{Content, identify};
 use sampan_library::{Library, Medium, Otherwise};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -142,6 +143,37 @@ pub fn fetch(library: &Library, requests: Vec<Request>, settings: Settings) -> R
     Err(first)
 }
 
+/// Why a file is of no use as a medium, in words: it is neither a CD nor a disk.
+pub fn why_no_medium(file: &Path) -> Result<Option<String>> {
+    let content = content(file)?;
+    Ok(match (content, content.strange()) {
+        (_, Some((what, remedy))) => Some(format!("this is {what}: {remedy}")),
+        (Content::Unknown, _) => Some("this looks like neither a CD nor a disk image".to_owned()),
+        _ => None,
+    })
+}
+
+fn content(file: &Path) -> Result<Content> {
+    let opened = std::fs::File::open(file).with_context(|| file.display().to_string())?;
+    identify(&opened).with_context(|| file.display().to_string())
+}
+
+/// Refuses what a server gave in place of an image. What its publisher's checksum vouches for is what was meant.
+fn check_content(request: &Request) -> Result<()> {
+    if verified(request) {
+        return Ok(());
+    }
+    let (Content::Empty | Content::Text { .. }, Some((what, remedy))) = ({
+        let content = content(&request.to)?;
+        (content, content.strange())
+    }) else {
+        return Ok(());
+    };
+    // The next try begins anew.
+    std::fs::remove_file(&request.to).with_context(|| request.to.display().to_string())?;
+    bail!("what came is {what}, not an image: {remedy}; a browser shows what the address needs")
+}
+
 fn verified(request: &Request) -> bool {
     !matches!(request.source, Source::Address { digest: None, .. })
 }
@@ -149,6 +181,7 @@ fn verified(request: &Request) -> bool {
 /// From the folder of downloads to the store of media.
 fn take(library: &Library, request: &Request, interrupted: &Arc<AtomicBool>) -> Result<Fetched> {
     let name = name_of(request);
+    check_content(request)?;
     let mut bar = Bar::new(Arc::clone(interrupted));
     let medium = library.add_medium(&request.to, &name, Otherwise::Link, &mut bar.progress())?;
     if let Err(error) = std::fs::remove_file(&request.to) {

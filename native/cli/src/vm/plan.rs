@@ -1,16 +1,16 @@
 //! What a new machine is made of, before anything is made or downloaded.
 
-use super::disk::{image_findings, raw_by_name};
+use super::disk::{image_findings, source_format};
 use super::place::shell_word;
 use super::seed::{Told, first_start, is_wanted};
 use super::{catalogue, fetch};
 use crate::args::NewArgs;
 use crate::host::idle_figures;
 use anyhow::{Context, Result, bail};
-use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset};
+use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset, Severity};
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Entry, Request};
-use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target};
+use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target, image};
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe, fast_cores};
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl Plan {
             (_, _, true) => FirstDisk::None,
             (Some(file), size, _) => {
                 let file = file_or_medium(library, file)?;
-                let format = raw_by_name(&file).then_some(SourceFormat::Raw);
+                let format = args.format.as_deref().map(source_format).transpose()?;
                 FirstDisk::Image { file, format, size }
             }
             (None, Some(size), _) => FirstDisk::Empty { size, target },
@@ -113,6 +113,7 @@ impl Plan {
         }
         let host = idle_figures(library.home())?;
         let mut findings = Limits::check(&document, &host);
+        findings.extend(self.finding_of_cd(library)?);
         match (&recipe.disk, &self.entry) {
             (_, Some(entry)) if entry.kind == Kind::Disk => {
                 if let Some(size) = self.grow_to {
@@ -127,6 +128,18 @@ impl Plan {
             (FirstDisk::Image { .. }, _) => findings.extend(self.findings_of_image(library)?),
         }
         Ok(findings)
+    }
+
+    /// What no guest could read in its CD drive.
+    fn finding_of_cd(&self, library: &Library) -> Result<Option<Finding>> {
+        let file = match &self.recipe.cd {
+            Cd::None => return Ok(None),
+            Cd::File(file) => file.clone(),
+            Cd::Medium(name) => library.medium(name)?.path,
+        };
+        let why = sampan_library::why_no_cd(&file)?;
+        Ok(why
+            .map(|why| Finding { severity: Severity::Confirm, words: format!("{}: {why}", file.display()) }))
     }
 
     /// What the copy of its image would do to this host, once the image is here.
@@ -156,8 +169,17 @@ impl Plan {
         self.recipe.disk = FirstDisk::Image { file: medium.path.clone(), format, size: self.grow_to };
     }
 
-    /// What a person must know to log in, and afterwards.
+    /// What of its image was left out, and what a person must know to log in and afterwards.
     pub fn notes(&self) -> Vec<String> {
+        let mut notes = match &self.recipe.disk {
+            FirstDisk::Image { file, format, .. } => Vec::from_iter(snapshots_left_out(file, *format)),
+            _ => Vec::new(),
+        };
+        notes.extend(self.notes_of_first_start());
+        notes
+    }
+
+    fn notes_of_first_start(&self) -> Vec<String> {
         match (&self.recipe.first_start, &self.entry) {
             (FirstStart::None, Some(entry)) => vec![format!("login: {}", entry.login)],
             (FirstStart::Windows(_), _) => vec![format!(
@@ -167,6 +189,14 @@ impl Plan {
             _ => Vec::new(),
         }
     }
+}
+
+/// What is told of the snapshots inside an image, which was copied.
+fn snapshots_left_out(file: &Path, format: Option<SourceFormat>) -> Option<String> {
+    let opened = std::fs::File::open(file).ok()?;
+    let format = format.or_else(|| image::recognise(&opened).ok().flatten())?;
+    let header = image::read_header(&opened, format).ok()?;
+    header.snapshots_left_out(&file.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// What contradicts an entry.

@@ -1,13 +1,15 @@
 //! `sampan set`: any field of a machine's document.
 
-use super::{Answer, document, library};
+use super::place::shell_word;
+use super::{Answer, document, fetch, library};
 use crate::args::SetArgs;
 use crate::args::size::parse;
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_config::{Document, DriveKind};
-use sampan_library::Sections;
+use sampan_library::{Library, Sections};
 use sampan_session::vm::{SEED_DRIVE, remove_seeds, seeds_of};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// `sampan set VM FIELD=VALUE…`.
 pub fn set(args: &SetArgs) -> Result<Answer> {
@@ -34,7 +36,7 @@ pub fn set(args: &SetArgs) -> Result<Answer> {
                 Ok(())
             }),
             "cpus" => value.parse().context("a number of CPUs").map(|count| document.cpu.count = count),
-            "cdrom" => cdrom(&mut document, value),
+            "cdrom" => cdrom(&library, &mut document, value),
             "seed" => no_seed(&mut document, value),
             _ => field_of(&mut document, field, value),
         };
@@ -52,7 +54,15 @@ pub fn set(args: &SetArgs) -> Result<Answer> {
     Ok(Answer::new(json!({ "warnings": warnings }), warnings.join("\n")))
 }
 
-fn cdrom(document: &mut Document, value: &str) -> Result<()> {
+fn cdrom(library: &Library, document: &mut Document, value: &str) -> Result<()> {
+    if value != "-" && fetch::there(library, value)?.is_none() {
+        match Path::new(value).is_file() {
+            true => bail!("take the file into the library first: `sampan images add {}`", shell_word(value)),
+            false => bail!(
+                "the library has no medium called {value}: `sampan images` lists what it has, `sampan images add FILE` takes a file in"
+            ),
+        }
+    }
     let cd = document.drives.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cdrom);
     cd.context("the machine has no CD drive")?.media = (value != "-").then(|| value.to_owned());
     Ok(())

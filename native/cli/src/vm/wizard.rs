@@ -1,7 +1,6 @@
 //! `sampan new` by questions on stderr; an empty answer takes what stands in brackets.
 
 use super::catalogue::{arch_of, load};
-use super::disk::raw_by_name;
 use super::plan::{PRESETS, Plan, default_cpus, default_disk, file_or_medium, full, name_of, preset};
 use super::seed::{hostname, keys_of, set_user};
 use crate::args::size::{human, parse};
@@ -12,7 +11,7 @@ use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, 
 use sampan_config::{Arch, Document, Severity};
 use sampan_download::Entry;
 use sampan_download::catalogue::Kind;
-use sampan_library::{Library, SourceFormat, Target};
+use sampan_library::{Library, Target};
 use sampan_seed::{PasswordHash, Seed};
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe};
 use std::io::BufRead;
@@ -129,8 +128,9 @@ fn first_disk(library: &Library) -> Result<FirstDisk> {
             return Ok(FirstDisk::None);
         }
         if let Ok(file) = file_or_medium(library, Path::new(text)) {
-            let format = raw_by_name(&file).then_some(SourceFormat::Raw);
-            return Ok(FirstDisk::Image { file, format, size: None });
+            // Asked again if it is none.
+            sampan_library::probe_import(&file, None).map_err(|e| e.to_string())?;
+            return Ok(FirstDisk::Image { file, format: None, size: None });
         }
         Ok(FirstDisk::Empty { size: parse(&text.replace(' ', ""))?, target: Target::default() })
     })

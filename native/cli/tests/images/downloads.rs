@@ -146,10 +146,83 @@ fn the_catalogue_can_be_replaced_and_searched() {
     assert!(home.refused(&["images"]).contains("catalogue.json"));
 }
 
+/// The beginning of an ISO 9660 file system.
+fn cd(home: &Home, name: &str) -> String {
+    let mut bytes = vec![0; 40_000];
+    bytes[32_769..32_774].copy_from_slice(b"CD001");
+    std::fs::write(home.path(name), bytes).expect("writes");
+    home.path(name).display().to_string()
+}
+
+#[test]
+fn what_a_server_gives_in_place_of_an_image_is_refused() {
+    let home = Home::new();
+    let page = b"<!DOCTYPE html><title>Please log in</title>";
+    let server = Server::start(&[("page.iso", page), ("zero.iso", b"")]);
+    for (name, words) in [("page.iso", "a web page (HTML), not an image"), ("zero.iso", "an empty file")] {
+        let said = home.refused(&["download", &server.url(name), "--allow-http"]);
+        assert!(said.contains(words), "{name}: {said}");
+        let left = std::fs::read_dir(home.path("home/downloads")).map_or(0, Iterator::count);
+        assert_eq!((left, home.media().len()), (0, 0), "{name}: nothing stays, and the next try begins anew");
+    }
+    // With its publisher's sum it is what was meant.
+    home.json(&["download", &server.url("page.iso"), "--sha256", &sha256(page)]);
+}
+
+#[test]
+fn what_is_no_cd_wants_a_word_and_what_is_not_there_is_refused() {
+    let home = Home::new();
+    let (page, empty) = (home.write("page.iso", "<html></html>"), home.write("zero.iso", ""));
+    let packed = home.path("debian.iso.xz").display().to_string();
+    std::fs::write(&packed, b"\xfd7zXZ\0").expect("writes");
+    let disk = home.path("disk.iso").display().to_string();
+    std::fs::write(&disk, [&[0; 510][..], b"\x55\xaa"].concat()).expect("writes");
+    let new = |cd: &str, more: &[&str]| {
+        let all = ["new", "vm", "--arch", "x86_64", "--firmware", "bios", "--no-disk", "--cdrom", cd];
+        home.run(&[&all[..], more].concat())
+    };
+    for (file, words) in
+        [(&page, "web page"), (&empty, "an empty file"), (&packed, "unxz"), (&disk, "make a disk of it")]
+    {
+        let said = new(file, &[]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains(words) && said.err.contains("--yes"), "{said:?}");
+        // A disk's image is a medium, too: `--image` takes it.
+        if file != &disk {
+            let said = home.refused(&["images", "add", file, "--name", "x.iso"]);
+            assert!(said.contains(words) && said.contains("--yes"), "{said}");
+        }
+        let said = home.refused(&["run", "--arch", "x86_64", "--cdrom", file]);
+        assert!(said.contains(words) && said.contains("--yes"), "{said}");
+    }
+    assert_eq!(new(&page, &["--yes"]).code, Some(0), "who says so gets it");
+    let said = home.refused(&["set", "vm", "cdrom=nosuch.iso"]);
+    assert!(said.contains("nosuch.iso") && said.contains("images add"), "{said}");
+    let said = home.refused(&["set", "vm", &format!("cdrom={}", cd(&home, "real.iso"))]);
+    assert!(said.contains("first: `sampan images add"), "{said}");
+    home.json(&["images", "add", &cd(&home, "real.iso")]);
+    home.json(&["set", "vm", "cdrom=real.iso"]);
+    home.json(&["set", "vm", "cdrom=-"]);
+}
+
+#[test]
+fn a_disk_that_shows_nothing_is_one_only_if_that_is_said() {
+    let home = Home::new();
+    let blank = home.path("blank.img").display().to_string();
+    std::fs::write(&blank, vec![0; 1 << 20]).expect("writes");
+    let new = ["new", "vm", "--arch", "x86_64", "--firmware", "bios", "--image", &blank];
+    assert!(home.refused(&new).contains("--format raw"));
+    home.json(&[&new[..], &["--format", "raw"]].concat());
+    let import = ["disk", "import", &blank, "--to", "vm"];
+    assert!(home.refused(&import).contains("--format raw"));
+    home.json(&[&import[..], &["--format", "raw"]].concat());
+    assert!(home.refused(&["import", &home.write("page.ova", "<html>")]).contains("web page"));
+}
+
 #[test]
 fn media_are_added_and_kept_while_a_machine_uses_them() {
     let home = Home::new();
-    let file = home.write("tools.iso", "not much of a CD");
+    let file = cd(&home, "tools.iso");
     home.json(&["images", "add", &file]);
     home.json(&["images", "add", &file, "--name", "more.iso"]);
     assert!(home.refused(&["images", "add", &file]).contains("tools.iso"));

@@ -65,7 +65,9 @@ fn line_with(out: &mut impl BufRead, words: &str) -> Option<String> {
 fn home() -> (Home, String) {
     let home = Home::new();
     let image = home.path("noise.img");
-    std::fs::write(&image, noise(96 << 20)).expect("writes");
+    let mut disk = noise(96 << 20);
+    disk[510..512].copy_from_slice(b"\x55\xaa");
+    std::fs::write(&image, disk).expect("writes");
     let image = image.display().to_string();
     home.json(&["new", "vm", "--arch", "x86_64", "--firmware", "bios", "--image", &image]);
     (home, image)

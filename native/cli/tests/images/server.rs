@@ -84,6 +84,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> Option<()> {
             out.write_all(b"HTTP/1.1 404 None\r\nContent-Length: 0\r\n\r\n").ok()?;
             continue;
         };
+        if file.is_empty() {
+            // No range of it can be given (RFC 9110, 14.2).
+            out.write_all(b"HTTP/1.1 200 Whole\r\nContent-Length: 0\r\n\r\n").ok()?;
+            continue;
+        }
         let (first, last) = range.unwrap_or((0, usize::MAX));
         shared.asked.lock().ok()?.push((path, first as u64));
         let last = last.min(file.len() - 1);

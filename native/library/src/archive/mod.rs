@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod sparse;
 mod tar;
 
 pub use export::Exported;

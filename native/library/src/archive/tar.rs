@@ -1,12 +1,13 @@
-//! tar, as far as archives of machines need it (POSIX.1-2017 `pax`, "ustar Interchange Format"; GNU's base-256 sizes and
-//! long names).
+//! tar, as far as archives of machines need it (POSIX.1-2017 `pax`, "ustar Interchange Format"; GNU's base-256 sizes, long
+//! names and sparse files).
 //!
 //! Of our own, because what a stranger's archive may make a reader do is the point here: headers and extensions are
 //! bounded, and whatever is neither a file nor a folder is refused.
 
+use super::sparse::{Sparse, SparseHeader};
 use std::io::{self, Read, Write};
 
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 /// The most bytes of an extended header.
 const MAX_EXTENSION: u64 = 64 << 10;
 /// The most bytes of a member's name.
@@ -35,8 +36,10 @@ pub enum TarError {
 pub struct Member {
     /// Its name, checked by [`check_member`].
     pub name: String,
-    /// Its bytes.
+    /// Its bytes, the holes of a sparse file among them.
     pub size: u64,
+    /// Bytes that the archive has of it: fewer than its size for a sparse file.
+    pub stored: u64,
     /// Whether it is a folder.
     pub folder: bool,
 }
@@ -61,16 +64,18 @@ pub fn check_member(name: &str) -> Result<(), TarError> {
 #[derive(Debug)]
 pub struct TarReader<R> {
     inner: R,
-    /// Bytes of the current member that were not read.
+    /// Bytes of the current member that the archive has and that were not read.
     left: u64,
     /// Bytes that fill its last block.
     padding: u64,
+    /// Where its holes are, if it has some.
+    sparse: Option<Sparse>,
 }
 
 impl<R: Read> TarReader<R> {
     /// Reads from `inner`.
     pub fn new(inner: R) -> Self {
-        Self { inner, left: 0, padding: 0 }
+        Self { inner, left: 0, padding: 0, sparse: None }
     }
 
     /// The next member; what was not read of the one before is passed over. `None` at the end.
@@ -79,25 +84,22 @@ impl<R: Read> TarReader<R> {
     ///
     /// [`TarError`].
     pub fn next_member(&mut self) -> Result<Option<Member>, TarError> {
-        let (mut name, mut size) = (None, None);
+        let mut extended = Extended::default();
         // A member has at most a few extended headers in front of it.
         for _ in 0..8 {
             let Some(block) = self.block()? else { return Ok(None) };
             let own_size = number(block.get(124..136).unwrap_or_default())?;
             let kind = block.get(156).copied().unwrap_or(0);
             match kind {
-                b'x' => {
-                    let (path, bytes) = pax(&self.extension(own_size)?)?;
-                    (name, size) = (path.or(name), bytes.or(size));
-                }
+                b'x' => extended.read(&self.extension(own_size)?)?,
                 b'g' => drop(self.extension(own_size)?),
                 b'L' => {
                     let text = self.extension(own_size)?;
                     let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
-                    name = Some(utf8(text.get(..end).unwrap_or_default())?);
+                    extended.name = Some(utf8(text.get(..end).unwrap_or_default())?);
                 }
-                0 | b'0' | b'7' | b'5' => {
-                    let mut name = name.map_or_else(|| header_name(&block), Ok)?;
+                0 | b'0' | b'7' | b'5' | b'S' => {
+                    let mut name = extended.name.take().map_or_else(|| header_name(&block), Ok)?;
                     let folder = kind == b'5' || (kind == 0 && name.ends_with('/'));
                     if folder {
                         name.truncate(name.trim_end_matches('/').len());
@@ -106,9 +108,23 @@ impl<R: Read> TarReader<R> {
                     if !(folder && (name.is_empty() || name == ".")) {
                         check_member(&name)?;
                     }
-                    let size = if folder { 0 } else { size.unwrap_or(own_size) };
-                    self.expect(size);
-                    return Ok(Some(Member { name, size, folder }));
+                    let stored = if folder { 0 } else { extended.size.unwrap_or(own_size) };
+                    let sparse = match (kind, extended.sparse.take()) {
+                        (b'S', _) => Some(SparseHeader::of_gnu(&block, &mut self.inner)?),
+                        (b'5', _) | (_, None) => None,
+                        (_, Some(header)) => Some(header),
+                    };
+                    self.expect(stored);
+                    self.sparse = match sparse {
+                        Some(header) => {
+                            let (sparse, map) = header.map(&mut self.inner, stored)?;
+                            self.left -= map;
+                            Some(sparse)
+                        }
+                        None => None,
+                    };
+                    let size = self.sparse.as_ref().map_or(stored, Sparse::left);
+                    return Ok(Some(Member { name, size, stored, folder }));
                 }
                 _ => return Err(TarError::NotAFile(header_name(&block).unwrap_or_default())),
             }
@@ -119,6 +135,12 @@ impl<R: Read> TarReader<R> {
     fn expect(&mut self, size: u64) {
         self.left = size;
         self.padding = size.next_multiple_of(BLOCK as u64) - size;
+        self.sparse = None;
+    }
+
+    /// Bytes of the current member that were not read, holes among them.
+    fn unread(&self) -> u64 {
+        self.sparse.as_ref().map_or(self.left, Sparse::left)
     }
 
     /// The next header, or `None` at the end.
@@ -170,10 +192,10 @@ impl<R: Read> TarReader<R> {
     ///
     /// [`TarError::Damaged`] if it is longer.
     pub fn small_member(&mut self, limit: u64) -> Result<Vec<u8>, TarError> {
-        if self.left > limit {
+        if self.unread() > limit {
             return Err(TarError::Damaged("a member is longer than its kind may be"));
         }
-        let (mut bytes, size) = (Vec::new(), self.left);
+        let (mut bytes, size) = (Vec::new(), self.unread());
         self.read_to_end(&mut bytes)?;
         match bytes.len() as u64 == size {
             true => Ok(bytes),
@@ -185,14 +207,20 @@ impl<R: Read> TarReader<R> {
 /// Reads the current member.
 impl<R: Read> Read for TarReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.by_ref().take(self.left).read(buffer)?;
-        self.left -= n as u64;
+        let Some(sparse) = &mut self.sparse else {
+            let n = self.inner.by_ref().take(self.left).read(buffer)?;
+            self.left -= n as u64;
+            return Ok(n);
+        };
+        let before = sparse.stored_left();
+        let n = sparse.read(&mut self.inner, buffer)?;
+        self.left -= before - sparse.stored_left();
         Ok(n)
     }
 }
 
 /// Octal digits between spaces, or base-256 when the first bit is set.
-fn number(field: &[u8]) -> Result<u64, TarError> {
+pub(super) fn number(field: &[u8]) -> Result<u64, TarError> {
     let damaged = TarError::Damaged("a number in a header is wrong");
     if let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) {
         let start = u64::from(first & 0x7f);
@@ -216,32 +244,52 @@ fn header_name(block: &[u8; BLOCK]) -> Result<String, TarError> {
     Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })
 }
 
-/// `length key=value\n` records: the path and the size.
-fn pax(mut bytes: &[u8]) -> Result<(Option<String>, Option<u64>), TarError> {
-    let damaged = || TarError::Damaged("an extended header is wrong");
-    let (mut path, mut size) = (None, None);
-    while !bytes.is_empty() {
-        let space = bytes.iter().position(|b| *b == b' ').ok_or_else(damaged)?;
-        let length =
-            std::str::from_utf8(bytes.get(..space).unwrap_or_default()).ok().and_then(|s| s.parse().ok());
-        let length: usize = length.ok_or_else(damaged)?;
-        let record = bytes.get(space + 1..length).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(damaged)?;
-        let equals = record.iter().position(|b| *b == b'=').ok_or_else(damaged)?;
-        let value = record.get(equals + 1..).unwrap_or_default();
-        match record.get(..equals).unwrap_or_default() {
-            b"path" => path = Some(utf8(value)?),
-            b"size" => {
-                let number = std::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok());
-                size = Some(number.filter(|n| i64::try_from(*n).is_ok()).ok_or_else(damaged)?);
+/// What extended headers say of the member behind them.
+#[derive(Default)]
+struct Extended {
+    name: Option<String>,
+    size: Option<u64>,
+    sparse: Option<SparseHeader>,
+}
+
+impl Extended {
+    /// Reads `length key=value\n` records.
+    fn read(&mut self, mut bytes: &[u8]) -> Result<(), TarError> {
+        let damaged = || TarError::Damaged("an extended header is wrong");
+        while !bytes.is_empty() {
+            let space = bytes.iter().position(|b| *b == b' ').ok_or_else(damaged)?;
+            let length = std::str::from_utf8(bytes.get(..space).unwrap_or_default()).ok();
+            let length: usize = length.and_then(|s| s.parse().ok()).ok_or_else(damaged)?;
+            let record = bytes.get(space + 1..length).and_then(|r| r.strip_suffix(b"\n"));
+            let record = record.ok_or_else(damaged)?;
+            let equals = record.iter().position(|b| *b == b'=').ok_or_else(damaged)?;
+            let value = record.get(equals + 1..).unwrap_or_default();
+            match record.get(..equals).unwrap_or_default() {
+                // That of a sparse file is a made-up one.
+                b"path" if self.sparse.is_none() => self.name = Some(utf8(value)?),
+                b"path" => {}
+                b"GNU.sparse.name" => {
+                    self.sparse.get_or_insert_default();
+                    self.name = Some(utf8(value)?);
+                }
+                b"size" => self.size = Some(decimal(value)?),
+                key => {
+                    if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                        self.sparse.get_or_insert_default().record(key, value)?;
+                    }
+                }
             }
-            key if key.starts_with(b"GNU.sparse") => {
-                return Err(TarError::Damaged("sparse members are not supported"));
-            }
-            _ => {}
+            bytes = bytes.get(length..).unwrap_or_default();
         }
-        bytes = bytes.get(length..).unwrap_or_default();
+        Ok(())
     }
-    Ok((path, size))
+}
+
+/// A number as extended headers have it.
+pub(super) fn decimal(text: &[u8]) -> Result<u64, TarError> {
+    let number = std::str::from_utf8(text).ok().and_then(|v| v.parse::<u64>().ok());
+    let number = number.filter(|n| i64::try_from(*n).is_ok());
+    number.ok_or(TarError::Damaged("a number in an extended header is wrong"))
 }
 
 /// Writes an archive.
@@ -368,7 +416,7 @@ mod tests {
         let mut tar = writer.finish().expect("finished");
         let sum =
             u32::from_str_radix(std::str::from_utf8(&tar[148..154]).expect("digits"), 8).expect("octal");
-        for kind in [b'1', b'2', b'3', b'4', b'6', b'S'] {
+        for kind in *b"12346" {
             tar[156] = kind;
             let digits = format!("{:06o}", sum - u32::from(b'0') + u32::from(kind));
             tar[148..154].copy_from_slice(digits.as_bytes());

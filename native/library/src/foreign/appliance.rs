@@ -1,13 +1,12 @@
-//! An OVA: a tar archive with a description, its disks, and sums of them.
+//! Appliances: a description, its disks, and a manifest of their digests, in a tar archive (OVA) or beside each other.
 
-use super::sums::{Check, Found, Sums};
+use super::sums::{Found, Sums};
 use super::{ImportPlan, MAX_DESCRIPTION, parse_ovf};
 use crate::archive::{Member, TarError, TarReader};
-use crate::clone::Share;
 use crate::error::{Error, Result, io};
 use crate::fs::open_regular;
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The most members of an appliance.
@@ -37,11 +36,21 @@ impl Appliance {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Member>> {
-        self.count += 1;
-        if self.count > MAX_MEMBERS {
-            return Err(self.refuse("it has more members than an appliance can have"));
+        loop {
+            self.count += 1;
+            if self.count > MAX_MEMBERS {
+                return Err(self.refuse("it has more members than an appliance can have"));
+            }
+            match self.tar.next_member().map_err(|e| self.failed(e))? {
+                Some(member) if is_of_macos(&member.name) => {}
+                member => return Ok(member),
+            }
         }
-        self.tar.next_member().map_err(|e| self.failed(e))
+    }
+
+    /// The current member's bytes.
+    pub(super) fn member(&mut self) -> &mut impl Read {
+        &mut self.tar
     }
 
     /// Reads the description and the names of all members.
@@ -49,14 +58,12 @@ impl Appliance {
         let (mut plan, mut names, mut sums) = (None, Vec::new(), None);
         let mut description = (String::new(), Vec::new());
         while let Some(member) = self.next()? {
-            if plan.is_none() && member.name.to_ascii_lowercase().ends_with(".ovf") {
+            if plan.is_none() && has_extension(&member.name, "ovf") {
                 let bytes = self.tar.small_member(MAX_DESCRIPTION).map_err(|e| self.failed(e))?;
-                let text = std::str::from_utf8(&bytes)
-                    .map_err(|_| self.refuse("its description is no UTF-8 text"))?;
-                plan = Some(parse_ovf(text).map_err(|why| self.refuse(why))?);
+                plan = Some(parse(&bytes).map_err(|why| self.refuse(why))?);
                 description = (member.name.clone(), bytes);
-            } else if sums.is_none() && is_manifest(&member.name) {
-                sums = Some(self.read_sums()?);
+            } else if sums.is_none() && has_extension(&member.name, "mf") {
+                sums = Some(self.read_sums(&member.name)?);
             }
             if names.contains(&member.name) {
                 return Err(self.refuse(format!("it holds “{}” twice", member.name)));
@@ -65,79 +72,107 @@ impl Appliance {
         }
         let mut plan =
             plan.ok_or_else(|| self.refuse("it holds no description (.ovf): it is no appliance"))?;
+        plan.find_files(folder_of(&description.0), &|name| names.iter().any(|n| n == name));
         if let Some(missing) = plan.disks.iter().find(|d| !names.contains(&d.file)) {
             return Err(self.refuse(format!("it does not hold “{}”, a disk that it describes", missing.file)));
         }
-        let Some(sums) = sums else {
-            plan.note("it has no checksums: damage on its way would not be noticed");
-            return Ok(plan);
-        };
-        let mut check = sums.check(&description.0);
-        check.update(&description.1);
-        if !check.agrees() {
-            return Err(self.damaged(&description.0));
-        }
-        let disks: Vec<String> = plan.disks.iter().filter(|d| !d.cdrom).map(|d| d.file.clone()).collect();
-        for file in disks {
-            match sums.of(&file) {
-                Found::Known => {}
-                Found::Unknown(algorithm) => plan.note(format!(
-                    "“{file}” has a checksum by {algorithm}, which is not known here: damage to it would not be noticed"
-                )),
-                Found::None => {
-                    plan.note(format!("“{file}” has no checksum: damage to it would not be noticed"));
-                }
-            }
-        }
+        check_sums(&mut plan, sums, &description.0, &description.1).map_err(|why| self.refuse(why))?;
         Ok(plan)
     }
 
     /// The digests of its manifest.
     pub(super) fn sums(&mut self) -> Result<Sums> {
         while let Some(member) = self.next()? {
-            if is_manifest(&member.name) {
-                return self.read_sums();
+            if has_extension(&member.name, "mf") {
+                return self.read_sums(&member.name);
             }
         }
         Ok(Sums::default())
     }
 
-    fn read_sums(&mut self) -> Result<Sums> {
+    fn read_sums(&mut self, name: &str) -> Result<Sums> {
         let bytes = self.tar.small_member(MAX_DESCRIPTION).map_err(|e| self.failed(e))?;
-        Ok(Sums::parse(&String::from_utf8_lossy(&bytes)))
-    }
-
-    fn damaged(&self, name: &str) -> Error {
-        self.refuse(format!("the checksum of “{name}” is wrong: it was damaged on its way, get it anew"))
-    }
-
-    /// Copies the current member to a file, and compares its sum if there is one.
-    pub(super) fn extract(
-        &mut self,
-        member: &Member,
-        to: &mut File,
-        mut check: Check,
-        share: &mut Share<'_>,
-    ) -> Result<()> {
-        let (mut buffer, mut left) = (vec![0; 1 << 20], member.size);
-        while left > 0 {
-            // Unpacking is not counted: it only asks whether to go on.
-            if share.tell(0, crate::block::Progress { done: 0, total: 1 }).is_break() {
-                return Err(Error::Cancelled);
-            }
-            let n = self.tar.read(&mut buffer).map_err(io("read", &self.path))?;
-            let read = buffer.get(..n).unwrap_or_default();
-            if read.is_empty() {
-                return Err(self.refuse("it is not complete: get it anew"));
-            }
-            check.update(read);
-            to.write_all(read).map_err(io("unpack from", &self.path))?;
-            left -= n as u64;
-        }
-        if check.agrees() { Ok(()) } else { Err(self.damaged(&member.name)) }
+        Ok(Sums::parse(folder_of(name), &String::from_utf8_lossy(&bytes)))
     }
 }
 
-fn is_manifest(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".mf")
+/// Reads a description that lies in a folder of its own, with its disks and perhaps its manifest beside it.
+pub(super) fn plan_beside(ovf: &Path) -> Result<ImportPlan> {
+    let refuse = |why: String| Error::Archive { path: ovf.to_path_buf(), why };
+    let bytes = crate::fs::read_bounded(ovf, MAX_DESCRIPTION)?;
+    let mut plan = parse(&bytes).map_err(refuse)?;
+    let folder = ovf.parent().unwrap_or(Path::new("/"));
+    plan.find_files("", &|name| folder.join(name).symlink_metadata().is_ok());
+    let sums = manifest_beside(ovf).map(|_| sums_beside(ovf)).transpose()?;
+    let name = ovf.file_name().unwrap_or_default().to_string_lossy();
+    check_sums(&mut plan, sums, &name, &bytes).map_err(refuse)?;
+    Ok(plan)
+}
+
+/// The digests of the manifest beside a description; none without one.
+pub(super) fn sums_beside(ovf: &Path) -> Result<Sums> {
+    let Some(path) = manifest_beside(ovf) else { return Ok(Sums::default()) };
+    let bytes = crate::fs::read_bounded(&path, MAX_DESCRIPTION)?;
+    Ok(Sums::parse("", &String::from_utf8_lossy(&bytes)))
+}
+
+/// It is called as the description is (DSP0243, 6.2).
+fn manifest_beside(ovf: &Path) -> Option<PathBuf> {
+    let path = ovf.with_extension("mf");
+    path.symlink_metadata().is_ok().then_some(path)
+}
+
+fn parse(bytes: &[u8]) -> std::result::Result<ImportPlan, String> {
+    parse_ovf(std::str::from_utf8(bytes).map_err(|_| "its description is no UTF-8 text")?)
+}
+
+/// Compares the description with its digest, and notes which disks have none.
+fn check_sums(
+    plan: &mut ImportPlan,
+    sums: Option<Sums>,
+    name: &str,
+    description: &[u8],
+) -> std::result::Result<(), String> {
+    let Some(sums) = sums else {
+        plan.note("it has no checksums: damage on its way would not be noticed");
+        return Ok(());
+    };
+    let mut check = sums.check(name);
+    check.update(description);
+    if !check.agrees() {
+        return Err(damaged(name));
+    }
+    let disks: Vec<String> = plan.disks.iter().filter(|d| !d.cdrom).map(|d| d.file.clone()).collect();
+    for file in disks {
+        match sums.of(&file) {
+            Found::Known => {}
+            Found::Unknown(algorithm) => plan.note(format!(
+                "“{file}” has a checksum by {algorithm}, which is not known here: damage to it would not be noticed"
+            )),
+            Found::None => {
+                plan.note(format!("“{file}” has no checksum: damage to it would not be noticed"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is told of a file whose digest is another.
+pub(super) fn damaged(name: &str) -> String {
+    format!("the checksum of “{name}” is wrong: it was damaged on its way, get it anew")
+}
+
+fn has_extension(name: &str, wanted: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+}
+
+/// The folder that a member lies in, without the slash; empty for one at the top.
+fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What macOS adds to archives beside files: their attributes (AppleDouble), and pictures of folders.
+fn is_of_macos(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    file.starts_with("._") || file == ".DS_Store" || name.starts_with("__MACOSX/")
 }

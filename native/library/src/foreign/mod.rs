@@ -3,28 +3,32 @@
 //! Nothing is decided here: a plan holds hints for the document, which the caller writes, and the disks to convert.
 
 mod appliance;
+mod extract;
+mod kind;
 mod ovf;
 mod plist;
 mod sums;
 mod utm;
 
+pub use kind::{MachineFile, machine_file};
 pub use ovf::parse_ovf;
 pub use utm::parse_utm;
 
-use crate::block::{BlockLayer, OnProgress, SourceFormat};
+use crate::block::{BlockLayer, OnProgress};
 use crate::bundle::Sections;
 use crate::clone::{Share, temporary};
 use crate::disks::Target;
 use crate::error::{Error, Result, io};
 use crate::fs::open_regular;
 use crate::id::{DriveId, short};
-use crate::image;
 use crate::library::Library;
 use crate::locked::Locked;
 use crate::space;
 use appliance::Appliance;
+use extract::Extract;
+use percent_encoding::percent_decode_str;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +77,8 @@ pub struct DiskPlan {
     pub read_only: bool,
     /// Virtual size in bytes, as described.
     pub size: Option<u64>,
+    /// The file is compressed with gzip.
+    pub gzip: bool,
 }
 
 /// What a disk is attached to.
@@ -112,17 +118,60 @@ impl ImportPlan {
         }
     }
 
-    /// Adds a disk under an id of its own.
-    pub(crate) fn disk(&mut self, file: &str, bus: Bus, cdrom: bool, read_only: bool, size: Option<u64>) {
+    /// Memory in MiB; it is told if that cannot be.
+    pub(crate) fn memory(&mut self, mib: Option<u64>) {
+        self.memory_mib = mib.filter(|m| (1..=1 << 24).contains(m));
+        if let (None, Some(mib)) = (self.memory_mib, mib) {
+            self.note(format!("its memory of {mib} MiB cannot be: it gets the usual amount"));
+        }
+    }
+
+    /// CPUs; it is told if so many cannot be.
+    pub(crate) fn cpus(&mut self, count: Option<u64>) {
+        let fitting = count.filter(|n| (1..=1024).contains(n));
+        self.cpus = fitting.and_then(|n| u32::try_from(n).ok());
+        if let (None, Some(count)) = (self.cpus, count) {
+            self.note(format!("its {count} CPUs cannot be: it gets the usual number"));
+        }
+    }
+
+    /// Adds a disk under an id of its own: the first one is `disk0`.
+    pub(crate) fn disk(
+        &mut self,
+        file: &str,
+        bus: Bus,
+        cdrom: bool,
+        read_only: bool,
+        size: Option<u64>,
+        gzip: bool,
+    ) {
         if let Err(e) = crate::archive::check_member(file) {
             return self.note(format!("a disk was left out: {e}"));
         }
         if self.disks.len() >= MAX_PARTS {
             return self.note(format!("the disk “{file}” was left out: more than {MAX_PARTS}"));
         }
-        let id = format!("{}{}", if cdrom { "cd" } else { "disk" }, self.disks.len());
+        let before = self.disks.iter().filter(|disk| disk.cdrom == cdrom).count();
+        let id = format!("{}{before}", if cdrom { "cd" } else { "disk" });
         if let Ok(drive) = id.parse() {
-            self.disks.push(DiskPlan { drive, file: file.to_owned(), bus, cdrom, read_only, size });
+            self.disks.push(DiskPlan { drive, file: file.to_owned(), bus, cdrom, read_only, size, gzip });
+        }
+    }
+
+    /// Finds the disks' files, which are named by URIs relative to a folder: as they are written, or with `%20` for a space.
+    /// One that is not there keeps its name.
+    pub(crate) fn find_files(&mut self, folder: &str, there: &dyn Fn(&str) -> bool) {
+        for disk in &mut self.disks {
+            let decoded = percent_decode_str(&disk.file).decode_utf8().ok();
+            let names = [Some(disk.file.clone()), decoded.map(|name| name.into_owned())];
+            let below = |name: String| match folder {
+                "" => name,
+                folder => format!("{folder}/{name}"),
+            };
+            let mut names = names.into_iter().flatten().map(below);
+            if let Some(name) = names.find(|name| crate::archive::check_member(name).is_ok() && there(name)) {
+                disk.file = name;
+            }
         }
     }
 
@@ -161,41 +210,35 @@ pub(crate) fn token(text: &str) -> Option<String> {
 pub enum Origin {
     /// A folder in which the disks' files are.
     Folder(PathBuf),
+    /// A description with the disks' files beside it.
+    Ovf(PathBuf),
     /// An OVA archive.
     Ova(PathBuf),
 }
 
-/// Reads a machine of another program: a UTM bundle (a folder `….utm`), an appliance (`.ova`), or a description of one
-/// (`.ovf`, with its disks beside it).
+/// Reads a machine of another program: a UTM bundle (a folder), an appliance (OVA), or a description of one (OVF, with its
+/// disks beside it) or the folder that it lies in. Which of them it is, its content says.
 ///
 /// # Errors
 ///
 /// [`Error::Archive`] with the reason.
 pub fn plan_import(path: &Path) -> Result<(Origin, ImportPlan)> {
     let real = path.canonicalize().map_err(io("find", path))?;
-    let refuse = |why: String| Error::Archive { path: path.to_path_buf(), why };
-    if real.is_dir() {
-        return utm::read(&real).map(|(folder, plan)| (Origin::Folder(folder), plan));
+    match kind::foreign(&real)? {
+        kind::Foreign::Utm => utm::read(&real).map(|(folder, plan)| (Origin::Folder(folder), plan)),
+        kind::Foreign::Ovf(ovf) => appliance::plan_beside(&ovf).map(|plan| (Origin::Ovf(ovf), plan)),
+        kind::Foreign::Ova => Appliance::open(&real)?.plan().map(|plan| (Origin::Ova(real), plan)),
     }
-    let extension = real.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if extension == "ovf" {
-        let bytes = crate::fs::read_bounded(&real, MAX_DESCRIPTION)?;
-        let text = String::from_utf8(bytes).map_err(|_| refuse("it is no UTF-8 text".into()))?;
-        let folder = real.parent().unwrap_or(Path::new("/")).to_path_buf();
-        return Ok((Origin::Folder(folder), parse_ovf(&text).map_err(refuse)?));
-    }
-    let plan = Appliance::open(&real)?.plan()?;
-    Ok((Origin::Ova(real), plan))
 }
 
 impl Library {
     /// Makes a machine of a plan: converts its disks, all but removable media. The document is the caller's, written by the
-    /// plan's hints; `finish` adds what else it needs before it is there.
+    /// plan's hints; `finish` adds what else it needs before it is there. What of the disks was left out is told in words.
     ///
     /// # Errors
     ///
-    /// [`Error::Probe`] when a disk needs more than its own file, [`Error::Archive`] when one is missing or its checksum
-    /// wrong, [`Error::NoSpace`], [`Error::Cancelled`]; nothing is left.
+    /// [`Error::Probe`] when a disk needs more than its own file or is none, [`Error::Archive`] when one is missing or its
+    /// checksum wrong, [`Error::NoSpace`], [`Error::Cancelled`]; nothing is left.
     #[expect(clippy::too_many_arguments, reason = "each is one thing that a person decides")]
     pub fn import_plan(
         &self,
@@ -207,37 +250,54 @@ impl Library {
         document: &Sections,
         finish: &mut dyn FnMut(&mut Locked) -> Result<()>,
         progress: OnProgress<'_>,
-    ) -> Result<Locked> {
+    ) -> Result<(Locked, Vec<String>)> {
         let mut draft = self.draft(name, document, time)?;
         let wanted: Vec<&DiskPlan> = plan.disks.iter().filter(|d| !d.cdrom).collect();
         // Disks differ in size; for a bar that never goes back each counts by what is described, or as one GiB.
-        let weight = |d: &DiskPlan| d.size.unwrap_or(1 << 30);
-        let total = wanted.iter().fold(0u64, |sum, d| sum.saturating_add(weight(d)));
-        let mut share = Share { progress, before: 0, total };
+        let total = wanted.iter().fold(0u64, |sum, disk| sum.saturating_add(weight(disk)));
+        let share = Share { progress, before: 0, total };
+        let mut work = Conversion { layer, share, notes: Vec::new() };
         match origin {
             Origin::Folder(folder) => {
                 for disk in wanted {
+                    work.convert(draft.machine(), disk, &below(folder, &disk.file)?)?;
+                }
+            }
+            Origin::Ovf(ovf) => {
+                let folder = ovf.parent().unwrap_or(Path::new("/"));
+                let sums = appliance::sums_beside(ovf)?;
+                for disk in wanted {
                     let path = below(folder, &disk.file)?;
-                    convert(draft.machine(), layer, disk, &path, weight(disk), &mut share)?;
+                    let check = sums.check(&disk.file);
+                    if disk.gzip || check.compares() {
+                        let file = open_regular(&path)?;
+                        let mut from = Extract { from: file, path: &path, name: &disk.file, check };
+                        match disk.gzip {
+                            true => work.unpack(draft.machine(), disk, &mut from)?,
+                            false => {
+                                from.verify(&mut work.share)?;
+                                work.convert(draft.machine(), disk, &path)?;
+                            }
+                        }
+                    } else {
+                        work.convert(draft.machine(), disk, &path)?;
+                    }
                 }
             }
             Origin::Ova(path) => {
-                let mut appliance = Appliance::open(path)?;
-                let sums = appliance.sums()?;
+                let sums = Appliance::open(path)?.sums()?;
                 let mut left = wanted;
                 let mut reading = Appliance::open(path)?;
                 while let Some(member) = reading.next()? {
                     let Some(at) = left.iter().position(|d| d.file == member.name) else { continue };
                     let disk = left.swap_remove(at);
-                    let machine = draft.machine();
-                    space::check(machine.path(), member.size)?;
-                    let (temporary, _unfinished) = temporary(machine, "appliance");
-                    let mut options = OpenOptions::new();
-                    let file = options.write(true).create_new(true).mode(0o600).open(&temporary);
-                    let mut file = file.map_err(io("make the file", &temporary))?;
-                    reading.extract(&member, &mut file, sums.check(&member.name), &mut share)?;
-                    file.flush().map_err(io("write", &temporary))?;
-                    convert(machine, layer, disk, &temporary, weight(disk), &mut share)?;
+                    space::check(draft.machine().path(), member.stored)?;
+                    let (from, check) = (reading.member(), sums.check(&member.name));
+                    work.unpack(
+                        draft.machine(),
+                        disk,
+                        &mut Extract { from, path, name: &member.name, check },
+                    )?;
                 }
                 if let Some(missing) = left.first() {
                     let why = format!("it does not hold “{}”, a disk that it describes", missing.file);
@@ -246,26 +306,55 @@ impl Library {
             }
         }
         finish(draft.machine())?;
-        draft.publish()
+        Ok((draft.publish()?, work.notes))
     }
 }
 
-fn convert(
-    machine: &mut Locked,
-    layer: &dyn BlockLayer,
-    disk: &DiskPlan,
-    path: &Path,
-    weight: u64,
-    share: &mut Share<'_>,
-) -> Result<()> {
-    // These programs leave the format to be found out as well. What has no header is raw.
-    let probed = image::recognise(&open_regular(path)?);
-    let probed = probed.map_err(|source| Error::Probe { path: PathBuf::from(&disk.file), source })?;
-    let format = probed.unwrap_or(SourceFormat::Raw);
-    let mut tell = |p| share.tell(weight, p);
-    machine.import_drive(layer, &disk.drive, path, Some(format), Target::default(), &mut tell).map(drop)?;
-    share.before = share.before.saturating_add(weight);
-    Ok(())
+/// What a disk counts in a bar over all disks.
+fn weight(disk: &DiskPlan) -> u64 {
+    disk.size.unwrap_or(1 << 30)
+}
+
+/// Disks that become drives, one after the other.
+struct Conversion<'a> {
+    layer: &'a dyn BlockLayer,
+    share: Share<'a>,
+    notes: Vec<String>,
+}
+
+impl Conversion<'_> {
+    /// Converts an image that is a file of its own. Which format it has, its content says: these programs do not.
+    fn convert(&mut self, machine: &mut Locked, disk: &DiskPlan, path: &Path) -> Result<()> {
+        let share = &mut self.share;
+        let mut tell = |p| share.tell(weight(disk), p);
+        let done = machine.import_drive(self.layer, &disk.drive, path, None, Target::default(), &mut tell);
+        let header = done.map_err(|error| match error {
+            // The name of what was unpacked says nothing to anybody.
+            Error::Probe { source, .. } => Error::Probe { path: PathBuf::from(&disk.file), source },
+            other => other,
+        })?;
+        self.notes.extend(header.snapshots_left_out(&disk.file));
+        self.share.before = self.share.before.saturating_add(weight(disk));
+        Ok(())
+    }
+
+    /// Unpacks an image into a file of its own first.
+    fn unpack(
+        &mut self,
+        machine: &mut Locked,
+        disk: &DiskPlan,
+        from: &mut Extract<'_, impl Read>,
+    ) -> Result<()> {
+        let (temporary, _unfinished) = temporary(machine, "appliance");
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&temporary);
+        let mut file = file.map_err(io("make the file", &temporary))?;
+        match disk.gzip {
+            true => from.unzip_to(&mut file, disk.size, &mut self.share)?,
+            false => from.copy_to(&mut file, &mut self.share)?,
+        }
+        self.convert(machine, disk, &temporary)
+    }
 }
 
 /// A file below a folder, with no link on the way.

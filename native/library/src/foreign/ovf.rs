@@ -19,23 +19,55 @@ fn child<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     node.children().find(|n| n.is_element() && n.tag_name().name() == name)?.text().map(str::trim)
 }
 
-/// Bytes of one unit: `byte * 2^20`, `MegaBytes`, `MB`.
+/// Bytes of a programmatic unit (DSP0004, annex C) in any spelling that is met: `byte * 2^20`, `bytes*2^20`,
+/// `byte * 1024 * 1024`, `MegaBytes`, `MB`, `GiB`. What is called mega is 2^20 here: memory has no other.
 fn unit(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase().replace(' ', "");
-    if let Some(power) = text.strip_prefix("byte*2^") {
-        return power.parse::<u32>().ok().filter(|p| *p < 63).map(|p| 1 << p);
+    let text: String = text.to_ascii_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
+    if text.is_empty() {
+        return Some(1);
     }
-    Some(match text.as_str() {
-        "" | "byte" | "bytes" => 1,
-        "kilobytes" | "kb" => 1 << 10,
-        "megabytes" | "mb" => 1 << 20,
-        "gigabytes" | "gb" => 1 << 30,
-        _ => return None,
-    })
+    let mut named = false;
+    let bytes = text.split('*').try_fold(1u64, |product, factor| {
+        let value = match factor.split_once('^') {
+            Some((base, power)) => base.parse::<u64>().ok()?.checked_pow(power.parse().ok()?)?,
+            None => match factor.parse::<u64>() {
+                Ok(number) => number,
+                Err(_) => {
+                    named = true;
+                    named_unit(factor)?
+                }
+            },
+        };
+        product.checked_mul(value)
+    })?;
+    named.then_some(bytes)
+}
+
+/// `byte`, `kilobytes`, `mebibyte`, `gb`, `tib`.
+fn named_unit(name: &str) -> Option<u64> {
+    let power = |prefix: &str| match prefix {
+        "" => Some(0),
+        "k" | "ki" | "kilo" | "kibi" => Some(10),
+        "m" | "mi" | "mega" | "mebi" => Some(20),
+        "g" | "gi" | "giga" | "gibi" => Some(30),
+        "t" | "ti" | "tera" | "tebi" => Some(40),
+        _ => None,
+    };
+    let name = name.strip_suffix('s').unwrap_or(name);
+    let prefix = name.strip_suffix("byte").or_else(|| name.strip_suffix('b'))?;
+    Some(1 << power(prefix)?)
+}
+
+/// A reference to a file (DSP0243, 7.1).
+#[derive(Clone, Copy)]
+struct File<'a> {
+    /// A URI, relative to the description.
+    href: &'a str,
+    gzip: bool,
 }
 
 struct Disk<'a> {
-    file: Option<&'a str>,
+    file: Option<File<'a>>,
     size: Option<u64>,
     parent: bool,
 }
@@ -65,15 +97,26 @@ pub fn parse_ovf(text: &str) -> Result<ImportPlan, String> {
     let (mut files, mut disks) = (BTreeMap::new(), BTreeMap::new());
     for file in named(root, "File") {
         if let (Some(id), Some(href)) = (attribute(file, "id"), attribute(file, "href")) {
-            if attribute(file, "compression").is_some_and(|c| c != "identity")
-                || attribute(file, "chunkSize").is_some()
-            {
+            let name = clean(href, 100);
+            if attribute(file, "chunkSize").is_some() {
+                return Err(format!("its file “{name}” is in pieces: export it in one"));
+            }
+            if href.contains("://") {
                 return Err(format!(
-                    "its file “{}” is compressed or in pieces: export it without",
-                    clean(href, 100)
+                    "its file “{name}” is on a server: download it, put it beside the description, and name it there"
                 ));
             }
-            files.insert(id, href);
+            let gzip = match attribute(file, "compression").unwrap_or("identity") {
+                "identity" | "" => false,
+                "gzip" => true,
+                other => {
+                    return Err(format!(
+                        "its file “{name}” is compressed by “{}”: export it without",
+                        clean(other, 60)
+                    ));
+                }
+            };
+            files.insert(id, File { href, gzip });
         }
     }
     for disk in named(root, "DiskSection").flat_map(|s| named(s, "Disk")) {
@@ -94,7 +137,7 @@ pub fn parse_ovf(text: &str) -> Result<ImportPlan, String> {
 fn hardware(
     plan: &mut ImportPlan,
     system: Node<'_, '_>,
-    files: &BTreeMap<&str, &str>,
+    files: &BTreeMap<&str, File<'_>>,
     disks: &BTreeMap<&str, Disk<'_>>,
 ) -> Result<(), String> {
     const ITEMS: [&str; 3] = ["Item", "StorageItem", "EthernetPortItem"];
@@ -104,22 +147,31 @@ fn hardware(
         .take(512)
         .collect();
     let kind = |n: Node<'_, '_>| child(n, "ResourceType").and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
-    let controllers: BTreeMap<&str, Bus> =
-        items.iter().filter_map(|n| Some((child(*n, "InstanceID")?, controller(kind(*n), *n)?))).collect();
-    for item in &items {
+    let controllers = controllers(&items, kind);
+    let mut drives = Vec::new();
+    for (at, item) in items.iter().enumerate() {
         let quantity = child(*item, "VirtualQuantity").and_then(|q| q.parse::<u64>().ok());
         match kind(*item) {
-            3 => plan.cpus = quantity.filter(|n| (1..=1024).contains(n)).and_then(|n| u32::try_from(n).ok()),
+            3 => plan.cpus(quantity),
             4 => {
-                let units = unit(child(*item, "AllocationUnits").unwrap_or("byte * 2^20"));
-                let bytes = units.and_then(|u| quantity?.checked_mul(u));
-                plan.memory_mib = bytes.map(|b| b >> 20).filter(|m| (1..=1 << 24).contains(m));
+                let said = child(*item, "AllocationUnits").unwrap_or("byte * 2^20");
+                match unit(said).and_then(|unit| quantity?.checked_mul(unit)) {
+                    Some(bytes) => plan.memory(Some(bytes >> 20)),
+                    None => {
+                        let quantity = child(*item, "VirtualQuantity").unwrap_or("nothing");
+                        plan.note(format!(
+                            "its memory of {quantity} in units of “{said}” is not understood: it gets the usual amount"
+                        ));
+                    }
+                }
             }
             10 => plan.nic(child(*item, "ResourceSubType").map(str::to_owned), child(*item, "Address")),
             kind @ (14..=17) => {
-                let bus =
-                    child(*item, "Parent").and_then(|p| controllers.get(p).copied()).unwrap_or(Bus::Other);
-                drive(plan, *item, if kind == 14 { Bus::Floppy } else { bus }, kind != 17, files, disks)?;
+                let parent = child(*item, "Parent").and_then(|p| controllers.get(p));
+                let place = child(*item, "AddressOnParent").and_then(|a| a.parse::<u32>().ok());
+                let (rank, bus) = parent.map_or((usize::MAX, Bus::Other), |c| (c.rank, c.bus));
+                let bus = if kind == 14 { Bus::Floppy } else { bus };
+                drives.push((rank, place.unwrap_or(u32::MAX), at, bus, kind != 17));
             }
             5 | 6 | 20 | 23 | 24 | 35 => {}
             other => {
@@ -129,7 +181,39 @@ fn hardware(
             }
         }
     }
+    // As the firmware finds them: the description may have them in any order.
+    drives.sort_unstable_by_key(|(rank, place, at, ..)| (*rank, *place, *at));
+    for (_, _, at, bus, cdrom) in drives {
+        if let Some(item) = items.get(at) {
+            drive(plan, *item, bus, cdrom, files, disks)?;
+        }
+    }
     Ok(())
+}
+
+struct Controller {
+    bus: Bus,
+    /// Its place among all controllers.
+    rank: usize,
+}
+
+/// Controllers by their `InstanceID`. Those of a kind are in the order of their addresses, the kinds as they are described.
+fn controllers<'a>(
+    items: &[Node<'a, '_>],
+    kind: impl Fn(Node<'_, '_>) -> u32,
+) -> BTreeMap<&'a str, Controller> {
+    let mut found: Vec<(usize, u32, &str, Bus)> = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let kind = kind(*item);
+        let (Some(id), Some(bus)) = (child(*item, "InstanceID"), controller(kind, *item)) else { continue };
+        let first = items
+            .iter()
+            .position(|other| child(*other, "ResourceType").and_then(|t| t.parse().ok()) == Some(kind));
+        let address = child(*item, "Address").and_then(|a| a.parse().ok()).unwrap_or(u32::MAX);
+        found.push((first.unwrap_or(at), address, id, bus));
+    }
+    found.sort_by_key(|(first, address, ..)| (*first, *address));
+    (0..).zip(found).map(|(rank, (_, _, id, bus))| (id, Controller { bus, rank })).collect()
 }
 
 fn drive(
@@ -137,7 +221,7 @@ fn drive(
     item: Node<'_, '_>,
     bus: Bus,
     cdrom: bool,
-    files: &BTreeMap<&str, &str>,
+    files: &BTreeMap<&str, File<'_>>,
     disks: &BTreeMap<&str, Disk<'_>>,
 ) -> Result<(), String> {
     let Some(host) = child(item, "HostResource") else {
@@ -153,7 +237,7 @@ fn drive(
             return Err("one of its disks is an overlay of another: export it without snapshots".into());
         }
         match disk.file {
-            Some(file) => plan.disk(file, bus, cdrom, cdrom, disk.size),
+            Some(file) => plan.disk(file.href, bus, cdrom, cdrom, disk.size, file.gzip),
             None => plan.note(match disk.size {
                 Some(size) => format!("an empty disk of {size} bytes was left out: make a new one"),
                 None => "an empty disk was left out: make a new one".to_owned(),
@@ -161,7 +245,7 @@ fn drive(
         }
     } else if let Some(id) = host.strip_prefix("/file/") {
         let file = files.get(id).ok_or_else(|| format!("its file “{}” is not described", clean(id, 100)))?;
-        plan.disk(file, bus, cdrom, cdrom, None);
+        plan.disk(file.href, bus, cdrom, cdrom, None, file.gzip);
     } else {
         plan.note(format!("a drive was left out: “{host}” is a device of the other machine"));
     }

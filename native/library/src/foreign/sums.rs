@@ -16,15 +16,19 @@ struct Sum {
 }
 
 impl Sums {
-    /// Reads a manifest; lines that are no digests are passed over.
-    pub(super) fn parse(text: &str) -> Self {
+    /// Reads a manifest; lines that are no digests are passed over. The files are in its own `folder`.
+    pub(super) fn parse(folder: &str, text: &str) -> Self {
         let line = |line: &str| {
             let (algorithm, rest) = line.trim().split_once('(')?;
             // A file's name may hold brackets itself.
             let (name, digits) = rest.rsplit_once(')')?;
             let digits = digits.trim_start().strip_prefix('=')?.trim().to_ascii_lowercase();
             let algorithm = algorithm.trim().replace('-', "").to_ascii_uppercase();
-            Some((name.trim().to_owned(), Sum { algorithm, digits }))
+            let name = match folder {
+                "" => name.trim().to_owned(),
+                folder => format!("{folder}/{}", name.trim()),
+            };
+            Some((name, Sum { algorithm, digits }))
         };
         Self(text.lines().filter_map(line).collect())
     }
@@ -75,9 +79,15 @@ impl Hasher {
 }
 
 /// A file's comparison with its digest; one without is well.
+#[derive(Default)]
 pub(super) struct Check(Option<(Hasher, String)>);
 
 impl Check {
+    /// Whether there is a digest to compare with.
+    pub(super) fn compares(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             Some((Hasher::Sha1(hasher), _)) => hasher.update(bytes),
@@ -109,7 +119,7 @@ mod tests {
             SHA256(b)=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n\
             SHA512(c)= ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\n\
             MD5(d)= 900150983cd24fb0d6963f7d28e17f72\nnonsense\n";
-        let sums = Sums::parse(text);
+        let sums = Sums::parse("", text);
         for name in ["a (1).vmdk", "b", "c"] {
             assert_eq!(sums.of(name), Found::Known);
             for (bytes, right) in [(b"abc", true), (b"abd", false)] {

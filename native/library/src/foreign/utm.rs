@@ -158,9 +158,11 @@ fn forwards(plan: &mut ImportPlan, forwards: Option<Value<'_, '_>>) {
 }
 
 fn numbers(plan: &mut ImportPlan, memory: Option<u64>, cpus: Option<u64>) {
-    plan.memory_mib = memory.filter(|m| (1..=1 << 24).contains(m));
+    plan.memory(memory);
     // Zero means "as many as the host thinks good".
-    plan.cpus = cpus.filter(|c| (1..=1024).contains(c)).and_then(|c| u32::try_from(c).ok());
+    if cpus != Some(0) {
+        plan.cpus(cpus);
+    }
 }
 
 fn add(plan: &mut ImportPlan, folder: &str, file: Option<&str>, kind: &str, bus: Bus, read_only: bool) {
@@ -169,7 +171,7 @@ fn add(plan: &mut ImportPlan, folder: &str, file: Option<&str>, kind: &str, bus:
         return plan.note("an empty removable drive was left out");
     };
     match kind.as_str() {
-        "disk" | "cd" => plan.disk(&format!("{folder}/{file}"), bus, kind == "cd", read_only, None),
+        "disk" | "cd" => plan.disk(&format!("{folder}/{file}"), bus, kind == "cd", read_only, None, false),
         other => plan.note(format!("the image “{file}” was left out: it is of the kind “{other}”")),
     }
 }

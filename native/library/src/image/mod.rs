@@ -6,6 +6,8 @@
 //! when it opens an image, looks at the places that QEMU looks at, and refuses what the two could take differently.
 //! `tests/images_agree` compares them.
 
+mod complete;
+mod content;
 mod qcow2;
 mod read;
 mod vdi;
@@ -13,6 +15,8 @@ mod vhdx;
 mod vmdk;
 mod vpc;
 
+pub use complete::check_complete;
+pub use content::{Content, identify};
 pub use qcow2::{CorruptionBits, Qcow2};
 pub use read::{Bytes, ReadAt};
 
@@ -58,6 +62,19 @@ impl Header {
             needs_replay: false,
         }
     }
+
+    /// What is told of the snapshots inside an image of this name, which no copy has.
+    #[must_use]
+    pub fn snapshots_left_out(&self, name: &str) -> Option<String> {
+        let which = match self.internal_snapshots {
+            0 => return None,
+            1 => "the snapshot".to_owned(),
+            several => format!("the {several} snapshots"),
+        };
+        Some(format!(
+            "{which} inside “{name}” stayed there: the disk begins with its current state (qemu-img snapshot -l FILE lists them)"
+        ))
+    }
 }
 
 /// Why an image is refused.
@@ -85,9 +102,21 @@ pub enum ProbeError {
     },
     /// No known header.
     #[error(
-        "no format of disk images is recognised: if these are the bytes of a disk, say that the format is raw"
+        "this is no image of a known format, and it has no boot sector, partition table or file system: get it anew if it is damaged, or say that it is raw (--format raw) if it is an empty disk"
     )]
     Unknown,
+    /// Its tables name places beyond the file's end.
+    #[error(
+        "the {} image is not complete: its tables name {needed} bytes and more, the file has {size}; get it anew", .format.driver()
+    )]
+    Incomplete {
+        /// The format.
+        format: SourceFormat,
+        /// Bytes that the file would have at least.
+        needed: u64,
+        /// Bytes that it has.
+        size: u64,
+    },
     /// Known, and not an image that could be imported.
     #[error("this is {what}, not a disk image: {remedy}")]
     NotADisk {
@@ -139,49 +168,27 @@ pub(crate) fn damaged(format: SourceFormat, why: impl Into<String>) -> ProbeErro
 /// The largest virtual size, 64 TiB: QEMU's qcow2 with its usual clusters and refcounts goes no further.
 pub const MAX_VIRTUAL_SIZE: u64 = 64 << 40;
 
-/// The format that the header names, by its magic alone; `None` if none does, which does not mean that it is raw.
+/// The format that the content shows: a header's, or raw for the bytes of a disk (see [`Content`]). `None` for a file that
+/// shows nothing, which may be an empty disk or damaged.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, or is something else that is known.
 pub fn recognise(file: &impl ReadAt) -> Result<Option<SourceFormat>, ProbeError> {
-    let head = file.up_to(0, 512)?;
-    let starts = |magic: &[u8]| head.starts_with(magic);
-    if starts(b"QFI\xfb") {
-        return Ok(Some(SourceFormat::Qcow2));
+    let content = identify(file)?;
+    match content {
+        Content::Image(format) => Ok(Some(format)),
+        Content::Disk => Ok(Some(SourceFormat::Raw)),
+        Content::Unsupported("LUKS") => Err(ProbeError::Encrypted("LUKS".into())),
+        Content::Cd => Err(ProbeError::NotADisk {
+            what: "a CD image (ISO 9660 or UDF)",
+            remedy: "put it into a CD drive (--cdrom), or say that it is a raw disk (--format raw) if it is made to start from a USB stick",
+        }),
+        content => match content.strange() {
+            Some((what, remedy)) => Err(ProbeError::NotADisk { what, remedy }),
+            None => Ok(None),
+        },
     }
-    if starts(b"KDMV") || vmdk::is_descriptor(&head) {
-        return Ok(Some(SourceFormat::Vmdk));
-    }
-    if starts(b"COWD") {
-        let what = "a VMware ESX sparse extent (COWD)".to_owned();
-        return Err(ProbeError::Unsupported { format: SourceFormat::Vmdk, what });
-    }
-    if starts(b"vhdxfile") {
-        return Ok(Some(SourceFormat::Vhdx));
-    }
-    if vdi::is_vdi(&head) {
-        return Ok(Some(SourceFormat::Vdi));
-    }
-    if starts(b"LUKS\xba\xbe") {
-        return Err(ProbeError::Encrypted("LUKS".into()));
-    }
-    if starts(b"conectix") || vpc::has_footer(file)? {
-        return Ok(Some(SourceFormat::Vpc));
-    }
-    if starts(b"\x1f\x8b") || starts(b"\xfd7zXZ\0") || starts(b"BZh") || starts(b"\x28\xb5\x2f\xfd") {
-        return Err(ProbeError::NotADisk { what: "a compressed file", remedy: "unpack it first" });
-    }
-    if starts(b"PK\x03\x04") || starts(b"7z\xbc\xaf\x27\x1c") {
-        return Err(ProbeError::NotADisk { what: "an archive", remedy: "unpack it first" });
-    }
-    if head.get(257..262) == Some(b"ustar") {
-        return Err(ProbeError::NotADisk {
-            what: "a tar archive",
-            remedy: "import it as an appliance (OVA), or unpack it",
-        });
-    }
-    Ok(None)
 }
 
 /// Reads the header of an image whose format is known. A raw image has none: its size is the file's.
@@ -204,28 +211,27 @@ pub fn read_header(file: &impl ReadAt, format: SourceFormat) -> Result<Header, P
     Ok(header)
 }
 
-/// Reads the header of an image that comes from elsewhere, and refuses it if it needs anything but its own file.
+/// Reads the header of an image that comes from elsewhere, and refuses it if it needs anything but its own file, or if the
+/// file is shorter than its own tables say.
 ///
-/// Without `said`, the format is recognised by its header, and a file without one is refused: that it is raw must be
-/// said, because a raw disk's first bytes are its guest's.
+/// Without `said`, the format is what the content shows, see [`recognise`]. A person may say that a file is raw whatever it
+/// shows, since a raw disk's bytes are its guest's.
 ///
 /// # Errors
 ///
 /// [`ProbeError`] with the reason in words.
 pub fn probe_import(file: &impl ReadAt, said: Option<SourceFormat>) -> Result<Header, ProbeError> {
-    let format = match (said, said.map_or_else(|| recognise(file), |_| Ok(None))) {
-        (Some(said), _) => said,
-        (None, found) => found?.ok_or(ProbeError::Unknown)?,
-    };
-    if let Some(said) = said.filter(|s| *s != SourceFormat::Raw) {
-        match recognise(file)? {
-            Some(found) if found == said => {}
+    let format = match said {
+        Some(SourceFormat::Raw) => SourceFormat::Raw,
+        Some(said) => match recognise(file)? {
+            Some(found) if found == said => said,
             found => {
                 let found = found.map_or("nothing known", SourceFormat::driver);
                 return Err(ProbeError::OtherFormat { said: said.driver(), found });
             }
-        }
-    }
+        },
+        None => recognise(file)?.ok_or(ProbeError::Unknown)?,
+    };
     let header = read_header(file, format)?;
     if let Some(backing) = header.backing_file {
         return Err(ProbeError::BackingFile(backing));
@@ -246,6 +252,7 @@ pub fn probe_import(file: &impl ReadAt, said: Option<SourceFormat>) -> Result<He
     if header.virtual_size == 0 || !header.virtual_size.is_multiple_of(512) {
         return Err(ProbeError::Size(header.virtual_size));
     }
+    check_complete(file, format)?;
     Ok(header)
 }
 

@@ -107,6 +107,41 @@ fn sparse(file: &impl ReadAt, head: &[u8]) -> Result<Header, ProbeError> {
     Ok(header)
 }
 
+/// Where the data of a sparse extent are. Its header, or its footer, has been checked.
+pub(super) struct Sparse {
+    /// Sectors that a guest sees.
+    pub capacity: u64,
+    /// Sectors of a grain.
+    pub grain: u64,
+    /// Entries of a grain table.
+    pub entries: u64,
+    /// The grain directory's first byte.
+    pub directory: u64,
+    /// Each grain is compressed, and has its length in front.
+    pub compressed: bool,
+}
+
+/// Bit 16 of the flags: grains are compressed.
+const COMPRESSED: u32 = 1 << 16;
+
+/// The sparse extent in a file, or `None` for a descriptor alone.
+pub(super) fn extent(file: &impl ReadAt) -> Result<Option<Sparse>, ProbeError> {
+    let mut head = file.up_to(0, 512)?;
+    if !head.starts_with(b"KDMV") {
+        return Ok(None);
+    }
+    if head.le64(56) == AT_END {
+        head = file.exactly(file.size()?.saturating_sub(2 * SECTOR), 512)?;
+    }
+    Ok(Some(Sparse {
+        capacity: head.le64(12),
+        grain: head.le64(20).max(1),
+        entries: u64::from(head.le32(44)).max(1),
+        directory: head.le64(56).saturating_mul(SECTOR),
+        compressed: head.le32(8) & COMPRESSED != 0,
+    }))
+}
+
 /// What `vmdk_open_vmdk4` asks of a header, or of the one in the footer, in a file of `size` bytes.
 fn check_extent(header: &[u8], size: u64) -> Result<(), ProbeError> {
     let version = header.le32(4);

@@ -63,7 +63,7 @@ pub fn import_archive(
 }
 
 impl Foreign {
-    /// Reads what is there: a folder that holds `config.plist`, an `.ovf` or an `.ova` file.
+    /// Reads what is there: a UTM bundle, an OVF description or an OVA appliance.
     ///
     /// # Errors
     /// [`VmError::Library`] with the reason.
@@ -192,7 +192,7 @@ impl Foreign {
             false => Ok(()),
         };
         let sections = document.to_files();
-        let machine = library.import_plan(
+        let (machine, left_out) = library.import_plan(
             layer,
             &self.origin,
             &self.plan,
@@ -202,6 +202,7 @@ impl Foreign {
             &mut finish,
             progress,
         )?;
+        notes.extend(left_out);
         Ok(Imported { machine, notes })
     }
 }
