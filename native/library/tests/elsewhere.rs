@@ -97,6 +97,37 @@ fn an_image_that_was_cut_off_is_refused() {
     }
 }
 
+#[test]
+fn a_raw_disk_that_was_cut_off_is_refused_unless_it_is_said_to_be_raw() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("disk.img");
+    let mut gpt = vec![0; 1 << 20];
+    gpt[510..520].copy_from_slice(b"\x55\xaaEFI PART");
+    gpt[544..552].copy_from_slice(&2047u64.to_le_bytes());
+    let mut ext = vec![0; 1 << 20];
+    ext[1080..1082].copy_from_slice(b"\x53\xef");
+    ext[1028..1032].copy_from_slice(&256u32.to_le_bytes());
+    ext[1048] = 2;
+    let mut mbr = vec![0; 1 << 20];
+    mbr[510..512].copy_from_slice(b"\x55\xaa");
+    mbr[450] = 0x83;
+    mbr[454..462].copy_from_slice(&[0, 8, 0, 0, 0, 0, 2, 0]);
+    for (disk, whole) in [(gpt, 1 << 20), (ext, 1 << 20), (mbr, 65 << 20)] {
+        let file = fs::File::create(&path).expect("made");
+        fs::write(&path, &disk).expect("written");
+        file.set_len(whole).expect("grown");
+        assert_eq!(probe_import(&path, None).expect("whole").format, SourceFormat::Raw);
+        file.set_len(whole / 2).expect("cut");
+        assert!(refused(&path).contains("not complete"));
+        probe_import(&path, Some(SourceFormat::Raw)).expect("said");
+    }
+    // A boot sector's code is no table.
+    let mut boot = vec![0xb8; 512];
+    boot[510..].copy_from_slice(b"\x55\xaa");
+    fs::write(&path, &boot).expect("written");
+    probe_import(&path, None).expect("whole");
+}
+
 fn go_on(_: sampan_library::Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }

@@ -30,13 +30,43 @@ pub fn check_complete(file: &impl ReadAt, format: SourceFormat) -> Result<(), Pr
         SourceFormat::Qcow2 => qcow2(file, size)?,
         SourceFormat::Vmdk => grains(file, size)?,
         SourceFormat::Vdi => vdi(file)?,
-        SourceFormat::Raw | SourceFormat::Vhdx | SourceFormat::Vpc => 0,
+        SourceFormat::Raw => disk(file, size)?,
+        SourceFormat::Vhdx | SourceFormat::Vpc => 0,
     };
     match needed <= size {
         true => Ok(()),
         false => Err(ProbeError::Incomplete { format, needed, size }),
     }
 }
+
+/// What a raw disk's own table or file system says of its length.
+fn disk(file: &impl ReadAt, size: u64) -> Result<u64, ProbeError> {
+    let head = file.up_to(0, 2048)?;
+    // The other header of a GPT is the disk's last sector (UEFI 2.10, table 5-5, AlternateLBA).
+    if head.get(512..520) == Some(b"EFI PART") {
+        return Ok(head.le64(512 + 32).saturating_add(1).saturating_mul(SECTOR));
+    }
+    // The superblock of ext2, 3 and 4: s_magic, s_blocks_count_lo, s_log_block_size.
+    if head.get(1080..1082) == Some(b"\x53\xef") {
+        return Ok(u64::from(head.le32(1028)) << (10 + head.le32(1048).min(6)));
+    }
+    if head.get(510..512) != Some(b"\x55\xaa") {
+        return Ok(0);
+    }
+    let entries = (0..4).map(|n| head.get(446 + 16 * n..462 + 16 * n).unwrap_or_default());
+    // A file system's boot sector has code where a disk's has its table.
+    if !entries.clone().all(|entry| matches!(entry.first(), Some(0 | 0x80))) {
+        return Ok(0);
+    }
+    let ends = entries.filter(|entry| entry.get(4).is_some_and(|kind| !matches!(kind, 0 | 0xee)));
+    let end = ends.map(|entry| u64::from(entry.le32(8)) + u64::from(entry.le32(12))).max().unwrap_or(0);
+    // Tables count whole cylinders, which the file need not have.
+    let missing = (end * SECTOR).saturating_sub(size);
+    Ok(if missing <= CYLINDER { 0 } else { end * SECTOR })
+}
+
+/// Bytes of the largest cylinder: 255 heads of 63 sectors.
+const CYLINDER: u64 = 255 * 63 * SECTOR;
 
 /// The bytes of tables that may still be read.
 struct Budget {

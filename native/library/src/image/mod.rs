@@ -107,7 +107,7 @@ pub enum ProbeError {
     Unknown,
     /// Its tables name places beyond the file's end.
     #[error(
-        "the {} image is not complete: its tables name {needed} bytes and more, the file has {size}; get it anew", .format.driver()
+        "the {} image is not complete: its tables name {needed} bytes or more, the file has {size}; get it anew", .format.driver()
     )]
     Incomplete {
         /// The format.
@@ -252,7 +252,9 @@ pub fn probe_import(file: &impl ReadAt, said: Option<SourceFormat>) -> Result<He
     if header.virtual_size == 0 || !header.virtual_size.is_multiple_of(512) {
         return Err(ProbeError::Size(header.virtual_size));
     }
-    check_complete(file, format)?;
+    if said != Some(SourceFormat::Raw) {
+        check_complete(file, format)?;
+    }
     Ok(header)
 }
 
