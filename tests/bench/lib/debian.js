@@ -11,6 +11,15 @@ const PROMPT = /root@[^:]*:~# $/;
 /** The console's text that is kept. */
 const KEPT = 20_000;
 
+/** The same for an Arm machine, which is given its kernel and its programs. */
+function armMachine({ cpu, cpus, memory, image, console, accel = "tcg,thread=multi" }) {
+  return [
+    "-nodefaults", "-no-user-config", "-name", "bench,debug-threads=on", "-machine", "virt", "-accel", accel, "-cpu", cpu,
+    "-smp", String(cpus), "-m", `${memory}M`, "-display", "none", "-serial", `unix:${console},server=on,wait=off`,
+    "-kernel", join(image, "kernel"), "-initrd", join(image, "initrd"), "-append", "console=ttyAMA0 quiet", "-device", "virtio-rng-pci",
+  ];
+}
+
 /** QEMU's arguments for the machine that a new one for Linux is (docs/machines.md), but with a plain VGA, and with the image read only. */
 function machine({ cpu, cpus, memory, image, firmware, console, share, accel = "tcg,thread=multi" }) {
   const shared = share
@@ -40,7 +49,8 @@ export class Debian {
     const debian = new Debian();
     const console = join(folder("bench"), "console");
     const began = performance.now();
-    debian.process = start(command[0], [...command.slice(1), ...machine({ ...options, console })], {
+    const parts = options.arch === "aarch64" ? armMachine : machine;
+    debian.process = start(command[0], [...command.slice(1), ...parts({ ...options, console })], {
       env: { ...process.env, ...environment },
     });
     debian.process.stdout.resume();
