@@ -96,7 +96,7 @@ impl Program {
             return Err("has a dynamic section that is too long".into());
         }
         let relro = headers.iter().find(|h| h.kind == PT_GNU_RELRO);
-        let relro = relro.map(|header| relro_of(header, &segments, page)).transpose()?;
+        let relro = relro.map(|header| relro_of(header, &segments, page)).transpose()?.flatten();
         Ok(Self { segments, size, dynamic: dynamic.offset..dynamic.offset + dynamic.in_file, relro })
     }
 
@@ -159,14 +159,19 @@ fn segments(headers: &[Header], page: usize) -> Checked<Vec<Segment>> {
     if segments.is_empty() { Err("has nothing to load".into()) } else { Ok(segments) }
 }
 
-/// Rounded as dynamic linkers do: a last page that is not wholly covered stays writable.
-fn relro_of(header: &Header, segments: &[Segment], page: usize) -> Checked<Range<usize>> {
+/// Rounded as dynamic linkers do: a last page that is not wholly covered stays writable. What has no whole page is nothing,
+/// wherever it lies.
+fn relro_of(header: &Header, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
     let bad = || "protects what is not its own".to_owned();
     let end = header.at.checked_add(header.size).ok_or_else(bad)? / page * page;
     let start = (header.at / page * page).min(end);
     let within =
         |s: &Segment| s.write && s.at / page * page <= start && end <= s.range().end.next_multiple_of(page);
-    if start == end || segments.iter().any(within) { Ok(start..end) } else { Err(bad()) }
+    match start == end {
+        true => Ok(None),
+        false if segments.iter().any(within) => Ok(Some(start..end)),
+        false => Err(bad()),
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +227,18 @@ mod tests {
         let mut both = file;
         both[load + 4] |= 7;
         assert!(parse(&both).unwrap_err().contains("both writable and executable"));
+    }
+
+    /// A part of a page protects nothing, and may lie anywhere.
+    #[test]
+    fn what_protects_no_page_is_nothing() {
+        let mut file = sample::library();
+        let relro = sample::header(&file, PT_GNU_RELRO, 0);
+        for at in [1u64 << 20, 0] {
+            file[relro + 16..relro + 24].copy_from_slice(&at.to_le_bytes());
+            file[relro + 40..relro + 48].copy_from_slice(&1u64.to_le_bytes());
+            assert_eq!(parse(&file).unwrap().relro, None, "{at}");
+        }
     }
 
     proptest! {
