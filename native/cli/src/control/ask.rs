@@ -1,17 +1,17 @@
-//! Asking a supervisor that may hang: every question can be broken off, and none holds a thread.
+//! Asking supervisors that may hang: every question can be broken off, and none holds a thread.
 
-use crate::control::{Request, Response, line};
+use super::protocol::{Request, Response, line};
 use crate::vm::control_socket;
 use serde_json::{Value, json};
-use std::io::{Error, ErrorKind};
+use std::io::{Error, ErrorKind, Result as IoResult};
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 /// The longest answer, bytes: a picture of 8192×4320 pixels in base64, if it compresses to half.
-const MAX_ANSWER: u64 = 72 << 20;
+const MAX_ANSWER: usize = 72 << 20;
 
 /// A pause before a supervisor with too many clients is tried again.
 const BREATHER: Duration = Duration::from_millis(200);
@@ -21,9 +21,9 @@ const BREATHER: Duration = Duration::from_millis(200);
 pub enum AskError {
     /// It hangs, or is busy.
     #[error(
-        "the machine's supervisor has not answered within {0} s: wait if it is just starting, else look at `sampan logs`"
+        "the machine's supervisor does not answer: look at `sampan logs`, or end it by force if it stays so"
     )]
-    Silent(u64),
+    Silent,
     /// It said no.
     #[error("{0}")]
     Refused(String),
@@ -35,48 +35,81 @@ pub enum AskError {
     Unreachable(#[from] Error),
 }
 
-/// Asks the supervisor of the bundle in `folder`; `None` where nobody runs it, or not any more.
+/// What became of a question: `None` where nobody runs the machine, or not any more.
+pub type Told = Result<Option<Value>, AskError>;
+
+/// Asks the supervisor of the bundle in `folder`.
 ///
 /// # Errors
-/// [`AskError`]; after `patience` it is [`AskError::Silent`].
-pub async fn ask(folder: &Path, request: &Request, patience: Duration) -> Result<Option<Value>, AskError> {
-    let answer = timeout(patience, ask_patiently(folder, request)).await;
-    answer.unwrap_or(Err(AskError::Silent(patience.as_secs())))
+/// [`AskError`]; it is [`AskError::Silent`] when nothing was heard for so long. That does not limit what takes long: a
+/// supervisor that works on an answer says so.
+pub async fn ask(folder: &Path, request: &Request, patience: Duration) -> Told {
+    told(exchange(folder, request, Some(patience)).await, request)
 }
 
 /// The same without end, for whoever breaks it off.
-pub async fn ask_patiently(folder: &Path, request: &Request) -> Result<Option<Value>, AskError> {
-    match exchange(folder, request).await {
-        Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
+pub async fn ask_patiently(folder: &Path, request: &Request) -> Told {
+    told(exchange(folder, request, None).await, request)
+}
+
+fn told(exchanged: Result<Option<Vec<u8>>, AskError>, request: &Request) -> Told {
+    match exchanged? {
+        Some(bytes) => match serde_json::from_slice(&bytes) {
             Ok(Response::Ok(value)) => Ok(Some(value)),
             Ok(Response::Error(words)) => Err(AskError::Refused(words)),
             Err(error) => Err(AskError::Nonsense(error.to_string())),
         },
         // It may be gone before its answer: that is what was asked for.
-        Ok(None) if *request == Request::Quit => Ok(Some(json!({}))),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error.into()),
+        None if *request == Request::Quit => Ok(Some(json!({}))),
+        None => Ok(None),
     }
 }
 
-async fn exchange(folder: &Path, request: &Request) -> std::io::Result<Option<Vec<u8>>> {
-    let Some(mut stream) = connect(folder).await? else { return Ok(None) };
-    let mut bytes = Vec::new();
+async fn within<T>(
+    patience: Option<Duration>,
+    step: impl Future<Output = IoResult<T>>,
+) -> Result<T, AskError> {
+    match patience {
+        Some(patience) => Ok(timeout(patience, step).await.map_err(|_| AskError::Silent)??),
+        None => Ok(step.await?),
+    }
+}
+
+async fn exchange(
+    folder: &Path,
+    request: &Request,
+    patience: Option<Duration>,
+) -> Result<Option<Vec<u8>>, AskError> {
+    let Some(mut stream) = within(patience, connect(folder)).await? else { return Ok(None) };
     let exchanged = async {
-        stream.write_all(&line(request)).await?;
-        BufReader::new(stream).take(MAX_ANSWER).read_until(b'\n', &mut bytes).await
+        within(patience, stream.write_all(&line(request))).await?;
+        let (mut reader, mut bytes) = (BufReader::new(stream), Vec::new());
+        loop {
+            let piece = within(patience, reader.fill_buf()).await?;
+            let end = piece.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+            let taken = end.unwrap_or(piece.len());
+            bytes.extend_from_slice(piece.get(..taken).unwrap_or_default());
+            reader.consume(taken);
+            match end {
+                _ if bytes.len() > MAX_ANSWER => return Err(Error::other("its answer is too long").into()),
+                Some(_) => return Ok(Some(bytes)),
+                None if taken == 0 => return Ok(None),
+                None => {}
+            }
+        }
     };
     match exchanged.await {
-        Ok(_) if bytes.ends_with(b"\n") => Ok(Some(bytes)),
-        Ok(_) if bytes.len() as u64 >= MAX_ANSWER => Err(Error::other("its answer is too long")),
-        Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(None),
-        Err(error) => Err(error),
+        Err(AskError::Unreachable(e))
+            if matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+        {
+            Ok(None)
+        }
+        other => other,
     }
 }
 
 /// A connection to the supervisor, if there is one.
-async fn connect(folder: &Path) -> std::io::Result<Option<UnixStream>> {
+async fn connect(folder: &Path) -> IoResult<Option<UnixStream>> {
     loop {
         let connected = match control_socket(folder) {
             Ok(socket) => UnixStream::connect(&socket.path).await,
