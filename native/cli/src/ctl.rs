@@ -79,6 +79,9 @@ pub fn save(answer: &Value, file: &Path) -> Result<Value> {
 pub fn human_status(status: &Value) -> String {
     let text = |name: &str| one_line(status[name].as_str().unwrap_or_default());
     let mut out = format!("{}: {}", text("name"), text("state"));
+    if text("state") == "starting" {
+        return out;
+    }
     if !text("detail").is_empty() {
         let _ = write!(out, " ({})", text("detail"));
     }

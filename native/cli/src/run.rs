@@ -101,7 +101,12 @@ async fn start(args: &RunArgs, progress: &Progress, private: &Path) -> Result<St
     let bound = crate::control::bind(&control)?;
     check_listen(args).await?;
     progress.say(describe(args, accelerated.words(), machine.memory_mib, machine.cpus));
-    let session = Arc::new(Session::start(launcher, spec).await.context("the machine did not start")?);
+    let service = Service::start(bound, control.clone(), args.name.clone());
+    let session = tokio::select! {
+        session = Session::start(launcher, spec) => session.context("the machine did not start")?,
+        () = service.told_to_quit() => bail!("the machine was ended before it ran"),
+    };
+    let session = Arc::new(session);
     let config = ServerConfig { listen: args.listen, ..ServerConfig::default() };
     let server = Arc::new(Server::start(config, session.guest()).await?);
     let figures = Arc::downgrade(&server);
@@ -112,14 +117,8 @@ async fn start(args: &RunArgs, progress: &Progress, private: &Path) -> Result<St
         accelerator: choice.name.to_string(),
         viewer: server.url(),
     };
-    let service = Service::start(
-        bound,
-        control.clone(),
-        Arc::clone(&session),
-        Box::new(move || figures.upgrade().map(|s| s.stats())),
-        facts,
-        None,
-    );
+    let stats = Box::new(move || figures.upgrade().map(|s| s.stats()));
+    service.ready(Arc::clone(&session), stats, facts, None);
     say(&format!("viewer: {}", server.url()));
     progress.say(format_args!("the machine runs; control it with: sampan ctl {} status", control.display()));
     Ok(Started { session, server, service })

@@ -89,6 +89,14 @@ pub enum DownloadError {
         /// The address.
         url: String,
     },
+    /// Parts that were not asked for.
+    #[error(
+        "{url} sends other parts of the file than it is asked for, and no whole file; try another mirror"
+    )]
+    Parts {
+        /// The address.
+        url: String,
+    },
     /// A larger file than wanted.
     #[error(
         "{url} has {size} bytes or more, and at most {limit} are wanted; check the address, or raise the limit"

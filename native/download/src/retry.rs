@@ -9,16 +9,25 @@ pub(crate) fn wait(retry: &Retry, failures: u32, error: &DownloadError, random: 
     if !error.is_transient() || failures > retry.tries {
         return None;
     }
-    let doubled =
-        retry.first_wait.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(retry.longest_wait);
-    // Between a half and the whole.
-    let varied = doubled / 2 + (doubled / 2).mul_f64(f64::from(random) / f64::from(u32::MAX));
+    let varied = varied(retry, failures, random);
     match error {
         DownloadError::Status { retry_after: Some(after), .. } => {
             (*after <= retry.longest_retry_after).then(|| varied.max(*after))
         }
         _ => Some(varied),
     }
+}
+
+/// The wait before try number `times`, whatever the reason.
+pub(crate) fn backoff(retry: &Retry, times: u32) -> Duration {
+    varied(retry, times, random())
+}
+
+fn varied(retry: &Retry, times: u32, random: u32) -> Duration {
+    let doubled =
+        retry.first_wait.saturating_mul(1 << times.saturating_sub(1).min(20)).min(retry.longest_wait);
+    // Between a half and the whole.
+    doubled / 2 + (doubled / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 pub(crate) fn random() -> u32 {

@@ -241,6 +241,13 @@ pub(crate) fn io<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(std::io
 }
 
 impl Error {
+    /// Whether the disk is full, or as much is in use as this user may have.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     pub(crate) fn no_snapshot(id: &SnapshotId) -> Self {
         Self::NoSnapshot(id.to_string())
     }

@@ -8,9 +8,17 @@ use crate::{owner, tree};
 use rustix::fs::AtFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+
+/// Bytes that a reserve has at least, and of which it has a multiple.
+const RESERVED: usize = 16 << 10;
+
+/// What the room is called that is kept for a file.
+pub(crate) fn reserve(name: &str) -> String {
+    format!(".{name}.reserve")
+}
 
 /// One change to the file system, told before it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,14 +119,63 @@ impl Fs {
     }
 
     /// Puts `bytes` into the place of the file `name` in `folder`: afterwards, and after a crash at any moment, the
-    /// file holds what it held or `bytes`, whole.
+    /// file holds what it held or `bytes`, whole. Where the disk is full, the room for them is that of [`Fs::keep_reserve`].
     pub(crate) fn replace(&self, folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         let (temporary, target) = (folder.join(format!(".{name}.new")), folder.join(name));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        self.write(&temporary, bytes, &mut options)?;
-        self.rename(&temporary, &target)?;
+        match self.write(&temporary, bytes, &mut options) {
+            Err(error) if error.is_full() => {
+                // What it took is given back.
+                self.unlink(&temporary)?;
+                let reserve = folder.join(reserve(name));
+                if !self.write_over(&reserve, bytes)? {
+                    return Err(error);
+                }
+                self.rename(&reserve, &target)?;
+            }
+            written => written.and_then(|()| self.rename(&temporary, &target))?,
+        }
         self.sync_dir(folder)
+    }
+
+    /// Keeps room for the next [`Fs::replace`] of the file `name` in `folder`: another file with as many bytes and some more.
+    /// That there is no room is no failure.
+    pub(crate) fn keep_reserve(&self, folder: &Path, name: &str, length: usize) {
+        let path = folder.join(reserve(name));
+        let wanted = (length + RESERVED / 2).next_multiple_of(RESERVED);
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= wanted as u64) {
+            return;
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        if let Err(error) = self.write(&path, &vec![0; wanted], &mut options) {
+            log::debug!("no room is kept for {name}: {error}");
+            let _ = self.unlink(&path);
+        }
+    }
+
+    /// Writes `bytes` over those of a file, so that no new room is needed, and makes them durable. Whether there is such a
+    /// file of ours that is large enough.
+    fn write_over(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        let mut options = OpenOptions::new();
+        let Ok(mut file) = options.write(true).custom_flags(NOFOLLOW_NONBLOCK).open(path) else {
+            return Ok(false);
+        };
+        let meta = file.metadata().map_err(io("look at", path))?;
+        // Another name of it may be some other file's.
+        let alone = meta.is_file() && meta.nlink() == 1 && owner::check(&file, path).is_ok();
+        let room = meta.len().min(meta.blocks().saturating_mul(512));
+        if !alone || room < bytes.len() as u64 {
+            return Ok(false);
+        }
+        self.tell(Step::Create(path)).map_err(io("write", path))?;
+        let told = self.tell(Step::Write(path, bytes));
+        let written =
+            told.and_then(|()| file.write_all(bytes)).and_then(|()| file.set_len(bytes.len() as u64));
+        written.map_err(io("write", path))?;
+        self.tell(Step::SyncFile(path)).and_then(|()| file.sync_all()).map_err(io("make durable", path))?;
+        Ok(true)
     }
 
     /// Makes the bytes of a file durable that something else has written.

@@ -4,7 +4,7 @@ use crate::bundle::{Bundle, FOLDERS, MANIFEST, Sections, TMP, write_generation};
 use crate::error::{Error, Result, io};
 use crate::fs::{self, Fs};
 use crate::id::{VmId, check_name, folded};
-use crate::lock::{Lock, Refused};
+use crate::lock::{LOCK, Lock, Refused};
 use crate::locked::Locked;
 use crate::manifest::Manifest;
 use crate::media::check_medium;
@@ -183,7 +183,7 @@ impl Library {
         }
         // Before a file is made in it.
         owner::folder(path)?;
-        Lock::take(&path.join("lock")).map_err(|refused| match refused {
+        Lock::take(&path.join(LOCK)).map_err(|refused| match refused {
             Refused::Held { pid, since } => {
                 let name = Bundle::read(path).map_or_else(|_| id.to_string(), |b| b.name().to_owned());
                 Error::InUse { name, pid, since }
@@ -280,7 +280,7 @@ impl Library {
     /// Removes one of them, unless it is in use. The names are locked.
     fn remove_dead(&self, path: &Path, draft: bool) -> Result<()> {
         owner::folder(path)?;
-        let _lock = match Lock::take(&path.join("lock")) {
+        let _lock = match Lock::take(&path.join(LOCK)) {
             Ok(lock) => lock,
             Err(Refused::Failed(e)) => return Err(e),
             Err(Refused::Held { .. } | Refused::Gone) => {

@@ -3,14 +3,17 @@
 //! The lock is `flock` on a file of the bundle, so it ends with its process however that ends: there are no stale
 //! locks. What is written in the file is for people alone.
 
+use crate::bundle::Bundle;
 use crate::error::{Error, Result, io};
 use crate::fs;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The file of a bundle's lock.
+pub(crate) const LOCK: &str = "lock";
 
 /// Who holds a lock, for people.
 #[derive(Serialize, Deserialize)]
@@ -97,11 +100,30 @@ fn open(path: &Path) -> Result<File> {
 }
 
 /// Writes down who has it. That may fail (the disk is full): the lock holds all the same.
-fn sign(mut file: &File, path: &Path) {
+fn sign(file: &File, path: &Path) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let text = serde_json::to_vec(&Holder { pid: std::process::id(), since }).unwrap_or_default();
-    if let Err(e) = file.set_len(0).and_then(|()| file.write_all(&text)) {
+    // Over what is there, which needs no room of a full disk.
+    if let Err(e) = file.write_all_at(&text, 0).and_then(|()| file.set_len(text.len() as u64)) {
         log::warn!("cannot write to the lock {}: {e}", path.display());
+    }
+}
+
+impl Bundle {
+    /// The process that took the machine's lock last, by what it wrote down: it may have let go of it, or be gone.
+    #[must_use]
+    pub fn last_holder(&self) -> Option<u32> {
+        holder(&self.path.join(LOCK)).0
+    }
+
+    /// Whether the process `pid` has the file of the machine's lock open, as whoever holds the lock has, and a QEMU that it
+    /// runs. Nobody else's processes are looked into.
+    #[must_use]
+    pub fn lock_is_open_in(&self, pid: u32) -> bool {
+        let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let Ok(lock) = self.path.join(LOCK).symlink_metadata().map(place) else { return false };
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| entry.path().metadata().ok()).any(|meta| place(meta) == lock)
     }
 }
 

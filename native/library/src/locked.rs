@@ -40,7 +40,13 @@ impl Locked {
         let mut locked = Self { library, bundle, lock, scratch: BTreeSet::new(), unsure: false };
         locked.recover()?;
         locked.collect();
+        locked.keep_reserve();
         Ok(locked)
+    }
+
+    /// Room for the next manifest: what frees space on a full disk must be able to say so.
+    fn keep_reserve(&self) {
+        self.fs().keep_reserve(&self.bundle.path, MANIFEST, self.bundle.manifest.to_bytes().len());
     }
 
     /// The lock's file. A child process that hosts QEMU inherits a copy, so that the machine stays locked as long as QEMU
@@ -83,6 +89,7 @@ impl Locked {
         if replaced.is_ok() {
             self.bundle.manifest = next;
             self.unsure = false;
+            self.keep_reserve();
             return Ok(());
         }
         // The rename may have been made: what the disk says holds, if it can be read.

@@ -44,7 +44,7 @@ impl Locked {
         }
         let mut gone = 0;
         while let Some(merge) = self.merges()?.into_iter().next() {
-            match merge.leaf {
+            match self.goes_down(&merge)? {
                 true => self.merge_down(layer, &merge, progress)?,
                 false => self.merge_up(layer, &merge, progress)?,
             }
@@ -52,6 +52,17 @@ impl Locked {
             gone += 1;
         }
         Ok(gone)
+    }
+
+    /// Which of both is copied, and whether there is room for it: little is needed where little is copied, and a leaf may
+    /// go either way.
+    fn goes_down(&self, merge: &Merge) -> Result<bool> {
+        let (above, hidden) = (self.image_path(&merge.above), self.image_path(&merge.hidden));
+        let (down, up) = (space::used(&above)?, space::used(&hidden)?);
+        if merge.leaf && (down <= up || space::check_bare(self.path(), down).is_ok()) {
+            return space::check_bare(self.path(), down).map(|()| true);
+        }
+        space::check_bare(self.path(), up).map(|()| false)
     }
 
     fn merges(&self) -> Result<Vec<Merge>> {
@@ -77,7 +88,6 @@ impl Locked {
     /// still hides all that is copied.
     fn merge_down(&mut self, layer: &dyn BlockLayer, merge: &Merge, progress: OnProgress<'_>) -> Result<()> {
         let (hidden, above) = (&merge.hidden, &merge.above);
-        space::check(self.path(), space::used(&self.image_path(above))?)?;
         layer.commit(&self.open_chain(above)?, progress)?;
         self.fs().sync_file(&self.image_path(hidden))?;
         self.commit(|m| {
@@ -93,7 +103,6 @@ impl Locked {
     /// What the hidden image holds is copied into the one above, which others name and which therefore stays.
     fn merge_up(&mut self, layer: &dyn BlockLayer, merge: &Merge, progress: OnProgress<'_>) -> Result<()> {
         let (hidden, above) = (&merge.hidden, &merge.above);
-        space::check(self.path(), space::used(&self.image_path(hidden))?)?;
         let onto = self.manifest().images.get(hidden).and_then(|i| i.base.clone());
         let backing = onto.as_ref().map(|base| self.backing(base)).transpose()?;
         let record = Flattening { image: above.clone(), onto };

@@ -26,6 +26,16 @@ pub(crate) fn check(folder: &Path, bytes: u64) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what does not fit, of what is written before more is freed: no reserve is kept then.
+pub(crate) fn check_bare(folder: &Path, bytes: u64) -> Result<()> {
+    // Some more, for an image's own tables.
+    let (free, needed) = (free(folder)?, bytes.saturating_add(bytes / 64).saturating_add(1 << 20));
+    if free < needed {
+        return Err(Error::NoSpace { path: folder.to_path_buf(), needed, free });
+    }
+    Ok(())
+}
+
 /// Bytes that a file takes: its holes take none.
 pub(crate) fn used(path: &Path) -> Result<u64> {
     let meta = path.symlink_metadata().map_err(io("look at", path))?;

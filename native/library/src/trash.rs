@@ -24,7 +24,11 @@ impl Library {
             Ok(mut bundle) => {
                 self.check_no_dependents(id, bundle.name())?;
                 bundle.manifest.trashed = Some(now);
-                self.fs.replace(&path, MANIFEST, &bundle.manifest.to_bytes())?;
+                match self.fs.replace(&path, MANIFEST, &bundle.manifest.to_bytes()) {
+                    // Deleting is what helps then.
+                    Err(error) if error.is_full() => log::info!("when it was deleted is not noted: {error}"),
+                    noted => noted?,
+                }
             }
             // A broken one can be got rid of, too.
             Err(_) => self.check_no_dependents(id, &id.to_string())?,
@@ -85,7 +89,11 @@ impl Library {
             self.move_bundle(&from, &self.vm_path(id))?;
         }
         let mut locked = Locked::open(self.clone(), Bundle::read(&self.vm_path(id))?, lock)?;
-        locked.commit(|_| Ok(()))?;
+        match locked.commit(|_| Ok(())) {
+            // It is back; that it was deleted once does no harm in its manifest.
+            Err(error) if error.is_full() => log::warn!("{error}"),
+            noted => noted?,
+        }
         Ok(locked)
     }
 

@@ -133,7 +133,8 @@ pub struct StopArgs {
     /// How long the guest may take to shut down
     #[arg(long, value_name = "SECONDS", default_value_t = StopArgs::DEFAULT_TIMEOUT)]
     pub timeout: u64,
-    /// End it at once (disks are flushed, the guest is not asked); with --timeout also after that time
+    /// End it at once (disks are flushed, the guest is not asked); with --timeout also after that time. A supervisor
+    /// that does not answer is killed, and QEMU with it: for the guest a power failure
     #[arg(long)]
     pub force: bool,
 }

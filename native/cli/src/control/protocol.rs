@@ -138,6 +138,28 @@ pub enum Request {
     Agent,
 }
 
+impl Request {
+    /// Whether it may take longer than a moment, so that it has one of the places for such.
+    pub fn takes_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Type { .. }
+                | Self::Console
+                | Self::Suspend
+                | Self::Snapshot { .. }
+                | Self::Grow { .. }
+                | Self::Exec { .. }
+                | Self::Push { .. }
+                | Self::Pull { .. }
+        )
+    }
+
+    /// Whether it ends with its client: nobody else has any use of it, and it leaves the machine as it is.
+    pub fn ends_with_its_client(&self) -> bool {
+        matches!(self, Self::Exec { .. } | Self::Push { .. } | Self::Pull { .. } | Self::Agent)
+    }
+}
+
 /// A request with the version it is written for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {

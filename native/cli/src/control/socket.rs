@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// Clients that may wait to be taken.
-const BACKLOG: i32 = 16;
+const BACKLOG: i32 = 128;
 
 /// Listens at `path`, mode 0600 from its first moment. A socket that nobody listens at any more is replaced.
 ///

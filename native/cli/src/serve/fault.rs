@@ -1,6 +1,6 @@
 //! What the console answers when it cannot do what it was asked to.
 
-use super::ask::AskError;
+use crate::control::ask::AskError;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -39,7 +39,7 @@ impl Fault {
 impl From<AskError> for Fault {
     fn from(error: AskError) -> Self {
         let status = match error {
-            AskError::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
+            AskError::Silent => StatusCode::GATEWAY_TIMEOUT,
             AskError::Refused(_) => StatusCode::CONFLICT,
             AskError::Nonsense(_) | AskError::Unreachable(_) => StatusCode::BAD_GATEWAY,
         };

@@ -1,10 +1,10 @@
 //! What machines are told: one thing at a time each, and the end of it need not be waited for.
 
-use super::ask::{AskError, ask, runs};
 use super::fault::Fault;
 use super::machines::{Machine, Machines, locked};
 use crate::control::Request;
-use crate::vm::{LAST_MOMENTS, Launch, launch};
+use crate::control::ask::{AskError, ask, runs};
+use crate::vm::{LAST_MOMENTS, Launch, end_by_force, launch};
 use sampan_library::Bundle;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -14,14 +14,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// How long a supervisor may take to do what is done at once.
+/// How long nothing may be heard of a supervisor that was asked something.
 const SOON: Duration = Duration::from_secs(10);
 
-/// How long it may take to flush disks and end.
+/// How long it may take to go once its machine has ended.
 const ENDING: Duration = Duration::from_secs(60);
-
-/// How long it may take to write a machine's memory to its bundle.
-const SAVING: Duration = Duration::from_secs(900);
 
 /// How often a machine that ends is looked at.
 const PACE: Duration = Duration::from_millis(100);
@@ -154,37 +151,43 @@ async fn act(machines: &Machines, machine: &Machine, bundle: Bundle, action: Act
     match action {
         Action::Start => start(machines, machine, bundle).await,
         Action::Stop => stop(&bundle).await,
-        Action::ForceStop => {
-            tell(&bundle, &Request::Quit, ENDING).await?;
-            gone(folder, ENDING).await
-        }
-        Action::Pause => tell(&bundle, &Request::Pause, SOON).await,
-        Action::Resume => tell(&bundle, &Request::Resume, SOON).await,
-        Action::Reset => tell(&bundle, &Request::Reset, SOON).await,
+        Action::ForceStop => match ask(folder, &Request::Quit, SOON).await {
+            Ok(Some(_)) => gone(folder, ENDING).await,
+            Ok(None) => Err(not_running(&bundle)),
+            Err(AskError::Silent) => {
+                let ended = tokio::task::spawn_blocking(move || end_by_force(&bundle, None));
+                ended.await.map_err(Fault::failed)?.map_err(Fault::failed)
+            }
+            Err(error) => Err(error.into()),
+        },
+        Action::Pause => tell(&bundle, &Request::Pause).await,
+        Action::Resume => tell(&bundle, &Request::Resume).await,
+        Action::Reset => tell(&bundle, &Request::Reset).await,
         Action::Suspend => {
-            tell(&bundle, &Request::Suspend, SAVING).await?;
+            tell(&bundle, &Request::Suspend).await?;
             gone(folder, ENDING).await
         }
     }
 }
 
-async fn tell(bundle: &Bundle, request: &Request, patience: Duration) -> Result<(), Fault> {
-    match ask(bundle.path(), request, patience).await? {
-        Some(_) => Ok(()),
-        None => Err(Fault::conflict(format!("{} does not run: start it first", bundle.name()))),
-    }
+async fn tell(bundle: &Bundle, request: &Request) -> Result<(), Fault> {
+    ask(bundle.path(), request, SOON).await?.map(drop).ok_or_else(|| not_running(bundle))
+}
+
+fn not_running(bundle: &Bundle) -> Fault {
+    Fault::conflict(format!("{} does not run: start it first", bundle.name()))
 }
 
 async fn stop(bundle: &Bundle) -> Result<(), Fault> {
     let Some(status) = ask(bundle.path(), &Request::Status, SOON).await? else { return Ok(()) };
     match status["state"].as_str() {
-        Some("running") => tell(bundle, &Request::Powerdown, SOON).await,
+        Some("running") => tell(bundle, &Request::Powerdown).await,
         // Nobody there would hear the power button.
         Some("paused") => {
             Err(Fault::conflict(format!("{} is paused: resume it first, or end it by force", bundle.name())))
         }
         _ => {
-            tell(bundle, &Request::Quit, ENDING).await?;
+            tell(bundle, &Request::Quit).await?;
             gone(bundle.path(), ENDING).await
         }
     }
@@ -196,7 +199,7 @@ async fn start(machines: &Machines, machine: &Machine, bundle: Bundle) -> Result
         // Its supervisor is about to go.
         Ok(Some(status)) if status["state"] == "ended" => gone(bundle.path(), LAST_MOMENTS).await?,
         Ok(Some(_)) => return Err(Fault::conflict(format!("{} runs already", bundle.name()))),
-        Err(error @ AskError::Silent(_)) => return Err(error.into()),
+        Err(error @ AskError::Silent) => return Err(error.into()),
         Err(error) => log::info!("{}: {error}", bundle.name()),
     }
     // The bundle is locked as long as the last supervisor is there, and that is longer than its socket.
@@ -218,7 +221,7 @@ async fn gone(folder: &Path, patience: Duration) -> Result<(), Fault> {
     let begun = Instant::now();
     while runs(folder).await {
         if begun.elapsed() > patience {
-            return Err(AskError::Silent(patience.as_secs()).into());
+            return Err(AskError::Silent.into());
         }
         sleep(PACE).await;
     }

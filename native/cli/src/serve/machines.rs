@@ -1,10 +1,10 @@
 //! The library's machines as the console sees them.
 
-use super::ask::{AskError, ask_patiently};
 use super::fault::Fault;
 use super::job::Job;
 use super::picture::{Picture, newest};
 use crate::control::Request;
+use crate::control::ask::{AskError, Told, ask_patiently};
 use crate::supervisor::last_end;
 use crate::vm::described;
 use sampan_library::{Bundle, Library, VmId};
@@ -50,7 +50,7 @@ impl Machine {
     }
 }
 
-type Condition = JoinHandle<Result<Option<Value>, AskError>>;
+type Condition = JoinHandle<Told>;
 
 #[derive(Default)]
 struct Listing {
@@ -157,7 +157,7 @@ impl Machines {
                         listing.asked.remove(&one.id);
                         Some(told.unwrap_or(Ok(None)))
                     }
-                    Err(_) => Some(Err(AskError::Silent(PATIENCE.as_secs()))),
+                    Err(_) => Some(Err(AskError::Silent)),
                 },
             };
             machines.push(self.told(one, condition));
@@ -184,10 +184,10 @@ impl Machines {
     }
 
     /// One machine of the listing.
-    fn told(&self, found: Found, condition: Option<Result<Option<Value>, AskError>>) -> Value {
+    fn told(&self, found: Found, condition: Option<Told>) -> Value {
         let Found { id, mut value, kept: Some(kept) } = found else { return found.value };
         let machine = self.machine(id);
-        machine.silent.store(matches!(condition, Some(Err(AskError::Silent(_)))), Ordering::Relaxed);
+        machine.silent.store(matches!(condition, Some(Err(AskError::Silent))), Ordering::Relaxed);
         let mut job = locked(&machine.job);
         value["viewer"] = Value::Null;
         value["detail"] = "".into();

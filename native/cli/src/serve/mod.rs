@@ -1,7 +1,6 @@
 //! `sampan serve`: the library's machines in a browser. `docs/console.md` describes it.
 
 mod api;
-mod ask;
 mod fault;
 mod job;
 mod machines;

@@ -1,9 +1,9 @@
 //! Small pictures of machines: what a running one shows, else what the newest snapshot's picture does.
 
-use super::ask::{AskError, ask};
 use super::fault::Fault;
 use super::machines::{Machine, Machines};
 use crate::control::Request;
+use crate::control::ask::{AskError, ask};
 use axum::body::Bytes;
 use base64::Engine as _;
 use sampan_frame::Size;
@@ -45,7 +45,7 @@ pub fn newest(manifest: &Manifest) -> Option<&SnapshotId> {
 /// There is none, or it cannot be had, in words.
 pub async fn picture(machines: &Machines, machine: &Machine, bundle: Bundle) -> Result<Bytes, Fault> {
     if machine.silent.load(Ordering::Relaxed) {
-        return Err(AskError::Silent(PATIENCE.as_secs()).into());
+        return Err(AskError::Silent.into());
     }
     let mut kept = machine.picture.lock().await;
     if let Some(picture) = kept.as_ref().filter(|picture| picture.at.elapsed() < KEPT) {

@@ -89,6 +89,12 @@ pub fn write(bundle: &Path, end: &End) {
     }
 }
 
+/// Notes that a run was ended from outside, since its supervisor did not answer.
+pub fn note_end_by_force(bundle: &Path) {
+    let words = "ended by force, as its supervisor did not answer";
+    write(bundle, &End::new(How::Ended, words.into(), None));
+}
+
 /// How the last run of a bundle ended, if that is known.
 pub fn last_end(bundle: &Path) -> Option<Value> {
     let text = std::fs::read(logs_folder(bundle).join("last.json")).ok()?;

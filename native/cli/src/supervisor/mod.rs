@@ -7,7 +7,7 @@ mod end;
 mod logs;
 
 pub use announce::Announcement;
-pub use end::{last_death, last_end};
+pub use end::{last_death, last_end, note_end_by_force};
 pub use logs::{BoundedLog, logs_folder, newest, newest_report, reports};
 
 use crate::args::SuperviseArgs;
@@ -75,12 +75,18 @@ async fn run(
     sampan_library::private_folder(&run)?;
     let socket = control_socket(&folder).context("the folder for the control socket")?;
     let bound = control::bind(&socket.path)?;
+    let service = Service::start(bound, socket.path.clone(), name.clone());
     let began = Instant::now();
     let started = tokio::select! {
         started = start(args, &before, library, locked) => started,
         code = signals.first() => {
             let _ = std::fs::remove_file(&socket.path);
             return Ok((code, None));
+        }
+        () = service.told_to_quit() => {
+            log::info!("told to end before it ran");
+            let _ = std::fs::remove_file(&socket.path);
+            return Ok((Code::Done, None));
         }
     };
     let (vm, server, facts) = match started {
@@ -96,7 +102,7 @@ async fn run(
     let stats = Box::new(move || figures.upgrade().map(|s| s.stats()));
     let viewer = facts.viewer.clone();
     let session = Arc::clone(vm.session());
-    let service = Service::start(bound, socket.path.clone(), session, stats, facts, Some(Arc::clone(&vm)));
+    service.ready(session, stats, facts, Some(Arc::clone(&vm)));
     let watch = tokio::spawn(watch_space(Arc::clone(&vm), FLOOR));
     log::info!("{name} runs");
     Announcement::Ready { viewer, pid: std::process::id() }.tell();

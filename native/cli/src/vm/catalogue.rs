@@ -152,7 +152,9 @@ fn add(file: &Path, name: Option<&str>, yes: bool) -> Result<Answer> {
 }
 
 fn remove(name: &str) -> Result<Answer> {
-    library()?.remove_medium(name)?;
+    let library = library()?;
+    library.remove_medium(name)?;
+    fetch::forget_origin(&library, name);
     Ok(Answer::new(json!({ "removed": name }), ""))
 }
 

@@ -24,8 +24,7 @@ const LEAVE: u8 = 0x1d;
 pub fn console(vm: &str) -> Result<Code> {
     let mut client = running(vm)?;
     client.ask(&Request::Console)?;
-    let (stream, before) = client.into_stream();
-    stream.set_read_timeout(None)?;
+    let (stream, before) = client.into_stream()?;
     // Before the terminal is changed: whoever ends us gets it back as it was.
     let ended = end_by_signals(stream.try_clone()?)?;
     let raw = Raw::enter(stdin())?;

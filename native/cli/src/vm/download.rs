@@ -6,7 +6,7 @@ use crate::args::DownloadArgs;
 use crate::args::size::human;
 use anyhow::{Context, Result, bail};
 use sampan_config::Arch;
-use sampan_download::{Request, Settings, Source, discard_now, loaded};
+use sampan_download::{DownloadError, Request, Settings, Source, discard_now, loaded};
 use sampan_library::Library;
 use serde_json::{Value, json};
 
@@ -78,20 +78,34 @@ fn address(library: &Library, args: &DownloadArgs, url: &str) -> Result<Request>
         None => last_part(url).with_context(|| format!("{url} names no file: give it a name by --name"))?,
     };
     fetch::check_name(name)?;
-    if fetch::there(library, name)?.is_some() {
-        bail!(
-            "the library has a medium called {name} already: choose another by --name, or take that one away with `sampan images remove`"
-        );
-    }
     let mut request = Request::new(url, fetch::folder(library)?.join(name));
     request.allow_http = args.allow_http;
     if let Some(digest) = args.sha256 {
-        return Ok(request.digest(digest));
+        request = request.digest(digest);
+    }
+    if let Some(medium) = fetch::there(library, name)? {
+        // Done before.
+        if fetch::is_that(&request, &medium)? {
+            return Ok(request);
+        }
+        bail!(
+            "the library has another medium called {name} already: choose another name by --name, or take that one away with `sampan images remove {name}`"
+        );
+    }
+    if args.sha256.is_some() {
+        return Ok(request);
     }
     // Begun with a checksum, it is finished with it.
     let same = |begun: &Request| matches!(&begun.source, Source::Address { url: its, .. } if its == url);
     let begun = fetch::unfinished(library)?.into_iter().find(|begun| begun.to == request.to && same(begun));
-    Ok(begun.map_or(request, |begun| Request { allow_http: begun.allow_http || args.allow_http, ..begun }))
+    let request =
+        begun.map_or(request, |begun| Request { allow_http: begun.allow_http || args.allow_http, ..begun });
+    match request.check() {
+        Err(DownloadError::PlainHttp { url }) => bail!(
+            "{url} is plain http, and nothing proves what comes from there: use an https address, tell its checksum by --sha256, or take what comes by --allow-http"
+        ),
+        checked => Ok(checked.map(|()| request)?),
+    }
 }
 
 /// What an address' path ends with.

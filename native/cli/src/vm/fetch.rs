@@ -5,10 +5,14 @@ use crate::args::size::human;
 use crate::interrupt::{Interrupted, interruption};
 use crate::words::{are_watched, one_line, redraw, tell};
 use anyhow::{Context, Result, anyhow, bail};
-use sampan_download::{Entry, Progress, Queue, Request, Settings, Source, State, loaded};
+use sampan_download::{Entry, Hasher, Progress, Queue, Request, Settings, Source, State, loaded};
 use sampan_library::image::{Content, identify};
 use sampan_library::{Library, Medium, Otherwise};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +25,9 @@ const PACE: Duration = Duration::from_millis(200);
 /// How often it is written elsewhere.
 const PLAIN_PACE: Duration = Duration::from_secs(5);
 /// Endings that downloads give to what is not whole.
-const RESERVED: [&str; 4] = [".part", ".part.json", ".new", ".bad"];
+const RESERVED: [&str; 5] = [".part", ".part.json", ".new", ".bad", ORIGIN];
+/// The ending of a note beside the parts: which address a medium came from.
+const ORIGIN: &str = ".from";
 
 /// One that is in the library now.
 pub struct Fetched {
@@ -187,7 +193,66 @@ fn take(library: &Library, request: &Request, interrupted: &Arc<AtomicBool>) -> 
     if let Err(error) = std::fs::remove_file(&request.to) {
         log::warn!("{} stays: {error}", request.to.display());
     }
+    note_origin(request, &medium);
     Ok(Fetched { medium, was_there: false, verified: verified(request) })
+}
+
+/// Which file of an address a medium is.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Origin {
+    url: String,
+    size: u64,
+    /// When the medium was written, in nanoseconds since 1970: one of the same name that was put there since is another.
+    modified: i128,
+}
+
+impl Origin {
+    fn of(url: &str, medium: &Medium) -> Option<Self> {
+        let meta = medium.path.metadata().ok()?;
+        let modified = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+        Some(Self { url: url.to_owned(), size: medium.size, modified })
+    }
+}
+
+fn origin_of(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(ORIGIN);
+    name.into()
+}
+
+/// So that the same command is done when it is given again.
+fn note_origin(request: &Request, medium: &Medium) {
+    let Source::Address { url, .. } = &request.source else { return };
+    let Some(text) = Origin::of(url, medium).and_then(|origin| serde_json::to_vec(&origin).ok()) else {
+        return;
+    };
+    if let Err(error) = std::fs::write(origin_of(&request.to), text) {
+        log::warn!("where {} came from is not noted: {error}", medium.name);
+    }
+}
+
+/// Whether a medium is what `request` would bring: it has the checksum that is asked for, else it came from the same address.
+pub fn is_that(request: &Request, medium: &Medium) -> Result<bool> {
+    let Source::Address { url, digest } = &request.source else { return Ok(true) };
+    if let Some(expected) = digest {
+        let mut hasher = Hasher::like(expected);
+        let mut file = File::open(&medium.path).with_context(|| medium.path.display().to_string())?;
+        let mut bytes = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut bytes).with_context(|| medium.path.display().to_string())? {
+                0 => return Ok(hasher.finish() == *expected),
+                read => hasher.update(bytes.get(..read).unwrap_or_default()),
+            }
+        }
+    }
+    let noted = File::open(origin_of(&request.to)).ok();
+    let noted = noted.and_then(|file| serde_json::from_reader::<_, Origin>(file.take(1 << 16)).ok());
+    Ok(noted.is_some() && noted == Origin::of(url, medium))
+}
+
+/// A medium is no more: neither is the note of where it came from.
+pub fn forget_origin(library: &Library, name: &str) {
+    let _ = std::fs::remove_file(origin_of(&library.home().join(FOLDER).join(name)));
 }
 
 /// What an interruption leaves, in words.

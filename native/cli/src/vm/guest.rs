@@ -18,15 +18,15 @@ const MAX_STDIN: u64 = 16 << 20;
 
 /// `sampan exec VM -- PROGRAM…`. What is piped in is what the program reads.
 pub fn exec(args: &ExecArgs, as_json: bool) -> Result<Code> {
-    let mut client = running(&args.vm.vm)?;
+    // Told before anything is read; a connection on which nothing is asked does not last.
+    drop(running(&args.vm.vm)?);
     let mut stdin = Vec::new();
     if !std::io::stdin().is_terminal() {
         std::io::stdin().take(MAX_STDIN).read_to_end(&mut stdin).context("stdin")?;
     }
-    client.wait_at_most(std::time::Duration::from_secs(args.timeout.saturating_add(60).min(8 * 86_400)))?;
     let request =
         Request::Exec { argv: args.command.clone(), stdin: STANDARD.encode(stdin), timeout: args.timeout };
-    let answer = client.ask(&request)?;
+    let answer = running(&args.vm.vm)?.ask(&request)?;
     let bytes = |name: &str| STANDARD.decode(answer[name].as_str().unwrap_or_default()).unwrap_or_default();
     let (code, signal) = (answer["code"].as_i64(), answer["signal"].as_i64());
     if as_json {
@@ -54,9 +54,7 @@ pub fn file(action: &CopyAction) -> Result<Answer> {
         CopyAction::Push { vm, from, to } => (vm, Request::Push { from: full(from)?, to: to.clone() }),
         CopyAction::Pull { vm, from, to } => (vm, Request::Pull { from: from.clone(), to: full(to)? }),
     };
-    let mut client = running(&vm.vm)?;
-    client.wait_at_most(std::time::Duration::from_secs(86_400))?;
-    let answer = client.ask(&request)?;
+    let answer = running(&vm.vm)?.ask(&request)?;
     let text = human(answer["bytes"].as_u64().unwrap_or_default());
     Ok(Answer::new(answer, text))
 }

@@ -1,22 +1,31 @@
 //! `list`, `show` and `status`.
 
 use super::answer::{date, table};
-use super::place::{condition, connect, shell_word};
+use super::force::remedy;
+use super::place::{condition, shell_word};
 use super::{Answer, library};
 use crate::args::size::human;
 use crate::control::Request;
+use crate::control::ask::{AskError, Told, ask};
 use crate::ctl::human_status;
+use crate::run::raise_file_limit;
 use crate::supervisor::{last_death, last_end};
 use crate::words::one_line;
-use anyhow::Result;
-use sampan_library::{Bundle, Entry};
+use anyhow::{Context, Result};
+use sampan_library::{Bundle, Entry, VmId};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How long nothing may be heard of a supervisor, all of which are asked at once.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `sampan list`.
 pub fn list() -> Result<Answer> {
     let entries = library()?.list()?;
-    let machines: Vec<Value> = entries.iter().map(listed).collect();
+    let conditions = conditions(entries.iter().filter_map(|entry| entry.bundle.as_ref().ok()))?;
+    let machines: Vec<Value> = entries.iter().map(|entry| listed(entry, &conditions)).collect();
     if machines.is_empty() {
         return Ok(Answer::new(json!([]), "no machines yet: `sampan new` makes one"));
     }
@@ -28,7 +37,7 @@ pub fn list() -> Result<Answer> {
         let id = text(machine, "id").chars().take(8).collect();
         rows.push(vec![
             text(machine, "name"),
-            text(machine, "state"),
+            in_words(&text(machine, "state")).to_owned(),
             text(machine, "arch"),
             memory,
             disk,
@@ -40,13 +49,27 @@ pub fn list() -> Result<Answer> {
         let error = one_line(machine["error"].as_str().unwrap_or_default());
         let _ = write!(text, "\n{}: {error}", machine["id"].as_str().unwrap_or_default());
     }
+    for bundle in entries.iter().filter_map(|entry| entry.bundle.as_ref().ok()) {
+        if matches!(conditions.get(&bundle.id()), Some(Err(AskError::Silent))) {
+            let _ = write!(text, "\n{}'s supervisor does not answer: {}", bundle.name(), remedy(bundle));
+        }
+    }
     Ok(Answer::new(machines.into(), text))
 }
 
-fn listed(entry: &Entry) -> Value {
+/// A state as people read it.
+fn in_words(state: &str) -> &str {
+    if state == "silent" { "does not answer" } else { state }
+}
+
+fn listed(entry: &Entry, conditions: &BTreeMap<VmId, Told>) -> Value {
     let id = entry.id.to_string();
     match &entry.bundle {
-        Ok(bundle) => summary(bundle),
+        Ok(bundle) => {
+            let mut summary = described(bundle);
+            summary["state"] = state(bundle, conditions.get(&entry.id)).into();
+            summary
+        }
         Err(error) => json!({ "id": id, "name": null, "state": "broken", "error": error.to_string() }),
     }
 }
@@ -54,8 +77,28 @@ fn listed(entry: &Entry) -> Value {
 /// What is told of a machine in a line.
 pub fn summary(bundle: &Bundle) -> Value {
     let mut summary = described(bundle);
-    summary["state"] = state(bundle).into();
+    let conditions = conditions(std::iter::once(bundle)).unwrap_or_default();
+    summary["state"] = state(bundle, conditions.get(&bundle.id())).into();
     summary
+}
+
+/// What the supervisors of machines say, all asked at once: those that hang take no longer than one.
+fn conditions<'a>(bundles: impl Iterator<Item = &'a Bundle>) -> Result<BTreeMap<VmId, Told>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    // Each may need two files.
+    raise_file_limit();
+    Ok(runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        for bundle in bundles {
+            let (id, folder) = (bundle.id(), bundle.path().to_owned());
+            asked.spawn(async move { (id, ask(&folder, &Request::Status, PATIENCE).await) });
+        }
+        let mut told = BTreeMap::new();
+        while let Some(one) = asked.join_next().await {
+            told.extend(one.ok());
+        }
+        told
+    }))
 }
 
 /// The same as far as it is on disk: without asking the supervisor.
@@ -73,13 +116,15 @@ pub fn described(bundle: &Bundle) -> Value {
 }
 
 /// In a word: what its supervisor says, else what is on disk.
-fn state(bundle: &Bundle) -> String {
-    let running = connect(bundle).ok().flatten().and_then(|mut client| client.ask(&Request::Status).ok());
-    match running {
-        Some(status) if status["state"] == "ended" => "ending".into(),
-        Some(status) => status["state"].as_str().unwrap_or("running").to_owned(),
-        None if bundle.manifest().suspended.is_some() => "suspended".into(),
-        None => "stopped".into(),
+fn state(bundle: &Bundle, told: Option<&Told>) -> String {
+    match told {
+        Some(Ok(Some(status))) if status["state"] == "ended" => "ending".into(),
+        Some(Ok(Some(status))) => status["state"].as_str().unwrap_or("running").to_owned(),
+        Some(Err(AskError::Silent)) => "silent".into(),
+        // It is there, and cannot be understood.
+        Some(Err(AskError::Refused(_) | AskError::Nonsense(_))) => "running".into(),
+        _ if bundle.manifest().suspended.is_some() => "suspended".into(),
+        _ => "stopped".into(),
     }
 }
 
@@ -107,7 +152,7 @@ pub fn show(vm: &str) -> Result<Answer> {
             })
         })
         .collect();
-    let mut text = format!("{} ({})\n", bundle.name(), all["state"].as_str().unwrap_or_default());
+    let mut text = format!("{} ({})\n", bundle.name(), in_words(all["state"].as_str().unwrap_or_default()));
     let _ = writeln!(text, "  id         {}", bundle.id());
     let _ = writeln!(text, "  created    {}", date(manifest.created));
     let _ = writeln!(text, "  folder     {}", bundle.path().display());

@@ -1,6 +1,7 @@
 //! Where machines are, and where a running one is reached.
 
-use crate::control::{Client, Request};
+use super::force::remedy;
+use crate::control::{Client, Request, Silent, Whose};
 use anyhow::{Context, Result, bail};
 use sampan_library::{Bundle, Library};
 use serde_json::Value;
@@ -53,7 +54,11 @@ pub fn control_socket(bundle: &Path) -> std::io::Result<SocketName> {
 /// A connection to a machine's supervisor; `None` where it does not run.
 pub fn connect(bundle: &Bundle) -> Result<Option<Client>> {
     match control_socket(bundle.path()) {
-        Ok(socket) => Client::connect_if_there(&socket.path),
+        Ok(socket) => {
+            let who = format!("{}'s supervisor", bundle.name());
+            let whose = Whose { who, remedy: Some(remedy(bundle)), pid: bundle.last_holder() };
+            Client::connect_if_there(&socket.path, whose)
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("the folder {}", run_folder(bundle.path()).display())),
     }
@@ -63,7 +68,7 @@ pub fn connect(bundle: &Bundle) -> Result<Option<Client>> {
 pub fn condition(bundle: &Bundle) -> Result<Option<Value>> {
     let Some(mut client) = connect(bundle)? else { return Ok(None) };
     match client.ask(&Request::Status) {
-        Err(_) if connect(bundle)?.is_none() => Ok(None),
+        Err(error) if !error.is::<Silent>() && connect(bundle)?.is_none() => Ok(None),
         answer => answer.map(Some),
     }
 }

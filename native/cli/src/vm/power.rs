@@ -1,11 +1,12 @@
 //! What a running machine is told.
 
 use super::Answer;
+use super::force;
 use super::library;
 use super::place::{connect, connect_running};
 use crate::args::StopArgs;
-use crate::control::{Client, Request};
-use anyhow::{Context, Result, bail};
+use crate::control::{Client, Request, Silent};
+use anyhow::{Result, bail};
 use sampan_library::{Bundle, Error as LibraryError};
 use serde_json::json;
 use std::path::Path;
@@ -48,7 +49,19 @@ pub fn screenshot(vm: &str, file: &Path) -> Result<Answer> {
 /// `sampan stop VM`.
 pub fn stop(args: &StopArgs) -> Result<Answer> {
     let bundle = bundle(&args.vm.vm)?;
-    let Some(mut client) = connect(&bundle)? else {
+    match stop_by_asking(args, &bundle) {
+        Err(error) if args.force => {
+            let silent = error.downcast::<Silent>()?;
+            force::end(&bundle, silent.pid)?;
+            let text = format!("{} was ended with its supervisor, which did not answer", bundle.name());
+            Ok(Answer::new(json!({ "state": "stopped", "how": "killed" }), text))
+        }
+        other => other,
+    }
+}
+
+fn stop_by_asking(args: &StopArgs, bundle: &Bundle) -> Result<Answer> {
+    let Some(mut client) = connect(bundle)? else {
         return Ok(Answer::new(json!({ "state": "stopped" }), format!("{} does not run", bundle.name())));
     };
     let stopped = |how: &str| Answer::new(json!({ "state": "stopped", "how": how }), "");
@@ -59,14 +72,14 @@ pub fn stop(args: &StopArgs) -> Result<Answer> {
             bail!("{} is paused: resume it first, or end it with --force", bundle.name());
         }
         client.ask(&Request::Quit)?;
-        gone(&bundle, Duration::from_secs(30))?;
+        gone(bundle, Duration::from_secs(30))?;
         return Ok(stopped("quit"));
     }
     let patience = Duration::from_secs(args.timeout);
     // With --force alone it is not asked; with a time it may shut down until then.
     if !args.force || args.timeout != StopArgs::DEFAULT_TIMEOUT {
         client.ask(&Request::Powerdown)?;
-        if gone(&bundle, patience).is_ok() {
+        if gone(bundle, patience).is_ok() {
             return Ok(stopped("powerdown"));
         }
         if !args.force {
@@ -77,10 +90,10 @@ pub fn stop(args: &StopArgs) -> Result<Answer> {
                 args.timeout
             );
         }
-        client = connect_running(&bundle)?;
+        client = connect_running(bundle)?;
     }
     client.ask(&Request::Quit)?;
-    gone(&bundle, Duration::from_secs(30))?;
+    gone(bundle, Duration::from_secs(30))?;
     Ok(stopped("force"))
 }
 
@@ -88,14 +101,8 @@ pub fn stop(args: &StopArgs) -> Result<Answer> {
 pub fn gone(bundle: &Bundle, patience: Duration) -> Result<()> {
     let library = library()?;
     let begun = Instant::now();
-    let still_there = || -> Result<bool> {
-        if connect(bundle).context("its control socket")?.is_some() {
-            return Ok(true);
-        }
-        // Its supervisor removes the socket a moment before it gives the lock back.
-        Ok(matches!(library.lock(bundle.id()), Err(LibraryError::InUse { .. })))
-    };
-    while still_there()? {
+    // The socket goes first: whoever holds the lock need not be listening any more.
+    while matches!(library.lock(bundle.id()), Err(LibraryError::InUse { .. })) {
         if begun.elapsed() > patience {
             bail!("{} still runs after {} s", bundle.name(), patience.as_secs());
         }

@@ -5,7 +5,7 @@ use super::place::{connect, shell_word};
 use super::power::gone;
 use super::{Answer, library};
 use crate::args::StartArgs;
-use crate::control::Request;
+use crate::control::{Request, Silent};
 use crate::host::{figures, heed};
 use crate::supervisor::{Announcement, last_death, newest, program};
 use crate::words::Progress;
@@ -16,10 +16,14 @@ use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// How long a supervisor takes at most to go once its machine has ended.
 pub const LAST_MOMENTS: Duration = Duration::from_secs(20);
+
+/// How long nothing may be heard of a start before its supervisor is asked whether it is still there.
+const PACE: Duration = Duration::from_secs(10);
 
 /// `sampan start VM`.
 pub fn start(args: &StartArgs) -> Result<Answer> {
@@ -38,6 +42,9 @@ pub fn start(args: &StartArgs) -> Result<Answer> {
             drop(client);
             gone(&bundle, LAST_MOMENTS)?;
             return start(args);
+        }
+        if status["state"] == "starting" {
+            bail!("{} is being started already", bundle.name());
         }
         let viewer = status["viewer"].as_str().unwrap_or_default();
         bail!("{} runs already: {viewer}", bundle.name());
@@ -60,6 +67,16 @@ pub fn start(args: &StartArgs) -> Result<Answer> {
         launch(&library, &bundle, args.listen, &flags, |words| progress.say(words))?;
     progress.say(format_args!("{} runs", bundle.name()));
     Ok(Answer::new(json!({ "viewer": viewer, "pid": pid }), format!("viewer: {viewer}")))
+}
+
+/// That nothing is heard of a start for a while is well as long as its supervisor answers.
+fn lives(bundle: &Bundle) -> Result<()> {
+    // Before it listens there is nobody to ask.
+    let asked = connect(bundle).and_then(|client| client.map(|mut c| c.ask(&Request::Status)).transpose());
+    match asked {
+        Err(error) if error.is::<Silent>() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A machine that was started.
@@ -96,9 +113,25 @@ pub fn launch(
         .stderr(Stdio::inherit())
         .spawn()
         .context("the supervisor could not be started")?;
-    let lines = child.stdout.take().context("its stdout")?;
-    for line in BufReader::new(lines).lines() {
-        let line = line.context("the supervisor")?;
+    let lines = BufReader::new(child.stdout.take().context("its stdout")?).lines();
+    let (pass_on, heard) = channel();
+    // It ends with what the supervisor says.
+    std::thread::spawn(move || {
+        for line in lines {
+            if pass_on.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    loop {
+        let line = match heard.recv_timeout(PACE) {
+            Ok(line) => line.context("the supervisor")?,
+            Err(RecvTimeoutError::Timeout) => {
+                lives(bundle)?;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         match serde_json::from_str(&line) {
             Ok(Announcement::Progress(words)) => tell(&words),
             Ok(Announcement::Ready { viewer, pid }) => {

@@ -35,18 +35,43 @@ fn a_file_comes_whole_and_becomes_a_medium() {
     let server = Server::start(&[("small.iso", &bytes)]);
     let url = server.url("small.iso");
     let words = home.refused(&["download", &url]);
-    assert!(words.contains("plain http"), "nothing proves it: {words}");
+    assert!(words.contains("plain http") && words.contains("--allow-http"), "nothing proves it: {words}");
     let done = home.json(&["download", &url, "--sha256", &sha256(&bytes)]);
     assert_eq!(done["media"][0]["verified"], true);
     assert_eq!(read(&home.medium("small.iso")), bytes);
     assert_eq!(home.media(), ["small.iso"]);
-    assert!(home.refused(&["download", &url, "--allow-http"]).contains("already"));
+    // The same again is done already, and nobody is asked.
+    server.asked();
+    for again in [
+        &["download", &url, "--sha256", &sha256(&bytes)][..],
+        &["download", &url, "--allow-http"],
+        &["download", &url],
+    ] {
+        let done = home.json(again);
+        assert_eq!(
+            (&done["media"][0]["name"], &done["media"][0]["was_there"]),
+            (&"small.iso".into(), &true.into())
+        );
+    }
+    assert!(server.asked().is_empty());
+    let other = sha256(b"another file");
+    for another in [
+        &["download", &url, "--sha256", &other][..],
+        &["download", &server.url("a/small.iso"), "--allow-http"],
+    ] {
+        assert!(home.refused(another).contains("another medium called small.iso"), "{another:?}");
+    }
     let said = home.run(&["download", &url, "--allow-http", "--name", "other.iso", "--connections", "2"]);
     assert!(said.out.contains("not verified"), "{said:?}");
     assert_eq!(home.media(), ["other.iso", "small.iso"]);
     assert!(!home.path("home/downloads/small.iso").exists(), "one name is enough");
     home.json(&["images", "remove", "other.iso"]);
     assert_eq!(home.media(), ["small.iso"]);
+    // One that was put into its place is another one, though it is called so.
+    home.json(&["images", "remove", "small.iso"]);
+    let own = home.write("small.iso", "mine");
+    home.json(&["images", "add", &own]);
+    assert!(home.refused(&["download", &url, "--allow-http"]).contains("another medium"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod downloads;
+mod full;
 mod interrupt;
 mod machines;
 mod server;

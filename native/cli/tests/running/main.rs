@@ -6,6 +6,7 @@ mod console;
 mod crash;
 mod licenses;
 mod logs;
+mod silent;
 mod tuning;
 
 use common::{Home, Said, said};

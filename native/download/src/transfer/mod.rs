@@ -77,8 +77,10 @@ struct Transfer<'a> {
     digest: Option<Digest>,
     /// Set once the server's ranges have proven useless.
     plain: Cell<bool>,
-    /// Tries in a row without a new byte.
+    /// Tries in a row that came no further than the best one before.
     failures: Cell<u32>,
+    /// Bytes that were there at once, at most.
+    best: Cell<u64>,
     /// Parts of the file that no connection has taken yet.
     open: RefCell<Vec<std::ops::Range<u64>>>,
     save: Notify,
@@ -109,6 +111,7 @@ pub(crate) async fn run(context: &Context, stop: impl Future<Output = ()>) -> Re
         digest,
         plain: Cell::new(false),
         failures: Cell::new(0),
+        best: Cell::new(0),
         open: RefCell::default(),
         save: Notify::new(),
     };
@@ -160,11 +163,16 @@ async fn pause(context: &Context, failures: u32, error: DownloadError) -> Result
     let Some(wait) = retry::wait(&context.settings.retry, failures, &error, retry::random()) else {
         return Err(error);
     };
+    rest(context, wait, error).await;
+    Ok(())
+}
+
+/// Waits, and says why.
+async fn rest(context: &Context, wait: Duration, error: DownloadError) {
     log::info!("{}: {error}; next try in {wait:?}", context.request.to.display());
     context.live.set(State::Waiting { wait, error });
     tokio::time::sleep(wait).await;
     context.live.set(State::Connecting);
-    Ok(())
 }
 
 impl Transfer<'_> {
@@ -174,8 +182,8 @@ impl Transfer<'_> {
             self.part.reset(None)?;
         }
         let mut changes = 0;
+        self.best.set(self.part.loaded());
         loop {
-            let before = self.part.loaded();
             let loaded = tokio::select! {
                 loaded = self.load() => loaded,
                 error = self.keep_journal() => Err(Halt::Error(error)),
@@ -186,18 +194,31 @@ impl Transfer<'_> {
                 Err(Halt::Changed) => {
                     changes += 1;
                     log::info!("{} has changed, it is loaded anew", self.url);
+                    let error = DownloadError::Changed { url: self.url.to_string(), times: changes };
                     if changes > MAX_CHANGES {
-                        return Err(DownloadError::Changed { url: self.url.to_string(), times: changes });
+                        return Err(error);
                     }
                     self.part.reset(None)?;
+                    rest(self.context, retry::backoff(&self.context.settings.retry, changes), error).await;
                 }
+                // Once: what is asked for without a range is whole, or an error.
+                Err(Halt::NoRanges) if self.plain.get() => return Err(self.never_whole()),
                 Err(Halt::NoRanges) => {
                     log::info!("{} cannot be loaded in parts", self.url);
                     self.plain.set(true);
+                    let lost = self.part.loaded() > 0;
                     self.part.reset(None)?;
+                    if lost {
+                        let why = "it sends no more parts, so the file is loaded from its beginning".into();
+                        let error = DownloadError::Protocol { url: self.url.to_string(), why };
+                        rest(self.context, retry::backoff(&self.context.settings.retry, 1), error).await;
+                    }
                 }
                 Err(Halt::Error(error)) => {
-                    self.failures.set(if self.part.loaded() > before { 1 } else { self.failures.get() + 1 });
+                    // One that starts over each time is further only when it has more than ever.
+                    let (best, now) = (self.best.get(), self.part.loaded());
+                    self.failures.set(if now > best { 1 } else { self.failures.get() + 1 });
+                    self.best.set(best.max(now));
                     pause(self.context, self.failures.get(), error).await?;
                 }
             }
@@ -237,6 +258,10 @@ impl Transfer<'_> {
         let (0, end, Some(length)) = part_of(&answer.response).ok_or(Halt::NoRanges)? else {
             return Err(Halt::NoRanges);
         };
+        // A part was not asked for; but this one is all there is.
+        if self.plain.get() && end == length {
+            return self.single(answer, Some(length)).await;
+        }
         if end > piece || self.plain.get() {
             return Err(Halt::NoRanges);
         }
@@ -248,6 +273,11 @@ impl Transfer<'_> {
             None if end == length => self.single(answer, Some(length)).await,
             None => Err(Halt::NoRanges),
         }
+    }
+
+    /// The server sends parts that were not asked for, whatever it is asked.
+    fn never_whole(&self) -> DownloadError {
+        DownloadError::Parts { url: self.url.to_string() }
     }
 
     fn get(&self, url: &Url, range: Option<std::ops::Range<u64>>, if_range: Option<Validator>) -> Get {

@@ -1,8 +1,8 @@
 //! Servers that break their word: the file is right in the end, or the error says what was wrong.
 
-use crate::bench::{Bench, LIMIT, settings, sha256, stored};
+use crate::bench::{Bench, LIMIT, settings, sha256, stored, until};
 use crate::server::{Hit, Out, Server, Stored, status};
-use sampan_download::{DownloadError, Settings, Timeouts};
+use sampan_download::{DownloadError, Retry, Settings, State, Timeouts};
 use std::time::{Duration, Instant};
 
 /// Answers that break a rule before good ones, at every third request.
@@ -96,6 +96,76 @@ fn ranges_that_are_not_those_asked_for_end_in_one_whole_answer() {
             );
         }
     }
+}
+
+/// `bad_http.py` among the inputs that failed: `/e206/` and `/r206empty/`.
+#[test]
+fn parts_whatever_is_asked_are_an_error_and_no_endless_loop() {
+    let file = stored(3000);
+    for (name, range, body) in [
+        ("from another byte", "5-2999/3000", 5..3000),
+        ("none of an empty file", "0-0/0", 0..0),
+        ("the first of many", "0-9/3000", 0..10),
+    ] {
+        let bytes = file.bytes[body].to_vec();
+        let server = Server::start(move |_, out| {
+            let head = format!(
+                "HTTP/1.1 206 Part\r\nETag: \"v7\"\r\nContent-Range: bytes {range}\r\nContent-Length: {}\r\n\r\n",
+                bytes.len()
+            );
+            out.send(head.as_bytes()) && out.body(&bytes)
+        });
+        let bench = Bench::new();
+        let error = bench.fetch(&server.url("/a")).unwrap_err();
+        assert!(matches!(error, DownloadError::Parts { .. }), "{name}: {error}");
+        assert!(server.hits().len() <= 8, "{name}: {} requests", server.hits().len());
+        assert_eq!(bench.names(), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn the_whole_file_as_a_part_that_nobody_asked_for_is_taken() {
+    let file = stored(3000);
+    let served = file.clone();
+    // More than a piece has, so it is asked for without a range.
+    let server = Server::start(move |_, out| {
+        out.send(b"HTTP/1.1 206 Part\r\nETag: \"v7\"\r\nContent-Range: bytes 0-2999/3000\r\nContent-Length: 3000\r\n\r\n")
+            && out.body(&served.bytes)
+    });
+    assert_eq!(Bench::new().fetch(&server.url("/a")).unwrap(), file.bytes);
+    assert_eq!(server.hits().len(), 2);
+}
+
+/// A server without a validator, whose answers break off now here, now there: each try starts over.
+#[test]
+fn tries_that_come_no_further_than_the_best_one_are_counted() {
+    let file = stored(3000);
+    let server = Server::start(move |hit, out| {
+        out.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n");
+        out.body(&file.bytes[..[1000, 500, 900][hit.number % 3]]);
+        false
+    });
+    let error = Bench::new().fetch(&server.url("/a")).unwrap_err();
+    assert!(matches!(error, DownloadError::Network { .. }), "{error}");
+    assert_eq!(server.hits().len(), 5, "four tries after the first");
+}
+
+#[test]
+fn a_file_that_changes_each_time_is_waited_for_and_said() {
+    let file = stored(5000);
+    let server = Server::start(move |hit, out| {
+        let etag = Some(format!("\"v{}\"", hit.number));
+        Stored { etag, ..file.clone() }.serve(&Hit { if_range: None, ..hit.clone() }, out)
+    });
+    let retry = Retry { first_wait: Duration::from_millis(300), ..settings().retry };
+    let bench = Bench::with(Settings { connections: 1, retry, ..settings() });
+    let download = bench.add(&server.url("/a"));
+    until("it says why it waits", || {
+        let State::Waiting { error, .. } = download.progress().unwrap().state else { return false };
+        matches!(error, DownloadError::Changed { .. })
+    });
+    let error = download.wait(LIMIT).unwrap_err();
+    assert!(matches!(error, DownloadError::Changed { .. }), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::block::{BlockLayer, NewImage, OnProgress, Preallocation, Progress, So
 use crate::bundle::Sections;
 use crate::chain::Unfinished;
 use crate::checked::CheckedChain;
-use crate::clone::{Share, temporary};
+use crate::clone::Share;
 use crate::error::{Error, Result, io};
 use crate::fs::open_regular;
 use crate::id::{DriveId, SnapshotId};
@@ -36,9 +36,10 @@ struct Ready {
 
 impl Locked {
     /// Writes the document and the drives of the current state, or of a snapshot, into one file: a tar archive with the
-    /// SHA-256 of every member, so `tar` and `sha256sum -c` can read it, too. Drives with a base are flattened first into a
-    /// temporary file of this machine's folder. Snapshots, suspended memory and removable media are not exported. The
-    /// machine is stopped. Until it is whole the file is called `<target>.part`.
+    /// SHA-256 of every member, so `tar` and `sha256sum -c` can read it, too. Drives with a base are flattened first into
+    /// files beside the target, `<target>.<drive>.part`: the disk that a machine is exported to has the room, not always the
+    /// one that it is on. Snapshots, suspended memory and removable media are not exported. The machine is stopped. Until it
+    /// is whole the file is called `<target>.part`.
     ///
     /// # Errors
     ///
@@ -66,7 +67,8 @@ impl Locked {
         let (mut ready, mut disks) = (BTreeMap::new(), BTreeMap::new());
         for (drive, image) in &drives {
             let size = sizes.get(drive).copied().unwrap_or(0);
-            let file = self.flat(layer, &self.open_chain(image)?, size, &mut share)?;
+            let place = beside(target, &format!(".{drive}.part"));
+            let file = self.flat(layer, &self.open_chain(image)?, size, place, &mut share)?;
             let bytes = open_regular(&file.path)?.metadata().map_err(io("look at", &file.path))?.len();
             disks.insert(drive.clone(), Disk { format: ImageFormat::Qcow2, size, bytes });
             ready.insert(drive.clone(), file);
@@ -88,6 +90,7 @@ impl Locked {
         layer: &dyn BlockLayer,
         chain: &CheckedChain,
         size: u64,
+        path: PathBuf,
         share: &mut Share<'_>,
     ) -> Result<Ready> {
         if let [only] = &**chain
@@ -96,8 +99,10 @@ impl Locked {
             return Ok(Ready { path: only.path.clone(), _flattened: None });
         }
         let used = chain.iter().map(|l| space::used(&l.path)).sum::<Result<u64>>()?;
-        space::check(self.path(), used)?;
-        let (path, unfinished) = temporary(self, "export");
+        space::check(folder_of(&path), used)?;
+        // One that a kill has left.
+        self.fs().unlink(&path)?;
+        let unfinished = Unfinished::new(self.fs(), &path);
         let image = NewImage {
             path: path.clone(),
             format: ImageFormat::Qcow2,
@@ -117,12 +122,10 @@ impl Locked {
         ready: &BTreeMap<DriveId, Ready>,
         share: &mut Share<'_>,
     ) -> Result<Exported> {
-        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(target);
         let bytes = contents.drives.values().map(|d| d.bytes).sum();
         space::check(folder, bytes)?;
-        let mut part = target.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
+        let part = beside(target, ".part");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600).custom_flags(crate::fs::NOFOLLOW);
         let file = options.open(&part).map_err(io("make the file", &part))?;
@@ -149,6 +152,16 @@ impl Locked {
         self.fs().sync_dir(folder)?;
         Ok(Exported { bytes, contents: contents.clone() })
     }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn beside(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(more);
+    name.into()
 }
 
 pub(super) fn tar_failed(e: TarError, path: &Path) -> Error {

@@ -5,6 +5,7 @@ export const strings = {
   title: "Virtual machines",
   empty: ["No machines yet: ", "sampan new", " makes one."],
   state: {
+    starting: "Starting…",
     ready: "Ready",
     running: "Running",
     paused: "Paused",

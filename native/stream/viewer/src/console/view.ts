@@ -25,6 +25,7 @@ const POSSIBLE: Readonly<Record<string, readonly Action[]>> = {
   suspended: ["start"],
   running: ["stop", "pause", "suspend", "reset", "force-stop"],
   paused: ["resume", "suspend", "reset", "force-stop"],
+  starting: ["force-stop"],
   ready: ["resume", "force-stop"],
   "powered-off": ["force-stop"],
   silent: ["force-stop"],

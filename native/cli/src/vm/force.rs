@@ -1,0 +1,122 @@
+//! Ending a supervisor that does not answer, by its process.
+
+use super::place::{library, shell_word};
+use super::power::gone;
+use crate::supervisor::note_end_by_force;
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use sampan_library::Bundle;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a process may take to go that was killed: it may wait for a disk.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ends the supervisor of a machine, and its QEMU, which ends with it. `hint` is its process as far as that is known. It is
+/// ended only if it is certain to be it.
+///
+/// # Errors
+/// There is none that is, or it does not go.
+pub fn end(bundle: &Bundle, hint: Option<u32>) -> Result<()> {
+    let likely = hint.into_iter().chain(bundle.last_holder());
+    let Some((pid, process)) = likely.chain(all()).find_map(|pid| Some((pid, supervisor(bundle, pid)?)))
+    else {
+        // It may have gone by itself meanwhile.
+        return gone(bundle, Duration::ZERO).with_context(|| {
+            format!(
+                "the supervisor of {} does not answer, and none of your processes is it for certain",
+                bundle.name()
+            )
+        });
+    };
+    log::info!("process {pid} is killed: it is {}'s supervisor and does not answer", bundle.name());
+    match pidfd_send_signal(&process, Signal::KILL) {
+        // It has gone by itself.
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(e) => return Err(e).with_context(|| format!("process {pid} cannot be ended")),
+    }
+    if !has_ended(&process)? {
+        bail!(
+            "process {pid}, the supervisor of {}, was killed and does not go: it waits for the system, such as for a disk",
+            bundle.name()
+        );
+    }
+    gone(bundle, PATIENCE)?;
+    let library = library()?;
+    // Whoever starts it at this very moment has other news.
+    if let Ok(locked) = library.lock(bundle.id()) {
+        note_end_by_force(locked.path());
+    }
+    Ok(())
+}
+
+/// The process `pid`, if it is this user's supervisor of that machine and holds it. Everything is asked after the process is
+/// held by a descriptor: if it went meanwhile, and another one got its number, the descriptor reaches neither.
+fn supervisor(bundle: &Bundle, pid: u32) -> Option<OwnedFd> {
+    let number = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
+    let place = PathBuf::from(format!("/proc/{pid}"));
+    let ours = place.metadata().ok()?.uid() == nix::unistd::geteuid().as_raw();
+    let id = bundle.id().to_string();
+    (ours && pid != std::process::id() && supervises(&place, &id) && bundle.lock_is_open_in(pid))
+        .then_some(process)
+}
+
+/// Whether a process was started as `… supervise … --id ID …`.
+fn supervises(place: &Path, id: &str) -> bool {
+    let Ok(line) = std::fs::read(place.join("cmdline")) else { return false };
+    let mut arguments = line.split(|byte| *byte == 0).skip(1);
+    arguments.next() == Some(b"supervise")
+        && arguments.skip_while(|argument| *argument != b"--id").nth(1) == Some(id.as_bytes())
+}
+
+/// Every process there is.
+fn all() -> BTreeSet<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn has_ended(process: &OwnedFd) -> Result<bool> {
+    let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    let mut asked = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut asked, timeout) {
+            Err(Errno::EINTR) => {}
+            told => return Ok(told.context("waiting for a process")? > 0),
+        }
+    }
+}
+
+/// What to do about a machine whose supervisor does not answer.
+pub fn remedy(bundle: &Bundle) -> String {
+    format!("`sampan stop {} --force` ends it", shell_word(bundle.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_a_supervisor_by_how_it_was_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = "0b1c2d3e-0000-4000-8000-000000000001";
+        for (line, is) in [
+            (&["sampan", "supervise", "--home", "/h", "--id", id, "--listen", "127.0.0.1:0"][..], true),
+            (&["sampan", "supervise", "--again", "--id", id], true),
+            (&["sampan", "supervise", "--id", "0b1c2d3e-0000-4000-8000-000000000002"], false),
+            (&["sampan", "stop", "--id", id], false),
+            (&["less", "supervise --id", id], false),
+            (&["sampan", "supervise", "--id"], false),
+            (&[], false),
+        ] {
+            std::fs::write(folder.path().join("cmdline"), line.join("\0")).expect("is written");
+            assert_eq!(supervises(folder.path(), id), is, "{line:?}");
+        }
+        assert!(!supervises(&folder.path().join("gone"), id));
+    }
+}
