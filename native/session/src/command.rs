@@ -92,7 +92,10 @@ pub enum CommandError {
     #[error("the guest's screen cannot be read: {0}")]
     Read(#[from] ReadError),
     /// A character that no US keyboard has.
-    #[error("{0:?} cannot be typed on a US keyboard: only ASCII can")]
+    #[error(
+        "no key of a US keyboard types {0:?}: such text reaches a guest through its serial console (`sampan console` takes any), or as a file \
+         or a command by its agent (`sampan file push`, `sampan exec`)"
+    )]
     Untypable(char),
     /// QEMU did not reset.
     #[error("the machine did not reset within {0} s: it may hang, end it with quit")]

@@ -221,8 +221,8 @@ pub struct RunArgs {
     /// The guest's architecture: x86_64 or aarch64 [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<Arch>,
-    /// Memory
-    #[arg(long, value_name = "MiB", default_value_t = 1024)]
+    /// Memory, as 2G, or a number of MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::memory, default_value = "1024")]
     pub memory: u32,
     /// Number of CPUs [default: this machine's cores, at most 4]
     #[arg(long, value_name = "N")]

@@ -1,6 +1,7 @@
 //! `clone`, `export` and `import`.
 
 use super::images::Images;
+use super::place::library_to_fill;
 use super::{Answer, library, now};
 use crate::args::size::human;
 use crate::args::{CloneArgs, ExportArgs, ImportArgs};
@@ -51,7 +52,7 @@ fn is_foreign(file: &Path) -> bool {
 
 /// `sampan import FILE`.
 pub fn import(args: &ImportArgs) -> Result<Answer> {
-    let library = library()?;
+    let library = library_to_fill()?;
     let mut images = Images::new()?;
     let layer = images.layer.clone();
     let (name, progress) = (args.name.as_deref(), &mut images.bar.progress());

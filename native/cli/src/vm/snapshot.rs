@@ -6,6 +6,7 @@ use super::place::connect;
 use super::{Answer, library, now};
 use crate::args::SnapshotAction;
 use crate::control::Request;
+use crate::target::Target;
 use crate::words::one_line;
 use anyhow::{Context, Result, bail};
 use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved};
@@ -72,7 +73,11 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
             let bundle = library.read(library.find(&vm.vm)?)?;
             let id = find(bundle.manifest(), snapshot)?;
             let png = bundle.thumbnail(&id)?.context("this snapshot has no picture: the machine was off")?;
-            std::fs::write(file, png).with_context(|| format!("{} cannot be written", file.display()))?;
+            let target = Target::of(file)?;
+            target.write(&png)?;
+            if target.is_stdout() {
+                return Ok(Answer::nothing());
+            }
             Ok(Answer::new(json!({ "file": file }), format!("{}", file.display())))
         }
     }

@@ -9,6 +9,7 @@ mod identity;
 mod import;
 mod performance;
 mod place;
+mod reach;
 mod savable;
 mod snapshot;
 mod space;
@@ -233,6 +234,7 @@ impl Vm {
         if let Some(fault) = document.check().into_iter().next() {
             return Err(VmError::Refused(fault.to_string()));
         }
+        reach::check_forward(&forward).map_err(VmError::Refused)?;
         self.change_network(forward.add_lines(&nic), forward.remove_lines(&nic), document).await
     }
 
