@@ -7,7 +7,7 @@ use super::{catalogue, fetch};
 use crate::args::NewArgs;
 use crate::host::idle_figures;
 use anyhow::{Context, Result, bail};
-use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset};
+use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset, Severity};
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Entry, Request};
 use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target};
@@ -122,6 +122,8 @@ impl Plan {
             }
             (FirstDisk::Image { .. }, _) => findings.extend(self.findings_of_image(library)?),
         }
+        let doubt = recipe.first_start.doubt().map(str::to_owned);
+        findings.extend(doubt.map(|words| Finding { severity: Severity::Confirm, words }));
         Ok(findings)
     }
 
