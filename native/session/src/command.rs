@@ -107,7 +107,7 @@ pub enum CommandError {
     #[error("cancelled; the machine is paused")]
     Cancelled,
     /// No such drive, or nothing in it.
-    #[error("the machine has no drive {0:?} with something in it")]
+    #[error("the machine has no drive {0:?} with something in it: `sampan disk info` lists those it has")]
     NoDrive(String),
     /// A disk was to become smaller.
     #[error("{drive} has {now} bytes, which is more than {wanted}: a disk can only grow")]

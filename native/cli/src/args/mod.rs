@@ -101,7 +101,7 @@ pub enum Command {
     Screenshot {
         #[command(flatten)]
         vm: Vm,
-        /// The file
+        /// The file; - is stdout
         file: PathBuf,
     },
     /// Type a text on a machine's keyboard
@@ -305,7 +305,7 @@ pub enum Action {
     Status,
     /// Write what its screen shows into a PNG file
     Screenshot {
-        /// The file
+        /// The file; - is stdout
         file: PathBuf,
     },
     /// Type a text on a US keyboard

@@ -214,7 +214,7 @@ pub enum SnapshotAction {
         vm: Vm,
         /// The snapshot's name or id
         snapshot: String,
-        /// The file
+        /// The file; - is stdout
         file: PathBuf,
     },
 }
@@ -321,7 +321,7 @@ pub struct CloneArgs {
 pub struct ExportArgs {
     #[command(flatten)]
     pub vm: Vm,
-    /// The file to write
+    /// The file to write, which must not be there yet; or a device or a FIFO, or - for stdout
     pub file: PathBuf,
 }
 
@@ -384,7 +384,7 @@ pub enum CopyAction {
         vm: Vm,
         /// The file there, by its full name
         from: String,
-        /// The file here, which must not be there yet
+        /// The file here, which must not be there yet; or a device or a FIFO, or - for stdout
         to: PathBuf,
     },
 }

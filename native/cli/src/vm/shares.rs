@@ -74,7 +74,7 @@ pub fn share(action: &ShareAction) -> Result<Answer> {
             let before = document.shares.shares.len();
             document.shares.shares.retain(|share| share.tag != *tag);
             if document.shares.shares.len() == before {
-                bail!("the machine has no share {tag:?}");
+                bail!("the machine has no share {tag:?}: `sampan share list` shows those it has");
             }
             locked.set_document(&document.to_files())?;
             let mut host = locked.host()?;

@@ -156,9 +156,13 @@ impl Asker<'_> {
                 (_, Some(entry)) => args.from = Some(entry.id.clone()),
                 (text, None) => {
                     let file = pasted(text);
-                    args.cdrom = Some(match file.is_file() {
-                        true => full(&file).map_err(|e| of_error(&e))?,
-                        false => library.medium(text).map_err(|e| e.to_string())?.name.into(),
+                    args.cdrom = Some(match library.medium(text) {
+                        _ if file.is_file() => full(&file).map_err(|e| of_error(&e))?,
+                        Ok(medium) => medium.name.into(),
+                        Err(_) if file.components().count() > 1 => {
+                            return Err(format!("{}: there is no such file", file.display()));
+                        }
+                        Err(error) => return Err(error.to_string()),
                     });
                 }
             }

@@ -5,6 +5,7 @@ use crate::common::{Said, said};
 use nix::pty::openpty;
 use std::fs::File;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// Answers in order; what was said to them.
@@ -12,7 +13,11 @@ fn asked(home: &Home, arguments: &[&str], answers: &[&str]) -> Said {
     let pty = openpty(None, None).expect("a terminal");
     let mut keyboard = File::from(pty.master);
     let mut command = home.command(&[&["new"], arguments].concat());
-    let child = command.stdin(Stdio::from(pty.slave)).env("HOME", home.path("")).spawn().expect("starts");
+    // Its `~` is the test's folder; libqemu is where it was.
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()).map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").expect("a home")).join(".cache"));
+    command.env("HOME", home.path("")).env("XDG_CACHE_HOME", cache);
+    let child = command.stdin(Stdio::from(pty.slave)).spawn().expect("starts");
     drop(command);
     for answer in answers {
         // A terminal holds some lines until they are read.

@@ -227,7 +227,7 @@ impl Vm {
         let _turn = self.turn.lock().await;
         let mut document = self.document();
         let Some(card) = document.network.cards.first_mut() else {
-            return Err(VmError::Refused("the machine has no network card".into()));
+            return Err(VmError::Refused("the machine has no network card, which a forward needs".into()));
         };
         card.forwards.push(forward);
         let nic = card.id.clone();
@@ -247,7 +247,9 @@ impl Vm {
         let mut document = self.document();
         let card = document.network.cards.iter_mut().find(|card| card.forwards.contains(&forward));
         let Some(card) = card else {
-            return Err(VmError::Refused(format!("the machine has no forward {forward}")));
+            return Err(VmError::Refused(format!(
+                "the machine has no forward {forward}: `sampan forward list` shows those it has"
+            )));
         };
         card.forwards.retain(|kept| *kept != forward);
         let nic = card.id.clone();
