@@ -44,7 +44,7 @@ fn good() -> Vec<(String, String)> {
     let (kind, data) = ED25519.split_once(' ').expect("two parts");
     all.push((format!("  {kind}\t{data}\tada  b\t"), format!("{kind} {data} ada  b")));
     all.push((format!("{kind}   {data}   ada"), format!("{kind} {data} ada")));
-    all.push((format!("no-pty \t {kind} {data}"), format!("no-pty {kind} {data}")));
+    all.push((format!("no-pty\t{kind} {data}"), format!("no-pty {kind} {data}")));
     all
 }
 
@@ -74,6 +74,8 @@ fn what_ssh_keygen_takes_is_taken() {
         assert_eq!(ssh_key(&line), Ok(key.clone()), "{line}");
         assert_eq!(ssh_key(&key), Ok(key.clone()), "what comes out goes in again");
     }
+    // sshd passes over any blanks here, ssh-keygen over one.
+    assert_eq!(ssh_key(&format!("no-pty \t {ED25519}")), Ok(format!("no-pty {ED25519}")));
     for (line, why) in bad() {
         assert_eq!(ssh_key(&line), Err(why), "{line}");
     }
