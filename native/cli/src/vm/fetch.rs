@@ -3,7 +3,7 @@
 use super::images::Bar;
 use crate::args::size::human;
 use crate::interrupt::{Interrupted, interruption};
-use crate::words::{are_watched, one_line, redraw, tell};
+use crate::words::{are_watched, of_error, one_line, redraw, tell};
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_download::{Entry, Hasher, Progress, Queue, Request, Settings, Source, State, loaded};
 use sampan_library::image::{Content, identify};
@@ -144,7 +144,7 @@ pub fn fetch(library: &Library, requests: Vec<Request>, settings: Settings) -> R
     line.end();
     let Some(first) = failed.pop() else { return Ok(fetched) };
     for other in failed {
-        tell(format_args!("sampan: {other:#}"));
+        tell(format_args!("sampan: {}", of_error(&other)));
     }
     Err(first)
 }
@@ -160,7 +160,7 @@ pub fn why_no_medium(file: &Path) -> Result<Option<String>> {
 }
 
 fn content(file: &Path) -> Result<Content> {
-    let opened = std::fs::File::open(file).with_context(|| file.display().to_string())?;
+    let opened = File::open(file).with_context(|| file.display().to_string())?;
     identify(&opened).with_context(|| file.display().to_string())
 }
 

@@ -1,15 +1,15 @@
 //! `list`, `show` and `status`.
 
-use super::answer::{date, table};
+use super::answer::{date, short, table};
 use super::force::remedy;
-use super::place::{condition, shell_word};
+use super::place::{condition, home, library_if_there, shell_word};
 use super::{Answer, library};
 use crate::args::size::human;
 use crate::control::Request;
 use crate::control::ask::{AskError, Told, ask};
 use crate::ctl::human_status;
 use crate::run::raise_file_limit;
-use crate::supervisor::{last_death, last_end};
+use crate::supervisor::{death_before, last_end};
 use crate::words::one_line;
 use anyhow::{Context, Result};
 use sampan_library::{Bundle, Entry, VmId};
@@ -23,7 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `sampan list`.
 pub fn list() -> Result<Answer> {
-    let entries = library()?.list()?;
+    let Some(library) = library_if_there()? else {
+        let text = format!(
+            "no machines yet: `sampan new` makes one (there is no library in {} yet)",
+            home()?.display()
+        );
+        return Ok(Answer::new(json!([]), text));
+    };
+    let entries = library.list()?;
     let conditions = conditions(entries.iter().filter_map(|entry| entry.bundle.as_ref().ok()))?;
     let machines: Vec<Value> = entries.iter().map(|entry| listed(entry, &conditions)).collect();
     if machines.is_empty() {
@@ -36,7 +43,7 @@ pub fn list() -> Result<Answer> {
         let disk = machine["usage"].as_u64().map_or("-".into(), human);
         let id = text(machine, "id").chars().take(8).collect();
         rows.push(vec![
-            text(machine, "name"),
+            short(&text(machine, "name")),
             in_words(&text(machine, "state")).to_owned(),
             text(machine, "arch"),
             memory,
@@ -188,7 +195,7 @@ pub fn status(vm: &str) -> Result<Answer> {
     match condition(&bundle)? {
         Some(mut status) => {
             let mut text = human_status(&status);
-            if let Some(last) = last_death(bundle.path()) {
+            if let Some(last) = death_before(bundle.path()) {
                 let _ = write!(text, "\n  {}", death(&bundle, &last));
                 status["last_run"] = last;
             }
