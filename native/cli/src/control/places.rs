@@ -166,7 +166,7 @@ mod tests {
         waiting[1].begin(true).expect("has its place");
         let one_more = clients(&places, 1, now + Duration::from_millis(100));
         let due = places.try_enter(now + Duration::from_millis(200)).err().flatten().expect("when it is due");
-        let late = places.try_enter(due).ok().expect("has the place of the third");
+        let late = places.try_enter(due).expect("has the place of the third");
         assert_eq!(waiting[2].begin(false), Err(NoPlace::GivenAway));
         for client in [&waiting[0], &waiting[3], &late, &one_more[0]] {
             assert_eq!(client.begin(false), Ok(()));
