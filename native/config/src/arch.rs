@@ -47,13 +47,35 @@ impl FromStr for Arch {
     type Err = UnknownArch;
 
     fn from_str(s: &str) -> Result<Self, UnknownArch> {
-        Self::ALL.into_iter().find(|a| a.qemu_name() == s).ok_or_else(|| UnknownArch(s.to_owned()))
+        // As other systems call them: Debian and Docker, Windows, macOS, `uname` elsewhere.
+        match s.trim().to_ascii_lowercase().as_str() {
+            "x86_64" | "x86-64" | "amd64" | "x64" => Ok(Self::X86_64),
+            "aarch64" | "arm64" | "armv8" => Ok(Self::Aarch64),
+            _ => Err(UnknownArch(s.to_owned())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_names_of_the_same_are_understood() {
+        for (name, arch) in [
+            ("arm64", Arch::Aarch64),
+            ("ARM64", Arch::Aarch64),
+            ("AArch64", Arch::Aarch64),
+            ("amd64", Arch::X86_64),
+            ("x86-64", Arch::X86_64),
+            (" x64 ", Arch::X86_64),
+        ] {
+            assert_eq!(name.parse(), Ok(arch), "{name}");
+        }
+        for bad in ["", "arm", "x86", "i386", "riscv64"] {
+            assert!(bad.parse::<Arch>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn names_go_both_ways() {

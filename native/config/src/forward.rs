@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// What is forwarded.
@@ -71,6 +71,11 @@ pub enum ForwardError {
         "{0:?} is no forward: write [tcp:|udp:][ADDRESS:]HOST-PORT:GUEST-PORT, as in tcp:2222:22 or 8000-8003:80-83"
     )]
     Form(String),
+    /// An address of IPv6.
+    #[error(
+        "{0:?}: forwards listen on addresses of IPv4 alone, which is all that QEMU's network offers: write 127.0.0.1 for this machine, or leave the address out"
+    )]
+    Ipv6(String),
     /// Two ranges of unequal length.
     #[error("{host} ports of the host cannot lead to {guest} of the guest: make the ranges equally long")]
     Unequal {
@@ -198,7 +203,11 @@ impl FromStr for Forward {
     type Err = ForwardError;
 
     fn from_str(text: &str) -> Result<Self, ForwardError> {
-        let form = || ForwardError::Form(text.chars().take(80).collect());
+        let excerpt = || text.chars().take(80).collect();
+        let form = || ForwardError::Form(excerpt());
+        if names_ipv6(text) {
+            return Err(ForwardError::Ipv6(excerpt()));
+        }
         let mut parts: Vec<&str> = text.split(':').collect();
         let protocol = match parts.first() {
             Some(&"tcp") => Some(Protocol::Tcp),
@@ -230,6 +239,17 @@ impl FromStr for Forward {
     }
 }
 
+/// Whether an address of IPv6 stands in it, in brackets as it should or without.
+fn names_ipv6(text: &str) -> bool {
+    let rest = text.strip_prefix("tcp:").or_else(|| text.strip_prefix("udp:")).unwrap_or(text);
+    if let Some(rest) = rest.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
+    }
+    // The ports are the last two.
+    let address = rest.rsplitn(3, ':').nth(2);
+    address.is_some_and(|address| address.contains(':') && address.parse::<Ipv6Addr>().is_ok())
+}
+
 /// The first port and how many.
 fn range(text: &str) -> Option<(u16, u32)> {
     let port = |t: &str| t.parse::<u16>().ok().filter(|_| t.bytes().all(|c| c.is_ascii_digit()));
@@ -259,8 +279,19 @@ mod tests {
         assert_eq!("1-2:5-9".parse::<Forward>(), Err(ForwardError::Unequal { host: 2, guest: 5 }));
         assert_eq!("1-65535:1-65535".parse::<Forward>(), Err(ForwardError::Count(65535)));
         assert_eq!("0:1".parse::<Forward>(), Err(ForwardError::Port { first: 0, count: 1 }));
-        for bad in ["", ":", "22", "tcp:22", "a:b", "2-1:2-1", "+1:2", "::1:22:22", "1:2,x=y", "65536:1"] {
+        for bad in ["", ":", "22", "tcp:22", "a:b", "2-1:2-1", "+1:2", "[::1:22:22", "1:2,x=y", "65536:1"] {
             assert!(matches!(bad.parse::<Forward>(), Err(ForwardError::Form(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_told_as_such() {
+        for text in
+            ["[::1]:2222:22", "tcp:[::1]:2222:22", "udp:[::]:53:53", "::1:22:22", "fe80::1:8000-8001:80-81"]
+        {
+            let error = text.parse::<Forward>().expect_err("is IPv6");
+            assert!(matches!(error, ForwardError::Ipv6(_)), "{text}: {error}");
+            assert!(error.to_string().contains("IPv4 alone") && error.to_string().contains("127.0.0.1"));
         }
     }
 

@@ -118,7 +118,9 @@ pub enum ConfigError {
     )]
     NotPlaced(String),
     /// A shared folder without a folder.
-    #[error("the shared folder {0} is no folder of this host yet: choose one, or take the share out")]
+    #[error(
+        "the shared folder {0} is no folder of this host yet: take it out with `sampan share remove`, and give it one again with `sampan share add … --tag {0}`"
+    )]
     NoFolder(String),
     /// A forward that cannot be.
     #[error(transparent)]
