@@ -176,12 +176,33 @@ impl Locked {
     ///
     /// [`Error::NoSpace`], [`Error::Cancelled`]; images that were finished stay.
     pub fn detach(&mut self, layer: &dyn BlockLayer, progress: OnProgress<'_>) -> Result<usize> {
+        self.flatten(layer, None, progress)
+    }
+
+    /// The same of one drive's images alone, or of all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locked::detach`]; [`Error::NoDrive`].
+    pub fn flatten(
+        &mut self,
+        layer: &dyn BlockLayer,
+        only: Option<&DriveId>,
+        progress: OnProgress<'_>,
+    ) -> Result<usize> {
         if self.manifest().pending.is_some() {
             return Err(Error::SnapshotUnderWay);
         }
-        let foreign = |i: &crate::manifest::Image| i.base.as_ref().is_some_and(|b| b.vm.is_some());
-        let linked =
-            self.manifest().images.iter().filter(|(_, i)| foreign(i)).map(|(name, i)| (name.clone(), i.size));
+        let wanted = match only {
+            Some(drive) => Some(self.manifest().chain_in(&self.current(drive)?.0)),
+            None => None,
+        };
+        let foreign = |name: &FileName, i: &crate::manifest::Image| {
+            i.base.as_ref().is_some_and(|b| b.vm.is_some())
+                && wanted.as_ref().is_none_or(|wanted| wanted.contains(name))
+        };
+        let images = self.manifest().images.iter().filter(|(name, i)| foreign(name, i));
+        let linked = images.map(|(name, i)| (name.clone(), i.size));
         let linked: Vec<(FileName, u64)> = linked.collect();
         let mut share = Share { progress, before: 0, total: linked.iter().map(|(_, size)| size).sum() };
         for (image, size) in &linked {

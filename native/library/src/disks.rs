@@ -191,7 +191,7 @@ impl Locked {
         Ok(())
     }
 
-    fn check_new_drive(&self, drive: &DriveId) -> Result<()> {
+    pub(crate) fn check_new_drive(&self, drive: &DriveId) -> Result<()> {
         self.check_idle()?;
         if self.manifest().drives.contains_key(drive) {
             return Err(Error::DriveExists(drive.to_string()));
@@ -202,7 +202,8 @@ impl Locked {
         Ok(())
     }
 
-    /// Takes a drive off the machine. Its image goes too, unless a snapshot has it. The machine is stopped.
+    /// Takes a drive off the machine for good. Its image goes too, unless a snapshot has it. The machine is stopped.
+    /// [`Locked::set_aside`] keeps it.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Why something in the library did not work, and what to do.
 
 use crate::id::{SnapshotId, VmId};
+use crate::words::{holder, shell_word};
 use std::path::{Path, PathBuf};
 
 /// The result of everything here.
@@ -21,7 +22,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Somebody else holds the machine.
-    #[error("“{name}” is in use by process {} since {since} (Unix time): stop the machine, or wait until that process is done", .pid.map_or_else(|| "unknown".to_owned(), |p| p.to_string()))]
+    #[error("“{name}” is in use by {}: if it runs, end it with `sampan stop {}`, else wait until that process is done", holder(*.pid, *.since), shell_word(.name))]
     InUse {
         /// The machine's name, or its id when the name cannot be read.
         name: String,
@@ -33,6 +34,9 @@ pub enum Error {
     /// Somebody else changes the library's list of machines.
     #[error("the library {} is being changed by another process: try again in a moment", .0.display())]
     LibraryBusy(PathBuf),
+    /// No library is there.
+    #[error("there is no library of machines in {}: check SAMPAN_HOME if you have set it; `sampan new` makes one there", .0.display())]
+    NoLibrary(PathBuf),
     /// No such machine.
     #[error("no machine is called “{0}”: `list` shows those there are")]
     NotFound(String),
@@ -45,7 +49,9 @@ pub enum Error {
         candidates: Vec<String>,
     },
     /// The name is taken.
-    #[error("there is a machine called “{0}” already: choose another name")]
+    #[error(
+        "there is one called “{0}” already, or so much alike that nobody could tell the two apart: choose another name"
+    )]
     NameTaken(String),
     /// A name that cannot be given.
     #[error("“{name}” cannot be a name: {why}")]
@@ -119,11 +125,14 @@ pub enum Error {
     /// The drive exists.
     #[error("the machine has a drive “{0}” already: remove it first, or choose another id")]
     DriveExists(String),
+    /// No removed drive of this name.
+    #[error("no drive “{0}” was removed from the machine: `sampan disk info` shows those that were")]
+    NoRemoved(String),
     /// No such snapshot.
     #[error("the machine has no snapshot “{0}”: `snapshot list` shows those there are")]
     NoSnapshot(String),
     /// Deleting what others are built on.
-    #[error("“{what}” is the base of {}: delete these first, or make them independent (flatten)", list(.dependents))]
+    #[error("“{what}” is the base of {}: delete these first; a linked clone is made independent by `sampan disk flatten`", list(.dependents))]
     HasDependents {
         /// The machine, drive or snapshot.
         what: String,

@@ -1,6 +1,7 @@
 //! Names and identifiers, and what may be one.
 
 use crate::error::{Error, Result};
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -189,9 +190,23 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What two names have in common that a person would confuse: only their case differs.
+/// What two names have in common that look the same: how a letter with an accent is made (NFC, as Linux and Windows type it, or
+/// NFD, as macOS does), and the widths of spaces, one of which breaks no line.
+pub(crate) fn looks(name: &str) -> String {
+    let spaces = name.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    ComposingNormalizerBorrowed::new_nfc().normalize(&spaces.collect::<String>()).into_owned()
+}
+
+/// What two names have in common that a person would confuse: they look the same, or only their case differs.
 pub(crate) fn folded(name: &str) -> String {
-    name.to_lowercase()
+    // Its small letters may be made otherwise again.
+    looks(&looks(name).to_lowercase())
+}
+
+/// Whether a person would take two names for one.
+#[must_use]
+pub fn are_alike(one: &str, other: &str) -> bool {
+    folded(one) == folded(other)
 }
 
 #[cfg(test)]
@@ -209,7 +224,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_that_look_alike_are_one() {
+        for (one, other) in [
+            ("Gerät", "Gera\u{308}t"),
+            ("GERÄT", "gera\u{308}t"),
+            ("한국", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}"),
+            ("my VM", "my\u{a0}VM"),
+            ("my VM", "my\u{202f}vm"),
+            ("云 1", "云\u{3000}1"),
+            ("Å", "\u{212b}"),
+        ] {
+            assert!(are_alike(one, other), "{one:?} {other:?}");
+        }
+        for (one, other) in [("a", "ä"), ("myVM", "my VM"), ("云", "雲")] {
+            assert!(!are_alike(one, other), "{one:?} {other:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn alike_is_alike_however_it_is_written(name in "\\PC{0,20}") {
+            prop_assert!(are_alike(&name, &folded(&name)));
+            prop_assert!(are_alike(&name, &looks(&name)));
+        }
+
         #[test]
         fn a_word_is_one_component_of_a_path(s in "\\PC{0,80}") {
             if let Ok(word) = s.parse::<FileName>() {

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod aside;
 mod block;
 mod bundle;
 mod chain;
@@ -51,6 +52,7 @@ mod snapshots;
 mod space;
 mod trash;
 mod tree;
+mod words;
 
 pub use archive::{
     ARCHIVE_VERSION, Adopt, Contents, Disk, Exported, Member, TarError, TarReader, TarWriter, check_member,
@@ -68,15 +70,16 @@ pub use foreign::{
     Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, NicPlan, Origin, name_from, parse_ovf, parse_utm, plan_import,
 };
 pub use host::HostSettings;
-pub use id::{DriveId, FileName, SnapshotId, VmId, check_name};
+pub use id::{DriveId, FileName, SnapshotId, VmId, are_alike, check_name};
 pub use library::{Draft, Entry, Library, MAX_MACHINES};
 pub use locked::Locked;
 pub use manifest::{
     Base, Flattening, Image, ImageFormat, MAX_CHAIN, MAX_DRIVES, MAX_IMAGES, MAX_MANIFEST, MAX_NOTE,
-    MAX_SNAPSHOTS, Manifest, Pending, Snapshot, Suspended, VERSION,
+    MAX_SNAPSHOTS, Manifest, Pending, Removed, Snapshot, Suspended, VERSION,
 };
 pub use media::{MAX_MEDIA, Medium, Otherwise};
 pub use owner::private_folder;
 pub use running::Planned;
 pub use snapshots::{MAX_THUMBNAIL, NewSnapshot, Unsaved};
 pub use space::{RESERVE, free};
+pub use words::{date, shell_word};

@@ -53,6 +53,25 @@ impl Library {
         Self::with_fs(home, Fs::default())
     }
 
+    /// Opens the library in a folder where one is, and makes nothing: for whoever only reads, since a folder that is not there may
+    /// have been named by mistake.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoLibrary`]; else as [`Library::open`].
+    pub fn open_existing(home: impl Into<PathBuf>) -> Result<Self> {
+        let home = home.into();
+        match home.join(VMS).metadata() {
+            Err(e)
+                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+            {
+                Err(Error::NoLibrary(home))
+            }
+            // What else is wrong with it is told by opening it.
+            _ => Self::open(home),
+        }
+    }
+
     /// [`Library::open`] on a file system that tells its steps: for tests.
     ///
     /// # Errors

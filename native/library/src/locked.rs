@@ -105,17 +105,23 @@ impl Locked {
     ///
     /// When a section has an unusable name or is too long, or the disk is full; the old document stays.
     pub fn set_document(&mut self, document: &Sections) -> Result<()> {
-        let folder = self.bundle.path.join(crate::bundle::DOCUMENT);
-        let on_disk = fs::names(&folder, 1 << 16)?;
-        let highest = on_disk.iter().filter_map(|n| n.parse::<u64>().ok()).max().unwrap_or(0);
-        let next = highest.max(self.bundle.manifest.document).saturating_add(1);
-        write_generation(self.fs(), &self.bundle.path, next, document)?;
+        let next = self.next_generation(document)?;
         self.commit(|m| {
             m.document = next;
             Ok(())
         })?;
         self.collect();
         Ok(())
+    }
+
+    /// Writes a document that counts once the manifest names it by this number.
+    pub(crate) fn next_generation(&self, document: &Sections) -> Result<u64> {
+        let folder = self.bundle.path.join(crate::bundle::DOCUMENT);
+        let on_disk = fs::names(&folder, 1 << 16)?;
+        let highest = on_disk.iter().filter_map(|n| n.parse::<u64>().ok()).max().unwrap_or(0);
+        let next = highest.max(self.bundle.manifest.document).saturating_add(1);
+        write_generation(self.fs(), &self.bundle.path, next, document)?;
+        Ok(next)
     }
 
     /// Gives the machine another name. Works while it runs.

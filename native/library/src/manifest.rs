@@ -129,6 +129,20 @@ pub struct Flattening {
     pub onto: Option<Base>,
 }
 
+/// A drive that was taken off the machine and may come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// What it was called.
+    pub drive: DriveId,
+    /// Its image, which is kept.
+    pub image: FileName,
+    /// Seconds since 1970, given by the caller.
+    pub time: u64,
+    /// What the machine's document said of it, whatever that is.
+    pub description: String,
+}
+
 /// All that a bundle is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,6 +180,9 @@ pub struct Manifest {
     /// Present while a base is copied into an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flattening: Option<Flattening>,
+    /// Drives that were taken off it, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
     /// When it went to the trash; means nothing outside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trashed: Option<u64>,
@@ -187,6 +204,7 @@ impl Manifest {
             suspended: None,
             pending: None,
             flattening: None,
+            removed: Vec::new(),
             trashed: None,
         }
     }
@@ -232,6 +250,7 @@ impl Manifest {
         bound(self.images.len(), MAX_IMAGES, "images")?;
         bound(self.drives.len(), MAX_DRIVES, "drives")?;
         bound(self.snapshots.len(), MAX_SNAPSHOTS, "snapshots")?;
+        bound(self.removed.len(), MAX_DRIVES, "removed drives")?;
         let has = |image: &FileName| match self.images.contains_key(image) {
             true => Ok(()),
             false => Err(format!("the image {image} is named but not listed")),
@@ -251,6 +270,10 @@ impl Manifest {
             }
         }
         self.drives.values().try_for_each(has)?;
+        for removed in &self.removed {
+            has(&removed.image)?;
+            bound(removed.description.len(), MAX_NOTE, "bytes of what a removed drive was")?;
+        }
         for (id, snapshot) in &self.snapshots {
             snapshot.drives.values().try_for_each(has)?;
             bound(snapshot.drives.len(), MAX_DRIVES, "drives")?;
@@ -300,12 +323,13 @@ impl Manifest {
         std::iter::successors(Some(image.clone()), |i| self.base_in(i).cloned()).collect()
     }
 
-    /// Images that the current state, a snapshot or a snapshot under way names itself, not as somebody's base.
+    /// Images that the current state, a snapshot, a snapshot under way or a removed drive names itself, not as somebody's base.
     pub(crate) fn named_images(&self) -> BTreeSet<&FileName> {
         let snapshots = self.snapshots.values().flat_map(|s| s.drives.values());
         let pending = self.pending.iter().flat_map(|p| p.overlays.values().chain(p.snapshot.drives.values()));
         let suspended = self.suspended.iter().flat_map(|s| s.drives.values());
-        self.drives.values().chain(snapshots).chain(pending).chain(suspended).collect()
+        let removed = self.removed.iter().map(|r| &r.image);
+        self.drives.values().chain(snapshots).chain(pending).chain(suspended).chain(removed).collect()
     }
 
     /// Images that anything needs: the named ones and all below them.

@@ -3,7 +3,7 @@
 use crate::block::{OnProgress, Progress};
 use crate::error::{Error, Result, io};
 use crate::fs;
-use crate::id::{check_name, short};
+use crate::id::{check_name, looks, short};
 use crate::library::{Library, MEDIA, entries};
 use crate::space;
 use std::fs::{File, OpenOptions};
@@ -71,7 +71,10 @@ impl Library {
     ///
     /// [`Error::Unusable`] if there is none.
     pub fn medium(&self, name: &str) -> Result<Medium> {
-        let found = self.media()?.into_iter().find(|m| m.name == name);
+        let media = self.media()?;
+        let exact = media.iter().position(|m| m.name == name);
+        let alike = || media.iter().position(|m| looks(&m.name) == looks(name));
+        let found = exact.or_else(alike).and_then(|at| media.into_iter().nth(at));
         let why = "the library has no medium of this name: `images` shows those there are".to_owned();
         found.ok_or_else(|| Error::Unusable { what: name.to_owned(), why })
     }
@@ -94,9 +97,12 @@ impl Library {
         let size = from.metadata().map_err(io("look at", source))?.len();
         let folder = self.home().join(MEDIA);
         let (temporary, path) = (folder.join(format!("{UNFINISHED}{}", short())), folder.join(name));
-        let free = || match path.symlink_metadata() {
-            Ok(_) => Err(Error::NameTaken(name.to_owned())),
-            Err(_) => Ok(()),
+        let free = || {
+            let alike = |taken: &String| !taken.starts_with('.') && looks(taken) == looks(name);
+            match path.symlink_metadata().is_ok() || fs::names(&folder, MAX_MEDIA)?.iter().any(alike) {
+                true => Err(Error::NameTaken(name.to_owned())),
+                false => Ok(()),
+            }
         };
         free()?;
         let unfinished = crate::chain::Unfinished::new(&self.fs, &temporary);
@@ -131,7 +137,7 @@ impl Library {
     /// [`Error::MediumInUse`] while a machine's document names it, in the trash or not.
     pub fn remove_medium(&self, name: &str) -> Result<()> {
         let medium = self.medium(name)?;
-        let dependents = self.medium_users(name)?;
+        let dependents = self.medium_users(&medium.name)?;
         if !dependents.is_empty() {
             return Err(Error::MediumInUse { name: name.to_owned(), users: dependents });
         }

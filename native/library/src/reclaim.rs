@@ -133,5 +133,6 @@ fn rename_image(m: &mut Manifest, from: &FileName, to: &FileName) {
     let snapshots = m.snapshots.values_mut().map(|s| &mut s.drives);
     let suspended = m.suspended.iter_mut().map(|s| &mut s.drives);
     let states = snapshots.chain(suspended).chain([&mut m.drives]);
-    states.flat_map(|d| d.values_mut()).filter(|i| *i == from).for_each(|i| i.clone_from(to));
+    let removed = m.removed.iter_mut().map(|r| &mut r.image);
+    states.flat_map(|d| d.values_mut()).chain(removed).filter(|i| *i == from).for_each(|i| i.clone_from(to));
 }
