@@ -97,7 +97,7 @@ fn values_that_a_guest_would_misread_are_refused() {
         |s| s.user.as_mut().unwrap().name = "a:0:0".into(),
         |s| s.user.as_mut().unwrap().shell = Some("bash".into()),
         |s| s.user.as_mut().unwrap().ssh_keys = vec!["-----BEGIN OPENSSH PRIVATE KEY-----".into()],
-        |s| s.user.as_mut().unwrap().ssh_keys = vec![format!("command=\"x\" {KEY}")],
+        |s| s.user.as_mut().unwrap().ssh_keys = vec![format!("box.example {KEY}")],
         |s| s.user.as_mut().unwrap().ssh_keys = vec![format!("{KEY}\n{KEY}")],
         |s| s.packages = vec!["--force-yes".into()],
         |s| s.packages = vec!["a".into(); 201],

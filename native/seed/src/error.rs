@@ -20,6 +20,12 @@ pub enum SeedError {
         /// What is allowed.
         rule: &'static str,
     },
+    /// What is no public SSH key; it is not shown.
+    #[error("an SSH key cannot be used: {why}")]
+    Key {
+        /// Why not.
+        why: crate::ssh_key::Why,
+    },
     /// Too many of something.
     #[error("{count} {field} are too many: at most {limit} are taken")]
     TooMany {

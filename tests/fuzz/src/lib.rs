@@ -46,4 +46,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ovf", library::ovf),
     ("cloud_seed", seed::cloud),
     ("windows_answers", seed::windows),
+    ("ssh_keys", seed::ssh_keys),
 ];

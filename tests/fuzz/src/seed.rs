@@ -58,3 +58,12 @@ pub(crate) fn windows(data: &[u8]) {
         assert_eq!(count(&odd, c), count(&plain, c));
     }
 }
+
+/// A file that a person takes for one of public keys: what comes out of it goes in again, and nothing of a refused one is told.
+pub fn ssh_keys(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(keys) = sampan_seed::ssh_keys(&text) else { return };
+    // A command that stands in an option may have tabs.
+    assert!(!keys.is_empty() && keys.iter().all(|key| !key.chars().any(|c| c.is_control() && c != '\t')));
+    assert_eq!(sampan_seed::ssh_keys(&keys.join("\n")), Ok(keys));
+}
