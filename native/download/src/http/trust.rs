@@ -72,7 +72,9 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), DownloadError>
     let file = std::fs::File::open(path).map_err(|e| wrong(&e))?;
     file.take(MAX_PEM).read_to_end(&mut pem).map_err(|e| wrong(&e))?;
     let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    // Windows' editors put UTF-8's mark before the first line, which then begins no certificate.
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem);
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|e| wrong(&e))?;
         roots.add(certificate).map_err(|e| wrong(&e))?;
         count += 1;

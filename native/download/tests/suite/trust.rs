@@ -81,6 +81,12 @@ fn a_server_is_believed_only_with_a_certificate_that_is_trusted() {
     let bench = trusting(Some(server.roots.path().into()), Proxy::Direct);
     assert_eq!(bench.run(https(&bench, server.port)).unwrap(), b"hello");
     let bench = trusting(Some(server.roots.path().into()), Proxy::Direct);
+    // As Windows' editors save it.
+    let mut marked = tempfile::NamedTempFile::new().unwrap();
+    marked.write_all(b"\xef\xbb\xbf").unwrap();
+    marked.write_all(&std::fs::read(server.roots.path()).unwrap()).unwrap();
+    let same = trusting(Some(marked.path().into()), Proxy::Direct);
+    assert_eq!(same.run(https(&same, server.port)).unwrap(), b"hello");
     let other = Request::new(format!("https://127.0.0.1:{}/a", server.port), bench.file());
     let error = bench.run(other).unwrap_err();
     assert!(matches!(error, DownloadError::Certificate { .. }), "another name: {error}");
