@@ -92,7 +92,10 @@ pub enum CommandError {
     #[error("the guest's screen cannot be read: {0}")]
     Read(#[from] ReadError),
     /// A character that no US keyboard has.
-    #[error("{0:?} cannot be typed on a US keyboard: only ASCII can")]
+    #[error(
+        "no key of a US keyboard types {0:?}: such text reaches a guest through its serial console (`sampan console` takes any), or as a file \
+         or a command by its agent (`sampan file push`, `sampan exec`)"
+    )]
     Untypable(char),
     /// QEMU did not reset.
     #[error("the machine did not reset within {0} s: it may hang, end it with quit")]
@@ -104,7 +107,7 @@ pub enum CommandError {
     #[error("cancelled; the machine is paused")]
     Cancelled,
     /// No such drive, or nothing in it.
-    #[error("the machine has no drive {0:?} with something in it")]
+    #[error("the machine has no drive {0:?} with something in it: `sampan disk info` lists those it has")]
     NoDrive(String),
     /// A disk was to become smaller.
     #[error("{drive} has {now} bytes, which is more than {wanted}: a disk can only grow")]

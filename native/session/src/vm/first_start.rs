@@ -55,6 +55,13 @@ impl FirstStart {
         }
     }
 
+    /// What a person may not have meant.
+    pub fn doubt(&self) -> Option<&'static str> {
+        let words = "cloud-init does not know the comment that the user-data begins with, and would pass all of it over: the first line is \
+                     #cloud-config (without a space), #! and an interpreter, or another of its headers";
+        matches!(self, Self::UserData { bytes, .. } if !is_known(bytes)).then_some(words)
+    }
+
     /// The seed's CD; none where there is nothing to tell.
     ///
     /// # Errors
@@ -87,12 +94,32 @@ impl FirstStart {
     }
 }
 
-/// The beginnings that cloud-init tells its formats by (`INCLUSION_TYPES_MAP` in cloudinit/handlers/__init__.py): all are
-/// comments, but for MIME messages and what gzip has packed.
+/// Whether it may be for cloud-init: what it knows, or a comment, which may be of a later version of it.
 fn is_user_data(bytes: &[u8]) -> bool {
-    const BEGINNINGS: [&[u8]; 4] = [b"#", b"Content-Type:", b"MIME-Version:", b"\x1f\x8b"];
-    BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning))
+    is_known(bytes) || bytes.trim_ascii_start().starts_with(b"#")
 }
+
+/// Whether cloud-init knows what it is: by its beginning, whatever its case (`INCLUSION_TYPES_MAP` and `type_from_starts_with` in
+/// cloudinit/handlers/__init__.py), or as a message by a header that stands near the beginning (`convert_string` in
+/// cloudinit/user_data.py); what gzip has packed is unpacked first.
+fn is_known(bytes: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 7] = [
+        b"#include",
+        b"#!",
+        b"#cloud-config",
+        b"#upstart-job",
+        b"#part-handler",
+        b"#cloud-boothook",
+        b"## template: jinja",
+    ];
+    let head = bytes.get(..4096).unwrap_or(bytes).to_ascii_lowercase();
+    let text = head.trim_ascii_start();
+    bytes.starts_with(b"\x1f\x8b")
+        || BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+        || head.windows(MIME.len()).any(|window| window == MIME)
+}
+
+const MIME: &[u8] = b"mime-version:";
 
 /// The name of a machine's seed in the store of media.
 pub fn seed_medium(number: &str) -> String {
@@ -141,12 +168,26 @@ mod tests {
     #[test]
     fn only_what_cloud_init_would_read_is_taken_for_user_data() {
         let first = |bytes: &[u8]| FirstStart::UserData { hostname: "box".into(), bytes: bytes.into() };
-        for good in
-            [&b"#cloud-config\n"[..], b"#!/bin/sh\n", b"Content-Type: multipart/mixed", b"\x1f\x8b\x08"]
-        {
+        for good in [
+            &b"#cloud-config\n"[..],
+            b"\n #Cloud-Config\n",
+            b"#!/bin/sh\n",
+            b"## template: jinja\n#cloud-config\n",
+            b"Content-Type: multipart/mixed\nMIME-Version: 1.0\n",
+            b"From nobody Thu Jan  1 00:00:00 1970\nMIME-Version: 1.0\n",
+            b"\x1f\x8b\x08",
+        ] {
             first(good).check().expect("is taken");
+            assert_eq!(first(good).doubt(), None);
         }
-        for bad in [&b""[..], b"users:\n", b"cloud-config\n", b"\x7fELF"] {
+        for doubtful in [&b"# cloud-config\n"[..], b"# mine\n#cloud-config\n", b"#cloudconfig"] {
+            first(doubtful).check().expect("may be of a later version");
+            assert!(first(doubtful).doubt().is_some_and(|words| words.contains("without a space")));
+        }
+        let late = [&[b' '; 5000][..], b"MIME-Version: 1.0"].concat();
+        for bad in
+            [&b""[..], b"users:\n", b"cloud-config\n", b"\x7fELF", b"Content-Type: text/plain\n", &late]
+        {
             let words = first(bad).check().expect_err("is refused").to_string();
             assert!(words.contains("#cloud-config"), "{words}");
         }

@@ -9,6 +9,7 @@ mod identity;
 mod import;
 mod performance;
 mod place;
+mod reach;
 mod savable;
 mod snapshot;
 mod space;
@@ -226,13 +227,14 @@ impl Vm {
         let _turn = self.turn.lock().await;
         let mut document = self.document();
         let Some(card) = document.network.cards.first_mut() else {
-            return Err(VmError::Refused("the machine has no network card".into()));
+            return Err(VmError::Refused("the machine has no network card, which a forward needs".into()));
         };
         card.forwards.push(forward);
         let nic = card.id.clone();
         if let Some(fault) = document.check().into_iter().next() {
             return Err(VmError::Refused(fault.to_string()));
         }
+        reach::check_forward(&forward).map_err(VmError::Refused)?;
         self.change_network(forward.add_lines(&nic), forward.remove_lines(&nic), document).await
     }
 
@@ -245,7 +247,9 @@ impl Vm {
         let mut document = self.document();
         let card = document.network.cards.iter_mut().find(|card| card.forwards.contains(&forward));
         let Some(card) = card else {
-            return Err(VmError::Refused(format!("the machine has no forward {forward}")));
+            return Err(VmError::Refused(format!(
+                "the machine has no forward {forward}: `sampan forward list` shows those it has"
+            )));
         };
         card.forwards.retain(|kept| *kept != forward);
         let nic = card.id.clone();

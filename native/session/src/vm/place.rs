@@ -42,6 +42,7 @@ pub(super) fn prepare(host: &Host, locked: &mut Locked, options: &RunOptions) ->
     };
     let mut document = Document::from_files(&sections)?;
     locked.name().clone_into(&mut document.system.name);
+    super::reach::check(&document, &locked.host()?.shares)?;
     let tops = if options.throw_away { locked.begin_throw_away(&host.images)? } else { BTreeMap::new() };
     let memory = suspended.map(|(memory, _)| memory);
     let prepared = build(host, locked, options, document, memory, &drives, &tops);
