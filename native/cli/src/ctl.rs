@@ -3,7 +3,8 @@
 use crate::args::{Action, CtlArgs};
 use crate::control::{Client, Request};
 use crate::exit::Code;
-use crate::words::{one_line, say, say_json};
+use crate::target::Target;
+use crate::words::{of_error, one_line, say, say_json};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
             Ok(Code::Done)
         }
         Err(error) if json => {
-            say_json(&json!({ "error": format!("{error:#}") }));
+            say_json(&json!({ "error": of_error(&error) }));
             Ok(Code::CouldNotStart)
         }
         Err(error) => Err(error),
@@ -30,9 +31,17 @@ pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
 
 fn act(args: &CtlArgs, json: bool) -> Result<String> {
     let mut client = Client::connect(&args.socket)?;
+    // Looked at before the machine is asked.
+    let target = match &args.action {
+        Action::Screenshot { file } => Some((Target::of(file)?, file)),
+        _ => None,
+    };
     let mut answer = client.ask(&request(&args.action))?;
-    if let Action::Screenshot { file } = &args.action {
-        answer = save(&answer, file)?;
+    if let Some((target, file)) = target {
+        answer = save(&answer, file, &target)?;
+        if target.is_stdout() {
+            return Ok(String::new());
+        }
     }
     if json {
         return Ok(answer.to_string());
@@ -64,15 +73,11 @@ fn request(action: &Action) -> Request {
     }
 }
 
-/// Writes the picture, whole or not at all. What is told of it names the file instead of its bytes.
-pub fn save(answer: &Value, file: &Path) -> Result<Value> {
+/// Writes the picture. What is told of it names the file instead of its bytes.
+pub fn save(answer: &Value, file: &Path, target: &Target) -> Result<Value> {
     let text = answer["png"].as_str().context("the machine sent no picture")?;
     let png = base64::engine::general_purpose::STANDARD.decode(text).context("the picture is damaged")?;
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)
-        .with_context(|| format!("{} cannot be written", folder.display()))?;
-    std::io::Write::write_all(&mut temporary, &png)?;
-    temporary.persist(file).with_context(|| format!("{} cannot be written", file.display()))?;
+    target.write(&png)?;
     Ok(json!({ "file": file, "width": answer["width"], "height": answer["height"] }))
 }
 

@@ -6,8 +6,9 @@ use anyhow::Result;
 use sampan_emulator::HostReport;
 
 pub fn doctor(json: bool) -> Result<Code> {
-    let here = std::env::current_dir()?;
-    let report = HostReport::gather(&here);
+    // Where machines are, or would be. Without a place for them all else can still be told.
+    let place = crate::vm::home().unwrap_or_else(|_| "/".into());
+    let report = HostReport::gather(&place);
     if json {
         say_json(&serde_json::to_string_pretty(&report)?);
     } else {

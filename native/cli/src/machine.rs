@@ -89,7 +89,7 @@ fn disk(text: &str) -> Result<Disk> {
         Some(("qcow2", file)) => (Some(DiskFormat::Qcow2), file),
         _ => (None, text),
     };
-    let file = readable(Path::new(file)).with_context(|| format!("--disk {text}"))?;
+    let file = readable(Path::new(file)).context("--disk")?;
     OpenOptions::new().write(true).open(&file).with_context(|| {
         format!("--disk {}: the guest could not write it; make it writable, or use a copy", file.display())
     })?;

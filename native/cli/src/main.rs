@@ -17,6 +17,8 @@ mod manual;
 mod run;
 mod serve;
 mod supervisor;
+mod target;
+mod text;
 mod vm;
 mod words;
 
@@ -27,7 +29,10 @@ use exit::Code;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(words) => return told(&words),
+    };
     let level = match args.verbose {
         0 => "warn",
         1 => "info",
@@ -52,7 +57,28 @@ fn main() -> ExitCode {
         words::tell(format_args!("sampan: {}", words::of_error(&error)));
         Code::CouldNotStart
     });
-    code.into()
+    match (words::stdout_failure(), code) {
+        // What was asked for has reached nobody.
+        (Some(error), Code::Done | Code::Guest(0)) => {
+            words::tell(format_args!("sampan: stdout cannot be written: {error}"));
+            Code::CouldNotStart
+        }
+        (_, code) => code,
+    }
+    .into()
+}
+
+/// The help that was asked for, or what is wrong with the arguments.
+fn told(words: &clap::Error) -> ExitCode {
+    let asked_for = !words.use_stderr();
+    match words.print() {
+        Err(error) if asked_for && error.kind() != std::io::ErrorKind::BrokenPipe => {
+            words::tell(format_args!("sampan: stdout cannot be written: {error}"));
+            Code::CouldNotStart.into()
+        }
+        // 0 or 2.
+        _ => ExitCode::from(u8::try_from(words.exit_code()).unwrap_or(2)),
+    }
 }
 
 fn act(command: Command, json: bool) -> anyhow::Result<Code> {

@@ -5,11 +5,12 @@
 //! ways to stdout and stderr (`clippy.toml`, and the lints in `main.rs`). A machine's serial console alone is passed on
 //! as it is, to whoever asked for just that.
 //!
-//! Whoever stops reading (`| head -1`) does no harm.
+//! Whoever stops reading (`| head -1`) does no harm; what cannot be written otherwise is noted, and the program ends with an error.
 #![expect(clippy::disallowed_methods, reason = "this is the way to stdout and stderr")]
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// The most characters of a line; of what is longer the rest is counted.
@@ -17,27 +18,51 @@ const MAX_LINE: usize = 16 << 10;
 /// The most characters of somebody else's words within a line of ours.
 const MAX_WORDS: usize = 1000;
 
+/// What became of stdout, once something could not be written to it.
+static STDOUT: OnceLock<io::Error> = OnceLock::new();
+
+fn note(written: io::Result<()>) {
+    if let Err(error) = written {
+        let _ = STDOUT.set(error);
+    }
+}
+
+/// Why not all of what was asked for was told. That a reader has gone is no failure: it has read what it wanted.
+pub fn stdout_failure() -> Option<&'static io::Error> {
+    STDOUT.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+}
+
+/// Nobody gets what is written to stdout any more.
+pub fn is_stdout_gone() -> bool {
+    STDOUT.get().is_some()
+}
+
 /// One answer for people, on stdout.
 pub fn say(answer: &str) {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{}", escaped(answer)).and_then(|()| out.flush());
+    note(writeln!(out, "{}", escaped(answer)).and_then(|()| out.flush()));
 }
 
 /// One answer for programs, on stdout: a line or more of JSON.
 pub fn say_json(answer: &impl Display) {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{}", escaped_json(&answer.to_string())).and_then(|()| out.flush());
+    note(writeln!(out, "{}", escaped_json(&answer.to_string())).and_then(|()| out.flush()));
 }
 
 /// Bytes on stdout as they are: what this program itself made, or what is piped to another one.
 pub fn pass(bytes: &[u8]) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    note(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Whether a person looks at stdout, who can do nothing with bytes.
+pub fn is_stdout_watched() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// What a program in the guest wrote, on our stdout: as it is for another program, escaped for a terminal.
 pub fn pass_stdout(bytes: &[u8]) {
-    let _ = pass_to(io::stdout().lock(), bytes);
+    note(pass_to(io::stdout().lock(), bytes));
 }
 
 /// The same on stderr.
@@ -156,13 +181,59 @@ pub fn one_line(words: &str) -> String {
     escaped(&line)
 }
 
-/// An error with its causes; one that the error before it has told already is not told again.
+/// An error with its causes, each told once.
 pub fn of_error(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
-        cause if told.is_empty() => cause,
-        cause if told.contains(&cause) => told,
-        cause => format!("{told}: {cause}"),
-    })
+    let mut told = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        // What it is about stands before many an error, and has been told by the one before.
+        let mut rest = cause.as_str();
+        while let Some((_, why)) = rest.split_once(SEPARATOR).filter(|(about, _)| says(&told, about)) {
+            rest = why;
+        }
+        match rest {
+            "" => {}
+            rest if told.is_empty() => told = rest.to_owned(),
+            rest if says(&told, rest) => {}
+            rest => told = format!("{told}{SEPARATOR}{rest}"),
+        }
+    }
+    once(&told)
+}
+
+/// The same of an error that is a text already: a part that a later one tells with more words goes.
+pub fn once(text: &str) -> String {
+    let parts: Vec<&str> = text.split(SEPARATOR).collect();
+    let is_told_again = |at: usize, part: &str| {
+        let later = parts.get(at + 1..).unwrap_or_default().join(SEPARATOR);
+        says(&later, part)
+    };
+    let kept: Vec<&str> = parts
+        .iter()
+        .enumerate()
+        .filter(|(at, part)| !is_told_again(*at, part))
+        .map(|(_, part)| *part)
+        .collect();
+    kept.join(SEPARATOR)
+}
+
+/// Between an error and its cause.
+const SEPARATOR: &str = ": ";
+
+/// Whether a text has these words as they are, not as a part of others or of a path. A number alone is not words.
+fn says(text: &str, words: &str) -> bool {
+    let inner = |c: char| c.is_alphanumeric() || "/_-".contains(c);
+    let fits = |at: usize| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + words.len()..].chars();
+        // A name with an extension goes on behind the dot.
+        let goes_on = match after.next() {
+            Some('.') => after.next().is_some_and(char::is_alphanumeric),
+            next => next.is_some_and(inner),
+        };
+        !before.is_some_and(inner) && !goes_on
+    };
+    words.contains(char::is_alphabetic) && text.match_indices(words).any(|(at, _)| fits(at))
 }
 
 /// A text that no terminal obeys: lines and tabs stay, other control characters and invisible ones are written out.
@@ -265,10 +336,34 @@ mod tests {
 
     #[test]
     fn a_cause_is_told_once() {
-        let cause = io::Error::other("no such disk");
-        let error =
-            anyhow::Error::from(cause).context("cannot read a: no such disk").context("a did not start");
-        assert_eq!(of_error(&error), "a did not start: cannot read a: no such disk");
+        let chain = |causes: &[&str]| {
+            let (first, more) = causes.split_first().expect("a cause");
+            let begin = anyhow::Error::msg((*first).to_owned());
+            of_error(&more.iter().fold(begin, |error, context| error.context((*context).to_owned())))
+        };
+        // The innermost first.
+        for (causes, words) in [
+            (
+                &["no such disk", "cannot read a: no such disk", "a did not start"][..],
+                "a did not start: cannot read a: no such disk",
+            ),
+            (&["cannot open /a/b: gone", "/a/b"], "cannot open /a/b: gone"),
+            (&["/a/b: gone", "/a/b cannot be imported"], "/a/b cannot be imported: gone"),
+            (&["gone", "gone"], "gone"),
+            (&["gone", "", "x"], "x: gone"),
+            (
+                &["cannot open /x: gone", "/x", "--key /x", "vm did not start"],
+                "vm did not start: --key /x: cannot open /x: gone",
+            ),
+            // Parts of other words are not the words.
+            (&["/a: gone", "/a/b"], "/a/b: /a: gone"),
+            (&["den: gone", "denied"], "denied: den: gone"),
+            (&["a: gone", "a.iso"], "a.iso: a: gone"),
+            (&["1", "exit", "disk 1"], "disk 1: exit: 1"),
+        ] {
+            assert_eq!(chain(causes), words, "{causes:?}");
+        }
+        assert_eq!(once("vm: cannot read vm: gone"), "cannot read vm: gone");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub enum Command {
     Screenshot {
         #[command(flatten)]
         vm: Vm,
-        /// The file
+        /// The file; - is stdout
         file: PathBuf,
     },
     /// Type a text on a machine's keyboard
@@ -221,8 +221,8 @@ pub struct RunArgs {
     /// The guest's architecture: x86_64 or aarch64 [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<Arch>,
-    /// Memory
-    #[arg(long, value_name = "MiB", default_value_t = 1024)]
+    /// Memory, as 2G, or a number of MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::memory, default_value = "1024")]
     pub memory: u32,
     /// Number of CPUs [default: this machine's cores, at most 4]
     #[arg(long, value_name = "N")]
@@ -305,7 +305,7 @@ pub enum Action {
     Status,
     /// Write what its screen shows into a PNG file
     Screenshot {
-        /// The file
+        /// The file; - is stdout
         file: PathBuf,
     },
     /// Type a text on a US keyboard

@@ -26,7 +26,7 @@ impl FromStr for PresetArg {
     }
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  \
     sampan new debian --cdrom debian-13.iso --disk 40G\n  \
     sampan new server --image debian-13-generic.qcow2 --disk 20G --memory 4G --cpus 4\n  \
@@ -34,7 +34,7 @@ impl FromStr for PresetArg {
     sampan new win --preset windows11 --cdrom Win11.iso --windows-answers --user Ada --password-file secret\n  \
     sampan new               asks")]
 pub struct NewArgs {
-    /// The machine's name; without one you are asked
+    /// The machine's name; without one you are asked for it and for what no flag says
     pub name: Option<String>,
     /// What it is for: linux, windows11, windows10, android, other (64-bit without virtio), old (32-bit PC)
     /// [default: linux, or what fits --from]
@@ -43,9 +43,9 @@ pub struct NewArgs {
     /// The guest's architecture: x86_64 or aarch64 [default: this machine's]
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// Memory, as 4G [default: the preset's]
-    #[arg(long, value_name = "SIZE", value_parser = super::size::parse)]
-    pub memory: Option<u64>,
+    /// Memory, as 4G, or a number of MiB [default: the preset's]
+    #[arg(long, value_name = "SIZE", value_parser = super::size::memory)]
+    pub memory: Option<u32>,
     /// Number of CPUs [default: the preset's]
     #[arg(long, value_name = "N")]
     pub cpus: Option<u32>,
@@ -53,7 +53,7 @@ pub struct NewArgs {
     #[arg(long, value_enum)]
     pub firmware: Option<super::FirmwareArg>,
     /// The disk's size, as 40G [default: 32G, or the image's]
-    #[arg(long, value_name = "SIZE", value_parser = super::size::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = super::size::disk)]
     pub disk: Option<u64>,
     /// Take all of an empty disk's space at once
     #[arg(long, conflicts_with = "image")]
@@ -214,7 +214,7 @@ pub enum SnapshotAction {
         vm: Vm,
         /// The snapshot's name or id
         snapshot: String,
-        /// The file
+        /// The file; - is stdout
         file: PathBuf,
     },
 }
@@ -232,7 +232,7 @@ pub enum DiskAction {
         #[command(flatten)]
         vm: Vm,
         /// Its size, as 20G or 512M
-        #[arg(value_parser = super::size::parse)]
+        #[arg(value_parser = super::size::disk)]
         size: u64,
         /// Take all of its space at once
         #[arg(long)]
@@ -253,7 +253,7 @@ pub enum DiskAction {
         /// The drive, as `disk info` names it
         drive: String,
         /// The new size, as 40G; or by how much, as +20G
-        #[arg(value_parser = super::size::parse_change)]
+        #[arg(value_parser = super::size::disk_change)]
         size: super::size::Change,
         /// Go on although the host may run out of space
         #[arg(long)]
@@ -272,6 +272,30 @@ pub enum DiskAction {
         /// Go on although the host may run out of space
         #[arg(long)]
         yes: bool,
+    },
+    /// Take a disk off a stopped machine; `disk restore` puts it back
+    Remove {
+        #[command(flatten)]
+        vm: Vm,
+        /// The drive, as `disk info` names it
+        drive: String,
+        /// Remove it for ever, also one that was removed before
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Put a disk back that was removed
+    Restore {
+        #[command(flatten)]
+        vm: Vm,
+        /// The drive, as it was called
+        drive: String,
+    },
+    /// Make a linked clone's disks independent of the machine it was made of: what they share is copied (a stopped machine's)
+    Flatten {
+        #[command(flatten)]
+        vm: Vm,
+        /// The drive; all of them by default
+        drive: Option<String>,
     },
     /// Give back the space of what the guest has deleted (a stopped machine's)
     Compact {
@@ -297,7 +321,7 @@ pub struct CloneArgs {
 pub struct ExportArgs {
     #[command(flatten)]
     pub vm: Vm,
-    /// The file to write
+    /// The file to write, which must not be there yet; or a device or a FIFO, or - for stdout
     pub file: PathBuf,
 }
 
@@ -360,7 +384,7 @@ pub enum CopyAction {
         vm: Vm,
         /// The file there, by its full name
         from: String,
-        /// The file here, which must not be there yet
+        /// The file here, which must not be there yet; or a device or a FIFO, or - for stdout
         to: PathBuf,
     },
 }
@@ -417,6 +441,9 @@ pub enum ShareAction {
         /// What becomes of owners and modes that the guest sets: none or mapped-xattr [default: mapped-xattr with --writable]
         #[arg(long, value_name = "MODEL")]
         security: Option<ShareSecurity>,
+        /// Yes, all of this host's files, or the machines themselves
+        #[arg(long)]
+        yes: bool,
     },
     /// Share it no more, from the next start on
     Remove {

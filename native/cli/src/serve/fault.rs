@@ -1,6 +1,7 @@
 //! What the console answers when it cannot do what it was asked to.
 
 use super::ask::AskError;
+use crate::words::once;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -32,7 +33,7 @@ impl Fault {
 
     /// The console's own failure, or the system's.
     pub fn failed(error: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, once(&format!("{error:#}")))
     }
 }
 

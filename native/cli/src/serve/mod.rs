@@ -12,7 +12,7 @@ mod tests;
 use crate::args::ServeArgs;
 use crate::exit::Code;
 use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
-use crate::vm::library;
+use crate::vm::library_to_fill;
 use crate::words::say;
 use anyhow::Result;
 use machines::Machines;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 /// `sampan serve`.
 pub fn serve(args: &ServeArgs) -> Result<Code> {
-    let library = library()?;
+    let library = library_to_fill()?;
     let runtime = runtime()?;
     raise_file_limit();
     let code = runtime.block_on(async {

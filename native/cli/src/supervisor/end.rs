@@ -27,6 +27,8 @@ pub enum How {
     Died,
     /// It never ran.
     NotStarted,
+    /// It runs, or nobody was left to note how it ended.
+    Unknown,
 }
 
 /// What is noted.
@@ -40,11 +42,20 @@ pub struct End {
     /// It is started again by itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     again: bool,
+    /// How the run before this one ended, if it was started again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Value>,
 }
 
 impl End {
     pub fn new(how: How, words: String, report: Option<PathBuf>) -> Self {
-        Self { how, words, time: now(), report, again: false }
+        Self { how, words, time: now(), report, again: false, before: None }
+    }
+
+    /// What is noted while it runs: without it a killed supervisor would leave the word of the run before to stand for its own.
+    pub fn unknown(before: Option<Value>) -> Self {
+        let words = "how its last run ended is not known: its supervisor was killed, or this host stopped";
+        Self { before, ..Self::new(How::Unknown, words.into(), None) }
     }
 
     /// The same, with whether the machine is started again by itself.
@@ -98,6 +109,11 @@ pub fn last_end(bundle: &Path) -> Option<Value> {
 /// The last run's end, if QEMU died then.
 pub fn last_death(bundle: &Path) -> Option<Value> {
     last_end(bundle).filter(|last| last["how"] == "died")
+}
+
+/// The end of the run before the one that goes on, if QEMU died then and it was started again by itself.
+pub fn death_before(bundle: &Path) -> Option<Value> {
+    last_end(bundle)?.get("before").filter(|before| before["how"] == "died").cloned()
 }
 
 fn report(vm: &Vm, words: &str, accelerator: &str, lasted: Duration) -> String {

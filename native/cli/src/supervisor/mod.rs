@@ -7,7 +7,7 @@ mod end;
 mod logs;
 
 pub use announce::Announcement;
-pub use end::{last_death, last_end};
+pub use end::{death_before, last_death, last_end};
 pub use logs::{BoundedLog, logs_folder, newest, newest_report, reports};
 
 use crate::args::SuperviseArgs;
@@ -16,6 +16,7 @@ use crate::exit::Code;
 use crate::host::{Accelerated, launcher};
 use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
 use crate::vm::{control_socket, now, run_folder};
+use crate::words::of_error;
 use again::Again;
 use anyhow::{Context, Result};
 use end::{End, How};
@@ -45,7 +46,7 @@ pub fn supervise(args: SuperviseArgs) -> Result<Code> {
         Ok((code, None)) => Ok(code),
         Ok((_, Some(again))) => again.exec(&args).map(|()| Code::Died),
         Err(error) => {
-            Announcement::Error(format!("{error:#}")).tell();
+            Announcement::Error(of_error(&error)).tell();
             Err(error)
         }
     }
@@ -75,11 +76,14 @@ async fn run(
     sampan_library::private_folder(&run)?;
     let socket = control_socket(&folder).context("the folder for the control socket")?;
     let bound = control::bind(&socket.path)?;
+    // From now on the last run is this one.
+    end::write(&folder, &End::unknown(last_end(&folder).filter(|_| args.again)));
     let began = Instant::now();
     let started = tokio::select! {
         started = start(args, &before, library, locked) => started,
         code = signals.first() => {
             let _ = std::fs::remove_file(&socket.path);
+            end::write(&folder, &End::new(How::NotStarted, "it was told to end before it ran".into(), None));
             return Ok((code, None));
         }
     };
@@ -87,7 +91,7 @@ async fn run(
         Ok(started) => started,
         Err(error) => {
             let _ = std::fs::remove_file(&socket.path);
-            end::write(&folder, &End::new(How::NotStarted, format!("{error:#}"), None));
+            end::write(&folder, &End::new(How::NotStarted, of_error(&error), None));
             return Err(error);
         }
     };

@@ -2,9 +2,14 @@
 
 use crate::exit::Code;
 use crate::interrupt::is_interruption;
-use crate::words::{one_line, say, say_json, tell};
+use crate::words::{of_error, one_line, say, say_json, tell};
 use anyhow::Result;
+pub use sampan_library::date;
 use serde_json::{Value, json};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Cells of a terminal that a name takes at most in a table.
+const MAX_NAME: usize = 40;
 
 /// An answer in both forms.
 pub struct Answer {
@@ -23,6 +28,11 @@ impl Answer {
     pub fn done() -> Self {
         Self::new(json!({}), "")
     }
+
+    /// What was asked for has gone to stdout, and nothing else is to be there.
+    pub fn nothing() -> Self {
+        Self::new(Value::Null, "")
+    }
 }
 
 /// Prints an answer in the form that was asked for. Errors are told as JSON too.
@@ -33,13 +43,14 @@ pub fn print(outcome: Result<Answer>, as_json: bool) -> Result<Code> {
         Ok(_) => Code::Done,
     };
     match outcome {
+        Ok(answer) if answer.json.is_null() && answer.text.is_empty() => {}
         Ok(answer) if as_json => say_json(&format_args!("{:#}", answer.json)),
         Ok(answer) if answer.text.is_empty() => {}
         Ok(answer) => say(&answer.text),
         Err(error) if as_json => {
-            say_json(&json!({ "error": format!("{error:#}") }));
+            say_json(&json!({ "error": of_error(&error) }));
         }
-        Err(error) if code == Code::Interrupted => tell(format_args!("sampan: {error:#}")),
+        Err(error) if code == Code::Interrupted => tell(format_args!("sampan: {}", of_error(&error))),
         Err(error) => return Err(error),
     }
     Ok(code)
@@ -51,30 +62,32 @@ pub fn table(rows: &[Vec<String>]) -> String {
         rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        // Of the terminal's cells, of which a character may take two or none.
+        let fill = |cell: &String, width: usize| " ".repeat(width.saturating_sub(cell.width()));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", fill(cell, *width)));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A time for people, UTC.
-pub fn date(seconds: u64) -> String {
-    // Civil from days (proleptic Gregorian calendar), counting years from March.
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+/// A name for a cell: a longer one is cut, so that the columns behind it stay on the line.
+pub fn short(name: &str) -> String {
+    let name = one_line(name);
+    if name.width() <= MAX_NAME {
+        return name;
+    }
+    let mut cut = String::new();
+    for c in name.chars() {
+        if cut.width() + c.width().unwrap_or(0) >= MAX_NAME {
+            break;
+        }
+        cut.push(c);
+    }
+    cut + "…"
 }
 
 #[cfg(test)]
@@ -82,17 +95,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_line_up_and_dates_are_right() {
-        let rows = [vec!["NAME".into(), "STATE".into()], vec!["云".into(), "on".into()]];
-        assert_eq!(table(&rows), "NAME  STATE\n云     on");
-        // By `date -u -d @N`.
-        for (seconds, text) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00 UTC"),
-            (1_709_251_199, "2024-02-29 23:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(date(seconds), text);
+    fn tables_line_up_on_a_terminal() {
+        let rows = ["NAME|STATE", "云云|on", "Gera\u{308}t|on", "plain|on", "🦆|on"];
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.split('|').map(str::to_owned).collect()).collect();
+        assert_eq!(table(&rows), "NAME   STATE\n云云   on\nGera\u{308}t  on\nplain  on\n🦆     on");
+    }
+
+    #[test]
+    fn long_names_are_cut_and_others_are_not() {
+        assert_eq!(short("debian"), "debian");
+        assert_eq!(short(&"x".repeat(MAX_NAME)), "x".repeat(MAX_NAME));
+        for long in ["x".repeat(100), "云".repeat(100), "e\u{301}".repeat(100)] {
+            let cut = short(&long);
+            assert!(cut.ends_with('…') && (MAX_NAME - 1..=MAX_NAME).contains(&cut.width()), "{cut}");
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use super::answer::table;
 use super::images::Bar;
+use super::place::{home, library_if_there, library_to_fill};
 use super::{Answer, fetch, library};
 use crate::args::size::human;
 use crate::args::{CatalogueArg, ImagesAction, ImagesArgs, KindArg};
 use crate::interrupt::interruption;
+use crate::text;
 use anyhow::{Context, Result, bail};
 use sampan_config::Arch;
 use sampan_download::catalogue::{self, Kind};
@@ -13,8 +15,6 @@ use sampan_download::{Catalogue, Entry};
 use sampan_library::{Library, Otherwise};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// The user's catalogue in the library's folder.
@@ -22,20 +22,19 @@ const OWN: &str = "catalogue.json";
 
 /// The catalogue that was asked for, else the library's own, else the built-in one.
 pub fn load(library: &Library, arg: &CatalogueArg) -> Result<Catalogue> {
-    let own = library.home().join(OWN);
+    load_from(library.home(), arg)
+}
+
+fn load_from(home: &Path, arg: &CatalogueArg) -> Result<Catalogue> {
+    let own = home.join(OWN);
     let file = match &arg.catalogue {
         Some(file) => file.clone(),
         None if own.exists() => own,
         None => return Ok(Catalogue::built_in()),
     };
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        // One more than is taken, so that a longer one is refused as such.
-        File::open(&file)?.take(catalogue::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
     let name = || format!("the catalogue {}", file.display());
-    Catalogue::parse(&read().with_context(name)?).with_context(name)
+    let bytes = text::read_bytes(&file, catalogue::MAX_BYTES as u64).with_context(name)?;
+    Catalogue::parse(&bytes).with_context(name)
 }
 
 /// The catalogue's name of an architecture.
@@ -80,14 +79,16 @@ pub fn images(args: &ImagesArgs) -> Result<Answer> {
 }
 
 fn list(args: &ImagesArgs) -> Result<Answer> {
-    let library = library()?;
-    let mut catalogue = load(&library, &args.catalogue)?;
+    // What can be downloaded is told before there is a library.
+    let library = library_if_there()?;
+    let mut catalogue = load_from(&home()?, &args.catalogue)?;
     let words = args.text.join(" ");
     let fitting = catalogue.filter(&words, args.arch.map(arch_of), args.kind.map(kind_of));
     catalogue.entries = fitting.into_iter().cloned().collect();
-    let media = library.media()?;
+    let media = library.as_ref().map(Library::media).transpose()?.unwrap_or_default();
     let here: BTreeSet<&str> = media.iter().map(|medium| medium.name.as_str()).collect();
-    let begun: BTreeSet<String> = fetch::unfinished(&library)?.iter().map(fetch::name_of).collect();
+    let begun = library.as_ref().map(fetch::unfinished).transpose()?.unwrap_or_default();
+    let begun: BTreeSet<String> = begun.iter().map(fetch::name_of).collect();
     let mut rows = vec![["ID", "ARCH", "KIND", "SIZE", "HERE", "NAME"].map(String::from).to_vec()];
     for entry in &catalogue.entries {
         let name = entry.file_name();
@@ -113,7 +114,8 @@ fn list(args: &ImagesArgs) -> Result<Answer> {
     let wanted: Vec<String> = args.text.iter().map(|word| word.to_lowercase()).collect();
     let fits = |name: &str| wanted.iter().all(|word| name.to_lowercase().contains(word));
     for medium in media.iter().filter(|medium| fits(&medium.name)) {
-        let users = library.medium_users(&medium.name)?;
+        let users = library.as_ref().map(|library| library.medium_users(&medium.name)).transpose()?;
+        let users = users.unwrap_or_default();
         rows.push(vec![medium.name.clone(), human(medium.size), users.join(", ")]);
         list.push(json!({ "name": medium.name, "path": medium.path, "size": medium.size, "used_by": users }));
     }
@@ -138,7 +140,7 @@ fn state(here: &BTreeSet<&str>, begun: &BTreeSet<String>, name: &str) -> &'stati
 }
 
 fn add(file: &Path, name: Option<&str>) -> Result<Answer> {
-    let library = library()?;
+    let library = library_to_fill()?;
     let own = file.file_name().and_then(|name| name.to_str());
     let name = name.or(own).context("the file's name is no Unicode text: give it one by --name")?;
     fetch::check_name(name)?;

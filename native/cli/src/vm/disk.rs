@@ -1,6 +1,7 @@
 //! `sampan disk …`.
 
 use super::answer::table;
+use super::aside;
 use super::images::Images;
 use super::place::connect;
 use super::{Answer, document, library};
@@ -44,6 +45,9 @@ pub fn disk(action: &DiskAction) -> Result<Answer> {
             Ok(Answer::new(json!({ "drive": drive }), format!("{} is {drive} now", file.display())))
         }
         DiskAction::Grow { vm, drive, size, yes } => grow(&library, &vm.vm, drive, *size, *yes),
+        DiskAction::Remove { vm, drive, purge } => aside::remove(&library, &vm.vm, drive, *purge),
+        DiskAction::Restore { vm, drive } => aside::restore(&library, &vm.vm, drive),
+        DiskAction::Flatten { vm, drive } => flatten(&library, &vm.vm, drive.as_deref()),
         DiskAction::Compact { vm, drive } => compact(&library, &vm.vm, drive.as_deref()),
     }
 }
@@ -122,13 +126,16 @@ pub fn with_new_drive(
     Ok(id)
 }
 
+/// A name that no drive has.
+pub fn free_id(drives: &[DriveSection]) -> Result<String> {
+    let free = |id: &String| drives.iter().all(|drive| drive.id != *id);
+    (0..100).map(|n| format!("disk{n}")).find(free).context("the machine has too many disks")
+}
+
 /// A new disk in the document, on the bus that its other disks have.
 pub fn add_drive(document: &mut Document) -> Result<DriveId> {
     let drives = &mut document.drives.drives;
-    let id = (0..100)
-        .map(|n| format!("disk{n}"))
-        .find(|id| drives.iter().all(|drive| drive.id != *id))
-        .context("the machine has too many disks")?;
+    let id = free_id(drives)?;
     let disks = || drives.iter().filter(|drive| drive.kind == sampan_config::DriveKind::Disk);
     let bus = disks().next().map_or(Bus::VirtioBlk, |drive| drive.bus);
     let boot = drives.iter().filter_map(|drive| drive.boot).max().map_or(0, |last| last + 1);
@@ -172,10 +179,15 @@ fn info(library: &Library, vm: &str) -> Result<Answer> {
     }
     let reclaimable = locked.as_ref().and_then(|locked| locked.reclaimable().ok()).filter(|bytes| *bytes > 0);
     let mut text = table(&rows);
+    for removed in &bundle.manifest().removed {
+        text += &format!("\n{}", aside::words(&bundle, removed));
+    }
     if let Some(bytes) = reclaimable {
         text += &format!("\n`sampan disk compact {vm}` may give back {}", human(bytes));
     }
-    Ok(Answer::new(json!({ "drives": list, "reclaimable": reclaimable }), text))
+    let removed = &bundle.manifest().removed;
+    let removed: Vec<Value> = removed.iter().map(|r| json!({ "drive": r.drive, "time": r.time })).collect();
+    Ok(Answer::new(json!({ "drives": list, "reclaimable": reclaimable, "removed": removed }), text))
 }
 
 fn grow(library: &Library, vm: &str, drive: &str, change: Change, yes: bool) -> Result<Answer> {
@@ -203,6 +215,20 @@ fn grow(library: &Library, vm: &str, drive: &str, change: Change, yes: bool) -> 
     }
     let text = format!("{drive}: {}; the guest still has to grow its partition and file system", human(size));
     Ok(Answer::new(json!({ "drive": drive, "size": size }), text))
+}
+
+/// Makes a linked clone's drives independent.
+fn flatten(library: &Library, vm: &str, drive: Option<&str>) -> Result<Answer> {
+    let mut locked = library.lock(library.find(vm)?)?;
+    let drive = drive.map(str::parse::<DriveId>).transpose()?;
+    let mut images = Images::new()?;
+    let layer = images.layer.clone();
+    let flattened = locked.flatten(&layer, drive.as_ref(), &mut images.bar.progress())?;
+    let text = match flattened {
+        0 => "it is built on no other machine's disks: nothing was to be done".to_owned(),
+        _ => format!("{} needs no other machine any more: {flattened} image(s) were filled", locked.name()),
+    };
+    Ok(Answer::new(json!({ "flattened": flattened }), text))
 }
 
 fn compact(library: &Library, vm: &str, drive: Option<&str>) -> Result<Answer> {

@@ -1,6 +1,7 @@
 //! `sampan download`.
 
 use super::answer::table;
+use super::place::{library_if_there, library_to_fill};
 use super::{Answer, catalogue, fetch, library};
 use crate::args::DownloadArgs;
 use crate::args::size::human;
@@ -12,13 +13,13 @@ use serde_json::{Value, json};
 
 /// `sampan download …`.
 pub fn download(args: &DownloadArgs) -> Result<Answer> {
-    let library = library()?;
     if args.list {
-        return list(&library);
+        return list(library_if_there()?.as_ref());
     }
     if let Some(what) = &args.discard {
-        return discard(&library, args, what);
+        return discard(&library()?, args, what);
     }
+    let library = library_to_fill()?;
     let addressed = matches!(args.what.as_slice(), [one] if is_address(one));
     if !addressed && (args.sha256.is_some() || args.name.is_some()) {
         bail!(
@@ -102,10 +103,10 @@ fn last_part(url: &str) -> Option<&str> {
     (!last.is_empty()).then_some(last)
 }
 
-fn list(library: &Library) -> Result<Answer> {
+fn list(library: Option<&Library>) -> Result<Answer> {
     let mut rows = vec![["NAME", "LOADED", "SIZE", "FROM"].map(String::from).to_vec()];
     let mut list = Vec::new();
-    for request in fetch::unfinished(library)? {
+    for request in library.map(fetch::unfinished).transpose()?.unwrap_or_default() {
         let name = fetch::name_of(&request);
         let (bytes, total) = loaded(&request);
         let from = match &request.source {

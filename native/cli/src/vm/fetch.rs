@@ -3,7 +3,7 @@
 use super::images::Bar;
 use crate::args::size::human;
 use crate::interrupt::{Interrupted, interruption};
-use crate::words::{are_watched, one_line, redraw, tell};
+use crate::words::{are_watched, of_error, one_line, redraw, tell};
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_download::{Entry, Progress, Queue, Request, Settings, Source, State, loaded};
 use sampan_library::{Library, Medium, Otherwise};
@@ -137,7 +137,7 @@ pub fn fetch(library: &Library, requests: Vec<Request>, settings: Settings) -> R
     line.end();
     let Some(first) = failed.pop() else { return Ok(fetched) };
     for other in failed {
-        tell(format_args!("sampan: {other:#}"));
+        tell(format_args!("sampan: {}", of_error(&other)));
     }
     Err(first)
 }

@@ -40,7 +40,11 @@ pub fn forward(action: &ForwardAction) -> Result<Answer> {
                     card.forwards.retain(|kept| *kept != parsed);
                     found |= card.forwards.len() != before;
                 }
-                if found { Ok(()) } else { bail!("the machine has no forward {parsed}") }
+                if found {
+                    Ok(())
+                } else {
+                    bail!("the machine has no forward {parsed}: `sampan forward list` shows those it has")
+                }
             })?;
             Ok(Answer::done())
         }

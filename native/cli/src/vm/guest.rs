@@ -6,12 +6,14 @@ use crate::args::size::human;
 use crate::args::{CopyAction, ExecArgs};
 use crate::control::Request;
 use crate::exit::Code;
+use crate::target::Target;
 use crate::words::{pass_stderr, pass_stdout, say_json, tell};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 
 /// What a program may read.
 const MAX_STDIN: u64 = 16 << 20;
@@ -49,14 +51,27 @@ pub fn exec(args: &ExecArgs, as_json: bool) -> Result<Code> {
 
 /// `sampan file …`.
 pub fn file(action: &CopyAction) -> Result<Answer> {
-    let full = |path| std::path::absolute(path).context("the file's name");
-    let (vm, request) = match action {
-        CopyAction::Push { vm, from, to } => (vm, Request::Push { from: full(from)?, to: to.clone() }),
-        CopyAction::Pull { vm, from, to } => (vm, Request::Pull { from: from.clone(), to: full(to)? }),
+    // The machine's supervisor reads and writes the file, from where it is.
+    let full = |path: &Path| std::path::absolute(path).context("the file's name");
+    let ask = |vm: &str, request: Request| {
+        let mut client = running(vm)?;
+        client.wait_at_most(std::time::Duration::from_secs(86_400))?;
+        client.ask(&request)
     };
-    let mut client = running(&vm.vm)?;
-    client.wait_at_most(std::time::Duration::from_secs(86_400))?;
-    let answer = client.ask(&request)?;
+    let answer = match action {
+        CopyAction::Push { vm, from, to } => {
+            ask(&vm.vm, Request::Push { from: full(from)?, to: to.clone() })?
+        }
+        CopyAction::Pull { vm, from, to } => {
+            let target = Target::of(to)?;
+            let answer =
+                target.fill(|to| ask(&vm.vm, Request::Pull { from: from.clone(), to: full(to)? }))?;
+            if target.is_stdout() {
+                return Ok(Answer::nothing());
+            }
+            answer
+        }
+    };
     let text = human(answer["bytes"].as_u64().unwrap_or_default());
     Ok(Answer::new(answer, text))
 }

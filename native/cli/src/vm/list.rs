@@ -1,12 +1,12 @@
 //! `list`, `show` and `status`.
 
-use super::answer::{date, table};
-use super::place::{condition, connect, shell_word};
+use super::answer::{date, short, table};
+use super::place::{condition, connect, home, library_if_there, shell_word};
 use super::{Answer, library};
 use crate::args::size::human;
 use crate::control::Request;
 use crate::ctl::human_status;
-use crate::supervisor::{last_death, last_end};
+use crate::supervisor::{death_before, last_end};
 use crate::words::one_line;
 use anyhow::Result;
 use sampan_library::{Bundle, Entry};
@@ -15,7 +15,14 @@ use std::fmt::Write as _;
 
 /// `sampan list`.
 pub fn list() -> Result<Answer> {
-    let entries = library()?.list()?;
+    let Some(library) = library_if_there()? else {
+        let text = format!(
+            "no machines yet: `sampan new` makes one (there is no library in {} yet)",
+            home()?.display()
+        );
+        return Ok(Answer::new(json!([]), text));
+    };
+    let entries = library.list()?;
     let machines: Vec<Value> = entries.iter().map(listed).collect();
     if machines.is_empty() {
         return Ok(Answer::new(json!([]), "no machines yet: `sampan new` makes one"));
@@ -27,7 +34,7 @@ pub fn list() -> Result<Answer> {
         let disk = machine["usage"].as_u64().map_or("-".into(), human);
         let id = text(machine, "id").chars().take(8).collect();
         rows.push(vec![
-            text(machine, "name"),
+            short(&text(machine, "name")),
             text(machine, "state"),
             text(machine, "arch"),
             memory,
@@ -143,7 +150,7 @@ pub fn status(vm: &str) -> Result<Answer> {
     match condition(&bundle)? {
         Some(mut status) => {
             let mut text = human_status(&status);
-            if let Some(last) = last_death(bundle.path()) {
+            if let Some(last) = death_before(bundle.path()) {
                 let _ = write!(text, "\n  {}", death(&bundle, &last));
                 status["last_run"] = last;
             }

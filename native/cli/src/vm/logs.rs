@@ -5,7 +5,7 @@ use crate::args::LogsArgs;
 use crate::exit::Code;
 use crate::interrupt::quiet_interruption;
 use crate::supervisor::{logs_folder, newest, reports};
-use crate::words::{Stream, say, say_json};
+use crate::words::{Stream, is_stdout_gone, say, say_json};
 use anyhow::{Context, Result, bail};
 use sampan_library::Bundle;
 use serde_json::json;
@@ -58,6 +58,9 @@ pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
 fn follow(bundle: &Bundle, mut shown: Shown) -> Result<Code> {
     let interrupted = quiet_interruption()?;
     while !interrupted.load(Ordering::Relaxed) {
+        if is_stdout_gone() {
+            return Ok(Code::Done);
+        }
         std::thread::sleep(PACE);
         // Asked before the old one is read: what was written last is printed before the next one begins.
         let next = newest(bundle.path()).filter(|next| *next != shown.file);

@@ -1,6 +1,7 @@
 //! Commands on machines of the library.
 
 pub mod answer;
+mod aside;
 mod catalogue;
 mod console;
 mod copies;
@@ -15,6 +16,7 @@ mod list;
 mod logs;
 mod mode;
 mod new;
+mod pasted;
 mod place;
 mod plan;
 mod power;
@@ -39,7 +41,7 @@ pub use list::{described, list, show, status};
 pub use logs::logs;
 pub use mode::mode;
 pub use new::new;
-pub use place::{control_socket, library, now, run_folder, shell_word};
+pub use place::{control_socket, home, library, library_to_fill, now, run_folder, shell_word};
 pub use plan::preset;
 pub use power::{ask, screenshot, stop, suspend};
 pub use set::set;

@@ -1,9 +1,9 @@
 //! `sampan new`: by flags, or by questions.
 
 use super::images::Images;
-use super::place::shell_word;
+use super::place::{library_to_fill, shell_word};
 use super::plan::Plan;
-use super::{Answer, fetch, library, now, wizard};
+use super::{Answer, fetch, now, wizard};
 use crate::args::NewArgs;
 use crate::host::heed;
 use anyhow::{Result, bail};
@@ -14,7 +14,7 @@ use std::io::IsTerminal;
 
 /// `sampan new`.
 pub fn new(args: NewArgs) -> Result<Answer> {
-    let library = library()?;
+    let library = library_to_fill()?;
     let (mut plan, doubts) = match &args.name {
         Some(name) => {
             let plan = Plan::of(&args, name, &library)?;
@@ -22,7 +22,7 @@ pub fn new(args: NewArgs) -> Result<Answer> {
             (plan, doubts)
         }
         // Doubts were told, and were answered by a yes.
-        None if std::io::stdin().is_terminal() => (wizard::ask(&library, &args.catalogue)?, Vec::new()),
+        None if std::io::stdin().is_terminal() => (wizard::ask(&library, &args)?, Vec::new()),
         None => {
             bail!("give the machine a name: `sampan new NAME`, or run `sampan new` in a terminal to be asked")
         }

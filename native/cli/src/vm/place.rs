@@ -2,7 +2,8 @@
 
 use crate::control::{Client, Request};
 use anyhow::{Context, Result, bail};
-use sampan_library::{Bundle, Library};
+pub use sampan_library::shell_word;
+use sampan_library::{Bundle, Error as LibraryError, Library};
 use serde_json::Value;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -22,8 +23,21 @@ pub fn home() -> Result<PathBuf> {
     Ok(home)
 }
 
-/// The library.
+/// The library. Where none is none is made: its place may have been mistyped.
 pub fn library() -> Result<Library> {
+    Ok(Library::open_existing(home()?)?)
+}
+
+/// The same for whoever lists what is in it: where none is that is nothing.
+pub fn library_if_there() -> Result<Option<Library>> {
+    match Library::open_existing(home()?) {
+        Err(LibraryError::NoLibrary(_)) => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// The library, made if it is not there: for what puts something into it.
+pub fn library_to_fill() -> Result<Library> {
     Ok(Library::open(home()?)?)
 }
 
@@ -73,25 +87,4 @@ pub fn connect_running(bundle: &Bundle) -> Result<Client> {
     connect(bundle)?.with_context(|| {
         format!("{} does not run: start it with `sampan start {}`", bundle.name(), shell_word(bundle.name()))
     })
-}
-
-/// A name as a shell takes it.
-pub fn shell_word(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    if !name.is_empty() && name.chars().all(plain) {
-        return name.to_owned();
-    }
-    format!("'{}'", name.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_survive_a_shell() {
-        assert_eq!(shell_word("debian-12.5"), "debian-12.5");
-        assert_eq!(shell_word("my VM"), "'my VM'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
-    }
 }

@@ -7,7 +7,7 @@ use super::{catalogue, fetch};
 use crate::args::NewArgs;
 use crate::host::idle_figures;
 use anyhow::{Context, Result, bail};
-use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset};
+use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset, Severity};
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Entry, Request};
 use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target};
@@ -71,11 +71,7 @@ impl Plan {
             name: name.to_owned(),
             preset,
             arch,
-            memory_mib: args
-                .memory
-                .map(|bytes| u32::try_from(bytes >> 20))
-                .transpose()
-                .context("--memory")?,
+            memory_mib: args.memory,
             cpus: Some(args.cpus.unwrap_or_else(|| default_cpus(preset, arch))),
             firmware,
             disk,
@@ -126,6 +122,8 @@ impl Plan {
             }
             (FirstDisk::Image { .. }, _) => findings.extend(self.findings_of_image(library)?),
         }
+        let doubt = recipe.first_start.doubt().map(str::to_owned);
+        findings.extend(doubt.map(|words| Finding { severity: Severity::Confirm, words }));
         Ok(findings)
     }
 
@@ -247,7 +245,10 @@ pub const PRESETS: [(&str, Preset); 6] = [
 
 /// The preset of a name.
 pub fn preset(name: &str) -> Result<Preset, String> {
-    let found = PRESETS.iter().find(|(known, _)| *known == name);
+    // `Linux`, `Windows 11` and `windows-11` are the same to a person.
+    let plain: String = name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    let plain = if plain.starts_with("win1") { plain.replacen("win", "windows", 1) } else { plain };
+    let found = PRESETS.iter().find(|(known, _)| *known == plain);
     found.map(|(_, preset)| *preset).ok_or_else(|| {
         let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
         format!("{name:?} is no preset: use {}", names.join(", "))
@@ -263,6 +264,20 @@ pub fn name_of(preset: Preset) -> &'static str {
 mod tests {
     use super::*;
     use sampan_download::Catalogue;
+
+    #[test]
+    fn names_of_presets_are_read_as_people_write_them() {
+        for (name, found) in [
+            ("Linux", Preset::Linux),
+            ("LINUX ", Preset::Linux),
+            ("Windows 11", Preset::Windows11),
+            ("windows-10", Preset::Windows10),
+            ("Win11", Preset::Windows11),
+        ] {
+            assert_eq!(preset(name), Ok(found), "{name}");
+        }
+        assert!(preset("windows").is_err() && preset("").is_err());
+    }
 
     #[test]
     fn every_entry_of_the_built_in_catalogue_has_a_preset() {

@@ -5,6 +5,7 @@ use super::library;
 use super::place::{connect, connect_running};
 use crate::args::StopArgs;
 use crate::control::{Client, Request};
+use crate::target::Target;
 use anyhow::{Context, Result, bail};
 use sampan_library::{Bundle, Error as LibraryError};
 use serde_json::json;
@@ -39,8 +40,12 @@ pub fn suspend(vm: &str) -> Result<Answer> {
 
 /// `sampan screenshot VM FILE`.
 pub fn screenshot(vm: &str, file: &Path) -> Result<Answer> {
+    let target = Target::of(file)?;
     let answer = running(vm)?.ask(&Request::Screenshot)?;
-    let saved = crate::ctl::save(&answer, file)?;
+    let saved = crate::ctl::save(&answer, file, &target)?;
+    if target.is_stdout() {
+        return Ok(Answer::nothing());
+    }
     let text = format!("{}: {} × {}", file.display(), saved["width"], saved["height"]);
     Ok(Answer::new(saved, text))
 }

@@ -1,16 +1,14 @@
 //! From the command line to what a new system is told at its first start.
 
+use super::place::shell_word;
 use crate::args::SeedArgs;
-use anyhow::{Context, Result, bail};
+use crate::text::{self, only_line};
+use anyhow::{Context, Result, anyhow, bail};
 use sampan_config::{Arch, FirmwareKind, Preset};
-use sampan_seed::{DiskLayout, Keyboard, PasswordHash, Processor, Seed, User, WindowsAnswers, iso};
+use sampan_seed::{DiskLayout, Keyboard, PasswordHash, Processor, Seed, User, WindowsAnswers, iso, ssh_keys};
 use sampan_session::vm::FirstStart;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// The most that is read of a file with one line in it, in bytes.
-const MAX_LINE: u64 = 4 << 10;
 /// The most that is read of a file with keys, in bytes.
 const MAX_KEYS: u64 = 256 << 10;
 
@@ -51,9 +49,9 @@ pub fn first_start(args: &SeedArgs, told: &Told<'_>) -> Result<FirstStart> {
         }
         (true, _) => FirstStart::Windows(Box::new(answers(args, told)?)),
         (false, Some(file)) => {
-            let bytes = bounded(file, iso::MAX_FILE as u64)
+            let bytes = text::read_bytes(file, iso::MAX_FILE as u64)
                 .with_context(|| format!("--seed-file {}", file.display()))?;
-            FirstStart::UserData { hostname: hostname(args, told.name, 63), bytes }
+            FirstStart::UserData { hostname: hostname(args, told.name, 63), bytes: unix_lines(bytes) }
         }
         (false, None) => FirstStart::Cloud(Box::new(seed(args, told)?)),
     };
@@ -72,7 +70,7 @@ fn seed(args: &SeedArgs, told: &Told<'_>) -> Result<Seed> {
     };
     if let Some(name) = &args.user {
         let password = match &args.password_file {
-            Some(file) => Some(PasswordHash::new(&line_of(file).context("--password-file")?)?),
+            Some(file) => Some(PasswordHash::new(&only_line(file).context("--password-file")?)?),
             None => None,
         };
         let mut ssh_keys = Vec::new();
@@ -104,11 +102,11 @@ pub fn set_user(
 fn answers(args: &SeedArgs, told: &Told<'_>) -> Result<WindowsAnswers> {
     let user = args.user.clone().context("--windows-answers needs --user")?;
     let password = match &args.password_file {
-        Some(file) => line_of(file).context("--password-file")?,
+        Some(file) => only_line(file).context("--password-file")?,
         None => String::new(),
     };
     let locale = args.locale.clone().unwrap_or_else(|| "en-US".into());
-    let key = args.product_key_file.as_deref().map(line_of).transpose().context("--product-key-file")?;
+    let key = args.product_key_file.as_deref().map(only_line).transpose().context("--product-key-file")?;
     Ok(WindowsAnswers {
         processor: match told.arch {
             Arch::X86_64 => Processor::Amd64,
@@ -158,44 +156,21 @@ pub fn hostname(args: &SeedArgs, name: &str, most: usize) -> String {
     }
 }
 
-fn bounded(file: &Path, most: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        bail!("it has more than {most} bytes");
+/// A script whose lines end as Windows' do is run by no interpreter, for whose name the first line is taken with its end.
+/// What is no comment to begin with, packed or a message, stays as it is.
+fn unix_lines(bytes: Vec<u8>) -> Vec<u8> {
+    match String::from_utf8(bytes) {
+        Ok(text) if text.trim_start().starts_with('#') => text.replace("\r\n", "\n").into_bytes(),
+        Ok(text) => text.into_bytes(),
+        Err(other) => other.into_bytes(),
     }
-    Ok(bytes)
 }
 
-/// The one line of a file with a secret, or of stdin. What is in it is in no message.
-fn line_of(file: &Path) -> Result<String> {
-    let mut text = Vec::new();
-    if file == Path::new("-") {
-        BufReader::new(std::io::stdin().lock().take(MAX_LINE)).read_until(b'\n', &mut text)?;
-    } else {
-        text = bounded(file, MAX_LINE).with_context(|| file.display().to_string())?;
-    }
-    let text = String::from_utf8(text).ok().context("it is no Unicode text")?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.contains('\n') {
-        bail!("it has several lines: one is wanted");
-    }
-    Ok(line.to_owned())
-}
-
-/// Keys as `authorized_keys` has them; empty lines and remarks are passed over.
+/// The keys of a file as `authorized_keys` has them; `-` is stdin.
 pub fn keys_of(file: &Path) -> Result<Vec<String>> {
-    let text = String::from_utf8(bounded(file, MAX_KEYS)?).ok().context("it is no Unicode text")?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let keys: Vec<String> = lines.map(str::to_owned).collect();
-    if keys.is_empty() {
-        bail!("there is no key in it");
-    }
-    if keys.iter().any(|key| key.contains("PRIVATE KEY")) {
-        bail!("that is the private key, which stays with you: name the public one, which ends with .pub");
-    }
-    Ok(keys)
+    let keys = ssh_keys(&text::read(file, MAX_KEYS)?);
+    // Its words name a command to be typed.
+    keys.map_err(|error| anyhow!(error.to_string().replace("FILE", &shell_word(&file.to_string_lossy()))))
 }
 
 #[cfg(test)]
@@ -203,7 +178,8 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVhc3kgdG8gcmVhZCBieSBhIHBlcnNvbiBoZXJl ada@box";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVhc3kgdG8gcmVhZCBieSBhIHBlcnNvbiBoZXJlISEh ada@box";
 
     fn told(preset: Preset) -> Told<'static> {
         Told {
@@ -251,14 +227,37 @@ mod tests {
     fn what_is_no_secret_and_no_key_is_refused_without_being_shown() {
         let (_folder, write) = files();
         let two = write("two", "open sesame\nmore\n");
-        let words = format!("{:#}", line_of(&two).expect_err("two lines"));
+        let words = format!("{:#}", only_line(&two).expect_err("two lines"));
         assert!(!words.contains("sesame"), "{words}");
-        assert_eq!(line_of(&write("one", "open sesame")).expect("one line"), "open sesame");
+        assert_eq!(only_line(&write("one", "open sesame")).expect("one line"), "open sesame");
         let private = write("key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\n");
         let words = format!("{:#}", keys_of(&private).expect_err("a private key"));
         assert!(words.contains(".pub") && !words.contains("b3BlbnNz"), "{words}");
         assert!(keys_of(&write("none", "# nothing\n")).is_err());
-        assert!(line_of(&write("long", &"x".repeat(5000))).is_err());
+        let pem = write("my pem", "-----BEGIN RSA PUBLIC KEY-----\nMIIB\n");
+        let words = format!("{:#}", keys_of(&pem).expect_err("another form"));
+        assert!(words.contains(&format!("ssh-keygen -i -m PEM -f '{}'", pem.display())), "{words}");
+        let marked = write("marked", &format!("\u{feff}{KEY}\r\n{KEY}\r\n"));
+        assert_eq!(keys_of(&marked).expect("two keys"), [KEY, KEY]);
+        assert!(only_line(&write("long", &"x".repeat(5000))).is_err());
+    }
+
+    #[test]
+    fn user_data_is_what_its_writer_saw() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (bytes, read) in [
+            (&b"\xef\xbb\xbf#!/bin/sh\r\necho\r\n"[..], &b"#!/bin/sh\necho\n"[..]),
+            (b"\x1f\x8b\r\n\xff", b"\x1f\x8b\r\n\xff"),
+            (b"From x\r\nMIME-Version: 1.0\r\n", b"From x\r\nMIME-Version: 1.0\r\n"),
+        ] {
+            let file = folder.path().join("user-data");
+            std::fs::write(&file, bytes).expect("writes");
+            let args = SeedArgs { seed_file: Some(file), ..SeedArgs::default() };
+            match first_start(&args, &told(Preset::Linux)).expect("is taken") {
+                FirstStart::UserData { bytes, .. } => assert_eq!(bytes, read),
+                _ => panic!("no user-data"),
+            }
+        }
     }
 
     #[test]

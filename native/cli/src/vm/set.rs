@@ -2,7 +2,7 @@
 
 use super::{Answer, document, library};
 use crate::args::SetArgs;
-use crate::args::size::parse;
+use crate::args::size::memory;
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_config::{Document, DriveKind};
 use sampan_library::Sections;
@@ -29,10 +29,9 @@ pub fn set(args: &SetArgs) -> Result<Answer> {
                 value.clone_into(&mut document.system.name);
                 Ok(())
             }
-            "memory" => parse(value).map_err(|e| anyhow!(e)).and_then(|bytes| {
-                document.memory.mib = u32::try_from(bytes >> 20).context("that is too much")?;
-                Ok(())
-            }),
+            "memory" | "memory.mib" => {
+                memory(value).map_err(|e| anyhow!(e)).map(|mib| document.memory.mib = mib)
+            }
             "cpus" => value.parse().context("a number of CPUs").map(|count| document.cpu.count = count),
             "cdrom" => cdrom(&mut document, value),
             "seed" => no_seed(&mut document, value),

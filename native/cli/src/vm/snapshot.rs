@@ -6,9 +6,10 @@ use super::place::connect;
 use super::{Answer, library, now};
 use crate::args::SnapshotAction;
 use crate::control::Request;
+use crate::target::Target;
 use crate::words::one_line;
 use anyhow::{Context, Result, bail};
-use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved};
+use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved, are_alike};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -72,15 +73,25 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
             let bundle = library.read(library.find(&vm.vm)?)?;
             let id = find(bundle.manifest(), snapshot)?;
             let png = bundle.thumbnail(&id)?.context("this snapshot has no picture: the machine was off")?;
-            std::fs::write(file, png).with_context(|| format!("{} cannot be written", file.display()))?;
+            let target = Target::of(file)?;
+            target.write(&png)?;
+            if target.is_stdout() {
+                return Ok(Answer::nothing());
+            }
             Ok(Answer::new(json!({ "file": file }), format!("{}", file.display())))
         }
     }
 }
 
 fn find(manifest: &Manifest, what: &str) -> Result<SnapshotId> {
-    let mut found = manifest.snapshots.iter().filter(|(id, s)| id.as_str() == what || s.name == what);
-    let first = found.next().with_context(|| format!("there is no snapshot {what:?}"))?;
+    let named = |s: &str| s == what;
+    let exact = manifest.snapshots.iter().any(|(id, s)| named(id.as_str()) || named(&s.name));
+    let mut found = manifest.snapshots.iter().filter(|(id, s)| match exact {
+        true => named(id.as_str()) || named(&s.name),
+        false => are_alike(&s.name, what),
+    });
+    let none = || format!("there is no snapshot {what:?}: `sampan snapshot list` shows those there are");
+    let first = found.next().with_context(none)?;
     if found.next().is_some() {
         bail!("several snapshots are called {what:?}: use the id");
     }

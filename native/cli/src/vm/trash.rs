@@ -1,7 +1,7 @@
 //! `delete`, `restore` and `empty-trash`.
 
 use super::answer::{date, table};
-use super::place::{connect, shell_word};
+use super::place::{connect, library_if_there, shell_word};
 use super::{Answer, library, now};
 use crate::args::{DeleteArgs, RestoreArgs};
 use anyhow::{Result, bail};
@@ -30,9 +30,8 @@ pub fn delete(args: &DeleteArgs) -> Result<Answer> {
 
 /// `sampan restore VM`.
 pub fn restore(args: &RestoreArgs) -> Result<Answer> {
-    let library = library()?;
     let Some(vm) = args.vm.as_ref().filter(|_| !args.list) else {
-        let trash = library.trash()?;
+        let trash = library_if_there()?.map(|library| library.trash()).transpose()?.unwrap_or_default();
         let mut rows = vec![["NAME", "DELETED", "ID"].map(String::from).to_vec()];
         let mut list = Vec::new();
         for entry in &trash {
@@ -46,6 +45,7 @@ pub fn restore(args: &RestoreArgs) -> Result<Answer> {
         let text = if list.is_empty() { "the trash is empty".into() } else { table(&rows) };
         return Ok(Answer::new(list.into(), text));
     };
+    let library = library()?;
     let id = library.find_in_trash(vm)?;
     let machine = library.undelete(id, args.name.as_deref())?;
     let text = format!("{} is back", machine.name());

@@ -5,18 +5,15 @@ use super::place::{connect, library};
 use super::{Answer, document};
 use crate::args::{VncAction, VncArgs};
 use crate::control::Request;
+use crate::text::first_line;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sampan_config::{Vnc, VncPassword};
 use sampan_library::{Library, Locked, VmId};
 use serde_json::json;
-use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::path::Path;
-
-/// A file as large as no password.
-const MAX: u64 = 4096;
 
 /// Keeps the password on this host.
 fn keep(locked: &Locked, password: &str) -> Result<()> {
@@ -27,16 +24,9 @@ fn keep(locked: &Locked, password: &str) -> Result<()> {
 
 /// The first line of a file or of stdin. Never an argument: every user of the host can read those.
 fn read(file: &Path) -> Result<String> {
-    let source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?)
-    };
-    let mut line = String::new();
-    BufReader::new(source.take(MAX)).read_line(&mut line).context("the password")?;
-    let password = line.trim_end_matches(['\n', '\r']);
-    VncPassword::new(password)?;
-    Ok(password.to_owned())
+    let (password, _) = first_line(file).context("the password")?;
+    VncPassword::new(password.as_str())?;
+    Ok(password)
 }
 
 /// Eight characters by 48 random bits.
@@ -145,9 +135,13 @@ mod tests {
     fn a_password_is_the_first_line_and_never_cut() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("secret");
-        for (content, password) in
-            [("pass 1\r\nmore", Some("pass 1")), ("123456789", None), ("\n", None), ("", None)]
-        {
+        for (content, password) in [
+            ("pass 1\r\nmore", Some("pass 1")),
+            ("\u{feff}pass 1\r\n", Some("pass 1")),
+            ("123456789", None),
+            ("\n", None),
+            ("", None),
+        ] {
             std::fs::write(&file, content).expect("is written");
             assert_eq!(read(&file).ok().as_deref(), password, "{content:?}");
         }

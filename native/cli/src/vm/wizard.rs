@@ -1,204 +1,360 @@
-//! `sampan new` by questions on stderr; an empty answer takes what stands in brackets.
+//! `sampan new` by questions on stderr; an empty answer takes what stands in brackets. What flags have said already is not asked, and
+//! each answer is looked at when it is given: with all that was said before, as the machine it makes.
 
-use super::catalogue::{arch_of, load};
-use super::disk::raw_by_name;
+use super::catalogue::{arch_of, entry, load};
+use super::pasted::pasted;
 use super::plan::{PRESETS, Plan, default_cpus, default_disk, file_or_medium, full, name_of, preset};
-use super::seed::{hostname, keys_of, set_user};
-use crate::args::size::{human, parse};
-use crate::args::{CatalogueArg, SeedArgs};
-use crate::words::{self, one_line, tell};
+use super::seed::{hostname, is_wanted, keys_of, set_user};
+use crate::args::size::{disk, human, memory};
+use crate::args::{NewArgs, PresetArg, SeedArgs};
+use crate::words::{self, of_error, one_line, tell};
 use anyhow::{Context, Result, bail};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use sampan_config::{Arch, Document, Severity};
 use sampan_download::Entry;
 use sampan_download::catalogue::Kind;
-use sampan_library::{Library, SourceFormat, Target};
-use sampan_seed::{PasswordHash, Seed};
-use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe};
+use sampan_library::{Library, VmId};
+use sampan_seed::{PasswordHash, Seed, User};
+use sampan_session::vm::{Cd, FirstDisk, FirstStart};
+use std::collections::BTreeMap;
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const CTRL_C: u8 = 3;
 
-/// What a person answered to the question of the CD.
-enum Source {
-    Cd(Cd),
-    Entry(Box<Entry>),
-}
-
 /// Asks until there is a plan that was agreed to.
-pub fn ask(library: &Library, catalogue: &CatalogueArg) -> Result<Plan> {
-    tell("A new machine. Enter takes what is in brackets, Ctrl-C leaves.");
-    let name = question("Name", "", |text| {
-        sampan_library::check_name(text).map_err(|e| e.to_string())?;
-        match library.find(text) {
-            Ok(_) => Err(format!("there is a machine called {text}")),
-            Err(_) => Ok(text.to_owned()),
-        }
-    })?;
-    let kinds: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-    let preset = question(&format!("System ({})", kinds.join(", ")), "linux", preset)?;
-    let host = Arch::host().unwrap_or(Arch::X86_64).qemu_name();
-    let arch = question("Architecture (x86_64, aarch64)", host, |text| {
-        let arch = text.parse::<Arch>().map_err(|e| e.to_string())?;
-        if preset.fits(arch) { Ok(arch) } else { Err("that system is for x86_64".into()) }
-    })?;
-    let document = Document::new("", preset, arch);
-    let memory = question("Memory", &human(u64::from(document.memory.mib) << 20), |text| {
-        let bytes = parse(&text.replace(' ', ""))?;
-        u32::try_from(bytes >> 20).map_err(|_| "that is too much".to_owned())
-    })?;
-    let cpus = question("CPUs", &default_cpus(preset, arch).to_string(), |text| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|n| (1..=255).contains(n))
-            .ok_or_else(|| "a number from 1 to 255".into())
-    })?;
-    let (entry, cd) = match source(library, catalogue, preset, arch)? {
-        Source::Entry(entry) => (Some(*entry), Cd::None),
-        Source::Cd(cd) => (None, cd),
-    };
-    let (disk, grow_to) = match entry.as_ref().filter(|entry| entry.kind == Kind::Disk) {
-        Some(_) => {
-            (FirstDisk::Empty { size: default_disk(library)?, target: Target::default() }, Some(grow()?))
-        }
-        None => (first_disk(library)?, None),
-    };
-    let firmware = None;
-    let first_start = FirstStart::None;
-    let (memory_mib, cpus) = (Some(memory), Some(cpus));
-    let recipe = Recipe { name, preset, arch, memory_mib, cpus, firmware, disk, cd, first_start };
-    let mut plan = Plan { recipe, entry, grow_to };
-    if plan.entry.as_ref().is_some_and(|entry| entry.cloud_init) {
-        plan.recipe.first_start = user(&plan)?;
+pub fn ask(library: &Library, args: &NewArgs) -> Result<Plan> {
+    if args.seed.password_file.as_deref() == Some(Path::new("-")) {
+        bail!("--password-file - reads stdin, where the questions are answered: name a file");
     }
-    agree(library, &plan)?;
-    Ok(plan)
+    let asker = Asker { library, kept: BTreeMap::new(), password: None };
+    // What was said by flags is refused before anything is asked.
+    asker.trial(args).map_err(anyhow::Error::msg)?;
+    tell("A new machine. Enter takes what is in brackets, Ctrl-C leaves.");
+    let mut asker = asker;
+    loop {
+        let plan = asker.round(args)?;
+        match asker.agree(&plan)? {
+            Agreed::Yes => return Ok(plan),
+            Agreed::No => tell("Once more, with what you have answered."),
+            Agreed::Leave => bail!("nothing was made"),
+        }
+    }
 }
 
-/// What the machine is installed from, with the catalogue's offers.
-fn source(
-    library: &Library,
-    catalogue: &CatalogueArg,
-    preset: sampan_config::Preset,
-    arch: Arch,
-) -> Result<Source> {
-    let catalogue = load(library, catalogue)?;
-    let windows = name_of(preset).starts_with("windows");
-    let offered = |entry: &&Entry| (entry.preset.starts_with("windows")) == windows;
-    let offers: Vec<&Entry> =
-        catalogue.filter("", Some(arch_of(arch)), None).into_iter().filter(offered).collect();
-    for (number, entry) in (1..).zip(&offers) {
-        let what = match entry.kind {
-            Kind::BringYourOwn => entry.page.clone().unwrap_or_default(),
-            _ => format!("{} to download", human(u64::from(entry.about_mib) << 20)),
+/// What was said to the whole.
+enum Agreed {
+    Yes,
+    No,
+    Leave,
+}
+
+/// Who asks, and what was answered before.
+struct Asker<'a> {
+    library: &'a Library,
+    kept: BTreeMap<&'static str, String>,
+    password: Option<PasswordHash>,
+}
+
+impl Asker<'_> {
+    fn round(&mut self, args: &NewArgs) -> Result<Plan> {
+        let library = self.library;
+        let mut args = args.clone();
+        let name = self.question("name", "Name", "", |text| {
+            sampan_library::check_name(text).map_err(|e| e.to_string())?;
+            match library.find(text) {
+                Ok(_) => Err(format!("there is a machine called {text}")),
+                Err(_) => Ok(text.to_owned()),
+            }
+        })?;
+        if args.preset.is_none() && args.from.is_none() {
+            let kinds: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+            args = self.answer(
+                &args,
+                "preset",
+                &format!("System ({})", kinds.join(", ")),
+                "linux",
+                |text, args| {
+                    args.preset = Some(PresetArg(preset(text)?));
+                    Ok(())
+                },
+            )?;
+        }
+        if args.arch.is_none() {
+            let host = Arch::host().unwrap_or(Arch::X86_64).qemu_name();
+            args = self.answer(&args, "arch", "Architecture (x86_64, aarch64)", host, |text, args| {
+                args.arch = Some(text.parse::<Arch>().map_err(|e| e.to_string())?);
+                Ok(())
+            })?;
+        }
+        // What flags say of the first start is known to fit, or not, from here on.
+        let begun = Plan::of(&unasked(&args), &name, library)?;
+        let (preset, arch) = (begun.recipe.preset, begun.recipe.arch);
+        if args.memory.is_none() {
+            let document = Document::new("", preset, arch);
+            let usual = human(u64::from(document.memory.mib) << 20);
+            args = self.answer(&args, "memory", "Memory", &usual, |text, args| {
+                args.memory = Some(memory(text)?);
+                Ok(())
+            })?;
+        }
+        if args.cpus.is_none() {
+            args =
+                self.answer(&args, "cpus", "CPUs", &default_cpus(preset, arch).to_string(), |text, args| {
+                    let count = text.parse::<u32>().ok().filter(|n| (1..=255).contains(n));
+                    args.cpus = Some(count.ok_or("a number from 1 to 255")?);
+                    Ok(())
+                })?;
+        }
+        if args.cdrom.is_none() && args.from.is_none() && args.image.is_none() {
+            args = self.source(&args, preset, arch)?;
+        }
+        let entry = match &args.from {
+            Some(id) => Some(entry(&load(library, &args.catalogue)?, id, arch)?.clone()),
+            None => None,
         };
-        tell(format_args!("  {number:2}  {} ({})", one_line(&entry.name), one_line(&what)));
+        if args.disk.is_none() && args.image.is_none() && !args.no_disk {
+            args = match entry.as_ref().is_some_and(|entry| entry.kind == Kind::Disk) {
+                true => self.answer(&args, "grow", "Disk: the size it grows to", "20G", |text, args| {
+                    args.disk = Some(disk(text)?);
+                    Ok(())
+                })?,
+                false => self.disk(&args)?,
+            };
+        }
+        let mut plan = Plan::of(&args, &name, library)?;
+        if plan.entry.as_ref().is_some_and(|entry| entry.cloud_init) && !is_wanted(&args.seed) {
+            plan.recipe.first_start = self.user(&plan)?;
+        }
+        Ok(plan)
     }
-    question(
-        "Installation CD: a file, a number from above, a medium of the library, or - for none",
-        "-",
-        |text| {
+
+    /// What the machine is installed from, with the catalogue's offers.
+    fn source(&mut self, args: &NewArgs, preset: sampan_config::Preset, arch: Arch) -> Result<NewArgs> {
+        let library = self.library;
+        let catalogue = load(library, &args.catalogue)?;
+        let windows = name_of(preset).starts_with("windows");
+        let offered = |entry: &&Entry| (entry.preset.starts_with("windows")) == windows;
+        let offers: Vec<&Entry> =
+            catalogue.filter("", Some(arch_of(arch)), None).into_iter().filter(offered).collect();
+        for (number, entry) in (1..).zip(&offers) {
+            let what = match entry.kind {
+                Kind::BringYourOwn => entry.page.clone().unwrap_or_default(),
+                _ => format!("{} to download", human(u64::from(entry.about_mib) << 20)),
+            };
+            tell(format_args!("  {number:2}  {} ({})", one_line(&entry.name), one_line(&what)));
+        }
+        let what = "Installation CD: a file, a number from above, a medium of the library, or - for none";
+        self.answer(args, "source", what, "-", |text, args| {
             let by_number = text.parse::<usize>().ok().and_then(|n| offers.get(n.checked_sub(1)?));
             let by_id = || offers.iter().find(|entry| entry.id == text);
             match (text, by_number.or_else(by_id)) {
-                ("-", _) => Ok(Source::Cd(Cd::None)),
+                ("-", _) => {}
                 (_, Some(entry)) if entry.kind == Kind::BringYourOwn => {
-                    Err(entry.words.clone().unwrap_or_else(|| "bring its file".into()))
+                    return Err(entry.words.clone().unwrap_or_else(|| "bring its file".into()));
                 }
-                (_, Some(entry)) => Ok(Source::Entry(Box::new(Entry::clone(entry)))),
-                (file, None) if Path::new(file).is_file() => {
-                    full(Path::new(file)).map(|file| Source::Cd(Cd::File(file))).map_err(|e| e.to_string())
-                }
-                (name, None) => {
-                    library.medium(name).map(|m| Source::Cd(Cd::Medium(m.name))).map_err(|e| e.to_string())
+                (_, Some(entry)) => args.from = Some(entry.id.clone()),
+                (text, None) => {
+                    let file = pasted(text);
+                    args.cdrom = Some(match library.medium(text) {
+                        _ if file.is_file() => full(&file).map_err(|e| of_error(&e))?,
+                        Ok(medium) => medium.name.into(),
+                        Err(_) if file.components().count() > 1 => {
+                            return Err(format!("{}: there is no such file", file.display()));
+                        }
+                        Err(error) => return Err(error.to_string()),
+                    });
                 }
             }
-        },
-    )
-}
-
-fn grow() -> Result<u64> {
-    question("Disk: the size it grows to", "20G", |text| parse(&text.replace(' ', "")))
-}
-
-fn first_disk(library: &Library) -> Result<FirstDisk> {
-    let default = human(default_disk(library)?);
-    question("Disk: a size, an image's file or medium, or - for none", &default, |text| {
-        if text == "-" {
-            return Ok(FirstDisk::None);
-        }
-        if let Ok(file) = file_or_medium(library, Path::new(text)) {
-            let format = raw_by_name(&file).then_some(SourceFormat::Raw);
-            return Ok(FirstDisk::Image { file, format, size: None });
-        }
-        Ok(FirstDisk::Empty { size: parse(&text.replace(' ', ""))?, target: Target::default() })
-    })
-}
-
-/// The first user of a system with cloud-init.
-fn user(plan: &Plan) -> Result<FirstStart> {
-    let name = question("Your user there, or - for none", "-", |text| Ok(text.to_owned()))?;
-    if name == "-" {
-        return Ok(FirstStart::None);
+            Ok(())
+        })
     }
-    let key = question("The file of your public SSH key, or - for a password", "-", |text| match text {
-        "-" => Ok(None),
-        file => keys_of(Path::new(file)).map(|_| Some(PathBuf::from(file))).map_err(|e| format!("{e:#}")),
-    })?;
-    let (password, keys) = match key {
-        Some(file) => (None, keys_of(&file)?),
-        None => (Some(PasswordHash::new(&hidden("Password (not shown): ")?)?), Vec::new()),
-    };
-    let hostname = hostname(&SeedArgs::default(), &plan.recipe.name, 63);
-    let mut seed = Seed { hostname, ..Seed::default() };
-    set_user(&mut seed, name, password, keys)?;
-    let first = FirstStart::Cloud(Box::new(seed));
-    first.check()?;
-    Ok(first)
-}
 
-/// Tells what will be, what is doubtful about it, and asks.
-fn agree(library: &Library, plan: &Plan) -> Result<()> {
-    let recipe = &plan.recipe;
-    let document = recipe.document(None);
-    tell(format_args!(
-        "{}: {} for {}, {}, {} CPU(s)",
-        recipe.name,
-        name_of(recipe.preset),
-        recipe.arch,
-        human(u64::from(document.memory.mib) << 20),
-        document.cpu.count
-    ));
-    for finding in plan.findings(library)? {
-        if finding.severity == Severity::Refuse {
-            bail!("{}", finding.words);
-        }
-        tell(format_args!("  but {}", finding.words));
+    fn disk(&mut self, args: &NewArgs) -> Result<NewArgs> {
+        let library = self.library;
+        let usual = human(default_disk(library)?);
+        let what = "Disk: a size, an image's file or medium, or - for none";
+        self.answer(args, "disk", what, &usual, |text, args| {
+            let file = pasted(text);
+            match file_or_medium(library, &file) {
+                _ if text == "-" => args.no_disk = true,
+                Ok(file) => args.image = Some(file),
+                Err(error) if file.components().count() > 1 => return Err(of_error(&error)),
+                Err(_) => args.disk = Some(disk(text)?),
+            }
+            Ok(())
+        })
     }
-    question("Make it? (yes, no)", "yes", |text| match text {
-        "yes" | "y" => Ok(()),
-        "no" | "n" => Err("nothing is made; leave with Ctrl-C".into()),
-        _ => Err("yes or no".into()),
-    })
-}
 
-fn question<T>(what: &str, default: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T> {
-    let mut lines = std::io::stdin().lock().lines();
-    loop {
-        let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
-        words::ask(format_args!("{what}{shown}: "));
-        let line = lines.next().context("nothing was made: the questions were not answered")??;
-        let text = line.trim();
-        match read(if text.is_empty() { default } else { text }) {
-            Ok(value) => return Ok(value),
-            Err(why) => tell(format_args!("  {why}")),
+    /// The first user of a system with cloud-init.
+    fn user(&mut self, plan: &Plan) -> Result<FirstStart> {
+        let hostname = hostname(&SeedArgs::default(), &plan.recipe.name, 63);
+        let seed = Seed { instance: "new".into(), hostname, ..Seed::default() };
+        let name = self.question("user", "Your user there, or - for none", "-", |text| {
+            let user =
+                User { name: text.to_owned(), password: None, ssh_keys: Vec::new(), sudo: true, shell: None };
+            let with = Seed { user: (text != "-").then_some(user), ..seed.clone() };
+            with.check().map(|()| text.to_owned()).map_err(|e| e.to_string())
+        })?;
+        if name == "-" {
+            return Ok(FirstStart::None);
+        }
+        let what = "The file of your public SSH key, or - for a password";
+        let keys = self.question("key", what, "-", |text| match text {
+            "-" => Ok(Vec::new()),
+            file => keys_of(&pasted(file)).map_err(|e| of_error(&e)),
+        })?;
+        let password = if keys.is_empty() { Some(self.password()?) } else { None };
+        let mut seed = seed;
+        set_user(&mut seed, name, password, keys)?;
+        let first = FirstStart::Cloud(Box::new(seed));
+        first.check()?;
+        Ok(first)
+    }
+
+    fn password(&mut self) -> Result<PasswordHash> {
+        let before = if self.password.is_some() { ", Enter keeps the one from before" } else { "" };
+        loop {
+            let text = hidden(&format!("Password (not shown{before}): "))?;
+            match (text, &self.password) {
+                (text, Some(before)) if text.as_deref() == Some("") => return Ok(before.clone()),
+                (text, _) => match text.map(|text| PasswordHash::new(&text)) {
+                    Some(Ok(hash)) => {
+                        self.password = Some(hash.clone());
+                        return Ok(hash);
+                    }
+                    Some(Err(error)) => tell(format_args!("  {error}")),
+                    None => tell("  it is no Unicode text"),
+                },
+            }
         }
     }
+
+    /// Tells what will be, what is doubtful about it, and asks.
+    fn agree(&mut self, plan: &Plan) -> Result<Agreed> {
+        let recipe = &plan.recipe;
+        let document = recipe.document(None);
+        let disk = match (&recipe.disk, &plan.entry) {
+            (_, Some(entry)) if entry.kind == Kind::Disk => format!("a disk of {}", one_line(&entry.name)),
+            (FirstDisk::None, _) => "no disk".into(),
+            (FirstDisk::Empty { size, .. }, _) => format!("a disk of {}", human(*size)),
+            (FirstDisk::Image { file, .. }, _) => format!("a copy of {}", file.display()),
+        };
+        let cd = match (&recipe.cd, &plan.entry) {
+            (Cd::File(file), _) => format!(", the CD {}", file.display()),
+            (Cd::Medium(name), _) => format!(", the CD {name}"),
+            (Cd::None, Some(entry)) if entry.kind != Kind::Disk => {
+                format!(", the CD {}", one_line(&entry.name))
+            }
+            _ => String::new(),
+        };
+        tell(format_args!(
+            "{}: {} for {}, {}, {} CPU(s), {disk}{cd}",
+            recipe.name,
+            name_of(recipe.preset),
+            recipe.arch,
+            human(u64::from(document.memory.mib) << 20),
+            document.cpu.count
+        ));
+        // Looked at anew: the host may have changed meanwhile.
+        let refused = match plan.findings(self.library) {
+            Ok(findings) => {
+                for finding in &findings {
+                    tell(format_args!("  but {}", finding.words));
+                }
+                findings.iter().any(|finding| finding.severity == Severity::Refuse)
+            }
+            Err(error) => {
+                tell(format_args!("  but {}", of_error(&error)));
+                true
+            }
+        };
+        if refused {
+            return Ok(Agreed::No);
+        }
+        let mut asker = Asker { library: self.library, kept: BTreeMap::new(), password: None };
+        asker.question("agree", "Make it? (yes, no to change an answer, quit)", "yes", |text| {
+            match text.to_lowercase().as_str() {
+                "yes" | "y" => Ok(Agreed::Yes),
+                "no" | "n" => Ok(Agreed::No),
+                "quit" | "q" => Ok(Agreed::Leave),
+                _ => Err("yes, no or quit".into()),
+            }
+        })
+    }
+
+    /// Asks for what is still open of the arguments, until the machine that they make can be.
+    fn answer(
+        &mut self,
+        args: &NewArgs,
+        key: &'static str,
+        what: &str,
+        default: &str,
+        take: impl Fn(&str, &mut NewArgs) -> Result<(), String>,
+    ) -> Result<NewArgs> {
+        let library = self.library;
+        self.question(key, what, default, |text| {
+            let mut args = args.clone();
+            take(text, &mut args)?;
+            trial(library, &args).map(|()| args)
+        })
+    }
+
+    fn trial(&self, args: &NewArgs) -> Result<(), String> {
+        trial(self.library, args)
+    }
+
+    fn question<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        default: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T> {
+        let default = self.kept.get(key).map_or(default, String::as_str).to_owned();
+        let mut lines = std::io::stdin().lock().lines();
+        loop {
+            let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+            words::ask(format_args!("{what}{shown}: "));
+            let line = lines.next().context("nothing was made: the questions were not answered")??;
+            let text = line.trim();
+            let text = if text.is_empty() { default.as_str() } else { text };
+            match read(text) {
+                Ok(value) => {
+                    self.kept.insert(key, text.to_owned());
+                    return Ok(value);
+                }
+                Err(why) => tell(format_args!("  {why}")),
+            }
+        }
+    }
 }
 
-/// A line that the terminal does not show. Ctrl-C must not leave it so: here it is a character that ends the line.
-fn hidden(prompt: &str) -> Result<String> {
+/// Whether the machine that these arguments make can be; what was not said yet is taken to be as little as possible.
+fn trial(library: &Library, args: &NewArgs) -> Result<(), String> {
+    let args = NewArgs { seed: SeedArgs::default(), ..unasked(args) };
+    let nobody = VmId::random().to_string();
+    let findings = Plan::of(&args, &nobody, library).and_then(|plan| plan.findings(library));
+    let findings = findings.map_err(|e| of_error(&e))?;
+    let refused = findings.into_iter().find(|finding| finding.severity == Severity::Refuse);
+    refused.map_or(Ok(()), |finding| Err(finding.words))
+}
+
+/// MiB that any host has.
+const LITTLE: u32 = 64;
+
+fn unasked(args: &NewArgs) -> NewArgs {
+    let mut args = args.clone();
+    args.memory.get_or_insert(LITTLE);
+    args.cpus.get_or_insert(1);
+    // An image of the catalogue is a disk itself, or comes beside one of the usual size.
+    args.no_disk |= args.disk.is_none() && args.image.is_none() && args.from.is_none();
+    args
+}
+
+/// A line that the terminal does not show; `None` where it is no text. Ctrl-C must not leave it so: here it is a character that ends
+/// the line.
+fn hidden(prompt: &str) -> Result<Option<String>> {
     let terminal = std::io::stdin();
     let before = tcgetattr(&terminal)?;
     let mut quiet = before.clone();
@@ -216,6 +372,6 @@ fn hidden(prompt: &str) -> Result<String> {
     if typed.is_empty() || typed.contains(&CTRL_C) {
         bail!("nothing was made");
     }
-    let text = String::from_utf8(typed).ok().context("the password is no Unicode text")?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+    let text = String::from_utf8(typed).ok();
+    Ok(text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()))
 }

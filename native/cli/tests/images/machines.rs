@@ -17,7 +17,7 @@ pub fn catalogue(url: &str, sum: &str, kind: &str, format: &str) -> String {
     .to_string()
 }
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVhc3kgdG8gcmVhZCBieSBhIHBlcnNvbiBoZXJl ada@box";
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVhc3kgdG8gcmVhZCBieSBhIHBlcnNvbiBoZXJlISEh ada@box";
 
 /// A new machine for PCs, with a little disk.
 fn new<'a>(more: &[&'a str]) -> Vec<&'a str> {

@@ -6,6 +6,7 @@ mod console;
 mod crash;
 mod licenses;
 mod logs;
+mod manners;
 mod tuning;
 
 use common::{Home, Said, said};
