@@ -1,9 +1,11 @@
 //! `clone`, `export` and `import`.
 
 use super::images::Images;
+use super::place::library_to_fill;
 use super::{Answer, library, now};
 use crate::args::size::human;
 use crate::args::{CloneArgs, ExportArgs, ImportArgs};
+use crate::target::Target;
 use crate::words::one_line;
 use anyhow::{Context, Result};
 use sampan_emulator::LibqemuDir;
@@ -34,11 +36,18 @@ pub fn clone(args: &CloneArgs) -> Result<Answer> {
 /// `sampan export VM FILE`.
 pub fn export(args: &ExportArgs) -> Result<Answer> {
     let library = library()?;
+    let target = Target::of(&args.file)?;
     let machine = library.lock(library.find(&args.vm.vm)?)?;
     let mut images = Images::new()?;
     let layer = images.layer.clone();
     let file = std::path::absolute(&args.file).context("the file's name")?;
-    let done = machine.export(&layer, None, &file, &mut images.bar.progress())?;
+    let done = target.fill(|file| {
+        let file = std::path::absolute(file).context("the file's name")?;
+        Ok(machine.export(&layer, None, &file, &mut images.bar.progress())?)
+    })?;
+    if target.is_stdout() {
+        return Ok(Answer::nothing());
+    }
     let text = format!("{}: {}", file.display(), human(done.bytes));
     Ok(Answer::new(json!({ "file": file, "bytes": done.bytes }), text))
 }
@@ -51,7 +60,7 @@ fn is_foreign(file: &Path) -> bool {
 
 /// `sampan import FILE`.
 pub fn import(args: &ImportArgs) -> Result<Answer> {
-    let library = library()?;
+    let library = library_to_fill()?;
     let mut images = Images::new()?;
     let layer = images.layer.clone();
     let (name, progress) = (args.name.as_deref(), &mut images.bar.progress());
