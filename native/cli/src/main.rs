@@ -57,13 +57,14 @@ fn main() -> ExitCode {
         words::tell(format_args!("sampan: {}", words::of_error(&error)));
         Code::CouldNotStart
     });
-    match (words::stdout_failure(), code) {
+    let failure = words::stdout_failure();
+    if let Some(error) = failure {
+        words::tell(format_args!("sampan: stdout cannot be written: {error}"));
+    }
+    match code {
         // What was asked for has reached nobody.
-        (Some(error), Code::Done | Code::Guest(0)) => {
-            words::tell(format_args!("sampan: stdout cannot be written: {error}"));
-            Code::CouldNotStart
-        }
-        (_, code) => code,
+        Code::Done | Code::Guest(0) if failure.is_some() => Code::CouldNotStart,
+        code => code,
     }
     .into()
 }

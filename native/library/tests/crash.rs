@@ -33,6 +33,10 @@ fn folder() -> tempfile::TempDir {
 /// One change, by name; what it does to the library in a folder.
 type Change = (&'static str, fn(&Library, &dyn BlockLayer));
 
+fn second() -> DriveId {
+    "second".parse().expect("an id")
+}
+
 fn root() -> DriveId {
     "root".parse().expect("an id")
 }
@@ -114,6 +118,15 @@ const CHANGES: &[Change] = &[
     }),
     ("reclaim", |l, q| assert_eq!(machine(l).reclaim(q, &mut go_on).expect("reclaimed"), 1)),
     ("compact", |l, q| assert!(machine(l).compact_drive(q, &root(), &mut go_on).expect("compacted").0 > 0)),
+    ("second drive", |l, q| machine(l).create_drive(q, &second(), SIZE, Target::default()).expect("made")),
+    ("set aside", |l, _| {
+        machine(l).set_aside(&second(), "a disk", &document("one disk"), 7).expect("removed")
+    }),
+    ("put back", |l, _| machine(l).put_back(&second(), &second(), &document("two")).expect("back")),
+    ("set aside again", |l, _| {
+        machine(l).set_aside(&second(), "a disk", &document("one disk"), 8).expect("removed")
+    }),
+    ("forget", |l, _| assert_eq!(machine(l).forget_removed(Some(&second())).expect("forgotten"), 1)),
     ("machine with a seed", |l, _| {
         let mut draft = l.draft("seeded", &document("\"seed.iso\""), 2).expect("begun");
         draft.write_medium("seed.iso", b"secret").expect("written");
@@ -202,8 +215,9 @@ fn state(bundle: &Bundle) -> String {
     snapshots.sort();
     let sizes: Vec<u64> = m.drives.values().map(|i| m.images[i].size).collect();
     let suspended = m.suspended.is_some();
+    let removed = m.removed.len();
     format!(
-        "{} {words:?} {sizes:?} {snapshots:?} at {:?} suspended {suspended}\n",
+        "{} {words:?} {sizes:?} removed {removed} {snapshots:?} at {:?} suspended {suspended}\n",
         m.name,
         parents(&m.parent)
     )
