@@ -1,7 +1,7 @@
 //! `sampan set`: any field of a machine's document.
 
 use super::place::shell_word;
-use super::{Answer, document, fetch, library};
+use super::{Answer, document, library};
 use crate::args::SetArgs;
 use crate::args::size::memory;
 use anyhow::{Context, Result, anyhow, bail};
@@ -54,16 +54,19 @@ pub fn set(args: &SetArgs) -> Result<Answer> {
 }
 
 fn cdrom(library: &Library, document: &mut Document, value: &str) -> Result<()> {
-    if value != "-" && fetch::there(library, value)?.is_none() {
-        match Path::new(value).is_file() {
+    // As it is written in the library: names that look alike are one.
+    let medium = match (value, library.medium(value)) {
+        ("-", _) => None,
+        (_, Ok(medium)) => Some(medium.name),
+        (_, Err(_)) => match Path::new(value).is_file() {
             true => bail!("take the file into the library first: `sampan images add {}`", shell_word(value)),
             false => bail!(
                 "the library has no medium called {value}: `sampan images` lists what it has, `sampan images add FILE` takes a file in"
             ),
-        }
-    }
+        },
+    };
     let cd = document.drives.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cdrom);
-    cd.context("the machine has no CD drive")?.media = (value != "-").then(|| value.to_owned());
+    cd.context("the machine has no CD drive")?.media = medium;
     Ok(())
 }
 

@@ -69,8 +69,7 @@ fn a_file_comes_whole_and_becomes_a_medium() {
     assert_eq!(home.media(), ["small.iso"]);
     // One that was put into its place is another one, though it is called so.
     home.json(&["images", "remove", "small.iso"]);
-    let own = home.write("small.iso", "mine");
-    home.json(&["images", "add", &own]);
+    home.json(&["images", "add", &cd(&home, "small.iso")]);
     assert!(home.refused(&["download", &url, "--allow-http"]).contains("another medium"));
 }
 
