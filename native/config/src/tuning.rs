@@ -6,7 +6,7 @@
 use crate::{Arch, Document};
 
 /// The tuning of new machines.
-pub const CURRENT_TUNING: u32 = 1;
+pub const CURRENT_TUNING: u32 = 2;
 
 /// The bits that tell x86 guests that `rep movs` and `rep stos` are the fastest way to copy and fill memory (Intel SDM
 /// volume 1, 7.3.9.3). TCG carries them out one element at a time (`do_gen_rep` in `target/i386/tcg/translate.c`),
@@ -18,6 +18,12 @@ const NO_FAST_STRINGS: &str = ",erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off";
 /// it Linux does not trust the counters of several CPUs (`unsynchronized_tsc`) and reads the time from a device, by a system
 /// call and under QEMU's one lock. libqemu alone has it for TCG (scripts/qemu/patches).
 const STEADY_COUNTER: &str = ",invtsc=on";
+
+/// What Arm guests use at once where it is there, and TCG carries out slowly: pointer authentication, whose signs are made and
+/// looked at in each function of a guest that is built for it, and the scalable vectors that libc then copies with. A guest
+/// without them does the same by plain instructions (those of pointer authentication do nothing then, as on older CPUs), and
+/// boots in two thirds of the time (docs/performance.md, "Guests").
+const NO_SLOW_ARM: &str = "max,pauth=off,sve=off,sme=off";
 
 /// The model that a machine has when nobody chose one.
 pub(crate) fn default_model(arch: Arch, tuning: u32, kvm: bool) -> String {
@@ -34,6 +40,7 @@ pub(crate) fn default_model(arch: Arch, tuning: u32, kvm: bool) -> String {
         }
         // With KVM the host decides, and the property below is not there (`aarch64_add_pauth_properties`).
         Arch::Aarch64 if kvm => "max".to_owned(),
+        Arch::Aarch64 if tuning >= 2 => NO_SLOW_ARM.to_owned(),
         // The architected pointer authentication is the slowest thing TCG emulates; this one is as safe here.
         Arch::Aarch64 => "max,pauth-impdef=on".to_owned(),
     }
@@ -48,7 +55,7 @@ impl Document {
         let better = self.cpu.model.is_none() && ours(self.cpu.tuning) != ours(CURRENT_TUNING);
         better.then(|| {
             format!(
-                "its guest sees the CPU of an earlier version, which copies memory slowly without KVM: `sampan set … cpu.tuning={CURRENT_TUNING}` gives it the faster one from the next start on"
+                "its guest sees the CPU of an earlier version, which is slow without KVM: `sampan set … cpu.tuning={CURRENT_TUNING}` gives it the faster one from the next start on"
             )
         })
     }

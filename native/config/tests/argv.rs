@@ -117,7 +117,7 @@ fn an_arm_machine() {
         -name guest=arm,debug-threads=on
         -machine virt,gic-version=3
         -accel tcg,thread=multi
-        -cpu max,pauth-impdef=on
+        -cpu max,pauth=off,sve=off,sme=off
         -smp 4
         -m 512M
         -rtc base=utc

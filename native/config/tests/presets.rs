@@ -164,7 +164,7 @@ fn linux_on_virt() {
         -name guest=new,debug-threads=on
         -machine virt,gic-version=3,pflash0=fw-code,pflash1=fw-vars
         -accel tcg,thread=multi
-        -cpu max,pauth-impdef=on
+        -cpu max,pauth=off,sve=off,sme=off
         -smp 2
         -m 2048M
         -rtc base=utc
@@ -206,7 +206,7 @@ fn windows_on_virt() {
         -name guest=new,debug-threads=on
         -machine virt,gic-version=3,pflash0=fw-code,pflash1=fw-vars
         -accel tcg,thread=multi
-        -cpu max,pauth-impdef=on
+        -cpu max,pauth=off,sve=off,sme=off
         -smp 4
         -m 4096M
         -rtc base=localtime
@@ -355,26 +355,31 @@ fn a_machine_keeps_the_cpu_that_it_was_made_with() {
 
     // As files of before have it: without the field.
     let mut files = document.to_files();
-    let text = files["cpu.json"].replace("\"tuning\": 1,", "");
+    let text = files["cpu.json"].replace("\"tuning\": 2,", "");
     assert_ne!(text, files["cpu.json"], "{text}");
     files.insert("cpu.json".into(), text);
     let mut old = Document::from_files(&files).expect("a description");
     assert_eq!(cpu(&old, "tcg,thread=multi"), "max,la57=off");
     assert!(!old.to_files()["cpu.json"].contains("tuning"), "it is not written by reading and writing");
     let hint = old.tuning_hint().expect("a hint");
-    assert!(hint.contains("cpu.tuning=1"), "{hint}");
+    assert!(hint.contains("cpu.tuning=2"), "{hint}");
     old.cpu.tuning = 1;
     assert_eq!((cpu(&old, "tcg"), old.tuning_hint()), (TUNED.to_owned(), None));
 
     old.cpu.tuning = 0;
     old.cpu.model = Some("qemu64".into());
     assert_eq!((cpu(&old, "tcg").as_str(), old.tuning_hint()), ("qemu64", None), "somebody's own choice");
-    // Nothing is known that would help there.
     let mut arm = Document::new("x", Preset::Linux, Arch::Aarch64);
-    arm.cpu.tuning = 0;
-    assert_eq!((cpu(&arm, "tcg").as_str(), arm.tuning_hint()), ("max,pauth-impdef=on", None));
+    let new = (cpu(&arm, "tcg"), arm.tuning_hint());
+    assert_eq!(new, ("max,pauth=off,sve=off,sme=off".to_owned(), None));
+    assert_eq!(cpu(&arm, "kvm"), "max", "with KVM it is the host's");
+    for tuning in [0, 1] {
+        arm.cpu.tuning = tuning;
+        assert_eq!(cpu(&arm, "tcg"), "max,pauth-impdef=on");
+        assert!(arm.tuning_hint().is_some_and(|hint| hint.contains("cpu.tuning=2")));
+    }
 
-    document.cpu.tuning = 2;
+    document.cpu.tuning = 3;
     let faults: Vec<String> = document.check().iter().map(ToString::to_string).collect();
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].contains("later version"), "{faults:?}");
