@@ -28,6 +28,10 @@ fn on_a_small_disk(script: &str) -> Option<String> {
             println!("{said}{}", String::from_utf8_lossy(&output.stderr));
             Some(said)
         }
+        // It began, so it was to come to its end.
+        Ok(output) if output.status.code() != Some(99) && !output.stdout.is_empty() => {
+            panic!("the script broke off: {output:?}")
+        }
         refused => {
             eprintln!("no mount of our own here, so no full disk: {refused:?}");
             None
