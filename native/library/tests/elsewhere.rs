@@ -228,13 +228,14 @@ fn an_appliance_is_refused_for_what_is_wrong_with_it() {
         let out = Command::new("sha256sum").arg(beside.join(name)).output().expect("it runs");
         String::from_utf8_lossy(&out.stdout).split(' ').next().expect("a digest").to_owned()
     };
-    let (ovf, disk) = (digest("box.ovf"), digest("box-disk1.vmdk"));
-    fs::write(beside.join("box.mf"), format!("SHA256(box.ovf)= {ovf}\nSHA256(box-disk1.vmdk)= {disk}\n"))
-        .expect("written");
+    let ovf = digest("box.ovf");
+    let manifest = |disk: &str| {
+        let sums = format!("SHA256(box.ovf)= {ovf}\nSHA256(box-disk1.vmdk)= {disk}\n");
+        fs::write(beside.join("box.mf"), sums).expect("written");
+    };
+    manifest(&digest("box-disk1.vmdk"));
     import(&library, &beside, "right").expect("imported");
-    let zeros = "0".repeat(64);
-    fs::write(beside.join("box.mf"), format!("SHA256(box.ovf)= {ovf}\nSHA256(box-disk1.vmdk)= {zeros}\n"))
-        .expect("written");
+    manifest(&"0".repeat(64));
     let said = wrong(&beside);
     assert!(said.contains("checksum of “box-disk1.vmdk”"), "{said}");
     fs::remove_dir_all(beside.parent().expect("a folder")).expect("removed");

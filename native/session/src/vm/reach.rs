@@ -93,8 +93,14 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_told_as_it_was_written() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = taken.local_addr().expect("its address").port();
+        // One whose neighbour nobody has.
+        let (taken, port) = loop {
+            let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let port = taken.local_addr().expect("its address").port();
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, port - 1)).is_ok() {
+                break (taken, port);
+            }
+        };
         let none = BTreeMap::new();
         let mut document = Document::new("my VM", Preset::Linux, Arch::X86_64);
         check(&document, &none).expect("it wants nothing");
