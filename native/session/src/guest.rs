@@ -3,8 +3,8 @@
 use crate::input::Queue;
 use sampan_display::Console;
 use sampan_frame::{Screen, Size};
+use sampan_guest::{Guest, GuestStatus};
 use sampan_input::Event;
-use sampan_stream::{Guest, GuestStatus};
 use std::sync::Arc;
 use tokio::sync::watch;
 

@@ -12,9 +12,9 @@ use sampan_config::Duty;
 use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, Exit, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
+use sampan_guest::Guest;
 use sampan_input::{Event, Key, stroke};
 use sampan_qmp::{Qmp, QmpError, types};
-use sampan_stream::Guest;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +45,7 @@ pub struct Session {
     pub(crate) status: watch::Sender<Status>,
     pub(crate) gate: Gate,
     pub(crate) duty: watch::Sender<Option<Duty>>,
-    for_viewers: watch::Sender<sampan_stream::GuestStatus>,
+    for_viewers: watch::Sender<sampan_guest::GuestStatus>,
     quitting: Arc<AtomicBool>,
     /// Nobody may let the CPUs run: memory and disks are being put away together.
     held: AtomicBool,
@@ -373,7 +373,7 @@ async fn pointer_mode(console: Console, status: watch::Sender<Status>) {
 
 async fn tell_viewers(
     mut status: watch::Receiver<Status>,
-    viewers: watch::Sender<sampan_stream::GuestStatus>,
+    viewers: watch::Sender<sampan_guest::GuestStatus>,
 ) {
     loop {
         let now = status.borrow_and_update().for_viewers();

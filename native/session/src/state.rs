@@ -1,7 +1,7 @@
 //! What a machine's condition can be.
 
 use sampan_emulator::Exit;
-use sampan_stream::{GuestState, GuestStatus};
+use sampan_guest::{GuestState, GuestStatus};
 use serde::Serialize;
 use std::fmt;
 

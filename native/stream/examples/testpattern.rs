@@ -6,8 +6,9 @@
 //! printed, and once a second (with `--stats`) what the server did.
 
 use sampan_frame::{Cursor, PixelFormat, Screen, Size};
+use sampan_guest::{Guest, GuestState, GuestStatus};
 use sampan_input::{Event, Key};
-use sampan_stream::{Guest, GuestState, GuestStatus, Server, ServerConfig};
+use sampan_stream::{Server, ServerConfig};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

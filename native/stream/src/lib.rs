@@ -1,6 +1,6 @@
 //! Sampan's stream: a guest's screen encoded and sent to browsers over WebRTC, and what people do there brought back.
 //!
-//! A [`Server`] serves one [`Guest`] on a loopback address. Browsers load the page from it, post an offer and get the
+//! A [`Server`] serves one [`Guest`](sampan_guest::Guest) on a loopback address. Browsers load the page from it, post an offer and get the
 //! screen as H.264 or VP8; two data channels carry input one way, and the cursor, the size and the guest's condition
 //! the other way.
 //!
@@ -12,7 +12,8 @@
 //! ```
 //! use sampan_frame::{Screen, Size};
 //! use sampan_input::Event;
-//! use sampan_stream::{Guest, GuestState, GuestStatus, Server, ServerConfig};
+//! use sampan_guest::{Guest, GuestState, GuestStatus};
+//! use sampan_stream::{Server, ServerConfig};
 //! use std::sync::Arc;
 //! use tokio::sync::watch;
 //!
@@ -39,7 +40,6 @@
 
 pub mod codec;
 mod error;
-mod guest;
 mod http;
 mod message;
 mod peer;
@@ -51,7 +51,6 @@ mod transport;
 pub mod web;
 
 pub use error::ServeError;
-pub use guest::{Guest, GuestState, GuestStatus};
 pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
 pub use server::{Server, ServerConfig};
 pub use stats::{Stats, ViewerStats};

@@ -197,7 +197,7 @@ pub enum Tell<'a> {
     /// The guest's condition.
     Status {
         /// Its state.
-        state: crate::GuestState,
+        state: sampan_guest::GuestState,
         /// More in words.
         detail: &'a str,
         /// Whether positions are absolute.

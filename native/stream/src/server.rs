@@ -1,7 +1,6 @@
 //! Serves one guest to its viewers.
 
 use crate::error::ServeError;
-use crate::guest::{Guest, GuestStatus};
 use crate::http;
 use crate::peer::Peer;
 use crate::pipeline::{Limits, Pipeline, Seat};
@@ -9,6 +8,7 @@ use crate::screen::{self, ScreenState};
 use crate::stats::{Stats, ViewerStats};
 use crate::transport::{Connection, MediaTransport, Rates, TransportError, WebRtc};
 use crate::web::{self, Guard};
+use sampan_guest::{Guest, GuestStatus};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -9,7 +9,7 @@
 //! With `default-features = false` only [`counter`] and [`rect`] remain, which need nothing but `std`.
 //!
 //! ```
-//! use sampan_guest::counter;
+//! use tiny_guest::counter;
 //!
 //! // What the guest paints …
 //! let (width, height) = (640, 480);

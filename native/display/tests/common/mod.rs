@@ -120,7 +120,7 @@ pub fn tiny_guest(name: &str) -> PathBuf {
 pub fn counter(picture: &Staging) -> Option<u32> {
     // Black and white: green tells them apart.
     let luma = |x: u32, y: u32| picture.row(y).as_chunks::<4>().0[x as usize][1];
-    sampan_guest::counter::decode(luma, picture.size.width, picture.size.height)
+    tiny_guest::counter::decode(luma, picture.size.width, picture.size.height)
 }
 
 /// A consumer with its staging, that can wait for pictures.

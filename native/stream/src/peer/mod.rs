@@ -4,13 +4,13 @@ mod keyrequest;
 mod liveness;
 mod teller;
 
-use crate::guest::Guest;
 use crate::message::{Reader, Request};
 use crate::pipeline::Seat;
 use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, PeerEvent};
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
+use sampan_guest::Guest;
 use sampan_input::{Event, Pressed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

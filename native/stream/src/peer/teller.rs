@@ -1,11 +1,11 @@
 //! Keeps a page told of everything but the picture.
 
-use crate::guest::GuestStatus;
 use crate::message::Tell;
 use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, TransportError};
 use base64::Engine as _;
 use sampan_frame::{Cursor, CursorState, Size};
+use sampan_guest::GuestStatus;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

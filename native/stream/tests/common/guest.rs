@@ -1,8 +1,8 @@
 //! A guest that paints what it is told to and remembers what was done to it.
 
 use sampan_frame::{PixelFormat, Rect, Screen, Size};
+use sampan_guest::{Guest, GuestState, GuestStatus};
 use sampan_input::Event;
-use sampan_stream::{Guest, GuestState, GuestStatus};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

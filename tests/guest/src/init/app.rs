@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use sampan_guest::desk::Desk;
-use sampan_guest::protocol::{Command, Message, Request, State, VERSION, Workload};
+use tiny_guest::desk::Desk;
+use tiny_guest::protocol::{Command, Message, Request, State, VERSION, Workload};
 
 use crate::display::Surface;
 use crate::drm::Output;
@@ -273,7 +273,7 @@ impl App {
             };
             self.tell(&message);
             if let Event::Key { code, down: true } = *event {
-                if code == sampan_guest::keymap::code::POWER {
+                if code == tiny_guest::keymap::code::POWER {
                     self.end(End::PowerOff);
                 }
                 if let Some(surface) = surface.as_deref_mut()

@@ -1,7 +1,7 @@
 //! What the guest can show its picture on.
 
-use sampan_guest::Rect;
-use sampan_guest::canvas::Canvas;
+use tiny_guest::Rect;
+use tiny_guest::canvas::Canvas;
 
 /// A screen of a fixed size that shows what is painted on its canvas.
 pub trait Surface {

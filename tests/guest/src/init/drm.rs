@@ -9,8 +9,8 @@ use ::drm::control::dumbbuffer::DumbBuffer;
 use ::drm::control::{ClipRect, Device as Control, Mode, ModeTypeFlags, connector, crtc, framebuffer};
 use ::drm::control::{CrtcListFilter, ResourceHandles};
 use ::drm::{Device, DriverCapability};
-use sampan_guest::canvas::Canvas;
-use sampan_guest::{Rect, cursor};
+use tiny_guest::canvas::Canvas;
+use tiny_guest::{Rect, cursor};
 
 use crate::Failure;
 use crate::display::Surface;

@@ -7,8 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use sampan_guest::Rect;
-use sampan_guest::canvas::Canvas;
+use tiny_guest::Rect;
+use tiny_guest::canvas::Canvas;
 
 use crate::console;
 use crate::display::Surface;

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use evdev::{AbsoluteAxisCode, Device, EventSummary, RelativeAxisCode, SynchronizationCode};
-use sampan_guest::keymap;
-use sampan_guest::pointer::{Axis, moved};
+use tiny_guest::keymap;
+use tiny_guest::pointer::{Axis, moved};
 
 const FOLDER: &str = "/dev/input";
 /// The code of the left button; right, middle, side and extra follow.

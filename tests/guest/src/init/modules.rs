@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::system::finit_module;
-use sampan_guest::alias::Catalogue;
+use tiny_guest::alias::Catalogue;
 
 use crate::Failure;
 use crate::console;

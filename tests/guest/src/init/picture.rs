@@ -1,11 +1,11 @@
 //! What is on the screen, and how a change of it becomes one frame.
 
-use sampan_guest::canvas::Canvas;
-use sampan_guest::cursor::Drawn;
-use sampan_guest::desk::{self, Desk};
-use sampan_guest::protocol::{Message, Workload};
-use sampan_guest::workload::Player;
-use sampan_guest::{Rect, cursor};
+use tiny_guest::canvas::Canvas;
+use tiny_guest::cursor::Drawn;
+use tiny_guest::desk::{self, Desk};
+use tiny_guest::protocol::{Message, Workload};
+use tiny_guest::workload::Player;
+use tiny_guest::{Rect, cursor};
 
 use crate::display::Surface;
 use crate::input::Event;

@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use sampan_guest::protocol::{self, Message, Request};
-use sampan_guest::wire::{Queue, Reader};
+use tiny_guest::protocol::{self, Message, Request};
+use tiny_guest::wire::{Queue, Reader};
 
 const CLASS: &str = "/sys/class/virtio-ports";
 
