@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-frame", &[]),
     ("sampan-input", &[]),
     ("sampan-config", &["sampan-message"]),
+    ("sampan-control", &["sampan-config", "sampan-message"]),
     ("sampan-guest", &["sampan-frame", "sampan-input"]),
     ("sampan-library", &["sampan-config", "sampan-message"]),
     ("sampan-download", &["sampan-message"]),
@@ -36,8 +37,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sampan-manager",
+        &[
+            "sampan-config",
+            "sampan-control",
+            "sampan-download",
+            "sampan-emulator",
+            "sampan-frame",
+            "sampan-input",
+            "sampan-library",
+            "sampan-message",
+            "sampan-seed",
+            "sampan-session",
+        ],
+    ),
+    (
         "sampan",
         &[
+            "sampan-control",
+            "sampan-manager",
             "sampan-config",
             "sampan-download",
             "sampan-emulator",

@@ -1,6 +1,6 @@
-//! Who is served at a time. Short requests have places of their own, which those that take long cannot use up: a machine
-//! answers however many consoles it has. Where the places for short ones are all taken, whoever has asked nothing for
-//! longest gives way.
+//! How many clients are served at a time. Short requests have places of their own, which long ones cannot use up, so a
+//! machine answers however many consoles it has. When all places for short requests are taken, the client that has asked
+//! nothing for longest gives way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,193 @@
+//! What a machine answers.
+
+use sampan_config::{Arch, Mode};
+use sampan_message::Message;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::Progress;
+
+/// An answer. Bytes are base64 on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// It took effect.
+    Done,
+    /// The machine's condition.
+    Status(Box<Status>),
+    /// A picture of the screen.
+    Picture(Picture),
+    /// A snapshot was taken.
+    Snapshot {
+        /// Its id.
+        id: String,
+    },
+    /// What a change of performance did.
+    Effect(Effect),
+    /// A program in the guest has ended.
+    Execution(Execution),
+    /// A file was copied.
+    Copied {
+        /// Its length.
+        bytes: u64,
+    },
+    /// Who answers in the guest.
+    Agent(AgentInfo),
+}
+
+/// The state of a machine that runs or is being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is being started.
+    Starting,
+    /// It is there, halted before its first instruction.
+    Ready,
+    /// Its CPUs run.
+    Running,
+    /// Its CPUs are halted.
+    Paused,
+    /// The guest has powered off; a reset starts it again.
+    PoweredOff,
+    /// It has ended, and its process is about to.
+    Ended,
+}
+
+impl State {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::PoweredOff => "powered-off",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// What a machine says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// More in words for a person, such as why QEMU paused it; may be empty.
+    pub detail: String,
+    /// The rest, once it has been started.
+    #[serde(flatten)]
+    pub facts: Option<Facts>,
+}
+
+/// What is known of a machine once it has been started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The guest's architecture.
+    pub arch: Arch,
+    /// Its memory.
+    pub memory_mib: u32,
+    /// Its CPUs.
+    pub cpus: u32,
+    /// What runs its CPUs: `kvm` or `tcg`.
+    pub accelerator: String,
+    /// QEMU's version.
+    pub qemu: String,
+    /// The process that QEMU runs in, where it is not the one that answers.
+    pub pid: Option<u32>,
+    /// Seconds since the start.
+    pub seconds: u64,
+    /// Width and height of the guest's screen in pixels, if it shows anything.
+    pub size: Option<[u32; 2]>,
+    /// Whether the guest has an absolute pointing device now.
+    pub absolute_pointer: bool,
+    /// Whether it is halted for a part of the time because nobody looks at it.
+    pub slowed: bool,
+    /// The performance mode; `None` for a machine that is not in the library.
+    pub mode: Option<Mode>,
+    /// What the system did not do of that mode, in words.
+    pub mode_refused: Option<Vec<String>>,
+    /// Whether it is taken to be in the background.
+    pub background: Option<bool>,
+    /// Why its memory cannot be saved as it is; empty where it can, or is not asked.
+    #[serde(default)]
+    pub state_blockers: Vec<Message>,
+    /// What is being saved or loaded at the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The viewer's address, which holds its secret; `None` where nothing is streamed.
+    pub viewer: Option<String>,
+    /// Figures of the stream, as `docs/streaming.md` tells them.
+    pub stream: Option<serde_json::Value>,
+    /// What the display had to refuse so far, by kind.
+    pub display_faults: BTreeMap<String, u64>,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// The picture as PNG.
+    #[serde(with = "base64_bytes")]
+    pub png: Vec<u8>,
+}
+
+/// What a change of performance did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// What was done, as the system tells it afterwards.
+    pub done: Vec<String>,
+    /// What was not done, and why.
+    pub refused: Vec<String>,
+    /// The time that the threads of the guest's CPUs took in the second before, in per cent of one core.
+    pub before: u32,
+    /// The same in the second after.
+    pub after: u32,
+}
+
+/// How a program in the guest ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Its exit code, if it ended by itself.
+    pub code: Option<i64>,
+    /// The signal that ended it, or the exception code on Windows.
+    pub signal: Option<i64>,
+    /// Whether some of its output is missing.
+    pub truncated: bool,
+    /// What it wrote to stdout.
+    #[serde(with = "base64_bytes")]
+    pub stdout: Vec<u8>,
+    /// What it wrote to stderr.
+    #[serde(with = "base64_bytes")]
+    pub stderr: Vec<u8>,
+}
+
+/// Who answers in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentInfo {
+    /// The agent's version.
+    pub version: String,
+    /// The guest's system in words, if it tells.
+    pub system: Option<String>,
+}
+
+/// Bytes as base64 (RFC 4648, section 4).
+mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(D::Error::custom)
+    }
+}

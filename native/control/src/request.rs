@@ -1,0 +1,164 @@
+//! What a machine is asked or told.
+
+use sampan_config::Mode;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One request. Bytes are base64 on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    /// The machine's condition. [`Reply::Status`](crate::Reply::Status).
+    Status,
+    /// The machine's condition now and after every change, until the connection closes. While nothing changes a space is
+    /// sent every two seconds.
+    Watch,
+    /// What the screen shows. [`Reply::Picture`](crate::Reply::Picture).
+    Screenshot,
+    /// The same, made small for a list. [`Reply::Picture`](crate::Reply::Picture).
+    Thumbnail {
+        /// The most pixels from left to right.
+        width: u32,
+    },
+    /// Type a text on a US keyboard: all of it or nothing.
+    Type {
+        /// The text.
+        text: String,
+    },
+    /// Press keys in this order and release them in the opposite one.
+    Key {
+        /// QEMU's names or their aliases (`native/input/keys.csv`).
+        names: Vec<String>,
+    },
+    /// Put an absolute pointer on a pixel.
+    Pointer {
+        /// Pixels from the left edge.
+        x: u32,
+        /// Pixels from the top edge.
+        y: u32,
+    },
+    /// Press a button and release it.
+    Click {
+        /// `left`, `middle`, `right`, `side` or `extra`.
+        button: String,
+    },
+    /// Turn the wheel.
+    Wheel {
+        /// Notches towards the user.
+        notches: i32,
+    },
+    /// Tell the guest the size of its screen; its driver may follow.
+    Resize {
+        /// Pixels from left to right.
+        width: u32,
+        /// Pixels from top to bottom.
+        height: u32,
+    },
+    /// Halt the CPUs.
+    Pause,
+    /// Let the CPUs run.
+    Resume,
+    /// Press the reset button. After the guest's power-off this starts it again.
+    Reset,
+    /// Press the power button, and ask the guest's agent: the guest shuts down when it is ready to.
+    Powerdown,
+    /// End the machine. The answer comes when it has ended.
+    Quit,
+    /// Turn this connection into the machine's serial port.
+    Console,
+    /// Save the memory to the bundle and end the machine; the next start goes on from there.
+    Suspend,
+    /// Keep the machine as it is now. [`Reply::Snapshot`](crate::Reply::Snapshot).
+    Snapshot {
+        /// Its name.
+        name: String,
+        /// A remark.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+        /// Whether the memory is left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        disks_only: bool,
+    },
+    /// Make a disk larger.
+    Grow {
+        /// The drive's id.
+        drive: String,
+        /// Bytes, no fewer than it has.
+        size: u64,
+    },
+    /// Lead ports of the host to the guest, now and at later starts.
+    ForwardAdd {
+        /// As `tcp:127.0.0.1:2222-22`.
+        forward: String,
+    },
+    /// Take a forward away.
+    ForwardRemove {
+        /// As it was added.
+        forward: String,
+    },
+    /// Change the performance mode, now and for later starts. [`Reply::Effect`](crate::Reply::Effect).
+    Mode {
+        /// The mode.
+        mode: Mode,
+    },
+    /// Say whether nobody looks at the machine. [`Reply::Effect`](crate::Reply::Effect).
+    Background {
+        /// True if nobody does.
+        on: bool,
+    },
+    /// Set the password of the machine's VNC server.
+    VncPassword {
+        /// One to eight printable ASCII characters.
+        password: String,
+    },
+    /// Run a program in the guest, by its agent. [`Reply::Execution`](crate::Reply::Execution).
+    Exec {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// What it reads on stdin, in base64.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        stdin: String,
+        /// How long it may run, in seconds.
+        timeout: u64,
+    },
+    /// Copy a file into the guest, by its agent. [`Reply::Copied`](crate::Reply::Copied).
+    Push {
+        /// The file on this host, by its full name.
+        from: PathBuf,
+        /// The file in the guest.
+        to: String,
+    },
+    /// Copy a file out of the guest, by its agent. [`Reply::Copied`](crate::Reply::Copied).
+    Pull {
+        /// The file in the guest.
+        from: String,
+        /// The file on this host, by its full name; it must not exist yet.
+        to: PathBuf,
+    },
+    /// Who answers in the guest. [`Reply::Agent`](crate::Reply::Agent).
+    Agent,
+}
+
+impl Request {
+    /// Whether it may take longer than a moment. Such requests have places of their own.
+    pub fn takes_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Watch
+                | Self::Type { .. }
+                | Self::Console
+                | Self::Suspend
+                | Self::Snapshot { .. }
+                | Self::Grow { .. }
+                | Self::Exec { .. }
+                | Self::Push { .. }
+                | Self::Pull { .. }
+        )
+    }
+
+    /// Whether it is given up when its client goes away: nobody else has any use for the answer, and the machine stays as
+    /// it is.
+    pub fn ends_with_its_client(&self) -> bool {
+        matches!(self, Self::Exec { .. } | Self::Push { .. } | Self::Pull { .. } | Self::Agent)
+    }
+}

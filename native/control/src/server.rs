@@ -1,0 +1,359 @@
+//! The answering side: who is served, what is answered while the machine is being started, and what goes on a line.
+
+use crate::console::{self, Console};
+use crate::places::{LONG, NoPlace, Place, Places};
+use crate::wire::{self, ClientLine, MAX_REQUEST, ParseError, ServerLine};
+use crate::{Reply, Reporter, Request, State, Status};
+use async_trait::async_trait;
+use sampan_message::{Coded, Message};
+use std::io::{Error, ErrorKind, Result as IoResult};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval_at, sleep, timeout};
+
+/// How long a client may take for its first request, and for each further one.
+const FIRST: Duration = Duration::from_secs(30);
+const NEXT: Duration = Duration::from_secs(300);
+
+/// How long it may take to read an answer.
+const READING: Duration = Duration::from_secs(30);
+
+/// How often a client that waits for its answer hears that it is being worked on.
+pub(crate) const BEAT: Duration = Duration::from_secs(2);
+
+/// How often it hears at most how far the work is.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// A running machine, as the server and a caller in the same process ask it.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Carries out a request other than [`Request::Console`] and [`Request::Watch`].
+    async fn call(&self, request: Request, reporter: &Reporter) -> Result<Reply, Message>;
+
+    /// The machine's condition now.
+    fn status(&self) -> Status;
+
+    /// Changes whenever the condition may have changed; closed once the machine has ended.
+    fn changes(&self) -> watch::Receiver<()>;
+
+    /// The machine's serial port.
+    fn console(&self) -> Arc<dyn Console>;
+}
+
+struct Shared {
+    name: String,
+    /// The machine, once it has been started.
+    handler: OnceLock<Arc<dyn Handler>>,
+    /// Somebody ended it before.
+    quit: Notify,
+}
+
+/// A control socket that is being served.
+pub struct Server {
+    task: JoinHandle<()>,
+    socket: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Serves the machine called `name` on a socket of [`bind`](crate::bind), which is removed at the end. Until
+    /// [`Server::ready`] the machine is one that is being started. Must be called on a tokio runtime.
+    pub fn start(listener: std::os::unix::net::UnixListener, socket: PathBuf, name: String) -> Self {
+        let shared = Arc::new(Shared { name, handler: OnceLock::new(), quit: Notify::new() });
+        let serving = Arc::clone(&shared);
+        let task = tokio::spawn(async move {
+            match UnixListener::from_std(listener) {
+                Ok(listener) => accept(listener, serving).await,
+                Err(error) => log::error!("the control socket cannot be served: {error}"),
+            }
+        });
+        Self { task, socket, shared }
+    }
+
+    /// The machine has been started. Has an effect once.
+    pub fn ready(&self, handler: Arc<dyn Handler>) {
+        let _ = self.shared.handler.set(handler);
+    }
+
+    /// Returns when a client ends the machine before it has been started.
+    pub async fn told_to_quit(&self) {
+        self.shared.quit.notified().await;
+    }
+
+    /// Stops serving and removes the socket. Clients that wait get their answer within a moment or not at all.
+    pub async fn stop(self) {
+        // The answer to `quit` is due when the machine has ended, which is now.
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+async fn accept(listener: UnixListener, shared: Arc<Shared>) {
+    let places = Arc::new(Places::default());
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let place = places.enter().await;
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    if let Err(error) = Connection::new(stream, &shared, &place).serve().await {
+                        log::debug!("a control client: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                log::warn!("a control client could not be accepted: {error}");
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// What became of reading a line.
+enum Read {
+    /// A line, or what there was of one when the client closed its side.
+    Line { whole: bool },
+    /// Nothing more comes.
+    End,
+}
+
+struct Connection<'a> {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    /// The line that is being read.
+    line: Vec<u8>,
+    shared: &'a Shared,
+    place: &'a Place,
+}
+
+impl<'a> Connection<'a> {
+    fn new(stream: UnixStream, shared: &'a Shared, place: &'a Place) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self { reader: BufReader::new(reader), writer, line: Vec::new(), shared, place }
+    }
+
+    async fn serve(mut self) -> IoResult<()> {
+        let mut patience = FIRST;
+        loop {
+            let read = tokio::select! {
+                read = read_line(&mut self.reader, &mut self.line) => Ok(read?),
+                () = sleep(patience) => Err(Message::new(
+                    "idle_too_long",
+                    format!("nothing was asked for {} s: connect again", patience.as_secs()),
+                )),
+                () = self.place.given_away() => Err(place_given_away()),
+            };
+            match read {
+                Ok(Read::End) => return Ok(()),
+                Ok(Read::Line { whole }) => {
+                    if !self.answer(whole).await? {
+                        return Ok(());
+                    }
+                }
+                Err(message) => {
+                    // A client that does not read it need not.
+                    let _ = self.writer.try_write(&ServerLine::Error(message).to_line());
+                    return Ok(());
+                }
+            }
+            patience = NEXT;
+        }
+    }
+
+    /// Answers the line that was read. False if nothing may follow.
+    async fn answer(&mut self, whole: bool) -> IoResult<bool> {
+        let line = std::mem::take(&mut self.line);
+        let parsed = match wire::parse_request(&line) {
+            _ if line.len() > MAX_REQUEST => {
+                Err(ParseError::Invalid(format!("it has more than {MAX_REQUEST} bytes")))
+            }
+            parsed => parsed,
+        };
+        let request = match parsed {
+            Ok(request) => request,
+            Err(ParseError::Version(1)) => {
+                let text = ParseError::Version(1).to_string();
+                self.write(&ServerLine::first_version_error(&text)).await?;
+                return Ok(whole);
+            }
+            Err(error) => {
+                self.write(&ServerLine::Error(error.message()).to_line()).await?;
+                return Ok(whole);
+            }
+        };
+        let begun = self.place.begin(request.takes_long());
+        let answer = match (begun, self.shared.handler.get().cloned()) {
+            (Err(NoPlace::TooMany), _) => ServerLine::Error(too_many()),
+            (Err(NoPlace::GivenAway), _) => ServerLine::Error(place_given_away()),
+            (Ok(()), None) => self.while_starting(&request).await,
+            (Ok(()), Some(handler)) => match request {
+                Request::Console if whole => {
+                    self.write(&ServerLine::Ok(Reply::Done).to_line()).await?;
+                    let console = handler.console();
+                    // The connection is the serial port's from here on; what was read of it already is in the reader.
+                    return self.become_console(&*console).await.map(|()| false);
+                }
+                Request::Console => ServerLine::Error(Message::new(
+                    "invalid_request",
+                    "a console takes both directions of its connection",
+                )),
+                Request::Watch => return self.watch(&*handler).await.map(|()| false),
+                request => match self.work(&*handler, request).await? {
+                    Some(answer) => answer,
+                    None => return Ok(false),
+                },
+            },
+        };
+        self.write(&answer.to_line()).await?;
+        self.place.rest();
+        Ok(whole)
+    }
+
+    async fn write(&mut self, line: &[u8]) -> IoResult<()> {
+        let written = timeout(READING, self.writer.write_all(line)).await;
+        written.map_err(|_| Error::from(ErrorKind::TimedOut))?
+    }
+
+    /// Carries a request out. The client hears all the while that it is being worked on, and may cancel it. `None` where
+    /// it has gone and the request ends with it.
+    async fn work(&mut self, handler: &dyn Handler, request: Request) -> IoResult<Option<ServerLine>> {
+        let ends = request.ends_with_its_client();
+        let reporter = Reporter::new();
+        let mut progress = reporter.watch();
+        let mut answer = handler.call(request, &reporter);
+        let mut beat = interval_at(Instant::now() + BEAT, BEAT);
+        let mut told = Instant::now();
+        let mut listens = true;
+        loop {
+            tokio::select! {
+                answered = &mut answer => {
+                    return Ok(Some(match answered {
+                        Ok(reply) => ServerLine::Ok(reply),
+                        Err(message) => ServerLine::Error(message),
+                    }));
+                }
+                _ = beat.tick() => match self.writer.try_write(b" ") {
+                    // A client that does not read is there nevertheless.
+                    Err(error) if ends && error.kind() != ErrorKind::WouldBlock => return Ok(None),
+                    _ => {}
+                },
+                _ = progress.changed(), if told.elapsed() >= PROGRESS => {
+                    let news = progress.borrow_and_update().clone();
+                    if let Some(news) = news {
+                        self.tell(&ServerLine::Progress(news)).await?;
+                    }
+                    told = Instant::now();
+                }
+                () = sleep(PROGRESS), if told.elapsed() < PROGRESS => {}
+                read = read_line(&mut self.reader, &mut self.line), if listens => {
+                    let cancel = matches!(read, Ok(Read::Line { whole: true }))
+                        && wire::parse(&self.line) == Ok(ClientLine::Cancel);
+                    if cancel {
+                        self.line.clear();
+                        reporter.cancel();
+                    } else {
+                        // The end of its requests, or the next one, which has to wait.
+                        listens = false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a line that may be left out: one that a client does not take at once.
+    async fn tell(&mut self, line: &ServerLine) -> IoResult<()> {
+        let line = line.to_line();
+        match self.writer.try_write(&line) {
+            // The rest of a line must follow.
+            Ok(written) if written < line.len() => self.write(line.get(written..).unwrap_or_default()).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the machine's condition until the client goes or the machine ends.
+    async fn watch(&mut self, handler: &dyn Handler) -> IoResult<()> {
+        let mut changes = handler.changes();
+        let mut beat = interval_at(Instant::now() + BEAT, BEAT);
+        let mut last = None;
+        loop {
+            changes.borrow_and_update();
+            let status = handler.status();
+            if last.as_ref() != Some(&status) {
+                self.write(&ServerLine::Status(Box::new(status.clone())).to_line()).await?;
+                last = Some(status);
+            }
+            // A machine that changes all the time is told of no more often than progress is.
+            sleep(PROGRESS).await;
+            let mut ignored = [0; 64];
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    return Ok(());
+                },
+                _ = beat.tick() => self.write(b" ").await?,
+                // It says nothing; this notices that it has gone.
+                read = self.reader.read(&mut ignored) => if read? == 0 {
+                    return Ok(());
+                },
+            }
+        }
+    }
+
+    async fn become_console(&mut self, console: &dyn Console) -> IoResult<()> {
+        console::bridge(&mut self.reader, &mut self.writer, console).await
+    }
+
+    /// What is answered while the machine is being started.
+    async fn while_starting(&self, request: &Request) -> ServerLine {
+        let name = &self.shared.name;
+        match request {
+            Request::Status => ServerLine::Ok(Reply::Status(Box::new(Status {
+                name: name.clone(),
+                state: State::Starting,
+                detail: String::new(),
+                facts: None,
+            }))),
+            Request::Quit => {
+                self.shared.quit.notify_one();
+                // The end of this process ends the connection.
+                std::future::pending().await
+            }
+            _ => ServerLine::Error(
+                Message::new("starting", format!("{name} is being started: try again in a moment"))
+                    .with("name", name.as_str()),
+            ),
+        }
+    }
+}
+
+/// Reads a line, or goes on with one that was begun: what was read stays in `line` if this future is dropped.
+async fn read_line(reader: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) -> IoResult<Read> {
+    let room = (MAX_REQUEST + 1).saturating_sub(line.len()) as u64;
+    reader.take(room).read_until(b'\n', line).await?;
+    Ok(match line.last() {
+        None => Read::End,
+        last => Read::Line { whole: last == Some(&b'\n') },
+    })
+}
+
+fn place_given_away() -> Message {
+    Message::new("place_given_away", "too many others want to ask something: connect again")
+}
+
+fn too_many() -> Message {
+    let text = format!(
+        "{LONG} consoles and requests that take long are under way: end one of them, or try again later"
+    );
+    Message::new("too_many_requests", text).with("most", LONG)
+}

@@ -1,0 +1,34 @@
+//! Changes of a machine at rest. Every change of a description goes through [`edit`], so that it is checked, refused while
+//! the machine is suspended, and written as one step.
+
+pub mod change;
+
+use crate::error::{Error, Result};
+use crate::machine::document;
+use sampan_config::Document;
+use sampan_library::Locked;
+
+/// Changes a machine's description: all of it, checked, or nothing.
+///
+/// # Errors
+/// [`Error::Suspended`]; those of `change`; the first fault of the description that it makes.
+pub fn edit(locked: &mut Locked, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<()> {
+    if locked.suspended().is_some() {
+        return Err(Error::Suspended { name: locked.name().to_owned() });
+    }
+    let mut document = document(locked)?;
+    change(&mut document)?;
+    check(&document)?;
+    Ok(locked.set_document(&document.to_files())?)
+}
+
+/// Refuses a description with a fault.
+///
+/// # Errors
+/// The first one.
+pub fn check(document: &Document) -> Result<()> {
+    match document.check().into_iter().next() {
+        Some(fault) => Err(Error::Told(fault.message())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,273 @@
+//! Why something could not be done, with a code for programs and translations.
+
+use sampan_config::DocumentError;
+use sampan_control::{BindError, ClientError};
+use sampan_emulator::LaunchError;
+use sampan_library::{DriveId, Error as LibraryError};
+use sampan_message::{Coded, Message, Params};
+use sampan_session::vm::VmError;
+
+/// The result of everything here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The library.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// A running machine.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// A machine's description cannot be read.
+    #[error("the machine {name}: {source}")]
+    Document {
+        /// The machine.
+        name: String,
+        /// Why.
+        source: DocumentError,
+    },
+    /// libqemu or its firmware is missing.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The process of a running machine.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A machine's control socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// What a running machine, another process or a lower part said.
+    #[error(transparent)]
+    Told(Message),
+    /// What was asked for needs a running machine.
+    #[error("{name} does not run: start it first")]
+    NotRunning {
+        /// The machine.
+        name: String,
+    },
+    /// It cannot be done while the machine runs.
+    #[error("{name} runs: stop or suspend it first")]
+    Runs {
+        /// The machine.
+        name: String,
+    },
+    /// It runs already.
+    #[error("{name} runs already{}", viewer.as_ref().map_or_else(String::new, |at| format!(": {at}")))]
+    RunsAlready {
+        /// The machine.
+        name: String,
+        /// Where it is seen.
+        viewer: Option<String>,
+    },
+    /// It is being started.
+    #[error("{name} is being started already")]
+    BeingStarted {
+        /// The machine.
+        name: String,
+    },
+    /// It is suspended, and its saved state fits it as it is.
+    #[error(
+        "{name} is suspended, and its saved state fits it as it is: start it, or give its saved state up"
+    )]
+    Suspended {
+        /// The machine.
+        name: String,
+    },
+    /// Nobody there would hear the power button.
+    #[error("{name} is paused: resume it first, or end it by force")]
+    Paused {
+        /// The machine.
+        name: String,
+    },
+    /// The guest did not shut down.
+    #[error(
+        "{name} has not shut down within {seconds} s: it may ask something on its screen, or ignore its power button; wait longer, or end it by force"
+    )]
+    NotShutDown {
+        /// The machine.
+        name: String,
+        /// How long it was waited.
+        seconds: u64,
+    },
+    /// It was told to end and did not.
+    #[error("{name} still runs after {seconds} s")]
+    StillRuns {
+        /// The machine.
+        name: String,
+        /// How long it was waited.
+        seconds: u64,
+    },
+    /// Its process is not found.
+    #[error("the process of {name} does not answer, and none of your processes is certain to be it")]
+    ProcessUnknown {
+        /// The machine.
+        name: String,
+    },
+    /// Its process was killed and is still there.
+    #[error(
+        "process {pid}, which runs {name}, was killed and does not go: it waits for the system, such as for a disk"
+    )]
+    ProcessStays {
+        /// The machine.
+        name: String,
+        /// The process.
+        pid: u32,
+    },
+    /// Neither KVM, nor translation, nor the interpreter.
+    #[error("nothing here can run a guest. {reasons}")]
+    NoAccelerator {
+        /// Why not, each.
+        reasons: String,
+    },
+    /// It did not start.
+    #[error("{name} did not start: {why}")]
+    NotStarted {
+        /// The machine.
+        name: String,
+        /// The reason.
+        why: Message,
+    },
+    /// Its supervisor ended without a word.
+    #[error("the supervisor of {name} ended ({status}) before the machine ran{}", log.as_ref().map_or_else(String::new, |log| format!(", see {log}")))]
+    SupervisorEnded {
+        /// The machine.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// Its log.
+        log: Option<String>,
+    },
+    /// No such drive.
+    #[error("{name} has no drive {drive}")]
+    NoDrive {
+        /// The machine.
+        name: String,
+        /// The drive.
+        drive: DriveId,
+    },
+    /// What was given does not fit.
+    #[error("{why}")]
+    Invalid {
+        /// The field, as in the machine's description.
+        field: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no picture.
+    #[error("the machine does not run, and no snapshot of it has a picture")]
+    NoPicture,
+    /// A picture cannot be read.
+    #[error("the machine's picture cannot be read: {0}")]
+    BadPicture(String),
+    /// The system refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// It was cancelled.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// Work has panicked.
+    #[error("a thread that works for the machine has failed; see the log")]
+    Thread,
+}
+
+impl Error {
+    /// The system refused `what`.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        |source| Self::Io { what, source }
+    }
+
+    /// Whether it was cancelled, by whomever.
+    pub fn is_cancelled(&self) -> bool {
+        self.code() == "cancelled"
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Library(error) => error.code(),
+            Self::Vm(error) => error.code(),
+            Self::Document { source, .. } => source.code(),
+            Self::Launch(error) => error.code(),
+            Self::Client(error) => error.code(),
+            Self::Bind(error) => error.code(),
+            Self::Told(_) => "refused",
+            Self::NotRunning { .. } => "not_running",
+            Self::Runs { .. } => "runs",
+            Self::RunsAlready { .. } => "runs_already",
+            Self::BeingStarted { .. } => "being_started",
+            Self::Suspended { .. } => "suspended",
+            Self::Paused { .. } => "paused",
+            Self::NotShutDown { .. } => "not_shut_down",
+            Self::StillRuns { .. } => "still_runs",
+            Self::ProcessUnknown { .. } => "process_unknown",
+            Self::ProcessStays { .. } => "process_stays",
+            Self::NoAccelerator { .. } => "no_accelerator",
+            Self::NotStarted { .. } => "not_started",
+            Self::SupervisorEnded { .. } => "supervisor_ended",
+            Self::NoDrive { .. } => "no_drive",
+            Self::Invalid { .. } => "invalid",
+            Self::NoPicture => "no_picture",
+            Self::BadPicture(_) => "bad_picture",
+            Self::Io { .. } => "io",
+            Self::Cancelled => "cancelled",
+            Self::Thread => "internal",
+        }
+    }
+
+    fn params(&self) -> Params {
+        let params = Params::new();
+        match self {
+            Self::Library(error) => error.params(),
+            Self::Vm(error) => error.params(),
+            Self::Document { name, source } => source.params().with("name", name.as_str()),
+            Self::Launch(error) => error.params(),
+            Self::Client(error) => error.params(),
+            Self::Bind(error) => error.params(),
+            Self::Told(message) => message.params.clone(),
+            Self::NotRunning { name }
+            | Self::Runs { name }
+            | Self::BeingStarted { name }
+            | Self::Suspended { name }
+            | Self::Paused { name }
+            | Self::ProcessUnknown { name } => params.with("name", name.as_str()),
+            Self::RunsAlready { name, viewer } => {
+                params.with("name", name.as_str()).with("viewer", viewer.as_deref().unwrap_or_default())
+            }
+            Self::NotShutDown { name, seconds } | Self::StillRuns { name, seconds } => {
+                params.with("name", name.as_str()).with("seconds", *seconds)
+            }
+            Self::ProcessStays { name, pid } => params.with("name", name.as_str()).with("pid", *pid),
+            Self::NoAccelerator { reasons } => params.with("reasons", reasons.as_str()),
+            Self::NotStarted { name, why } => {
+                params.with("name", name.as_str()).with("why", why.message.as_str())
+            }
+            Self::SupervisorEnded { name, status, log } => params
+                .with("name", name.as_str())
+                .with("status", status.as_str())
+                .with("log", log.as_deref().unwrap_or_default()),
+            Self::NoDrive { name, drive } => params.with("name", name.as_str()).with("drive", drive.as_str()),
+            Self::Invalid { field, why } => params.with("field", *field).with("why", why.as_str()),
+            Self::BadPicture(why) => params.with("why", why.as_str()),
+            Self::Io { what, source } => params.with("what", what.as_str()).with("why", source.to_string()),
+            Self::NoPicture | Self::Cancelled | Self::Thread => params,
+        }
+    }
+
+    fn message(&self) -> Message {
+        match self {
+            Self::Told(message) => message.clone(),
+            Self::Client(error) => error.message(),
+            other => {
+                Message { code: other.code().into(), params: other.params(), message: other.to_string() }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What changes, for whoever shows it. The newest state replaces an older one: a slow listener misses steps in between and
+//! nothing grows.
+
+use crate::error::Result;
+use crate::{JobInfo, Manager, Summary};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long the processes of machines may take to tell their conditions.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How often it is looked whether another process has changed the library.
+const PACE: Duration = Duration::from_secs(1);
+
+/// How often anything is told at most.
+const AT_MOST: Duration = Duration::from_millis(100);
+
+/// Something that has changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The machines of the library with their conditions.
+    Machines(Vec<Summary>),
+    /// What is being done.
+    Jobs(Vec<JobInfo>),
+}
+
+/// A subscription, which begins with what there is now.
+pub struct Events {
+    manager: Manager,
+    changes: watch::Receiver<()>,
+    machines: Option<Vec<Summary>>,
+    jobs: Option<Vec<JobInfo>>,
+}
+
+impl Manager {
+    /// Subscribes to what changes.
+    pub fn events(&self) -> Events {
+        Events { manager: self.clone(), changes: self.changes(), machines: None, jobs: None }
+    }
+}
+
+impl Events {
+    /// The next change.
+    ///
+    /// # Errors
+    /// The library cannot be read; the next call tries again.
+    pub async fn next(&mut self) -> Result<Event> {
+        loop {
+            self.changes.borrow_and_update();
+            let jobs = self.manager.job_list();
+            if self.jobs.as_ref() != Some(&jobs) {
+                self.jobs = Some(jobs.clone());
+                return Ok(Event::Jobs(jobs));
+            }
+            let machines = self.manager.list(PATIENCE).await?;
+            if self.machines.as_ref() != Some(&machines) {
+                self.machines = Some(machines.clone());
+                return Ok(Event::Machines(machines));
+            }
+            tokio::time::sleep(AT_MOST).await;
+            let _ = tokio::time::timeout(PACE, self.changes.changed()).await;
+        }
+    }
+}

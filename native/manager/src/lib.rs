@@ -1,0 +1,215 @@
+//! The application core: what a person does with virtual machines, for every face of Sampan.
+//!
+//! The program, the web console and the app say what they want here and get back types; they hold no policy. A [`Manager`]
+//! is one library of machines with what runs of it:
+//!
+//! - [`Machine`] is one handle for a machine, whether it runs in this process, behind a process of its own, or not at all.
+//! - [`lifecycle`](Manager::start) starts, shuts down, suspends and ends machines; [`run`] is one run of one machine.
+//! - [`Manager::list`] and [`Manager::events`] tell what there is and what changes.
+//! - [`Error`] has a stable code for programs and translations, and English beside it.
+//!
+//! **Invariant:** no terminal, no command line and no global state: nothing here prints, parses arguments or ends the
+//! process. Nothing waits for ever for a machine's process.
+#![forbid(unsafe_code)]
+
+pub mod edit;
+mod error;
+mod events;
+mod force;
+pub mod host;
+mod jobs;
+mod lifecycle;
+mod live;
+pub mod machine;
+pub mod run;
+mod runs;
+mod summary;
+pub mod supervisor;
+pub mod thumbnails;
+pub mod time;
+
+pub use error::{Error, Result};
+pub use events::{Event, Events};
+pub use jobs::{Action, Activity, Job, JobInfo};
+pub use lifecycle::{Ended, Pressed, Started};
+pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
+pub use summary::{Condition, Crash, MachineState, Summary};
+
+use live::Live;
+use runs::Runs;
+use sampan_config::{Arch, Finding, Limits};
+use sampan_control::{PATIENCE, Reporter};
+use sampan_emulator::LibqemuDir;
+use sampan_library::{Bundle, Library, VmId};
+use sampan_session::images::QemuBlockLayer;
+use std::sync::Arc;
+use std::time::Duration;
+use supervisor::SupervisorProgram;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// Where machines run.
+#[derive(Clone)]
+pub enum Placement {
+    /// Here: each in a child of this process, or where a system has none, in its threads.
+    Here {
+        /// The libraries that run them.
+        libqemu: LibqemuDir,
+        /// Whether QEMU can have a process of its own for work on images.
+        children: bool,
+    },
+    /// Each behind a supervisor process of its own, which outlives this one.
+    Supervised(Arc<dyn SupervisorProgram>),
+}
+
+struct Inner {
+    library: Library,
+    placement: Placement,
+    runs: Runs,
+    live: Live,
+    jobs: jobs::Jobs,
+    thumbnails: thumbnails::Thumbnails,
+    /// Something in the list of machines may have changed.
+    changed: watch::Sender<()>,
+}
+
+/// A library of machines, with what runs of it. Clones are the same one. Its methods must be called on a tokio runtime.
+#[derive(Clone)]
+pub struct Manager(Arc<Inner>);
+
+impl Manager {
+    /// A manager of this library.
+    pub fn new(library: Library, placement: Placement) -> Self {
+        let changed = watch::Sender::new(());
+        Self(Arc::new(Inner {
+            library,
+            placement,
+            runs: Runs::default(),
+            live: Live::new(changed.clone()),
+            jobs: jobs::Jobs::new(changed.clone()),
+            thumbnails: thumbnails::Thumbnails::default(),
+            changed,
+        }))
+    }
+
+    /// The library. Its calls block.
+    pub fn library(&self) -> &Library {
+        &self.0.library
+    }
+
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.0.placement
+    }
+
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.0.runs
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    /// What is being done with machines.
+    pub(crate) fn jobs(&self) -> &jobs::Jobs {
+        &self.0.jobs
+    }
+
+    pub(crate) fn thumbnails(&self) -> &thumbnails::Thumbnails {
+        &self.0.thumbnails
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
+    }
+
+    pub(crate) fn changed(&self) {
+        self.0.changed.send_replace(());
+    }
+
+    /// What is on disk of a machine.
+    ///
+    /// # Errors
+    /// [`Error::Library`].
+    pub async fn bundle(&self, id: VmId) -> Result<Bundle> {
+        let library = self.library().clone();
+        blocking(move || Ok(library.read(id)?)).await
+    }
+
+    /// A machine by its name, its id, or the id's first characters.
+    ///
+    /// # Errors
+    /// [`Error::Library`]: there is none, or several fit.
+    pub async fn find(&self, what: &str) -> Result<VmId> {
+        let (library, what) = (self.library().clone(), what.to_owned());
+        blocking(move || Ok(library.find(&what)?)).await
+    }
+
+    /// The handle of a machine.
+    ///
+    /// # Errors
+    /// [`Error::Library`]; [`Error::Client`] where its process does not answer.
+    pub async fn machine(&self, id: VmId) -> Result<Machine> {
+        self.machine_within(id, Some(PATIENCE)).await
+    }
+
+    /// The same where nothing may be heard of its process for `patience`.
+    ///
+    /// # Errors
+    /// See [`Manager::machine`].
+    pub async fn machine_within(&self, id: VmId, patience: Option<Duration>) -> Result<Machine> {
+        Machine::of(self, self.bundle(id).await?, patience).await
+    }
+
+    /// What a start of the machine would do to this host: what refuses it, and what a person should confirm.
+    ///
+    /// # Errors
+    /// The description cannot be read, or the host does not tell its figures.
+    pub async fn start_findings(&self, id: VmId) -> Result<Vec<Finding>> {
+        let library = self.library().clone();
+        blocking(move || {
+            let document = machine::document(&library.read(id)?)?;
+            Ok(Limits::check(&document, &host::figures(library.home())?))
+        })
+        .await
+    }
+
+    /// QEMU's block layer for work on images, which stops when `reporter` is cancelled. Its calls block.
+    ///
+    /// # Errors
+    /// libqemu is missing.
+    pub fn block_layer(&self, reporter: &Reporter) -> Result<QemuBlockLayer> {
+        let libqemu = self.libqemu()?;
+        // Any architecture's will do; one that is there.
+        let arch = libqemu.builds().first().map_or(Arch::X86_64, |(arch, ..)| *arch);
+        host::raise_file_limit();
+        let layer =
+            QemuBlockLayer::new(host::launcher(&libqemu, self.has_children())?, arch, Handle::current());
+        Ok(layer.stopped_by(reporter.flag()))
+    }
+
+    /// libqemu's folder.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn libqemu(&self) -> Result<LibqemuDir> {
+        match self.placement() {
+            Placement::Here { libqemu, .. } => Ok(libqemu.clone()),
+            Placement::Supervised(_) => Ok(LibqemuDir::find()?),
+        }
+    }
+
+    /// Whether this system lets QEMU have a process of its own.
+    fn has_children(&self) -> bool {
+        match self.placement() {
+            Placement::Here { children, .. } => *children,
+            Placement::Supervised(_) => true,
+        }
+    }
+}
+
+/// Does what blocks on a thread that may wait.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Thread)?
+}

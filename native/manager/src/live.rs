@@ -1,0 +1,112 @@
+//! What the processes of machines say: each is followed by one connection, so that nobody is asked again and again, and one
+//! that hangs takes one place in its queue.
+
+use crate::summary::Condition;
+use sampan_control::{Address, Client, ClientError, PATIENCE};
+use sampan_library::VmId;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+struct Followed {
+    condition: watch::Receiver<Option<Condition>>,
+    task: AbortHandle,
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The machines of other processes, by id.
+pub(crate) struct Live {
+    followed: Arc<Mutex<HashMap<VmId, Followed>>>,
+    changed: watch::Sender<()>,
+}
+
+fn lock(followed: &Mutex<HashMap<VmId, Followed>>) -> MutexGuard<'_, HashMap<VmId, Followed>> {
+    // Every change is one insertion or removal.
+    followed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    pub(crate) fn new(changed: watch::Sender<()>) -> Self {
+        Self { followed: Arc::default(), changed }
+    }
+
+    /// What the machine's process says, waiting for its first word for so long. Begins to follow it.
+    pub(crate) async fn condition(&self, id: VmId, bundle: &Path, patience: Duration) -> Condition {
+        let mut receiver = {
+            let mut followed = lock(&self.followed);
+            let entry = followed.entry(id).or_insert_with(|| self.follow(id, Address::of_bundle(bundle)));
+            entry.condition.clone()
+        };
+        let told = timeout(patience, receiver.wait_for(Option::is_some)).await;
+        match told {
+            Ok(Ok(condition)) => condition.clone().unwrap_or(Condition::NotRunning),
+            // The task has ended, and with it the machine.
+            Ok(Err(_)) => Condition::NotRunning,
+            Err(_) => Condition::Silent { pid: None },
+        }
+    }
+
+    /// Forgets the machines that are not in the library any more.
+    pub(crate) fn keep_only(&self, there: impl Fn(VmId) -> bool) {
+        lock(&self.followed).retain(|id, _| there(*id));
+    }
+
+    fn follow(&self, id: VmId, address: Address) -> Followed {
+        let (sender, condition) = watch::channel(None);
+        let (followed, changed) = (Arc::downgrade(&self.followed), self.changed.clone());
+        let task = tokio::spawn(async move {
+            follow(&address, &sender, &changed).await;
+            let _ = sender.send(Some(Condition::NotRunning));
+            // The next question connects anew.
+            if let Some(followed) = followed.upgrade() {
+                lock(&followed).remove(&id);
+            }
+            changed.send_replace(());
+        });
+        Followed { condition, task: task.abort_handle() }
+    }
+}
+
+/// Passes on what a machine says until it has ended.
+async fn follow(address: &Address, sender: &watch::Sender<Option<Condition>>, changed: &watch::Sender<()>) {
+    let tell = |condition| {
+        sender.send_replace(Some(condition));
+        changed.send_replace(());
+    };
+    let unintelligible = |error: ClientError| Condition::Unintelligible(error.to_string());
+    // Connecting may wait for as long as the machine's process hangs; whoever asks gives up before.
+    let mut watcher = match Client::connect(address, None).await {
+        Ok(None) => return,
+        Ok(Some(client)) => match client.with_patience(PATIENCE).watch().await {
+            Ok(watcher) => watcher,
+            Err(ClientError::Gone) => return,
+            Err(error) => return tell(unintelligible(error)),
+        },
+        Err(error) => return tell(unintelligible(error)),
+    };
+    loop {
+        match watcher.next().await {
+            Ok(Some(status)) => tell(Condition::Says(Box::new(status))),
+            Ok(None) => return,
+            Err(ClientError::Silent { pid }) => tell(Condition::Silent { pid }),
+            // A machine that is being started is asked again by whoever lists.
+            Err(error) => {
+                tell(match error {
+                    ClientError::Refused(message) if message.code == "starting" => Condition::Starting,
+                    other => unintelligible(other),
+                });
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                return;
+            }
+        }
+    }
+}

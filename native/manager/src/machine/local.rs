@@ -1,0 +1,346 @@
+//! A machine that runs in this process or in a child of it: requests become commands of its session.
+
+use super::pull::pull;
+use crate::time::now;
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sampan_config::{Arch, Forward, VncPassword};
+use sampan_control::{
+    AgentInfo, Console, Effect, Execution, Facts, Handler, Picture, Reply, Reporter, Request, State, Status,
+};
+use sampan_frame::Size;
+use sampan_input::{Button, Key};
+use sampan_library::{NewSnapshot, Progress};
+use sampan_message::{Coded, Message};
+use sampan_session::agent::{Exec, Exited};
+use sampan_session::vm::{Vm, VmError};
+use sampan_session::{Command, CommandError, ProgressFn, Reply as SessionReply, Screenshot, Serial, Session};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, watch};
+
+/// The most bytes of each output of a program in the guest that are kept.
+const MAX_OUTPUT: usize = 8 << 20;
+
+/// The longest that a program in the guest may run.
+const MAX_EXEC: Duration = Duration::from_secs(7 * 86_400);
+
+/// What is known of a machine from its start.
+#[derive(Clone, Debug)]
+pub struct StartFacts {
+    /// The guest's architecture.
+    pub arch: Arch,
+    /// Its memory.
+    pub memory_mib: u32,
+    /// Its CPUs.
+    pub cpus: u32,
+    /// What runs its CPUs: `kvm` or `tcg`.
+    pub accelerator: String,
+}
+
+/// Where a machine is seen.
+pub struct Viewer {
+    /// The address with its secret.
+    pub url: String,
+    /// The stream's figures; `None` once it has ended.
+    pub stats: Box<dyn Fn() -> Option<serde_json::Value> + Send + Sync>,
+}
+
+/// A running machine of this process. It is the [`Handler`] of its control socket, if it has one.
+pub struct LocalMachine {
+    session: Arc<Session>,
+    /// The machine of the library that it is, if it is one.
+    vm: Option<Arc<Vm>>,
+    facts: StartFacts,
+    viewer: OnceLock<Viewer>,
+    since: Instant,
+    changes: watch::Sender<()>,
+    /// Memory that is being saved.
+    saving: Mutex<Option<Reporter>>,
+}
+
+impl LocalMachine {
+    /// A machine that has just been started; `vm` if it is one of the library. Must be called on a tokio runtime.
+    pub fn new(session: Arc<Session>, vm: Option<Arc<Vm>>, facts: StartFacts) -> Arc<Self> {
+        let changes = watch::Sender::new(());
+        let machine = Arc::new(Self {
+            session,
+            vm,
+            facts,
+            viewer: OnceLock::new(),
+            since: Instant::now(),
+            changes,
+            saving: Mutex::default(),
+        });
+        let (mut status, told) = (machine.session.status(), Arc::downgrade(&machine));
+        tokio::spawn(async move {
+            while status.changed().await.is_ok() {
+                let Some(machine) = told.upgrade() else { return };
+                machine.changes.send_replace(());
+            }
+        });
+        machine
+    }
+
+    /// Says where the machine is seen. Has an effect once.
+    pub fn set_viewer(&self, viewer: Viewer) {
+        let _ = self.viewer.set(viewer);
+        self.changes.send_replace(());
+    }
+
+    /// The running machine.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The machine of the library.
+    ///
+    /// # Errors
+    /// It is not one.
+    pub fn vm(&self) -> Result<&Arc<Vm>, Message> {
+        self.vm.as_ref().ok_or_else(|| {
+            Message::new(
+                "not_in_library",
+                "this machine is not in the library: only machines of the library can",
+            )
+        })
+    }
+
+    fn saving(&self) -> MutexGuard<'_, Option<Reporter>> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn command(&self, command: Command) -> Result<Reply, Message> {
+        self.session.execute(command).await.map(|_| Reply::Done).map_err(|e| e.message())
+    }
+
+    async fn screenshot(&self, width: Option<u32>) -> Result<Reply, Message> {
+        let shot = match self.session.execute(Command::Screenshot).await.map_err(|e| e.message())? {
+            SessionReply::Screenshot(shot) => shot,
+            SessionReply::Done => return Err(CommandError::NoPicture.message()),
+        };
+        let picture = move || {
+            let shot: Screenshot = match width {
+                Some(width) => shot.smaller(width),
+                None => shot,
+            };
+            Picture { width: shot.size.width, height: shot.size.height, png: shot.to_png() }
+        };
+        let picture = tokio::task::spawn_blocking(picture).await.map_err(|_| VmError::Thread.message())?;
+        Ok(Reply::Picture(picture))
+    }
+
+    /// Work whose progress the status shows, too.
+    async fn save<T>(
+        &self,
+        reporter: &Reporter,
+        work: impl AsyncFnOnce(&ProgressFn) -> Result<T, VmError>,
+    ) -> Result<T, Message> {
+        *self.saving() = Some(reporter.clone());
+        let told = reporter.clone();
+        let progress = ProgressFn(Arc::new(move |Progress { done, total }| {
+            told.report("memory", done, total).is_continue()
+        }));
+        let done = work(&progress).await.map_err(|e| e.message());
+        *self.saving() = None;
+        self.changes.send_replace(());
+        done
+    }
+
+    async fn of_library(&self, request: Request, reporter: &Reporter) -> Result<Reply, Message> {
+        let vm = self.vm()?;
+        match request {
+            Request::Suspend => {
+                self.save(reporter, async |progress| vm.suspend(now(), progress).await).await?;
+                Ok(Reply::Done)
+            }
+            Request::Snapshot { name, note, disks_only } => {
+                let new = NewSnapshot { name, note, time: now(), thumbnail: None };
+                let work = async |progress: &ProgressFn| vm.snapshot(new, disks_only, progress).await;
+                let id = self.save(reporter, work).await?;
+                Ok(Reply::Snapshot { id: id.as_str().to_owned() })
+            }
+            Request::Mode { mode } => effect(vm.set_mode(mode).await),
+            Request::Background { on } => effect(vm.set_background(on).await),
+            Request::Exec { argv, stdin, timeout } => exec(vm, argv, &stdin, timeout).await,
+            Request::Push { from, to } => push(vm, &from, &to, reporter).await,
+            Request::Pull { from, to } => {
+                let agent = vm.agent().map_err(|e| e.message())?;
+                let bytes = pull(agent, &from, &to, sampan_library::free, reporter).await?;
+                Ok(Reply::Copied { bytes })
+            }
+            Request::Agent => {
+                let agent = vm.agent().map_err(|e| e.message())?;
+                let info = agent.info().await.map_err(|e| e.message())?;
+                let system = agent.os_info().await.ok().and_then(|system| system.pretty_name);
+                Ok(Reply::Agent(AgentInfo { version: info.version, system }))
+            }
+            request => {
+                let done = match request {
+                    Request::Grow { drive, size } => vm.grow(&drive, size).await,
+                    Request::ForwardAdd { forward } => vm.add_forward(parsed(&forward)?).await,
+                    Request::ForwardRemove { forward } => vm.remove_forward(parsed(&forward)?).await,
+                    Request::VncPassword { password } => {
+                        let password = VncPassword::new(password).map_err(|e| e.message())?;
+                        vm.set_vnc_password(password).await
+                    }
+                    _ => {
+                        return Err(Message::new("invalid_request", "this request is not about the library"));
+                    }
+                };
+                done.map(|()| Reply::Done).map_err(|e| e.message())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for LocalMachine {
+    async fn call(&self, request: Request, reporter: &Reporter) -> Result<Reply, Message> {
+        match request {
+            Request::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Request::Screenshot => self.screenshot(None).await,
+            Request::Thumbnail { width } => self.screenshot(Some(width)).await,
+            Request::Type { text } => self.command(Command::Type(text)).await,
+            Request::Key { names } => {
+                let key = |name: &String| {
+                    Key::from_name(name).ok_or_else(|| {
+                        Message::new(
+                            "unknown_key",
+                            format!("{name:?} is not a key: use names such as ctrl, a or f1"),
+                        )
+                        .with("key", name.as_str())
+                    })
+                };
+                self.command(Command::Keys(names.iter().map(key).collect::<Result<_, _>>()?)).await
+            }
+            Request::Pointer { x, y } => self.command(Command::Pointer { x, y }).await,
+            Request::Click { button } => {
+                let unknown = || {
+                    let text = format!("{button:?} is not a button: use left, middle, right, side or extra");
+                    Message::new("unknown_button", text).with("button", button.as_str())
+                };
+                self.command(Command::Click(Button::from_name(&button).ok_or_else(unknown)?)).await
+            }
+            Request::Wheel { notches } => self.command(Command::Wheel(notches)).await,
+            Request::Resize { width, height } => {
+                let size = Size::new(width, height).map_err(|e| Message::new("bad_size", e.to_string()))?;
+                self.command(Command::Resize(size)).await
+            }
+            Request::Pause => self.command(Command::Pause).await,
+            Request::Resume => self.command(Command::Resume).await,
+            Request::Reset => self.command(Command::Reset).await,
+            Request::Powerdown => match &self.vm {
+                Some(vm) => vm.shut_down().await.map(|()| Reply::Done).map_err(|e| e.message()),
+                None => self.command(Command::Powerdown).await,
+            },
+            Request::Quit => self.command(Command::Quit).await,
+            Request::Console | Request::Watch => {
+                Err(Message::new("invalid_request", "this request takes a connection of its own"))
+            }
+            request => self.of_library(request, reporter).await,
+        }
+    }
+
+    fn status(&self) -> Status {
+        let Self { session, vm, facts, viewer, since, .. } = self;
+        let status = session.status().borrow().clone();
+        let document = vm.as_ref().map(|vm| vm.document());
+        let progress = self.saving().as_ref().and_then(|saving| saving.watch().borrow().clone());
+        let blockers = document.as_ref().map(|document| document.state_blockers()).unwrap_or_default();
+        Status {
+            name: document.as_ref().map_or_else(|| session.name().to_owned(), |d| d.system.name.clone()),
+            state: match status.state {
+                sampan_session::State::Ready => State::Ready,
+                sampan_session::State::Running => State::Running,
+                sampan_session::State::Paused => State::Paused,
+                sampan_session::State::PoweredOff => State::PoweredOff,
+                sampan_session::State::Ended => State::Ended,
+            },
+            detail: status.detail,
+            facts: Some(Facts {
+                arch: facts.arch,
+                memory_mib: facts.memory_mib,
+                cpus: facts.cpus,
+                accelerator: facts.accelerator.clone(),
+                qemu: session.qemu_version().to_owned(),
+                pid: session.pid(),
+                seconds: since.elapsed().as_secs(),
+                size: session.size().map(|size| [size.width, size.height]),
+                absolute_pointer: status.absolute,
+                slowed: status.slowed,
+                mode: document.as_ref().map(|document| document.performance.mode),
+                mode_refused: vm.as_ref().map(|vm| vm.mode_refused()),
+                background: vm.as_ref().map(|vm| vm.in_background()),
+                state_blockers: super::blocker_messages(&blockers),
+                progress,
+                viewer: viewer.get().map(|viewer| viewer.url.clone()),
+                stream: viewer.get().and_then(|viewer| (viewer.stats)()),
+                display_faults: session.display_faults().into_iter().collect(),
+            }),
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn console(&self) -> Arc<dyn Console> {
+        Arc::new(SerialConsole(self.session.serial().clone()))
+    }
+}
+
+struct SerialConsole(Serial);
+
+#[async_trait]
+impl Console for SerialConsole {
+    fn output(&self, bytes: usize) -> (Vec<u8>, broadcast::Receiver<Arc<[u8]>>) {
+        self.0.console(bytes)
+    }
+
+    async fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write(bytes).await
+    }
+}
+
+fn effect(effect: Result<sampan_session::vm::Effect, VmError>) -> Result<Reply, Message> {
+    let sampan_session::vm::Effect { done, refused, before, after } = effect.map_err(|e| e.message())?;
+    Ok(Reply::Effect(Effect { done, refused, before, after }))
+}
+
+fn parsed(forward: &str) -> Result<Forward, Message> {
+    forward.parse().map_err(|e: sampan_config::ForwardError| e.message())
+}
+
+async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<Reply, Message> {
+    let invalid = |why: String| Message::new("invalid_request", why);
+    let mut argv = argv.into_iter();
+    let program = argv.next().ok_or_else(|| invalid("name a program".into()))?;
+    let stdin = STANDARD.decode(stdin).map_err(|e| invalid(format!("stdin is not base64: {e}")))?;
+    let timeout = Duration::from_secs(timeout).min(MAX_EXEC);
+    let exec = Exec::new(program).args(argv).stdin(stdin).timeout(timeout).max_output(MAX_OUTPUT);
+    let done = vm.agent().map_err(|e| e.message())?.exec(exec).await.map_err(|e| e.message())?;
+    let (code, signal) = match done.exited {
+        Exited::Code(code) => (Some(code), None),
+        Exited::Signal(signal) => (None, Some(signal)),
+        Exited::Unknown => (None, None),
+    };
+    let (stdout, stderr) = (done.stdout, done.stderr);
+    Ok(Reply::Execution(Execution { code, signal, truncated: done.truncated, stdout, stderr }))
+}
+
+async fn push(vm: &Vm, from: &Path, to: &str, reporter: &Reporter) -> Result<Reply, Message> {
+    let agent = vm.agent().map_err(|e| e.message())?;
+    let at = |source| VmError::Io { path: from.to_owned(), source }.message();
+    let mut file = tokio::fs::File::open(from).await.map_err(at)?;
+    let length = file.metadata().await.map_err(at)?.len();
+    let told = |done: u64| {
+        let _ = reporter.report("copy", done, length.max(done));
+    };
+    tokio::select! {
+        bytes = agent.push(&mut file, to, told) => Ok(Reply::Copied { bytes: bytes.map_err(|e| e.message())? }),
+        () = reporter.cancelled() => Err(crate::Error::Cancelled.message()),
+    }
+}

@@ -1,0 +1,88 @@
+//! Copying a file out of a guest. The guest decides where the file ends, and may never end it.
+
+use sampan_control::Reporter;
+use sampan_library::RESERVE;
+use sampan_message::{Coded, Message};
+use sampan_session::agent::Agent;
+use sampan_session::vm::VmError;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+/// The longest file in bytes; it could be `/dev/zero`.
+const MAX: u64 = 64 << 30;
+
+/// Writes the guest's file `from` to `to`, which is there whole or not at all, and says how many bytes it has. `free` tells
+/// how much room a file system has.
+///
+/// # Errors
+/// `to` exists, less than [`RESERVE`] would be left of its file system, the agent refuses, or it was cancelled.
+pub async fn pull(
+    agent: &Agent,
+    from: &str,
+    to: &Path,
+    free: impl Fn(&Path) -> sampan_library::Result<u64> + Unpin,
+    reporter: &Reporter,
+) -> Result<u64, Message> {
+    if to.symlink_metadata().is_ok() {
+        let text = format!("{}: there is a file of that name", to.display());
+        return Err(Message::new("file_exists", text).with("path", to));
+    }
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    // It is removed with this function unless it gets its name.
+    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
+    let file = tokio::fs::File::from_std(temporary.reopen().map_err(at(folder))?);
+    let mut sink = WithRoom { file, folder, free };
+    let told = |done: u64| {
+        let _ = reporter.report("copy", done, 0);
+    };
+    let bytes = tokio::select! {
+        bytes = agent.pull(from, &mut sink, MAX, told) => bytes.map_err(|e| e.message())?,
+        () = reporter.cancelled() => return Err(crate::Error::Cancelled.message()),
+    };
+    sink.file.sync_all().await.map_err(at(to))?;
+    temporary.persist_noclobber(to).map_err(|e| at(to)(e.error))?;
+    Ok(bytes)
+}
+
+/// A file that grows only while its file system has room for others. It is asked before each piece, since others write
+/// there too.
+struct WithRoom<'a, F> {
+    file: tokio::fs::File,
+    folder: &'a Path,
+    free: F,
+}
+
+impl<F: Fn(&Path) -> sampan_library::Result<u64> + Unpin> AsyncWrite for WithRoom<'_, F> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let free = (self.free)(self.folder).map_err(io::Error::other)?;
+        if free < RESERVE.saturating_add(bytes.len() as u64) {
+            let words = format!(
+                "the file system of {} has {} MiB left, of which {} MiB are kept for others: free some space there, or name another folder",
+                self.folder.display(),
+                free >> 20,
+                RESERVE >> 20
+            );
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::StorageFull, words)));
+        }
+        Pin::new(&mut self.file).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.file).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.file).poll_shutdown(context)
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Message + '_ {
+    |source| VmError::Io { path: path.to_owned(), source }.message()
+}

@@ -1,0 +1,234 @@
+//! One run of a machine of the library, from its lock to the record of its end. A supervisor process does this for one
+//! machine; an app does it for each machine in its own process.
+
+pub mod logs;
+mod record;
+mod restart;
+
+pub use record::{EndRecord, How, RunMark};
+pub(crate) use record::{note_end_by_force, settle};
+pub use restart::Restarts;
+
+use crate::error::{Error, Result};
+use crate::host;
+use crate::machine::{LocalMachine, StartFacts, document, text};
+use crate::time::now;
+use sampan_config::Document;
+use sampan_emulator::{AcceleratorName, Choice, LibqemuDir};
+use sampan_library::{Library, Locked, date};
+use sampan_message::Message;
+use sampan_session::images::QemuBlockLayer;
+use sampan_session::vm::{Host, RunOptions, Vm};
+use sampan_session::{Command, Ended, State};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Handle;
+
+/// How a machine is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartOptions {
+    /// Forget at the end all that is written to its disks.
+    pub throw_away: bool,
+    /// Boot anew although it is suspended: its saved state is lost.
+    pub discard_state: bool,
+    /// Run QEMU in this process rather than in a child of it.
+    pub in_process: bool,
+}
+
+/// Hears what a start is doing.
+pub type Tell<'a> = &'a (dyn Fn(Message) + Send + Sync);
+
+/// A machine that runs.
+pub struct Run {
+    machine: Arc<LocalMachine>,
+    vm: Arc<Vm>,
+    folder: PathBuf,
+    accelerator: String,
+    began: Instant,
+}
+
+/// A run that is about to begin: its lock is held, and the bundle says that it goes on.
+pub struct Starting {
+    library: Library,
+    locked: Locked,
+    folder: PathBuf,
+    began: Instant,
+}
+
+impl Starting {
+    /// Notes that a run begins. `again` says that it follows a crash by itself.
+    pub fn new(library: Library, locked: Locked, again: bool) -> Self {
+        let folder = locked.path().to_owned();
+        if let Err(error) = sampan_library::private_folder(&logs::logs_folder(&folder)) {
+            log::warn!("{error}");
+        }
+        let last = EndRecord::last(&folder).filter(|_| again);
+        EndRecord::running(last).write(&folder);
+        Self { library, locked, folder, began: Instant::now() }
+    }
+
+    /// The bundle's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts the machine. Where that fails or is given up by dropping the future, note it by [`not_started`].
+    ///
+    /// # Errors
+    /// The machine is as it was; the record says why.
+    pub async fn start(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
+        let folder = self.folder.clone();
+        let started = self.begin(libqemu, options, tell).await;
+        if let Err(error) = &started {
+            not_started(&folder, &text(error));
+        }
+        started
+    }
+
+    async fn begin(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
+        let Self { library, locked, folder, began } = self;
+        let document = document(&locked)?;
+        let arch = document.system.arch;
+        tell(Message::new("probing", "looking for the fastest way to run the guest"));
+        let choice = host::accelerator(&libqemu, arch).await?;
+        let resumes = locked.suspended().is_some() && !options.discard_state;
+        tell_start(&document, &choice, options, resumes, tell);
+        let host = Host {
+            library,
+            launcher: host::launcher(&libqemu, !options.in_process)?,
+            images: QemuBlockLayer::new(
+                host::launcher(&libqemu, !options.in_process)?,
+                arch,
+                Handle::current(),
+            ),
+            choice: choice.clone(),
+            libqemu,
+        };
+        let run = RunOptions { throw_away: options.throw_away, discard_state: options.discard_state };
+        let vm = Arc::new(Vm::start(host, locked, run).await?);
+        let document = vm.document();
+        let accelerator = choice.name.to_string();
+        let facts = StartFacts {
+            arch,
+            memory_mib: document.memory.mib,
+            cpus: document.cpu.count,
+            accelerator: accelerator.clone(),
+        };
+        let machine = LocalMachine::new(Arc::clone(vm.session()), Some(Arc::clone(&vm)), facts);
+        Ok(Run { machine, vm, folder, accelerator, began })
+    }
+}
+
+/// Notes that a run ended before its machine ran.
+pub fn not_started(folder: &Path, why: &str) {
+    EndRecord::new(How::NotStarted, why, None).write(folder);
+}
+
+fn tell_start(document: &Document, choice: &Choice, options: StartOptions, resumes: bool, tell: Tell<'_>) {
+    // A saved state is that of a CPU as it was.
+    let hint = document.tuning_hint().filter(|_| choice.name == AcceleratorName::Tcg && !resumes);
+    if let Some(hint) = hint {
+        log::info!("{hint}");
+        tell(Message::new("cpu_tuning_hint", format!("hint: {hint}")));
+    }
+    let place = if options.in_process { "inside this process" } else { "in a process of its own" };
+    let (code, words) = if resumes { ("resuming", "resuming") } else { ("starting", "starting") };
+    tell(Message::new(code, format!("{words} it {place} {}", host::speed(choice))));
+}
+
+impl Run {
+    /// The machine, as its control socket or a page of this process asks it.
+    pub fn machine(&self) -> &Arc<LocalMachine> {
+        &self.machine
+    }
+
+    /// The machine of the library.
+    pub fn vm(&self) -> &Arc<Vm> {
+        &self.vm
+    }
+
+    /// Waits until the machine has ended or is to end: a guest of the library that has powered off ends its machine.
+    pub async fn until_the_end(&self) {
+        let session = self.vm.session();
+        let mut status = session.status();
+        loop {
+            match status.borrow_and_update().state {
+                State::Ended => return,
+                State::PoweredOff => {
+                    log::info!("the guest has powered off");
+                    return self.end().await;
+                }
+                _ => {}
+            }
+            if status.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Ends the machine now.
+    pub async fn end(&self) {
+        if let Err(error) = self.vm.session().execute(Command::Quit).await {
+            log::warn!("{error}");
+        }
+    }
+
+    /// Waits for the machine's end, notes it, and gives the bundle's lock back once the machine's last user is gone. With
+    /// the restarts so far it says whether the machine is to be started again by itself.
+    pub async fn finish(self, restarts: &Restarts) -> (EndRecord, Option<Restarts>) {
+        let ended = self.vm.finish().await;
+        let died = matches!(ended, Ended::Died(_));
+        let wanted = died && self.vm.document().system.restart_after_crash;
+        let again = wanted.then(|| restarts.next(now())).flatten();
+        if wanted && again.is_none() {
+            log::error!("it has died too often to be started again by itself");
+        }
+        let record = EndRecord { again: again.is_some(), ..self.record(&ended) };
+        record.write(&self.folder);
+        (record, again)
+    }
+
+    fn record(&self, ended: &Ended) -> EndRecord {
+        match ended {
+            Ended::Quit => EndRecord::new(How::Ended, "ended as it was told to", None),
+            Ended::Died(words) => {
+                log::error!("the machine died: {words}");
+                let report = record::write_report(&self.folder, &self.report(words));
+                EndRecord::new(How::Died, words.clone(), report)
+            }
+        }
+    }
+
+    fn report(&self, words: &str) -> String {
+        let document = self.vm.document();
+        let session = self.vm.session();
+        let mut out = String::new();
+        let mut line = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(out, "{name:14}{value}");
+        };
+        line("machine", &document.system.name);
+        line("when", &date(now()));
+        line("what", &words.lines().next().unwrap_or_default());
+        line("ran for", &format_args!("{} s", self.began.elapsed().as_secs()));
+        line("guest", &document.system.arch);
+        line("accelerator", &self.accelerator);
+        line("memory", &format_args!("{} MiB", document.memory.mib));
+        line("CPUs", &document.cpu.count);
+        line("QEMU", &session.qemu_version());
+        line("Sampan", &env!("CARGO_PKG_VERSION"));
+        out += "\nThe machine's disks are as after a power failure; most guests repair themselves at the next start. If it dies\n\
+                again, the arguments and logs below tell more.\n";
+        let section = |out: &mut String, title: &str, text: &str| {
+            let _ = writeln!(out, "\n{title}\n{}\n{text}", "-".repeat(title.len()));
+        };
+        section(&mut out, "What QEMU said last", &logs::tail(&session.log_tail(), record::LINES));
+        section(&mut out, "The guest's serial port", &logs::tail(&session.serial().tail(), record::LINES));
+        section(&mut out, "Arguments", &self.vm.arguments().join("\n"));
+        if let Some(log) = logs::runs(&self.folder).pop() {
+            let _ = writeln!(out, "\nThe run's log is {}", log.display());
+        }
+        out
+    }
+}

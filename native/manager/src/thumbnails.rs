@@ -1,0 +1,133 @@
+//! Small pictures of machines: what a running one shows, else the picture of its newest snapshot.
+
+use crate::error::{Error, Result};
+use crate::{Manager, blocking};
+use sampan_control::{Picture, Reply, Reporter, Request};
+use sampan_frame::Size;
+use sampan_library::{Bundle, Manifest, SnapshotId, VmId};
+use sampan_session::Screenshot;
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// Pixels from left to right: a card of 320, sharp on fine screens.
+pub const WIDTH: u32 = 480;
+
+/// How long a picture serves all who ask.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a machine may take to make one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pixels of a picture that is decoded: 8192×4320. More would take more than a hundred megabytes.
+const MAX_PIXELS: u64 = 8192 * 4320;
+
+/// The last picture of each machine, and how many are decoded at a time.
+pub(crate) struct Thumbnails {
+    kept: Mutex<HashMap<VmId, Kept>>,
+    /// One at a time: a picture may take a hundred megabytes while it is decoded.
+    decoders: Semaphore,
+}
+
+/// One picture, for the first who asks to make and others to wait for.
+type Kept = Arc<tokio::sync::Mutex<Option<(Instant, std::result::Result<Picture, String>)>>>;
+
+impl Default for Thumbnails {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), decoders: Semaphore::new(1) }
+    }
+}
+
+/// The newest snapshot that has a picture.
+pub fn newest_picture(manifest: &Manifest) -> Option<&SnapshotId> {
+    let pictured = manifest.snapshots.iter().filter(|(_, snapshot)| snapshot.thumbnail.is_some());
+    pictured.max_by_key(|(_, snapshot)| snapshot.time).map(|(id, _)| id)
+}
+
+impl Manager {
+    /// A machine's small picture. All who ask within a second get the same.
+    ///
+    /// # Errors
+    /// [`Error::NoPicture`]; it cannot be had in time, or not be read.
+    pub async fn thumbnail(&self, id: VmId) -> Result<Picture> {
+        let kept = {
+            let mut all = self.thumbnails().kept.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(id).or_default())
+        };
+        let mut kept = kept.lock().await;
+        if let Some((_, Ok(picture))) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Ok(picture.clone());
+        }
+        if let Some((_, Err(why))) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Err(Error::BadPicture(why.clone()));
+        }
+        let made = self.make_thumbnail(id).await;
+        match &made {
+            Ok(picture) => *kept = Some((Instant::now(), Ok(picture.clone()))),
+            Err(Error::NoPicture | Error::Library(_)) => *kept = None,
+            // A machine that hangs is not asked again at once.
+            Err(error) => *kept = Some((Instant::now(), Err(error.to_string()))),
+        }
+        made
+    }
+
+    async fn make_thumbnail(&self, id: VmId) -> Result<Picture> {
+        let machine = self.machine_within(id, Some(PATIENCE)).await?;
+        if machine.runs() {
+            return match machine.call(Request::Thumbnail { width: WIDTH }, &Reporter::new()).await? {
+                Reply::Picture(picture) => Ok(picture),
+                _ => Err(Error::Client(crate::machine::unexpected())),
+            };
+        }
+        let bundle = machine.bundle().clone();
+        let _decoder = self.thumbnails().decoders.acquire().await.map_err(|_| Error::Thread)?;
+        blocking(move || small(&of_snapshot(&bundle)?)).await
+    }
+
+    /// Forgets the pictures of machines that are not in the library any more.
+    pub(crate) fn forget_thumbnails(&self, there: impl Fn(VmId) -> bool) {
+        let mut kept = self.thumbnails().kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|id, _| there(*id));
+    }
+}
+
+fn of_snapshot(bundle: &Bundle) -> Result<Vec<u8>> {
+    let id = newest_picture(bundle.manifest()).ok_or(Error::NoPicture)?;
+    bundle.thumbnail(id)?.ok_or(Error::NoPicture)
+}
+
+/// A picture made small. The file may be anybody's: bundles are imported.
+fn small(file: &[u8]) -> Result<Picture> {
+    let unreadable = |why: &dyn std::fmt::Display| Error::BadPicture(why.to_string());
+    let limits = png::Limits { bytes: 8 << 20 };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(|e| unreadable(&e))?;
+    let (width, height) = (reader.info().width, reader.info().height);
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(unreadable(&format_args!(
+            "it has {width}×{height} pixels, and at most {MAX_PIXELS} are shown"
+        )));
+    }
+    let length = reader.output_buffer_size().ok_or_else(|| unreadable(&"it is too large"))?;
+    let mut pixels = vec![0; length];
+    let info = reader.next_frame(&mut pixels).map_err(|e| unreadable(&e))?;
+    pixels.truncate(info.buffer_size());
+    let rgb = match info.color_type {
+        png::ColorType::Rgb => pixels,
+        png::ColorType::Rgba => rgb_of(&pixels, 4, |p| [p[0], p[1], p[2]]),
+        png::ColorType::Grayscale => rgb_of(&pixels, 1, |p| [p[0]; 3]),
+        png::ColorType::GrayscaleAlpha => rgb_of(&pixels, 2, |p| [p[0]; 3]),
+        png::ColorType::Indexed => return Err(unreadable(&"its palette is missing")),
+    };
+    let size = Size::new(info.width, info.height).map_err(|e| unreadable(&e))?;
+    let small = Screenshot { size, rgb }.smaller(WIDTH);
+    Ok(Picture { width: small.size.width, height: small.size.height, png: small.to_png() })
+}
+
+/// Pixels of so many bytes as red, green and blue; `chunks_exact` gives the closure as many.
+fn rgb_of(pixels: &[u8], bytes: usize, rgb: impl Fn(&[u8]) -> [u8; 3]) -> Vec<u8> {
+    pixels.chunks_exact(bytes).flat_map(rgb).collect()
+}
