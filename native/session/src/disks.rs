@@ -31,7 +31,7 @@ pub struct DriveInfo {
 }
 
 /// Makes every drive of the list go on in its overlay, all of them or none, at one moment.
-pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), CommandError> {
+pub(crate) async fn switch_to_overlays(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), CommandError> {
     let (mut added, mut sets) = (Vec::new(), Vec::new());
     let done = async {
         let mut actions = Vec::new();

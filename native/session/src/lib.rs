@@ -23,20 +23,20 @@
 #![forbid(unsafe_code)]
 
 mod background;
+mod block_ops;
 mod command;
 mod disks;
-mod drain;
 mod guest;
 pub mod images;
 mod input;
+mod log_ring;
+mod migration;
 mod monitor;
-mod saved;
 mod screenshot;
 mod serial;
 mod session;
 mod start;
 mod state;
-mod upkeep;
 pub mod vm;
 
 pub use background::SLOWED;

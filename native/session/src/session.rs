@@ -2,12 +2,12 @@
 
 use crate::Serial;
 use crate::background::{self, Gate};
-use crate::drain::Tail;
-use crate::guest::{Viewed, Wish, resizer};
+use crate::guest::{ResizeRequest, SessionGuest, resizer};
 use crate::input::{Queue, pump};
+use crate::log_ring::LogRing;
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, State, Status, ended};
-use crate::{Command, CommandError, ProgressFn, Reply, Screenshot, monitor, saved};
+use crate::{Command, CommandError, ProgressFn, Reply, Screenshot, migration, monitor};
 use sampan_config::Duty;
 use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, Exit, LaunchSpec, Launcher};
@@ -39,9 +39,9 @@ pub struct Session {
     display: Arc<Display>,
     control: Control,
     serial: Serial,
-    log: Tail,
+    log: LogRing,
     queue: Arc<Queue>,
-    wish: watch::Sender<Wish>,
+    wish: watch::Sender<ResizeRequest>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) gate: Gate,
     pub(crate) duty: watch::Sender<Option<Duty>>,
@@ -79,7 +79,7 @@ impl Session {
         progress: &ProgressFn,
     ) -> Result<Session, StartError> {
         let session = Self::halted(launcher, spec).await?;
-        saved::load(&session.qmp, file, &mut |now| (progress.0)(now)).await.map_err(Box::new)?;
+        migration::load(&session.qmp, file, &mut |now| (progress.0)(now)).await.map_err(Box::new)?;
         Ok(session)
     }
 
@@ -174,7 +174,7 @@ impl Session {
 
     /// The machine as viewers need it.
     pub fn guest(&self) -> Arc<dyn Guest> {
-        Arc::new(Viewed {
+        Arc::new(SessionGuest {
             name: self.name.clone(),
             screen: self.screen(),
             queue: Arc::clone(&self.queue),
@@ -185,7 +185,7 @@ impl Session {
 
     /// While held, the machine is neither resumed nor reset by anybody: guest memory that was saved must never meet disks
     /// that went on.
-    pub(crate) fn hold(&self, held: bool) {
+    pub(crate) fn inhibit_resume(&self, held: bool) {
         self.held.store(held, Ordering::Release);
     }
 

@@ -2,7 +2,7 @@
 
 use crate::CommandError;
 use crate::Serial;
-use crate::drain::{Tail, drain};
+use crate::log_ring::{LogRing, drain};
 use sampan_display::{Display, DisplayError};
 use sampan_emulator::{Control, Exit, LaunchError, LaunchSpec, Launcher};
 use sampan_qmp::{Qmp, QmpError};
@@ -44,7 +44,7 @@ pub struct Up {
     pub control: Control,
     pub exit: oneshot::Receiver<Exit>,
     pub serial: Serial,
-    pub log: Tail,
+    pub log: LogRing,
 }
 
 /// Starts QEMU, then its monitor, then its display. Whatever fails, no machine is left behind.

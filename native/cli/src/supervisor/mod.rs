@@ -22,7 +22,7 @@ use anyhow::{Context, Result};
 use end::{End, How};
 use sampan_emulator::{AcceleratorName, LibqemuDir};
 use sampan_library::{Library, Locked, VmId};
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{FLOOR, Host, RunOptions, Vm, watch_space};
 use sampan_session::{Command, Ended, State};
 use sampan_stream::{Server, ServerConfig};
@@ -145,7 +145,7 @@ async fn start(
     let host = Host {
         library,
         launcher: launcher(&libqemu, !args.in_process)?,
-        images: Blocking::new(disks, arch, tokio::runtime::Handle::current()),
+        images: QemuBlockLayer::new(disks, arch, tokio::runtime::Handle::current()),
         choice: accelerated.choice.clone(),
         libqemu,
     };

@@ -1,6 +1,6 @@
 //! Making a machine.
 
-use super::first_start::{FirstStart, SEED_DRIVE, seed_medium};
+use super::provisioning::{FirstStart, SEED_DRIVE, seed_medium};
 use super::{UEFI_VARIABLES, VmError, uefi_variables};
 use sampan_config::{Arch, Document, DriveKind, FirmwareKind, Preset};
 use sampan_library::{

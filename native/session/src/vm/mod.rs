@@ -4,26 +4,26 @@
 //! and memory in step whatever is killed when. Each operation here says its order.
 
 mod create;
-mod first_start;
 mod identity;
 mod import;
+mod launch_plan;
+mod migration_blockers;
 mod performance;
-mod place;
+mod provisioning;
 mod reach;
-mod savable;
 mod snapshot;
 mod space;
 mod suspend;
 
 pub use create::{Cd, FirstDisk, Recipe};
-pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
 pub use identity::Identity;
 pub use import::{Foreign, Imported, import_archive};
+pub use launch_plan::{UEFI_VARIABLES, uefi_code, uefi_variables};
 pub use performance::{Effect, fast_cores};
-pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
+pub use provisioning::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
 pub use space::{FLOOR, watch_space};
 
-use crate::images::Blocking;
+use crate::images::QemuBlockLayer;
 use crate::{Command, CommandError, Ended, ProgressFn, Session, StartError, State};
 use sampan_config::{ConfigError, Document, DocumentError, Forward, VncPassword};
 use sampan_emulator::{Choice, LaunchError, LaunchSpec, Launcher, LibqemuDir};
@@ -46,7 +46,7 @@ pub struct Host {
     /// How its CPUs are run.
     pub choice: Choice,
     /// What makes overlays.
-    pub images: Blocking,
+    pub images: QemuBlockLayer,
 }
 
 /// How a machine is started this time.
@@ -105,7 +105,7 @@ pub enum VmError {
 pub struct Vm {
     session: Arc<Session>,
     locked: Arc<Mutex<Locked>>,
-    images: Blocking,
+    images: QemuBlockLayer,
     document: Mutex<Document>,
     folder: PathBuf,
     throw_away: bool,
@@ -132,11 +132,11 @@ impl Vm {
         // One that cannot be is no password: nobody is let in.
         let vnc_password = locked.host()?.vnc_password.and_then(|text| VncPassword::new(text).ok());
         let (prepared, locked) = on_thread(move || {
-            let prepared = place::prepare(&host, &mut locked, &options);
+            let prepared = launch_plan::prepare(&host, &mut locked, &options);
             prepared.map(|prepared| (prepared, Arc::new(Mutex::new(locked))))
         })
         .await??;
-        let place::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
+        let launch_plan::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
             prepared;
         let started = match &memory {
             None => Session::start(launcher, spec).await.map_err(VmError::from),

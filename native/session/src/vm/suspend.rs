@@ -25,17 +25,17 @@ impl Vm {
         }
         let ran = self.running();
         self.room_for_memory()?;
-        self.settle().await?;
-        self.savable().await?;
+        self.reconcile_pending().await?;
+        self.check_migratable().await?;
         let plan = |locked: &mut Locked| {
             // One that could not be taken back: the machine has stood still since.
             locked.consume_suspended()?;
             locked.plan_suspend()
         };
         let memory = self.with_locked(plan).await?;
-        self.awake().await?;
+        self.suspend_duty_cycle().await?;
         // From here to QEMU's end, or until it was given up.
-        self.session.hold(true);
+        self.session.inhibit_resume(true);
         let done = self.save_and_note(&memory, time, progress).await;
         if let Err(error) = done {
             // A note that failed may be on the disk all the same; before the guest runs it must be gone. Else it stands
@@ -51,7 +51,7 @@ impl Vm {
                 )));
             }
             self.go_on(ran).await?;
-            self.drowse().await?;
+            self.resume_duty_cycle().await?;
             return Err(error);
         }
         self.session.execute(Command::Quit).await?;
@@ -86,7 +86,7 @@ impl Vm {
     }
 
     pub(super) async fn go_on(&self, ran: bool) -> Result<(), VmError> {
-        self.session.hold(false);
+        self.session.inhibit_resume(false);
         if ran && !self.running() {
             self.session.execute(Command::Resume).await?;
         }

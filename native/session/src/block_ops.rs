@@ -1,7 +1,7 @@
 //! What only [`Vm`](crate::vm::Vm) and tests tell a machine, each with an answer of its own: what concerns its disks, its
 //! memory as a whole and its host. [`Command`](crate::Command) is what anybody may tell it.
 
-use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Session, State, disks, saved};
+use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Session, State, disks, migration};
 use sampan_config::VncPassword;
 use sampan_qmp::types;
 use serde_json::json;
@@ -18,7 +18,7 @@ impl Session {
         if state == State::PoweredOff {
             return Err(CommandError::State { state, remedy: "there is no state to save" });
         }
-        if let Some(reason) = saved::blockers(&self.qmp).await?.into_iter().next() {
+        if let Some(reason) = migration::blockers(&self.qmp).await?.into_iter().next() {
             return Err(CommandError::NotSaved(reason));
         }
         // QEMU saves no state twice without having run in between, were it for a moment (`migrate_prepare` in
@@ -27,7 +27,7 @@ impl Session {
             self.qmp.execute(types::cont {}).await?;
         }
         self.halt("").await?;
-        saved::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
+        migration::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
     }
 
     /// What stands against saving the state now, in QEMU's words; empty where nothing does.
@@ -36,16 +36,16 @@ impl Session {
     /// [`CommandError`].
     pub async fn blockers(&self) -> Result<Vec<String>, CommandError> {
         self.alive()?;
-        Ok(saved::blockers(&self.qmp).await?)
+        Ok(migration::blockers(&self.qmp).await?)
     }
 
     /// Makes the drives go on in these overlays, all at one moment.
     ///
     /// # Errors
     /// [`CommandError`]; they go on where they were then, unless QEMU answered too late.
-    pub async fn go_on_in(&self, overlays: &[Overlay]) -> Result<(), CommandError> {
+    pub async fn switch_to_overlays(&self, overlays: &[Overlay]) -> Result<(), CommandError> {
         self.alive()?;
-        disks::go_on_in(&self.qmp, overlays).await
+        disks::switch_to_overlays(&self.qmp, overlays).await
     }
 
     /// Gives a drive so many bytes.

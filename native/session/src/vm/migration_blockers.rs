@@ -5,7 +5,7 @@ use sampan_config::{BlockedWhen, Blocker};
 
 impl Vm {
     /// Refuses what QEMU would refuse once the guest stands still and files are made, in words that name the way out.
-    pub(super) async fn savable(&self) -> Result<(), VmError> {
+    pub(super) async fn check_migratable(&self) -> Result<(), VmError> {
         let reasons = self.session.blockers().await?;
         if reasons.is_empty() {
             return Ok(());

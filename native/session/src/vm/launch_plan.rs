@@ -1,7 +1,7 @@
 //! From a bundle to what QEMU is started with.
 
 use super::{Host, RunOptions, VmError};
-use crate::drain::drain;
+use crate::log_ring::drain;
 use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
 use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
 use sampan_library::{CheckedChain, DriveId, Error as LibraryError, Layer, Library, Locked, SourceFormat};
