@@ -1,7 +1,7 @@
 //! What only [`Vm`](crate::vm::Vm) and tests tell a machine, each with an answer of its own: what concerns its disks, its
 //! memory as a whole and its host. [`Command`](crate::Command) is what anybody may tell it.
 
-use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Session, State, disks, migration};
+use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Remedy, Session, State, disks, migration};
 use sampan_config::VncPassword;
 use sampan_qmp::types;
 use serde_json::json;
@@ -16,10 +16,10 @@ impl Session {
     pub async fn save(&self, file: &File, progress: &ProgressFn) -> Result<(), CommandError> {
         let state = self.alive()?;
         if state == State::PoweredOff {
-            return Err(CommandError::State { state, remedy: "there is no state to save" });
+            return Err(CommandError::State { state, remedy: Remedy::NothingToSave });
         }
         if let Some(reason) = migration::blockers(&self.qmp).await?.into_iter().next() {
-            return Err(CommandError::NotSaved(reason));
+            return Err(CommandError::NotSavable { reason });
         }
         // QEMU saves no state twice without having run in between, were it for a moment (`migrate_prepare` in
         // migration/migration.c); a machine that somebody has paused may be kept more than once.
@@ -90,7 +90,7 @@ impl Session {
         Ok(threads)
     }
 
-    /// Lets VNC clients in who know this. Until it is told, nobody is let in.
+    /// Sets the VNC password. Until there is one, VNC lets nobody in.
     ///
     /// # Errors
     /// [`CommandError`].

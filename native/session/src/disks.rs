@@ -77,8 +77,7 @@ async fn give(qmp: &Qmp, image: &Path) -> Result<(String, i64), CommandError> {
     let path = image.to_owned();
     let OpenImage { read, write } = tokio::task::spawn_blocking(move || OpenImage::open(&path))
         .await
-        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?
-        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?;
+        .map_err(|_| CommandError::Thread)??;
     let set = qmp.add_fd(&read).await?;
     match qmp.add_fd_to(&set, &write).await {
         Ok(writing) => Ok((set, writing)),

@@ -16,7 +16,7 @@ use crate::exit::Code;
 use crate::host::{Accelerated, launcher};
 use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
 use crate::vm::{control_socket, now, run_folder};
-use crate::words::of_error;
+use crate::words::{of_error, of_machine};
 use again::Again;
 use anyhow::{Context, Result};
 use end::{End, How};
@@ -98,8 +98,9 @@ async fn run(
         Ok(started) => started,
         Err(error) => {
             let _ = std::fs::remove_file(&socket.path);
-            end::write(&folder, &End::new(How::NotStarted, of_error(&error), None));
-            return Err(error);
+            let words = of_machine(&error, &name);
+            end::write(&folder, &End::new(How::NotStarted, words.clone(), None));
+            return Err(anyhow::Error::msg(words));
         }
     };
     let accelerator = facts.accelerator.clone();

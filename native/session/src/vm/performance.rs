@@ -143,9 +143,7 @@ pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<St
 async fn threads(session: &Session) -> Result<Vec<i32>, VmError> {
     let threads = session.threads().await?;
     if threads.is_empty() {
-        return Err(VmError::Refused(
-            "QEMU does not tell the threads of the guest's CPUs: try it again once the machine runs".into(),
-        ));
+        return Err(VmError::NoCpuThreads);
     }
     Ok(threads)
 }

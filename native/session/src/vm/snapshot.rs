@@ -28,7 +28,7 @@ impl Vm {
     ) -> Result<SnapshotId, VmError> {
         let _turn = self.turn.lock().await;
         if self.throw_away {
-            return Err(VmError::Refused("this run leaves no trace: there is nothing to keep".into()));
+            return Err(VmError::ThrowAwayRun);
         }
         if !disks_only {
             self.room_for_memory()?;

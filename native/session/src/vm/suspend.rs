@@ -21,7 +21,7 @@ impl Vm {
     pub async fn suspend(&self, time: u64, progress: &ProgressFn) -> Result<(), VmError> {
         let _turn = self.turn.lock().await;
         if self.throw_away {
-            return Err(VmError::Refused("this run leaves no trace, so it cannot be suspended".into()));
+            return Err(VmError::ThrowAwayRun);
         }
         let ran = self.running();
         self.room_for_memory()?;
@@ -46,9 +46,7 @@ impl Vm {
                 Ok(())
             });
             if let Err(why) = taken_back.await {
-                return Err(VmError::Refused(format!(
-                    "{error}; and that it was suspended cannot be taken back, so the machine stands still: {why}; suspend it again, or end it"
-                )));
+                return Err(VmError::StandsStill { error: error.into(), undo: why.into() });
             }
             self.go_on(ran).await?;
             self.resume_duty_cycle().await?;
@@ -76,11 +74,7 @@ impl Vm {
         let needed = (u64::from(self.document().memory.mib) + OTHERS) << 20;
         let free = sampan_library::free(&self.folder)?;
         if free < needed {
-            return Err(VmError::Refused(format!(
-                "the machine's memory may need {} MiB of the disk, where {} MiB are free: free some space",
-                needed >> 20,
-                free >> 20
-            )));
+            return Err(VmError::NoRoomForMemory { needed, free });
         }
         Ok(())
     }
