@@ -8,6 +8,9 @@
 //! Whoever stops reading (`| head -1`) does no harm; what cannot be written otherwise is noted, and the program ends with an error.
 #![expect(clippy::disallowed_methods, reason = "this is the way to stdout and stderr")]
 
+use sampan_library::shell_word;
+use sampan_message::{Coded as _, Message};
+use sampan_session::vm::VmError;
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -199,6 +202,44 @@ pub fn of_error(error: &anyhow::Error) -> String {
         }
     }
     once(&told)
+}
+
+/// The same of an error of a machine, with the command that mends it where there is one.
+pub fn of_machine(error: &anyhow::Error, machine: &str) -> String {
+    let known = error.downcast_ref::<VmError>().and_then(|error| hint(&error.message(), machine));
+    match known {
+        Some(hint) => format!("{}; {hint}", of_error(error)),
+        None => of_error(error),
+    }
+}
+
+/// A message about a machine, with the command that mends it where there is one.
+pub fn with_hint(message: &Message, machine: &str) -> String {
+    match hint(message, machine) {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_string(),
+    }
+}
+
+/// The command by which people at a terminal do what a message about a machine tells them to.
+fn hint(message: &Message, machine: &str) -> Option<String> {
+    let vm = shell_word(machine);
+    let param = |name| message.params.get(name).map(ToString::to_string);
+    Some(match &*message.code {
+        "port_in_use" | "port_privileged" | "no_such_address" | "port_unusable" => match param("forward") {
+            Some(forward) => format!("`sampan forward remove {vm} {forward}` takes the forward away"),
+            None => format!("`sampan vnc {vm} on --port N` chooses another one"),
+        },
+        "share_missing" | "share_not_a_folder" | "share_unreadable" => {
+            format!("`sampan share remove {vm} {}` shares it no more", shell_word(&param("tag")?))
+        }
+        "no_such_forward" => format!("`sampan forward list {vm}` shows them"),
+        "vnc_off" => format!("`sampan vnc {vm} on` turns it on"),
+        "no_agent_channel" => format!("`sampan set {vm} serial.agent=virtio` gives it one"),
+        "no_such_drive" => format!("`sampan disk info {vm}` shows them"),
+        "untypable" => format!("see `sampan console {vm}`, `sampan file push` and `sampan exec`"),
+        _ => return None,
+    })
 }
 
 /// The same of an error that is a text already: a part that a later one tells with more words goes.

@@ -1,10 +1,11 @@
 //! What a machine can be told.
 
-use crate::{Screenshot, State};
+use crate::{Screenshot, State, wrapped};
 use sampan_display::DisplayError;
 use sampan_frame::{ReadError, Size};
 use sampan_input::{Button, Event, Key};
 use sampan_library::Progress;
+use sampan_message::{Coded, Params};
 use sampan_qmp::QmpError;
 use std::fmt;
 use std::path::PathBuf;
@@ -76,6 +77,7 @@ pub enum Reply {
 
 /// Why a command had no effect.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommandError {
     /// The machine is in a state that does not know this command.
     #[error("the machine is {state}: {remedy}")]
@@ -83,7 +85,7 @@ pub enum CommandError {
         /// The state.
         state: State,
         /// What to do.
-        remedy: &'static str,
+        remedy: Remedy,
     },
     /// There is no picture.
     #[error("the guest shows nothing: wait until its display is on")]
@@ -93,21 +95,30 @@ pub enum CommandError {
     Read(#[from] ReadError),
     /// A character that no US keyboard has.
     #[error(
-        "no key of a US keyboard types {0:?}: such text reaches a guest through its serial console (`sampan console` takes any), or as a file \
-         or a command by its agent (`sampan file push`, `sampan exec`)"
+        "no key of a US keyboard types {0:?}: such text reaches a guest through its serial console, which takes any, or as a file or a command \
+         by its agent"
     )]
     Untypable(char),
     /// QEMU did not reset.
     #[error("the machine did not reset within {0} s: it may hang, end it with quit")]
     NoReset(u64),
+    /// The state cannot be saved.
+    #[error("the machine's state cannot be saved now: {reason}")]
+    NotSavable {
+        /// What is in the way, in QEMU's words.
+        reason: String,
+    },
     /// The state was not saved or loaded.
-    #[error("the machine's state could not be transferred: {0}")]
-    NotSaved(String),
+    #[error("the machine's state could not be transferred: {words}")]
+    NotTransferred {
+        /// QEMU's own words.
+        words: String,
+    },
     /// The caller's progress function said so.
     #[error("cancelled; the machine is paused")]
     Cancelled,
     /// No such drive, or nothing in it.
-    #[error("the machine has no drive {0:?} with something in it: `sampan disk info` lists those it has")]
+    #[error("the machine has no drive {0:?} with something in it: look at those it has")]
     NoDrive(String),
     /// A disk was to become smaller.
     #[error("{drive} has {now} bytes, which is more than {wanted}: a disk can only grow")]
@@ -119,16 +130,100 @@ pub enum CommandError {
         /// Bytes that were asked for.
         wanted: u64,
     },
-    /// A name that QEMU cannot be given.
-    #[error("{}: the name is no Unicode text, rename the file", .0.display())]
-    Name(PathBuf),
-    /// The state's file.
-    #[error("the file of the machine's state: {0}")]
-    Io(std::io::Error),
+    /// The guest holds the medium of a drive.
+    #[error("the guest holds the medium in {0}: eject it in the guest first, or take it out by force")]
+    MediumHeld(String),
+    /// The overlay of a drive.
+    #[error(transparent)]
+    Image(#[from] sampan_library::Error),
+    /// A file that QEMU is given.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The thread that did it is gone.
+    #[error("a thread that works for the machine has failed; see the log")]
+    Thread,
     /// The monitor refused.
     #[error(transparent)]
     Qmp(#[from] QmpError),
     /// The display refused.
     #[error(transparent)]
     Display(#[from] DisplayError),
+}
+
+/// What to do where a machine's state does not know a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// There is no machine any more.
+    Start,
+    /// The guest has powered off and is to run again.
+    Reset,
+    /// The guest has powered off, so its CPUs stand still already.
+    NothingToPause,
+    /// The guest has powered off, so its memory holds nothing.
+    NothingToSave,
+    /// Nobody in the guest hears the power button.
+    NobodyHears,
+    /// Memory and disks are being put away together.
+    WaitForSaving,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start it again",
+            Self::Reset => "reset it to start it again",
+            Self::NothingToPause => "there is nothing to pause",
+            Self::NothingToSave => "there is no state to save",
+            Self::NobodyHears => "only a running guest hears its power button",
+            Self::WaitForSaving => {
+                "its state is being saved, wait a moment; if that has failed, suspend it again or end it"
+            }
+        })
+    }
+}
+
+impl Coded for CommandError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::State { remedy: Remedy::WaitForSaving, .. } => "state_being_saved",
+            Self::State { .. } => "wrong_state",
+            Self::NoPicture => "no_picture",
+            Self::Read(_) => "screen_unreadable",
+            Self::Untypable(_) => "untypable",
+            Self::NoReset(_) => "machine_hangs",
+            Self::NotSavable { .. } => "state_not_savable",
+            Self::NotTransferred { .. } => "state_not_transferred",
+            Self::Cancelled => "cancelled",
+            Self::NoDrive(_) => "no_such_drive",
+            Self::Shrink { .. } => "disk_cannot_shrink",
+            Self::MediumHeld(_) => "medium_held",
+            Self::Image(error) => wrapped::library(error),
+            Self::Io { .. } => "file_unusable",
+            Self::Thread => "thread_failed",
+            Self::Qmp(error) => wrapped::qmp(error),
+            Self::Display(error) => wrapped::display(error),
+        }
+    }
+
+    fn params(&self) -> Params {
+        let none = Params::new();
+        match self {
+            Self::State { state, .. } => none.with("state", state.to_string()),
+            Self::Untypable(character) => none.with("character", character.to_string()),
+            Self::NoReset(seconds) => none.with("seconds", *seconds),
+            Self::NotSavable { reason } => none.with("reasons", reason.as_str()),
+            Self::NotTransferred { words } => none.with("words", words.as_str()),
+            Self::NoDrive(drive) | Self::MediumHeld(drive) => none.with("drive", drive.as_str()),
+            Self::Shrink { drive, now, wanted } => {
+                none.with("drive", drive.as_str()).with("now", *now).with("wanted", *wanted)
+            }
+            Self::Io { path, .. } => none.with("path", path.as_path()),
+            _ => none,
+        }
+    }
 }

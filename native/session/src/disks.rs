@@ -31,7 +31,7 @@ pub struct DriveInfo {
 }
 
 /// Makes every drive of the list go on in its overlay, all of them or none, at one moment.
-pub(crate) async fn go_on_in(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), CommandError> {
+pub(crate) async fn switch_to_overlays(qmp: &Qmp, overlays: &[Overlay]) -> Result<(), CommandError> {
     let (mut added, mut sets) = (Vec::new(), Vec::new());
     let done = async {
         let mut actions = Vec::new();
@@ -77,8 +77,7 @@ async fn give(qmp: &Qmp, image: &Path) -> Result<(String, i64), CommandError> {
     let path = image.to_owned();
     let OpenImage { read, write } = tokio::task::spawn_blocking(move || OpenImage::open(&path))
         .await
-        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?
-        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?;
+        .map_err(|_| CommandError::Thread)??;
     let set = qmp.add_fd(&read).await?;
     match qmp.add_fd_to(&set, &write).await {
         Ok(writing) => Ok((set, writing)),

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A size in pixels and in millimetres, as a viewer asked for it.
-pub type Wish = Option<(Size, (u16, u16))>;
+pub type ResizeRequest = Option<(Size, (u16, u16))>;
 
 /// What a session gives to viewers.
-pub struct Viewed {
+pub struct SessionGuest {
     pub name: String,
     pub screen: Arc<Screen>,
     pub queue: Arc<Queue>,
-    pub wish: watch::Sender<Wish>,
+    pub wish: watch::Sender<ResizeRequest>,
     pub status: watch::Receiver<GuestStatus>,
 }
 
-impl Guest for Viewed {
+impl Guest for SessionGuest {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -43,7 +43,7 @@ impl Guest for Viewed {
 }
 
 /// Tells the guest the newest size that was asked for. While QEMU is busy, older wishes are forgotten.
-pub async fn resizer(console: Console, mut wishes: watch::Receiver<Wish>) {
+pub async fn resizer(console: Console, mut wishes: watch::Receiver<ResizeRequest>) {
     let mut refused = false;
     while wishes.changed().await.is_ok() {
         let wish = *wishes.borrow_and_update();

@@ -23,25 +23,28 @@
 #![forbid(unsafe_code)]
 
 mod background;
+mod block_ops;
 mod command;
 mod disks;
-mod drain;
 mod guest;
 pub mod images;
 mod input;
+mod log_ring;
+mod machine_log;
+mod migration;
 mod monitor;
-mod saved;
 mod screenshot;
 mod serial;
 mod session;
 mod start;
 mod state;
-mod upkeep;
 pub mod vm;
+mod wrapped;
 
 pub use background::SLOWED;
-pub use command::{Command, CommandError, ProgressFn, Reply};
+pub use command::{Command, CommandError, ProgressFn, Remedy, Reply};
 pub use disks::{DriveInfo, Overlay};
+pub use machine_log::{Level, LogCrate, LogLine, LogSink, LogSource};
 pub use sampan_qmp::agent;
 pub use screenshot::Screenshot;
 pub use serial::Serial;

@@ -1,6 +1,6 @@
 //! The guest's serial port: read always, so that the guest never waits for us; written by whoever is at the console.
 
-use crate::drain::Tail;
+use crate::log_ring::LogRing;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -15,7 +15,7 @@ const PIECE: usize = 4 << 10;
 /// One machine's serial port.
 #[derive(Clone)]
 pub struct Serial {
-    tail: Tail,
+    tail: LogRing,
     output: broadcast::Sender<Arc<[u8]>>,
     input: Arc<Mutex<OwnedWriteHalf>>,
 }
@@ -25,7 +25,7 @@ impl Serial {
         stream.set_nonblocking(true)?;
         let (mut read, write) = UnixStream::from_std(stream)?.into_split();
         let serial = Self {
-            tail: Tail::default(),
+            tail: LogRing::default(),
             output: broadcast::Sender::new(PIECES),
             input: Arc::new(Mutex::new(write)),
         };

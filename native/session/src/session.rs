@@ -2,12 +2,12 @@
 
 use crate::Serial;
 use crate::background::{self, Gate};
-use crate::drain::Tail;
-use crate::guest::{Viewed, Wish, resizer};
+use crate::guest::{ResizeRequest, SessionGuest, resizer};
 use crate::input::{Queue, pump};
+use crate::log_ring::LogRing;
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, State, Status, ended};
-use crate::{Command, CommandError, ProgressFn, Reply, Screenshot, monitor, saved};
+use crate::{Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor};
 use sampan_config::Duty;
 use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, Exit, LaunchSpec, Launcher};
@@ -39,9 +39,9 @@ pub struct Session {
     display: Arc<Display>,
     control: Control,
     serial: Serial,
-    log: Tail,
+    log: LogRing,
     queue: Arc<Queue>,
-    wish: watch::Sender<Wish>,
+    wish: watch::Sender<ResizeRequest>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) gate: Gate,
     pub(crate) duty: watch::Sender<Option<Duty>>,
@@ -79,7 +79,7 @@ impl Session {
         progress: &ProgressFn,
     ) -> Result<Session, StartError> {
         let session = Self::halted(launcher, spec).await?;
-        saved::load(&session.qmp, file, &mut |now| (progress.0)(now)).await.map_err(Box::new)?;
+        migration::load(&session.qmp, file, &mut |now| (progress.0)(now)).await.map_err(Box::new)?;
         Ok(session)
     }
 
@@ -174,7 +174,7 @@ impl Session {
 
     /// The machine as viewers need it.
     pub fn guest(&self) -> Arc<dyn Guest> {
-        Arc::new(Viewed {
+        Arc::new(SessionGuest {
             name: self.name.clone(),
             screen: self.screen(),
             queue: Arc::clone(&self.queue),
@@ -185,7 +185,7 @@ impl Session {
 
     /// While held, the machine is neither resumed nor reset by anybody: guest memory that was saved must never meet disks
     /// that went on.
-    pub(crate) fn hold(&self, held: bool) {
+    pub(crate) fn inhibit_resume(&self, held: bool) {
         self.held.store(held, Ordering::Release);
     }
 
@@ -205,7 +205,7 @@ impl Session {
     /// Its state, where it has one.
     pub(crate) fn alive(&self) -> Result<State, CommandError> {
         match self.status.borrow().state {
-            state @ State::Ended => Err(CommandError::State { state, remedy: "start it again" }),
+            state @ State::Ended => Err(CommandError::State { state, remedy: Remedy::Start }),
             state => Ok(state),
         }
     }
@@ -217,24 +217,18 @@ impl Session {
     pub async fn execute(&self, command: Command) -> Result<Reply, CommandError> {
         let state = self.alive()?;
         if self.held.load(Ordering::Acquire) && matches!(command, Command::Resume | Command::Reset) {
-            return Err(CommandError::State {
-                state,
-                remedy: "its state is being saved, wait a moment; if that has failed, suspend it again or end it",
-            });
+            return Err(CommandError::State { state, remedy: Remedy::WaitForSaving });
         }
         match command {
             Command::Resume => self.resume(state).await?,
             Command::Pause | Command::PauseBecause(_) if state == State::PoweredOff => {
-                return Err(CommandError::State { state, remedy: "there is nothing to pause" });
+                return Err(CommandError::State { state, remedy: Remedy::NothingToPause });
             }
             Command::Pause => self.halt("").await?,
             Command::PauseBecause(words) => self.halt(&words).await?,
             Command::Reset => self.reset(state).await?,
             Command::Powerdown if state != State::Running => {
-                return Err(CommandError::State {
-                    state,
-                    remedy: "only a running guest hears its power button",
-                });
+                return Err(CommandError::State { state, remedy: Remedy::NobodyHears });
             }
             Command::Powerdown => {
                 // It has enough to do now.
@@ -263,7 +257,7 @@ impl Session {
 
     async fn resume(&self, state: State) -> Result<(), CommandError> {
         if state == State::PoweredOff {
-            return Err(CommandError::State { state, remedy: "reset it to start it again" });
+            return Err(CommandError::State { state, remedy: Remedy::Reset });
         }
         let mut held = self.gate.close().await;
         self.qmp.execute(types::cont {}).await?;

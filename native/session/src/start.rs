@@ -1,10 +1,10 @@
 //! Bringing a machine up.
 
-use crate::CommandError;
-use crate::Serial;
-use crate::drain::{Tail, drain};
+use crate::log_ring::{LogRing, drain};
+use crate::{CommandError, Serial, wrapped};
 use sampan_display::{Display, DisplayError};
 use sampan_emulator::{Control, Exit, LaunchError, LaunchSpec, Launcher};
+use sampan_message::{Coded, Params};
 use sampan_qmp::{Qmp, QmpError};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -32,9 +32,34 @@ pub enum StartError {
     /// The saved state could not be loaded.
     #[error("the saved state could not be loaded: {0}")]
     State(#[from] Box<CommandError>),
+    /// The thread that launched it is gone.
+    #[error("the thread that launches QEMU has failed; see the log")]
+    Thread,
     /// The system refused a socket.
     #[error("no socket could be made: {0}")]
     Io(#[from] std::io::Error),
+}
+
+impl Coded for StartError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Launch(error) => wrapped::launch(error),
+            Self::Qemu(_) => "qemu_ended",
+            Self::Qmp(error) => wrapped::qmp(error),
+            Self::Display(error) => wrapped::display(error),
+            Self::State(_) => "state_not_loaded",
+            Self::Thread => "thread_failed",
+            Self::Io(_) => "no_socket",
+        }
+    }
+
+    fn params(&self) -> Params {
+        match self {
+            Self::Qemu(exit) => Params::new().with("words", exit.to_string()),
+            Self::State(error) => Params::new().with("why", error.code()),
+            _ => Params::new(),
+        }
+    }
 }
 
 /// A machine that is up, halted before its first instruction.
@@ -44,7 +69,7 @@ pub struct Up {
     pub control: Control,
     pub exit: oneshot::Receiver<Exit>,
     pub serial: Serial,
-    pub log: Tail,
+    pub log: LogRing,
 }
 
 /// Starts QEMU, then its monitor, then its display. Whatever fails, no machine is left behind.
@@ -56,7 +81,7 @@ pub async fn bring_up(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<U
         launcher.launch(spec, Box::new(move |exit| drop(ended.send(exit))))
     })
     .await
-    .map_err(|e| std::io::Error::other(format!("the launching thread failed: {e}")))??;
+    .map_err(|_| StartError::Thread)??;
     let control = launched.control;
     let serial = Serial::new(launched.serial)?;
     let log = drain(launched.log, move |line| log::warn!(target: "qemu", "{name}: {line}"))?;

@@ -9,7 +9,7 @@ use common::counter::{Place, blocking, counting, create, named};
 use sampan_config::Arch;
 use sampan_library::fs::Fs;
 use sampan_session::ProgressFn;
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{RunOptions, Vm};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ async fn place(home: &Path) -> Option<Place> {
         return None;
     }
     let root = home.join("library");
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
     create(&root, &images).await;
     Some(Place::new(&root, Fs::default(), &images, child()))
 }

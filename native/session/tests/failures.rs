@@ -9,15 +9,15 @@ use common::{child, state};
 use sampan_config::{Arch, Document, Forward};
 use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{Library, Manifest};
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{RunOptions, Vm};
 use sampan_session::{Command, CommandError, ProgressFn, State};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-fn images() -> Blocking {
-    Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current())
+fn images() -> QemuBlockLayer {
+    QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current())
 }
 
 /// The manifest as it is on the disk.
@@ -69,7 +69,7 @@ struct Machine {
     meddler: Arc<Meddler>,
 }
 
-async fn machine(fs: Fs, images: &Blocking) -> Machine {
+async fn machine(fs: Fs, images: &QemuBlockLayer) -> Machine {
     let folder = tempfile::tempdir().expect("a folder");
     let home = folder.path().join("library");
     create(&home, images).await;
@@ -119,7 +119,7 @@ fn once(wanted: Line<'static>) -> impl FnMut(Line<'_>) -> bool + Send + 'static 
 }
 
 /// One answer or command is lost; asked again, QEMU answers.
-async fn asked_again(images: &Blocking, lost: Line<'static>, disks_only: bool, switched: bool) {
+async fn asked_again(images: &QemuBlockLayer, lost: Line<'static>, disks_only: bool, switched: bool) {
     let machine = machine(Fs::default(), images).await;
     let library = &machine.place.library;
     let vm = started(&machine).await;
@@ -144,7 +144,7 @@ async fn asked_again(images: &Blocking, lost: Line<'static>, disks_only: bool, s
 }
 
 /// From the transaction on QEMU does not answer. Later it does, or is killed.
-async fn silence(images: &Blocking, lost: Line<'static>, heals: bool) {
+async fn silence(images: &QemuBlockLayer, lost: Line<'static>, heals: bool) {
     let machine = machine(Fs::default(), images).await;
     let library = &machine.place.library;
     let vm = started(&machine).await;

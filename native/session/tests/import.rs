@@ -10,7 +10,7 @@ use sampan_library::{
     BlockLayer, ImageFormat, Library, NewImage, Preallocation, Sections, SourceFormat, TarWriter, Target,
 };
 use sampan_session::Command;
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{
     Foreign, Host, Imported, RunOptions, UEFI_VARIABLES, Vm, VmError, import_archive, uefi_variables,
 };
@@ -48,9 +48,9 @@ const PC: &str = "<key>Architecture</key><string>x86_64</string><key>Target</key
 const ARM: &str = "<key>Architecture</key><string>aarch64</string><key>Target</key><string>virt</string>\
     <key>MemorySize</key><integer>9999999</integer><key>CPUCount</key><integer>300</integer>";
 
-async fn import(home: &Path, from: &Path) -> Result<(Library, Blocking, Imported), VmError> {
+async fn import(home: &Path, from: &Path) -> Result<(Library, QemuBlockLayer, Imported), VmError> {
     let library = Library::open(home.join("library")).expect("a library");
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
     let (place, layer, from) = (library.clone(), images.clone(), from.to_owned());
     let imported = tokio::task::spawn_blocking(move || {
         let firmware = libqemu().firmware().expect("firmware");
@@ -261,7 +261,7 @@ async fn an_image_that_names_a_file_of_the_host_is_refused_and_the_file_not_open
         assert!(library.list().expect("a list").is_empty());
         let file = home.path().join("disk.vmdk");
         fs::write(&file, &image).expect("written");
-        let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+        let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
         let alone = Library::open(home.path().join("alone")).expect("a library");
         let error = tokio::task::spawn_blocking(move || {
             let mut machine = alone.create(&format!("{n}"), &[].into(), 1).expect("made");
@@ -324,7 +324,7 @@ fn libqemu_opens_no_file_that_only_an_image_names() {
 async fn archive(home: &Path, name: &str, files: &Sections) -> PathBuf {
     let theirs = Library::open(home.join(format!("{name}'s library"))).expect("a library");
     let machine = theirs.create(name, files, 1).expect("made");
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
     let file = home.join(format!("{name}.sampanvm"));
     let to = file.clone();
     let exported = tokio::task::spawn_blocking(move || {

@@ -14,7 +14,7 @@ use common::{child, in_process};
 use sampan_config::Arch;
 use sampan_library::Unsaved;
 use sampan_library::fs::{Fs, Hook, Step};
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{RunOptions, Vm};
 use sampan_session::{Command, ProgressFn};
 use std::ops::ControlFlow;
@@ -162,7 +162,7 @@ async fn run(operation: &str, at: usize, notes: &Notes) -> usize {
         }
         true
     });
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
     let place = Place::new(&notes.home(), Fs::with_hook(clock.clone()), &images, meddler);
     operate(operation, notes, &place).await;
     clock.steps.load(Ordering::SeqCst)
@@ -176,7 +176,7 @@ async fn an_operation_runs_in_a_process_of_its_own() {
     let folder = tempfile::tempdir().expect("a folder");
     let Ok(words) = std::env::var(CHILD) else {
         let notes = Notes(folder.path().into());
-        let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+        let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
         create(&notes.home(), &images).await;
         assert!(run(OPERATIONS[0], usize::MAX, &notes).await > 50);
         return;
@@ -213,7 +213,7 @@ async fn starts(place: &Place, what: &str, good: impl Fn(u32) -> bool) {
     vm.finish().await;
 }
 
-async fn check(operation: &str, what: &str, notes: &Notes, images: &Blocking) {
+async fn check(operation: &str, what: &str, notes: &Notes, images: &QemuBlockLayer) {
     let place = Place::new(&notes.home(), Fs::default(), images, child());
     let locked = place.lock().await;
     let manifest = locked.manifest().clone();
@@ -236,7 +236,7 @@ async fn check(operation: &str, what: &str, notes: &Notes, images: &Blocking) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_step_leaves_a_machine_whose_memory_and_disk_belong_together() {
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
     let folder = tempfile::tempdir().expect("a folder");
     let place = |n: usize| folder.path().join(format!("before {n}"));
     std::fs::create_dir(place(0)).expect("a folder");

@@ -7,7 +7,7 @@ use common::{child, colour_machine, in_process, libqemu, spec, state, tiny_guest
 use sampan_config::{Arch, Document, Duty, FirmwareKind, Mode, Preset};
 use sampan_emulator::probe;
 use sampan_library::{Library, NewSnapshot, SourceFormat};
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Host, Recipe, RunOptions, Vm};
 use sampan_session::{Command, ProgressFn, SLOWED, Session, State};
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ async fn busy(home: &Path) -> Vm {
     let file = home.join("busy.img");
     std::fs::write(&file, sector).expect("a disk");
     let library = Library::open(home.join("library")).expect("a library");
-    let images = Blocking::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
+    let images = QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current());
     let recipe = Recipe {
         name: "busy".into(),
         preset: Preset::Other,

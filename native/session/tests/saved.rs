@@ -144,7 +144,7 @@ async fn a_running_machines_disk_goes_on_in_an_overlay_and_grows() {
         disk(tmp.path(), &name, Some(&format!("{base}.qcow2")), 64 * MIB).await;
         let overlay =
             Overlay { drive: "disk0".into(), file: tmp.path().join(&name), node: format!("disk0-{number}") };
-        session.go_on_in(std::slice::from_ref(&overlay)).await.expect("goes on in it");
+        session.switch_to_overlays(std::slice::from_ref(&overlay)).await.expect("goes on in it");
         let drive = session.drive("disk0").await.expect("a drive");
         assert_eq!((drive.node.as_str(), drive.size), (overlay.node.as_str(), 64 * MIB));
     }
@@ -156,7 +156,7 @@ async fn a_running_machines_disk_goes_on_in_an_overlay_and_grows() {
 
     // All or none: one overlay that is no image leaves the other drive where it was.
     let bad = Overlay { drive: "disk0".into(), file: tmp.path().join("missing"), node: "bad".into() };
-    assert!(session.go_on_in(&[bad]).await.is_err());
+    assert!(session.switch_to_overlays(&[bad]).await.is_err());
     assert_eq!(session.drive("disk0").await.expect("a drive").node, "disk0-2");
     tokio::time::timeout(PATIENCE, session.execute(Command::Quit)).await.expect("in time").expect("quits");
 }

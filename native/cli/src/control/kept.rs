@@ -2,12 +2,14 @@
 
 use super::Request;
 use crate::vm::now;
+use crate::words::with_hint;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sampan_config::VncPassword;
 use sampan_library::NewSnapshot;
+use sampan_message::Coded;
 use sampan_session::ProgressFn;
-use sampan_session::agent::{Exec, Exited, ShutdownMode};
+use sampan_session::agent::{AgentError, Exec, Exited, ShutdownMode};
 use sampan_session::vm::{Effect, Vm, VmError};
 use serde_json::{Value, json};
 use std::io;
@@ -21,7 +23,34 @@ const MAX_OUTPUT: usize = 8 << 20;
 /// How long an agent may take to say that it is there.
 const AGENT: Duration = Duration::from_secs(3);
 
-pub async fn answer(request: Request, vm: &Vm) -> Result<Value, VmError> {
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The machine did not do it.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl KeptError {
+    /// In words for the terminal of whoever has asked.
+    pub fn words(&self, machine: &str) -> String {
+        match self {
+            Self::Vm(error) => with_hint(&error.message(), machine),
+            Self::Request(words) => words.clone(),
+        }
+    }
+}
+
+impl From<AgentError> for KeptError {
+    fn from(error: AgentError) -> Self {
+        VmError::from(error).into()
+    }
+}
+
+pub async fn answer(request: Request, vm: &Vm) -> Result<Value, KeptError> {
     match request {
         Request::Suspend => vm.suspend(now(), &ProgressFn::none()).await?,
         Request::Snapshot { name, note, disks_only } => {
@@ -35,7 +64,7 @@ pub async fn answer(request: Request, vm: &Vm) -> Result<Value, VmError> {
         Request::Mode { mode } => return told(vm.set_mode(mode).await?),
         Request::Background { on } => return told(vm.set_background(on).await?),
         Request::VncPassword { password } => {
-            let password = VncPassword::new(password).map_err(|e| VmError::Refused(e.to_string()))?;
+            let password = VncPassword::new(password).map_err(|e| KeptError::Request(e.to_string()))?;
             vm.set_vnc_password(password).await?;
         }
         Request::Exec { argv, stdin, timeout } => return exec(vm, argv, &stdin, timeout).await,
@@ -46,7 +75,7 @@ pub async fn answer(request: Request, vm: &Vm) -> Result<Value, VmError> {
             let (info, system) = (agent.info().await?, agent.os_info().await.ok());
             return Ok(json!({ "version": info.version, "system": system.and_then(|s| s.pretty_name) }));
         }
-        _ => return Err(VmError::Refused("this is no request about the library".into())),
+        _ => return Err(KeptError::Request("this is no request about the library".into())),
     }
     Ok(json!({}))
 }
@@ -59,18 +88,18 @@ pub async fn ask_to_shut_down(vm: Arc<Vm>) {
     }
 }
 
-fn told(effect: Effect) -> Result<Value, VmError> {
-    serde_json::to_value(effect).map_err(|e| VmError::Refused(e.to_string()))
+fn told(effect: Effect) -> Result<Value, KeptError> {
+    serde_json::to_value(effect).map_err(|e| KeptError::Request(e.to_string()))
 }
 
-fn parsed(forward: &str) -> Result<sampan_config::Forward, VmError> {
-    forward.parse().map_err(|e: sampan_config::ForwardError| VmError::Refused(e.to_string()))
+fn parsed(forward: &str) -> Result<sampan_config::Forward, KeptError> {
+    forward.parse().map_err(|e: sampan_config::ForwardError| KeptError::Request(e.to_string()))
 }
 
-async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<Value, VmError> {
+async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<Value, KeptError> {
     let mut argv = argv.into_iter();
-    let program = argv.next().ok_or_else(|| VmError::Refused("name a program".into()))?;
-    let stdin = STANDARD.decode(stdin).map_err(|e| VmError::Refused(format!("stdin is no base64: {e}")))?;
+    let program = argv.next().ok_or_else(|| KeptError::Request("name a program".into()))?;
+    let stdin = STANDARD.decode(stdin).map_err(|e| KeptError::Request(format!("stdin is no base64: {e}")))?;
     // A week is for ever here, and within every clock's range.
     let timeout = Duration::from_secs(timeout.min(7 * 86_400));
     let exec = Exec::new(program).args(argv).stdin(stdin).timeout(timeout).max_output(MAX_OUTPUT);
@@ -86,17 +115,17 @@ async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<V
     }))
 }
 
-async fn push(vm: &Vm, from: &Path, to: &str) -> Result<Value, VmError> {
+async fn push(vm: &Vm, from: &Path, to: &str) -> Result<Value, KeptError> {
     let mut file = tokio::fs::File::open(from).await.map_err(at(from))?;
     let bytes = vm.agent()?.push(&mut file, to, |_| {}).await?;
     Ok(json!({ "bytes": bytes }))
 }
 
-async fn pull(vm: &Vm, from: &str, to: &Path) -> Result<Value, VmError> {
+async fn pull(vm: &Vm, from: &str, to: &Path) -> Result<Value, KeptError> {
     let bytes = super::pull::pull(vm.agent()?, from, to, sampan_library::free).await?;
     Ok(json!({ "bytes": bytes }))
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> VmError + '_ {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> VmError + '_ {
     |source| VmError::Io { path: path.to_owned(), source }
 }

@@ -1,8 +1,8 @@
 //! A file of the guest's comes to this host. The guest says how long it is, by when it ends: it may never.
 
+use super::kept::{KeptError, at};
 use sampan_library::RESERVE;
 use sampan_session::agent::Agent;
-use sampan_session::vm::VmError;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -15,15 +15,15 @@ const MAX: u64 = 64 << 30;
 /// Writes the guest's file `from` to `to`, which is there whole or not at all; how many bytes it has.
 ///
 /// # Errors
-/// [`VmError`]: among others where less than [`RESERVE`] would be left of the file system, of which `free` tells what there is.
+/// [`KeptError`]: among others where less than [`RESERVE`] would be left of the file system, of which `free` tells what there is.
 pub async fn pull(
     agent: &Agent,
     from: &str,
     to: &Path,
     free: impl Fn(&Path) -> sampan_library::Result<u64> + Unpin,
-) -> Result<u64, VmError> {
+) -> Result<u64, KeptError> {
     if to.symlink_metadata().is_ok() {
-        return Err(VmError::Refused(format!("{}: there is a file of that name", to.display())));
+        return Err(KeptError::Request(format!("{}: there is a file of that name", to.display())));
     }
     let folder = to.parent().unwrap_or(Path::new("/"));
     // Goes with this function unless it gets the name.
@@ -69,10 +69,6 @@ impl<F: Fn(&Path) -> sampan_library::Result<u64> + Unpin> AsyncWrite for WithRoo
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.file).poll_shutdown(context)
     }
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> VmError + '_ {
-    |source| VmError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use super::places::{LONG, NoPlace, Place, Places};
 use super::protocol::{self, MAX_LINE, Request, Response};
 use super::{console, kept};
+use crate::words::with_hint;
 use base64::Engine as _;
 use sampan_config::Arch;
 use sampan_frame::Size;
 use sampan_input::{Button, Key};
+use sampan_message::Coded;
 use sampan_session::vm::Vm;
-use sampan_session::{Command, CommandError, Reply, Session};
+use sampan_session::{Command, Reply, Session};
 use sampan_stream::Stats;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -274,7 +276,12 @@ async fn answer(request: Request, desk: &Desk) -> Result<Value, String> {
         | Request::Agent) => {
             let vm = shared.vm.as_ref();
             let vm = vm.ok_or("this machine is not one of the library's: `sampan new` makes one that is")?;
-            return kept::answer(kept, vm).await.map_err(|e| e.to_string());
+            // What is wrong with a new forward is not mended by taking one away.
+            let is_new = matches!(kept, Request::ForwardAdd { .. });
+            return kept::answer(kept, vm).await.map_err(|e| match is_new {
+                true => e.to_string(),
+                false => e.words(&desk.name),
+            });
         }
     };
     match shared.session.execute(command).await {
@@ -285,12 +292,8 @@ async fn answer(request: Request, desk: &Desk) -> Result<Value, String> {
             let png = base64::engine::general_purpose::STANDARD.encode(png);
             Ok(json!({ "width": size.width, "height": size.height, "png": png }))
         }
-        Err(e) => Err(words(&e)),
+        Err(e) => Err(with_hint(&e.message(), &desk.name)),
     }
-}
-
-fn words(error: &CommandError) -> String {
-    error.to_string()
 }
 
 fn status(shared: &Shared) -> Value {

@@ -16,13 +16,13 @@ use crate::exit::Code;
 use crate::host::{Accelerated, launcher};
 use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
 use crate::vm::{control_socket, now, run_folder};
-use crate::words::of_error;
+use crate::words::{of_error, of_machine};
 use again::Again;
 use anyhow::{Context, Result};
 use end::{End, How};
 use sampan_emulator::{AcceleratorName, LibqemuDir};
 use sampan_library::{Library, Locked, VmId};
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{FLOOR, Host, RunOptions, Vm, watch_space};
 use sampan_session::{Command, Ended, State};
 use sampan_stream::{Server, ServerConfig};
@@ -98,8 +98,9 @@ async fn run(
         Ok(started) => started,
         Err(error) => {
             let _ = std::fs::remove_file(&socket.path);
-            end::write(&folder, &End::new(How::NotStarted, of_error(&error), None));
-            return Err(error);
+            let words = of_machine(&error, &name);
+            end::write(&folder, &End::new(How::NotStarted, words.clone(), None));
+            return Err(anyhow::Error::msg(words));
         }
     };
     let accelerator = facts.accelerator.clone();
@@ -145,7 +146,7 @@ async fn start(
     let host = Host {
         library,
         launcher: launcher(&libqemu, !args.in_process)?,
-        images: Blocking::new(disks, arch, tokio::runtime::Handle::current()),
+        images: QemuBlockLayer::new(disks, arch, tokio::runtime::Handle::current()),
         choice: accelerated.choice.clone(),
         libqemu,
     };

@@ -9,7 +9,7 @@ use anyhow::Result;
 use sampan_config::Arch;
 use sampan_emulator::LibqemuDir;
 use sampan_library::Progress;
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ const PACE: Duration = Duration::from_millis(200);
 /// QEMU's block layer, in a child of this process, for as long as this lives.
 pub struct Images {
     // Before the runtime, which its drop needs.
-    pub layer: Blocking,
+    pub layer: QemuBlockLayer,
     pub bar: Bar,
     _runtime: Runtime,
 }
@@ -36,7 +36,7 @@ impl Images {
         let libqemu = LibqemuDir::find()?;
         // Any libqemu will do; one that is there.
         let arch = libqemu.builds().first().map_or(Arch::X86_64, |(arch, ..)| *arch);
-        let layer = Blocking::new(launcher(&libqemu, true)?, arch, runtime.handle().clone())
+        let layer = QemuBlockLayer::new(launcher(&libqemu, true)?, arch, runtime.handle().clone())
             .stopped_by(Arc::clone(&cancelled));
         Ok(Self { layer, bar: Bar::new(cancelled), _runtime: runtime })
     }

@@ -10,11 +10,11 @@
 //!
 //! Names of files are given to QEMU as members of JSON objects, so no character in them can mean anything else.
 
-mod blocking;
+mod block_layer;
 mod job;
 mod worker;
 
-pub use blocking::Blocking;
+pub use block_layer::QemuBlockLayer;
 
 use sampan_emulator::{Access, Allowed, Arch, Confinement, Launcher};
 use sampan_library::{Backing, BlockError, CheckedChain, Layer, NewImage, OnProgress, Pin, new_image_file};
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use worker::{Opening, Process, Worker, refused};
 
-/// QEMU's block layer, one piece of work at a time. [`Blocking`] is the same as the library wants it.
+/// QEMU's block layer, one piece of work at a time. [`QemuBlockLayer`] is the same as the library wants it.
 pub struct ImageService {
     launcher: Arc<dyn Launcher>,
     name: String,

@@ -1,7 +1,7 @@
 //! One run of libqemu's block layer: nodes, and what is done with them. The files are there and may be reached.
 
 use crate::StartError;
-use crate::drain::drain;
+use crate::log_ring::drain;
 use crate::start::{connect_monitor, gave_up};
 use sampan_emulator::{Arch, Confinement, Control, Exit, LaunchSpec, Launcher};
 use sampan_library::{BlockError, ImageFormat, Layer, NewImage, OnProgress, Preallocation, blockdev};

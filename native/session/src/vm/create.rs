@@ -1,6 +1,6 @@
 //! Making a machine.
 
-use super::first_start::{FirstStart, SEED_DRIVE, seed_medium};
+use super::provisioning::{FirstStart, SEED_DRIVE, seed_medium};
 use super::{UEFI_VARIABLES, VmError, uefi_variables};
 use sampan_config::{Arch, Document, DriveKind, FirmwareKind, Preset};
 use sampan_library::{
@@ -117,7 +117,7 @@ impl Recipe {
         let seed_image = self.first_start.image(&number)?;
         document.system.uuid = Some(number);
         if let Some(fault) = document.check().into_iter().next() {
-            return Err(VmError::Refused(fault.to_string()));
+            return Err(VmError::Fault(fault));
         }
         if let (Cd::File(file), Some(name)) = (&self.cd, &medium) {
             take_medium(library, file, name, progress)?;
@@ -170,9 +170,7 @@ fn take_medium(library: &Library, file: &Path, name: &str, progress: OnProgress<
     let there = library.media()?.into_iter().find(|medium| medium.name == name);
     match there {
         Some(medium) if medium.size == size(file)? => Ok(()),
-        Some(_) => Err(VmError::Refused(format!(
-            "the library has another medium called {name}: rename the file, or remove that one"
-        ))),
+        Some(_) => Err(VmError::MediumNameTaken(name.to_owned())),
         None => {
             library.add_medium(file, name, Otherwise::Link, progress)?;
             Ok(())

@@ -1,6 +1,6 @@
 //! What makes a copy a machine of its own.
 
-use super::first_start::{SEED_DRIVE, seed_of_copy};
+use super::provisioning::{SEED_DRIVE, seed_of_copy};
 use sampan_config::{Document, MacAddress};
 use sampan_library::{Bundle, Library, Sections, VmId};
 

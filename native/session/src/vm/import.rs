@@ -89,7 +89,7 @@ impl Foreign {
     /// The document it becomes, and what did not map.
     ///
     /// # Errors
-    /// [`VmError::Refused`] for a processor that is not run here.
+    /// [`VmError::UnknownProcessor`] for a processor that is not run here.
     pub fn document(&self, name: &str) -> Result<(Document, Vec<String>), VmError> {
         let plan = &self.plan;
         let mut notes = plan.notes.clone();
@@ -173,7 +173,7 @@ impl Foreign {
         let name = name.unwrap_or(&self.name);
         let (document, mut notes) = self.document(name)?;
         if let Some(fault) = document.check().into_iter().next() {
-            return Err(VmError::Refused(fault.to_string()));
+            return Err(VmError::Fault(fault));
         }
         let new = firmware.join(uefi_variables(document.system.arch));
         let uefi = document.firmware.kind == FirmwareKind::Uefi;
@@ -218,9 +218,7 @@ fn arch(plan: &ImportPlan) -> Result<Arch, VmError> {
         // An appliance does not say: they are for PCs.
         None | Some("x86_64" | "i386") => Ok(Arch::X86_64),
         Some("aarch64") => Ok(Arch::Aarch64),
-        Some(other) => Err(VmError::Refused(format!(
-            "it is for {other} processors: x86_64, i386 and aarch64 ones can be run here; its disks can be imported one by one"
-        ))),
+        Some(other) => Err(VmError::UnknownProcessor(other.to_owned())),
     }
 }
 
@@ -243,7 +241,7 @@ fn drives(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<String>) {
     for disk in &plan.disks {
         if disk.cdrom {
             notes.push(format!(
-                "the CD “{}” was left out: its drive is empty, `sampan set … cdrom=` fills it",
+                "the CD “{}” was left out: its drive is empty, put the CD in by hand",
                 disk.file
             ));
             continue;

@@ -4,31 +4,33 @@
 //! and memory in step whatever is killed when. Each operation here says its order.
 
 mod create;
-mod first_start;
+mod error;
 mod identity;
 mod import;
+mod launch_plan;
+mod migration_blockers;
 mod performance;
-mod place;
+mod provisioning;
 mod reach;
-mod savable;
 mod snapshot;
 mod space;
 mod suspend;
 
 pub use create::{Cd, FirstDisk, Recipe};
-pub use first_start::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
+pub use error::{PortUser, VmError};
 pub use identity::Identity;
 pub use import::{Foreign, Imported, import_archive};
+pub use launch_plan::{UEFI_VARIABLES, uefi_code, uefi_variables};
 pub use performance::{Effect, fast_cores};
-pub use place::{UEFI_VARIABLES, uefi_code, uefi_variables};
+pub use provisioning::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
 pub use space::{FLOOR, watch_space};
 
-use crate::images::Blocking;
-use crate::{Command, CommandError, Ended, ProgressFn, Session, StartError, State};
-use sampan_config::{ConfigError, Document, DocumentError, Forward, VncPassword};
-use sampan_emulator::{Choice, LaunchError, LaunchSpec, Launcher, LibqemuDir};
-use sampan_library::{DriveId, Error as LibraryError, Library, Locked, Sections};
-use sampan_qmp::agent::{Agent, AgentError};
+use crate::images::QemuBlockLayer;
+use crate::{Command, Ended, ProgressFn, Session, State};
+use sampan_config::{Document, Forward, VncPassword};
+use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
+use sampan_library::{DriveId, Library, Locked, Sections};
+use sampan_qmp::agent::Agent;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -46,7 +48,7 @@ pub struct Host {
     /// How its CPUs are run.
     pub choice: Choice,
     /// What makes overlays.
-    pub images: Blocking,
+    pub images: QemuBlockLayer,
 }
 
 /// How a machine is started this time.
@@ -58,54 +60,11 @@ pub struct RunOptions {
     pub discard_state: bool,
 }
 
-/// Why something could not be done with a machine.
-#[derive(Debug, thiserror::Error)]
-pub enum VmError {
-    /// The bundle.
-    #[error(transparent)]
-    Library(#[from] LibraryError),
-    /// Its document cannot be read.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// Its document cannot be started.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// QEMU did not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The firmware is missing.
-    #[error(transparent)]
-    Launch(#[from] LaunchError),
-    /// The guest agent.
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-    /// The running machine refused.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// What its system is to be told.
-    #[error(transparent)]
-    Seed(#[from] sampan_seed::SeedError),
-    /// A file of the machine's.
-    #[error("{}: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// Not while it is as it is.
-    #[error("{0}")]
-    Refused(String),
-    /// The thread that did it is gone.
-    #[error("a thread that works for the machine has failed; see the log")]
-    Thread,
-}
-
 /// A machine of the library that runs.
 pub struct Vm {
     session: Arc<Session>,
     locked: Arc<Mutex<Locked>>,
-    images: Blocking,
+    images: QemuBlockLayer,
     document: Mutex<Document>,
     folder: PathBuf,
     throw_away: bool,
@@ -132,11 +91,11 @@ impl Vm {
         // One that cannot be is no password: nobody is let in.
         let vnc_password = locked.host()?.vnc_password.and_then(|text| VncPassword::new(text).ok());
         let (prepared, locked) = on_thread(move || {
-            let prepared = place::prepare(&host, &mut locked, &options);
+            let prepared = launch_plan::prepare(&host, &mut locked, &options);
             prepared.map(|prepared| (prepared, Arc::new(Mutex::new(locked))))
         })
         .await??;
-        let place::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
+        let launch_plan::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
             prepared;
         let started = match &memory {
             None => Session::start(launcher, spec).await.map_err(VmError::from),
@@ -195,10 +154,7 @@ impl Vm {
     /// # Errors
     /// The machine has no channel for one.
     pub fn agent(&self) -> Result<&Agent, VmError> {
-        self.agent.as_ref().ok_or_else(|| {
-            let words = "the machine has no channel for a guest agent: stop it, then set serial.agent=virtio";
-            VmError::Refused(words.into())
-        })
+        self.agent.as_ref().ok_or(VmError::NoAgentChannel)
     }
 
     /// Gives a drive more space, which the guest sees at once.
@@ -208,9 +164,7 @@ impl Vm {
     pub async fn grow(&self, drive: &str, size: u64) -> Result<(), VmError> {
         let _turn = self.turn.lock().await;
         if self.throw_away {
-            return Err(VmError::Refused(
-                "this run leaves no trace: grow the disk when it is stopped".into(),
-            ));
+            return Err(VmError::ThrowAwayRun);
         }
         let id: DriveId = drive.parse()?;
         self.session.grow(drive, size).await?;
@@ -227,14 +181,14 @@ impl Vm {
         let _turn = self.turn.lock().await;
         let mut document = self.document();
         let Some(card) = document.network.cards.first_mut() else {
-            return Err(VmError::Refused("the machine has no network card, which a forward needs".into()));
+            return Err(VmError::NoNetworkCard);
         };
         card.forwards.push(forward);
         let nic = card.id.clone();
         if let Some(fault) = document.check().into_iter().next() {
-            return Err(VmError::Refused(fault.to_string()));
+            return Err(VmError::Fault(fault));
         }
-        reach::check_forward(&forward).map_err(VmError::Refused)?;
+        reach::check_forward(&forward)?;
         self.change_network(forward.add_lines(&nic), forward.remove_lines(&nic), document).await
     }
 
@@ -246,11 +200,7 @@ impl Vm {
         let _turn = self.turn.lock().await;
         let mut document = self.document();
         let card = document.network.cards.iter_mut().find(|card| card.forwards.contains(&forward));
-        let Some(card) = card else {
-            return Err(VmError::Refused(format!(
-                "the machine has no forward {forward}: `sampan forward list` shows those it has"
-            )));
-        };
+        let Some(card) = card else { return Err(VmError::NoSuchForward(forward)) };
         card.forwards.retain(|kept| *kept != forward);
         let nic = card.id.clone();
         self.change_network(forward.remove_lines(&nic), forward.add_lines(&nic), document).await
@@ -268,7 +218,7 @@ impl Vm {
             // `host forwarding rule for … removed`.
             let (error, done) = match self.human(line).await {
                 Ok(said) if said.is_empty() || said.contains("removed") => continue,
-                Ok(said) => (VmError::Refused(said), done),
+                Ok(said) => (VmError::Qemu { words: said }, done),
                 // Without an answer it may have been done; undoing what is not there changes nothing.
                 Err(error) => (error, done + 1),
             };
@@ -296,15 +246,13 @@ impl Vm {
         Ok(self.session.human(line).await?.trim().to_owned())
     }
 
-    /// Lets VNC clients in who know this, from now on.
+    /// Sets the VNC password, from now on.
     ///
     /// # Errors
     /// The machine has no VNC server, or QEMU refuses.
     pub async fn set_vnc_password(&self, password: VncPassword) -> Result<(), VmError> {
         if self.document().displays.vnc.is_none() {
-            return Err(VmError::Refused(
-                "the machine runs without VNC: stop it, then `sampan vnc … on`".into(),
-            ));
+            return Err(VmError::VncOff);
         }
         self.session.set_vnc_password(&password).await?;
         // Told first: what is kept is what it has, or what it has at its next start.
@@ -362,9 +310,7 @@ impl Vm {
 /// The machine runs without it, too: then VNC lets nobody in, which the log says.
 async fn tell_vnc(session: &Session, password: Option<VncPassword>) {
     let Some(password) = password else {
-        return log::warn!(
-            "VNC lets nobody in: the machine has no password for it (`sampan vnc … password`)"
-        );
+        return log::warn!("VNC lets nobody in: the machine has no password for it, give it one");
     };
     if let Err(error) = session.set_vnc_password(&password).await {
         log::error!("VNC lets nobody in: {error}");

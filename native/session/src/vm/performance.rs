@@ -104,12 +104,12 @@ impl Vm {
     }
 
     /// Lets it run all the time for what would take ten times as long, or must not be cut in two.
-    pub(super) async fn awake(&self) -> Result<(), VmError> {
+    pub(super) async fn suspend_duty_cycle(&self) -> Result<(), VmError> {
         Ok(self.session.set_background(None).await?)
     }
 
-    /// Ends [`Self::awake`].
-    pub(super) async fn drowse(&self) -> Result<(), VmError> {
+    /// Ends [`Self::suspend_duty_cycle`].
+    pub(super) async fn resume_duty_cycle(&self) -> Result<(), VmError> {
         if self.in_background() {
             self.slow_down().await?;
         }
@@ -143,9 +143,7 @@ pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<St
 async fn threads(session: &Session) -> Result<Vec<i32>, VmError> {
     let threads = session.threads().await?;
     if threads.is_empty() {
-        return Err(VmError::Refused(
-            "QEMU does not tell the threads of the guest's CPUs: try it again once the machine runs".into(),
-        ));
+        return Err(VmError::NoCpuThreads);
     }
     Ok(threads)
 }

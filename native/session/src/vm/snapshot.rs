@@ -28,14 +28,14 @@ impl Vm {
     ) -> Result<SnapshotId, VmError> {
         let _turn = self.turn.lock().await;
         if self.throw_away {
-            return Err(VmError::Refused("this run leaves no trace: there is nothing to keep".into()));
+            return Err(VmError::ThrowAwayRun);
         }
         if !disks_only {
             self.room_for_memory()?;
-            self.savable().await?;
+            self.check_migratable().await?;
         }
-        self.settle().await?;
-        self.awake().await?;
+        self.reconcile_pending().await?;
+        self.suspend_duty_cycle().await?;
         let ran = self.running();
         // Without memory the disks had better be in order, which only the guest can see to; before it stands still.
         let frozen = if disks_only && ran { self.freeze().await } else { None };
@@ -45,7 +45,7 @@ impl Vm {
         if new.thumbnail.is_none() {
             new.thumbnail = self.picture().await;
         }
-        self.session.hold(true);
+        self.session.inhibit_resume(true);
         let taken = self.take(new, disks_only, progress).await;
         // Whatever came of it, the guest goes on.
         let resumed = self.go_on(ran).await;
@@ -53,7 +53,7 @@ impl Vm {
             Some(frozen) => frozen.thaw().await,
             None => Ok(()),
         };
-        self.drowse().await?;
+        self.resume_duty_cycle().await?;
         thawed?;
         let id = taken?;
         resumed?;
@@ -102,7 +102,7 @@ impl Vm {
         }
         .await;
         if taken.is_err()
-            && let Err(error) = self.settle().await
+            && let Err(error) = self.reconcile_pending().await
         {
             log::warn!("the snapshot stays as one that was interrupted, for now: {error}");
         }
@@ -113,7 +113,7 @@ impl Vm {
     /// that it writes to must never be taken for garbage: QEMU is asked. Where it does not answer, the snapshot stays
     /// pending until the next snapshot or suspension asks again; or whoever holds the lock next goes on with the
     /// overlays, which is right in both cases.
-    pub(super) async fn settle(&self) -> Result<(), VmError> {
+    pub(super) async fn reconcile_pending(&self) -> Result<(), VmError> {
         let pending = self.with_locked(|locked| Ok(locked.manifest().pending.clone())).await?;
         let Some(pending) = pending else { return Ok(()) };
         let mut switched = false;
@@ -138,7 +138,7 @@ impl Vm {
                 node: node_name(drive.as_str(), planned.id.as_str()),
             })
             .collect();
-        Ok(self.session.go_on_in(&overlays).await?)
+        Ok(self.session.switch_to_overlays(&overlays).await?)
     }
 }
 

@@ -21,21 +21,21 @@ impl Vm {
     pub async fn suspend(&self, time: u64, progress: &ProgressFn) -> Result<(), VmError> {
         let _turn = self.turn.lock().await;
         if self.throw_away {
-            return Err(VmError::Refused("this run leaves no trace, so it cannot be suspended".into()));
+            return Err(VmError::ThrowAwayRun);
         }
         let ran = self.running();
         self.room_for_memory()?;
-        self.settle().await?;
-        self.savable().await?;
+        self.reconcile_pending().await?;
+        self.check_migratable().await?;
         let plan = |locked: &mut Locked| {
             // One that could not be taken back: the machine has stood still since.
             locked.consume_suspended()?;
             locked.plan_suspend()
         };
         let memory = self.with_locked(plan).await?;
-        self.awake().await?;
+        self.suspend_duty_cycle().await?;
         // From here to QEMU's end, or until it was given up.
-        self.session.hold(true);
+        self.session.inhibit_resume(true);
         let done = self.save_and_note(&memory, time, progress).await;
         if let Err(error) = done {
             // A note that failed may be on the disk all the same; before the guest runs it must be gone. Else it stands
@@ -46,12 +46,10 @@ impl Vm {
                 Ok(())
             });
             if let Err(why) = taken_back.await {
-                return Err(VmError::Refused(format!(
-                    "{error}; and that it was suspended cannot be taken back, so the machine stands still: {why}; suspend it again, or end it"
-                )));
+                return Err(VmError::StandsStill { error: error.into(), undo: why.into() });
             }
             self.go_on(ran).await?;
-            self.drowse().await?;
+            self.resume_duty_cycle().await?;
             return Err(error);
         }
         self.session.execute(Command::Quit).await?;
@@ -76,17 +74,13 @@ impl Vm {
         let needed = (u64::from(self.document().memory.mib) + OTHERS) << 20;
         let free = sampan_library::free(&self.folder)?;
         if free < needed {
-            return Err(VmError::Refused(format!(
-                "the machine's memory may need {} MiB of the disk, where {} MiB are free: free some space",
-                needed >> 20,
-                free >> 20
-            )));
+            return Err(VmError::NoRoomForMemory { needed, free });
         }
         Ok(())
     }
 
     pub(super) async fn go_on(&self, ran: bool) -> Result<(), VmError> {
-        self.session.hold(false);
+        self.session.inhibit_resume(false);
         if ran && !self.running() {
             self.session.execute(Command::Resume).await?;
         }

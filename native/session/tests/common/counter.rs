@@ -6,7 +6,7 @@ use sampan_emulator::{Launcher, probe};
 use sampan_library::fs::Fs;
 use sampan_library::{Library, Locked, NewSnapshot, SourceFormat};
 use sampan_session::Session;
-use sampan_session::images::Blocking;
+use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Host, Recipe, RunOptions, Vm, VmError};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -64,7 +64,7 @@ const PROGRAM: &[u8] = &[
 ];
 
 /// Makes the machine, and gives its lock back at once.
-pub async fn create(home: &Path, images: &Blocking) {
+pub async fn create(home: &Path, images: &QemuBlockLayer) {
     let mut disk = PROGRAM.to_vec();
     disk.resize(510, 0);
     disk.extend([0x55, 0xaa]);
@@ -99,12 +99,12 @@ pub async fn create(home: &Path, images: &Blocking) {
 /// Where the library runs machines.
 pub struct Place {
     pub library: Library,
-    pub images: Blocking,
+    pub images: QemuBlockLayer,
     pub launcher: Arc<dyn Launcher>,
 }
 
 impl Place {
-    pub fn new(home: &Path, fs: Fs, images: &Blocking, launcher: Arc<dyn Launcher>) -> Self {
+    pub fn new(home: &Path, fs: Fs, images: &QemuBlockLayer, launcher: Arc<dyn Launcher>) -> Self {
         Place { library: Library::with_fs(home, fs).expect("a library"), images: images.clone(), launcher }
     }
 

@@ -7,12 +7,12 @@ use tokio::net::UnixStream;
 
 /// The last of what was written, in bytes kept.
 #[derive(Clone, Debug, Default)]
-pub struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub struct LogRing(Arc<Mutex<VecDeque<u8>>>);
 
 /// Enough for the messages of a boot; a guest that writes without end keeps no more.
 const KEPT: usize = 64 << 10;
 
-impl Tail {
+impl LogRing {
     /// The text that is kept.
     pub fn text(&self) -> String {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,10 +37,10 @@ impl Tail {
 pub fn drain(
     stream: std::os::unix::net::UnixStream,
     mut line: impl FnMut(&str) + Send + 'static,
-) -> std::io::Result<Tail> {
+) -> std::io::Result<LogRing> {
     stream.set_nonblocking(true)?;
     let mut stream = UnixStream::from_std(stream)?;
-    let tail = Tail::default();
+    let tail = LogRing::default();
     let kept = tail.clone();
     tokio::spawn(async move {
         let mut bytes = vec![0; 16 << 10];

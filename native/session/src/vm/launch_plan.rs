@@ -1,7 +1,7 @@
 //! From a bundle to what QEMU is started with.
 
 use super::{Host, RunOptions, VmError};
-use crate::drain::drain;
+use crate::log_ring::drain;
 use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
 use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
 use sampan_library::{CheckedChain, DriveId, Error as LibraryError, Layer, Library, Locked, SourceFormat};
@@ -33,8 +33,7 @@ pub(super) fn prepare(host: &Host, locked: &mut Locked, options: &RunOptions) ->
     }
     let suspended = locked.suspended();
     if suspended.is_some() && options.throw_away {
-        let words = "the machine is suspended: resume it, or give its saved state up, before a run that leaves no trace";
-        return Err(VmError::Refused(words.into()));
+        return Err(VmError::Suspended);
     }
     let sections = match &suspended {
         Some((_, generation)) => locked.document_at(*generation)?,
@@ -152,10 +151,10 @@ fn place(
 ) -> Result<Place, VmError> {
     let mut place = Place { shares: locked.host()?.shares, incoming, ..Place::default() };
     let top = |id: &DriveId| -> Result<Disk, VmError> {
-        let chain = drives.get(id).ok_or_else(|| VmError::Refused(format!("the drive {id} has no image")))?;
+        let chain = drives.get(id).ok_or_else(|| VmError::NoImage(id.to_string()))?;
         // From the bottom up: each is built on the one before.
         let own = chain.iter().rev().fold(None, |base, layer| Some(disk(layer, base)));
-        let own = own.ok_or_else(|| VmError::Refused(format!("the drive {id} has no image")))?;
+        let own = own.ok_or_else(|| VmError::NoImage(id.to_string()))?;
         Ok(match tops.get(id) {
             Some(file) => Disk { file: file.clone(), format: DiskFormat::Qcow2, base: Some(Box::new(own)) },
             None => own,

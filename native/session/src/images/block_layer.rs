@@ -19,13 +19,13 @@ const GRACE: Duration = Duration::from_secs(2);
 /// [`BlockLayer`] over an [`ImageService`]. Its calls belong on threads that may wait, and panic on those that drive tasks of the
 /// runtime. Clones share the service.
 #[derive(Clone)]
-pub struct Blocking {
+pub struct QemuBlockLayer {
     runtime: Handle,
     service: Arc<ImageService>,
     stop: Arc<AtomicBool>,
 }
 
-impl Blocking {
+impl QemuBlockLayer {
     /// Waits by this runtime for a service that `launcher` starts, with the libqemu of `arch`.
     pub fn new(launcher: Arc<dyn Launcher>, arch: Arch, runtime: Handle) -> Self {
         let service = Arc::new(ImageService::new(launcher, "disks", arch));
@@ -65,7 +65,7 @@ impl Blocking {
     }
 }
 
-impl BlockLayer for Blocking {
+impl BlockLayer for QemuBlockLayer {
     fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
         self.wait(async {
             self.service.create(images).await?;

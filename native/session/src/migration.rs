@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 const PACE: Duration = Duration::from_millis(50);
 
 /// How long QEMU may take to break off saving: beyond any disk that answers.
-const CANCELLING: Duration = Duration::from_secs(60);
+const BREAKING_OFF: Duration = Duration::from_secs(60);
 
 /// Bytes a second: as fast as the disk takes it. QEMU's own default is a network's 128 MiB.
 const UNLIMITED: u64 = 64 << 30;
 
-/// Saves the state of a paused machine into `file` from its beginning. It stays paused, its disks usable.
+/// Saves the state of a paused machine into `file` from its beginning. It stays paused, its disks usable. Making the file
+/// durable is the caller's, who may let the guest run meanwhile.
 pub(crate) async fn save(
     qmp: &Qmp,
     file: &File,
@@ -35,18 +36,12 @@ pub(crate) async fn save(
     }
     .await;
     if saved.is_err() {
-        stop(qmp).await;
+        stop(qmp, BREAKING_OFF).await;
     }
     // Whatever came of it, the disks are handed back to this machine, and no descriptor stays.
     let active = qmp.execute_json("blockdev-set-active", json!({ "active": true })).await;
     forget(qmp, &set).await;
-    saved.and(active.map(drop).map_err(CommandError::from))?;
-    // It is worth something only once it is on the disk.
-    let file = file.try_clone().map_err(CommandError::Io)?;
-    tokio::task::spawn_blocking(move || file.sync_all())
-        .await
-        .map_err(|e| CommandError::Io(std::io::Error::other(e)))?
-        .map_err(CommandError::Io)
+    saved.and(active.map(drop).map_err(CommandError::from))
 }
 
 /// Loads a state into a machine that waits for one (`-incoming defer`), which stays paused.
@@ -86,7 +81,7 @@ async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) 
             Some("cancelled") => return Err(CommandError::Cancelled),
             Some("failed") => {
                 let words = info["error-desc"].as_str().unwrap_or("QEMU does not say why; see its log");
-                return Err(CommandError::NotSaved(words.to_owned()));
+                return Err(CommandError::NotTransferred { words: words.to_owned() });
             }
             _ => {}
         }
@@ -103,18 +98,20 @@ async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) 
 
 /// Waits until QEMU is not saving any more. An answer that never came does not tell, and a migration that ends later halts
 /// a machine that has gone on, and takes its disks from it. One that is being cancelled does so no more, and waits for a
-/// disk that may never answer: it is given up after a while.
-async fn stop(qmp: &Qmp) {
-    let _ = qmp.execute_json("migrate_cancel", json!({})).await;
+/// disk that may never answer: it is given up after a while, as is one that does not hear.
+async fn stop(qmp: &Qmp, patience: Duration) {
     let begun = Instant::now();
-    while let Ok(info) = qmp.execute_json("query-migrate", json!({})).await {
-        match info["status"].as_str() {
-            None | Some("none" | "completed" | "cancelled" | "failed") => return,
-            Some("cancelling") if begun.elapsed() > CANCELLING => {
-                return log::warn!("QEMU is still breaking off the saving of the machine's memory");
-            }
-            Some(_) => tokio::time::sleep(PACE).await,
+    loop {
+        let _ = qmp.execute_json("migrate_cancel", json!({})).await;
+        let Ok(info) = qmp.execute_json("query-migrate", json!({})).await else { return };
+        let status = info["status"].as_str().unwrap_or("none");
+        if matches!(status, "none" | "completed" | "cancelled" | "failed") {
+            return;
         }
+        if begun.elapsed() > patience {
+            return log::warn!("QEMU does not break off the saving of the machine's memory: it is {status}");
+        }
+        tokio::time::sleep(PACE).await;
     }
 }
 
@@ -122,5 +119,48 @@ async fn forget(qmp: &Qmp, set: &str) {
     // QEMU forgets a set by itself once its last user has closed it.
     if let Err(e) = qmp.remove_fds(set).await {
         log::debug!("the state's descriptor: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixStream;
+
+    /// A QEMU that answers every command with `answer`.
+    fn qemu(answer: &'static str) -> UnixStream {
+        let (ours, mut theirs) = UnixStream::pair().expect("sockets");
+        std::thread::spawn(move || {
+            let greeting = json!({ "QMP": {
+                "version": { "qemu": { "major": 10, "minor": 0, "micro": 0 }, "package": "" }, "capabilities": [],
+            } });
+            writeln!(theirs, "{greeting}").expect("greets");
+            for line in BufReader::new(theirs.try_clone().expect("clones")).lines().map_while(Result::ok) {
+                let command: Value = serde_json::from_str(&line).expect("a command");
+                let value = match command["execute"].as_str() {
+                    Some("query-migrate") => json!({ "status": answer }),
+                    _ => json!({}),
+                };
+                if writeln!(theirs, "{}", json!({ "return": value, "id": command["id"] })).is_err() {
+                    return;
+                }
+            }
+        });
+        ours
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_never_breaks_off_is_given_up_whatever_it_says() {
+        for state in ["active", "setup", "device", "cancelling", "a state of a newer QEMU"] {
+            let qmp = Qmp::connect(qemu(state)).await.expect("connects");
+            let patience = PACE * 3;
+            let begun = Instant::now();
+            stop(&qmp, patience).await;
+            assert!(begun.elapsed() >= patience, "{state}: it was given time");
+        }
+        let qmp = Qmp::connect(qemu("cancelled")).await.expect("connects");
+        let long = tokio::time::timeout(BREAKING_OFF / 2, stop(&qmp, BREAKING_OFF)).await;
+        assert!(long.is_ok(), "what has ended is not waited for");
     }
 }

@@ -1,7 +1,7 @@
 //! What only [`Vm`](crate::vm::Vm) and tests tell a machine, each with an answer of its own: what concerns its disks, its
 //! memory as a whole and its host. [`Command`](crate::Command) is what anybody may tell it.
 
-use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Session, State, disks, saved};
+use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Remedy, Session, State, disks, migration};
 use sampan_config::VncPassword;
 use sampan_qmp::types;
 use serde_json::json;
@@ -16,10 +16,10 @@ impl Session {
     pub async fn save(&self, file: &File, progress: &ProgressFn) -> Result<(), CommandError> {
         let state = self.alive()?;
         if state == State::PoweredOff {
-            return Err(CommandError::State { state, remedy: "there is no state to save" });
+            return Err(CommandError::State { state, remedy: Remedy::NothingToSave });
         }
-        if let Some(reason) = saved::blockers(&self.qmp).await?.into_iter().next() {
-            return Err(CommandError::NotSaved(reason));
+        if let Some(reason) = migration::blockers(&self.qmp).await?.into_iter().next() {
+            return Err(CommandError::NotSavable { reason });
         }
         // QEMU saves no state twice without having run in between, were it for a moment (`migrate_prepare` in
         // migration/migration.c); a machine that somebody has paused may be kept more than once.
@@ -27,7 +27,7 @@ impl Session {
             self.qmp.execute(types::cont {}).await?;
         }
         self.halt("").await?;
-        saved::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
+        migration::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
     }
 
     /// What stands against saving the state now, in QEMU's words; empty where nothing does.
@@ -36,16 +36,16 @@ impl Session {
     /// [`CommandError`].
     pub async fn blockers(&self) -> Result<Vec<String>, CommandError> {
         self.alive()?;
-        Ok(saved::blockers(&self.qmp).await?)
+        Ok(migration::blockers(&self.qmp).await?)
     }
 
     /// Makes the drives go on in these overlays, all at one moment.
     ///
     /// # Errors
     /// [`CommandError`]; they go on where they were then, unless QEMU answered too late.
-    pub async fn go_on_in(&self, overlays: &[Overlay]) -> Result<(), CommandError> {
+    pub async fn switch_to_overlays(&self, overlays: &[Overlay]) -> Result<(), CommandError> {
         self.alive()?;
-        disks::go_on_in(&self.qmp, overlays).await
+        disks::switch_to_overlays(&self.qmp, overlays).await
     }
 
     /// Gives a drive so many bytes.
@@ -90,7 +90,7 @@ impl Session {
         Ok(threads)
     }
 
-    /// Lets VNC clients in who know this. Until it is told, nobody is let in.
+    /// Sets the VNC password. Until there is one, VNC lets nobody in.
     ///
     /// # Errors
     /// [`CommandError`].

@@ -5,35 +5,33 @@ use sampan_config::{BlockedWhen, Blocker};
 
 impl Vm {
     /// Refuses what QEMU would refuse once the guest stands still and files are made, in words that name the way out.
-    pub(super) async fn savable(&self) -> Result<(), VmError> {
+    pub(super) async fn check_migratable(&self) -> Result<(), VmError> {
         let reasons = self.session.blockers().await?;
         if reasons.is_empty() {
             return Ok(());
         }
-        let words = words(&reasons, &self.document().state_blockers());
-        Err(VmError::Refused(format!("the machine's memory cannot be saved now: {words}")))
+        Err(split(reasons, self.document().state_blockers()))
     }
 }
 
-/// QEMU's reasons in the words of the machine's description, which has a way out for each that it knows; QEMU's own where
-/// it knows none.
-fn words(reasons: &[String], known: &[Blocker]) -> String {
+/// QEMU's reasons as the machine's description knows them, which has a way out for each; QEMU's own words where it knows
+/// none.
+fn split(reasons: Vec<String>, blockers: Vec<Blocker>) -> VmError {
     // `v9fs_attach` in hw/9pfs/9p.c; a tag has plain characters alone.
-    let is_of = |blocker: &Blocker, reason: &str| reason.ends_with(&format!("mount_tag '{}'", blocker.part));
-    let mounted: Vec<&Blocker> = known.iter().filter(|b| b.when == BlockedWhen::Mounted).collect();
-    let others: Vec<&str> = reasons
-        .iter()
-        .map(String::as_str)
-        .filter(|reason| !mounted.iter().any(|blocker| is_of(blocker, reason)))
-        .collect();
-    let in_use = mounted.into_iter().filter(|blocker| reasons.iter().any(|reason| is_of(blocker, reason)));
-    let mut words: Vec<&str> = in_use.map(|blocker| blocker.words.as_str()).collect();
-    if !others.is_empty() {
-        let always = known.iter().filter(|blocker| blocker.when == BlockedWhen::Always);
-        let always: Vec<&str> = always.map(|blocker| blocker.words.as_str()).collect();
-        words.extend(if always.is_empty() { others } else { always });
+    let is_of = |blocker: &Blocker, reason: &str| {
+        blocker.when == BlockedWhen::Mounted && reason.ends_with(&format!("mount_tag '{}'", blocker.part))
+    };
+    let others = reasons.iter().filter(|reason| !blockers.iter().any(|blocker| is_of(blocker, reason)));
+    let mut qemu: Vec<String> = others.cloned().collect();
+    let is_mounted = |blocker: &Blocker| reasons.iter().any(|reason| is_of(blocker, reason));
+    let (mut known, rest): (Vec<Blocker>, Vec<Blocker>) = blockers.into_iter().partition(is_mounted);
+    let always: Vec<Blocker> =
+        rest.into_iter().filter(|blocker| blocker.when == BlockedWhen::Always).collect();
+    if !qemu.is_empty() && !always.is_empty() {
+        known.extend(always);
+        qemu.clear();
     }
-    words.join("; ")
+    VmError::StateNotSavable { known, qemu }
 }
 
 #[cfg(test)]
@@ -47,6 +45,10 @@ mod tests {
         )
     }
 
+    fn words(reasons: &[String], document: &Document) -> String {
+        split(reasons.to_vec(), document.state_blockers()).to_string()
+    }
+
     #[test]
     fn only_what_is_in_the_way_is_named() {
         let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
@@ -57,18 +59,19 @@ mod tests {
                 security: ShareSecurity::None,
             });
         }
-        let said = words(&[reason("my_work")], &document.state_blockers());
+        let said = words(&[reason("my_work")], &document);
         assert!(said.contains("folder my_work must") && said.contains("unmount"), "{said}");
         assert!(!said.contains("folder work") && !said.contains("books"), "{said}");
         document.sound.device = SoundDevice::Virtio;
         let device = "State blocked by non-migratable device '0000:00:05.0/virtio-sound'".to_owned();
-        let said = words(&[device.clone(), reason("books")], &document.state_blockers());
+        let said = words(&[device.clone(), reason("books")], &document);
         assert!(
             said.contains("folder books") && said.contains("use hda") && !said.contains("0000"),
             "{said}"
         );
         // What nobody foretold is told as QEMU has it.
         document.sound.device = SoundDevice::Hda;
-        assert_eq!(words(std::slice::from_ref(&device), &document.state_blockers()), device);
+        let said = words(std::slice::from_ref(&device), &document);
+        assert_eq!(said, format!("the machine's memory cannot be saved now: {device}"));
     }
 }
