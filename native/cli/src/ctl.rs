@@ -1,15 +1,15 @@
 //! `sampan ctl`.
 
 use crate::args::{Action, CtlArgs};
-use crate::control::{Client, Request};
 use crate::exit::Code;
+use crate::run::runtime;
 use crate::target::Target;
+use crate::vm::{picture_words, save};
 use crate::words::{of_error, one_line, say, say_json};
-use anyhow::{Context, Result};
-use base64::Engine as _;
-use serde_json::{Value, json};
+use anyhow::{Context, Result, bail};
+use sampan_control::{Address, Client, PATIENCE, Reply, Request, State, Status};
+use serde_json::json;
 use std::fmt::Write as _;
-use std::path::Path;
 
 pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
     match act(args, json) {
@@ -30,29 +30,40 @@ pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
 }
 
 fn act(args: &CtlArgs, json: bool) -> Result<String> {
-    let mut client = Client::connect(&args.socket)?;
     // Looked at before the machine is asked.
     let target = match &args.action {
         Action::Screenshot { file } => Some((Target::of(file)?, file)),
         _ => None,
     };
-    let mut answer = client.ask(&request(&args.action))?;
-    if let Some((target, file)) = target {
-        answer = save(&answer, file, &target)?;
-        if target.is_stdout() {
-            return Ok(String::new());
+    let reply = runtime()?.block_on(async {
+        let address = Address::Socket(args.socket.clone());
+        let name = args.socket.display();
+        let client = Client::connect(&address, Some(PATIENCE)).await?;
+        let mut client = client.with_context(|| {
+            format!("no machine is controlled at {name}: `sampan run` tells its socket on stderr")
+        })?;
+        let pid = client.pid();
+        client.call(&request(&args.action)).await.map_err(|error| match (error, pid) {
+            (sampan_control::ClientError::Silent { .. }, Some(pid)) => anyhow::anyhow!(
+                "the machine at {name} (process {pid}) does not answer: `kill -KILL {pid}` ends it"
+            ),
+            (error, _) => error.into(),
+        })
+    })?;
+    match (reply, target) {
+        (Reply::Picture(picture), Some((target, file))) => {
+            let saved = save(&picture, file, &target)?;
+            if target.is_stdout() {
+                return Ok(String::new());
+            }
+            Ok(if json { saved.to_string() } else { picture_words(&picture, file) })
         }
+        (_, Some(_)) => bail!("the machine sent no picture"),
+        (Reply::Status(status), _) if json => Ok(serde_json::to_string(&status)?),
+        (Reply::Status(status), _) => Ok(human_status(&status)),
+        (_, None) if json => Ok("{}".to_owned()),
+        (_, None) => Ok(String::new()),
     }
-    if json {
-        return Ok(answer.to_string());
-    }
-    Ok(match &args.action {
-        Action::Status => human_status(&answer),
-        Action::Screenshot { file } => {
-            format!("{}: {} × {}", file.display(), answer["width"], answer["height"])
-        }
-        _ => String::new(),
-    })
 }
 
 fn request(action: &Action) -> Request {
@@ -73,43 +84,35 @@ fn request(action: &Action) -> Request {
     }
 }
 
-/// Writes the picture. What is told of it names the file instead of its bytes.
-pub fn save(answer: &Value, file: &Path, target: &Target) -> Result<Value> {
-    let text = answer["png"].as_str().context("the machine sent no picture")?;
-    let png = base64::engine::general_purpose::STANDARD.decode(text).context("the picture is damaged")?;
-    target.write(&png)?;
-    Ok(json!({ "file": file, "width": answer["width"], "height": answer["height"] }))
-}
-
-pub fn human_status(status: &Value) -> String {
-    let text = |name: &str| one_line(status[name].as_str().unwrap_or_default());
-    let mut out = format!("{}: {}", text("name"), text("state"));
-    if text("state") == "starting" {
-        return out;
-    }
-    if !text("detail").is_empty() {
-        let _ = write!(out, " ({})", text("detail"));
+/// A condition as people read it.
+pub fn human_status(status: &Status) -> String {
+    let mut out = format!("{}: {}", one_line(&status.name), status.state.name());
+    let Some(facts) = status.facts.as_ref().filter(|_| status.state != State::Starting) else { return out };
+    if !status.detail.is_empty() {
+        let _ = write!(out, " ({})", one_line(&status.detail));
     }
     let _ = write!(
         out,
         "\n  {} with {}, {} MiB, {} CPU(s), QEMU {}, up {} s",
-        text("arch"),
-        text("accelerator"),
-        status["memory_mib"],
-        status["cpus"],
-        text("qemu"),
-        status["seconds"]
+        facts.arch,
+        one_line(&facts.accelerator),
+        facts.memory_mib,
+        facts.cpus,
+        one_line(&facts.qemu),
+        facts.seconds
     );
-    if let Some([width, height]) = status["size"].as_array().map(Vec::as_slice) {
-        let pointer = if status["absolute_pointer"] == true { "absolute" } else { "relative" };
+    if let Some([width, height]) = facts.size {
+        let pointer = if facts.absolute_pointer { "absolute" } else { "relative" };
         let _ = write!(out, "\n  screen {width} × {height}, pointer {pointer}");
     }
-    let viewers = status["stream"]["viewers"].as_array().map_or(0, Vec::len);
-    let _ = write!(
-        out,
-        "\n  {viewers} viewer(s), {} frames encoded\n  viewer: {}",
-        status["stream"]["frames_encoded"],
-        text("viewer")
-    );
+    if let (Some(stream), Some(viewer)) = (&facts.stream, &facts.viewer) {
+        let viewers = stream["viewers"].as_array().map_or(0, Vec::len);
+        let _ = write!(
+            out,
+            "\n  {viewers} viewer(s), {} frames encoded\n  viewer: {}",
+            stream["frames_encoded"],
+            one_line(viewer)
+        );
+    }
     out
 }

@@ -1,5 +1,6 @@
 //! Ctrl-C in the midst of long work: the first breaks it off cleanly, the second ends the program at once.
 
+use crate::words::AppError;
 use anyhow::{Context, Result};
 use sampan_library::{BlockError, Error as LibraryError};
 use sampan_session::vm::VmError;
@@ -63,6 +64,7 @@ pub fn is_interruption(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let by_library = |error: &LibraryError| matches!(error, LibraryError::Cancelled);
         cause.is::<Interrupted>()
+            || cause.downcast_ref().is_some_and(|error: &AppError| error.message.code == "cancelled")
             || cause.downcast_ref().is_some_and(by_library)
             || matches!(cause.downcast_ref(), Some(BlockError::Cancelled))
             || matches!(cause.downcast_ref(), Some(VmError::Library(error)) if by_library(error))

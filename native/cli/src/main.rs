@@ -4,13 +4,13 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod app;
 mod args;
-mod control;
+mod confirm;
 mod ctl;
 mod demo;
 mod doctor;
 mod exit;
-mod host;
 mod interrupt;
 mod machine;
 mod manual;
@@ -24,8 +24,8 @@ mod words;
 
 use args::{Args, Command};
 use clap::Parser;
-use control::Request;
 use exit::Code;
+use sampan_control::Request;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,14 +1,15 @@
 //! `sampan run`: one machine, its viewer and its control socket, until its end.
 
 use crate::args::{PoweroffArg, RunArgs};
-use crate::control::{Facts, Service};
 use crate::exit::Code;
-use crate::host::{Accelerated, launcher};
 use crate::machine::machine;
 use crate::words::{Progress, say, tell};
 use anyhow::{Context, Result, bail};
 use sampan_config::{Arch, DisplayKind};
+use sampan_control::{Address, Server as ControlServer};
 use sampan_emulator::{LaunchSpec, LibqemuDir};
+use sampan_manager::host::{self, launcher, raise_file_limit};
+use sampan_manager::{LocalMachine, StartFacts, Viewer};
 use sampan_session::{Command, Ended, Session, State};
 use sampan_stream::{Server, ServerConfig};
 use std::path::Path;
@@ -38,16 +39,6 @@ pub fn runtime() -> Result<Runtime> {
         .context("no threads could be started")
 }
 
-/// Disks, devices and viewers hold files; as a library QEMU leaves the limit alone. A child inherits it.
-pub fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
-    if let Err(e) = raised {
-        log::debug!("the limit of open files stays: {e}");
-    }
-}
-
 async fn serve(args: RunArgs) -> Result<Code> {
     let progress = Progress::start();
     // Before anything that takes time, so that no signal is lost.
@@ -59,8 +50,9 @@ async fn serve(args: RunArgs) -> Result<Code> {
         code = signals.first() => return Ok(code),
     };
     let code = until_the_end(&args, &progress, &started, &mut signals).await;
-    let Started { session, server, service } = started;
-    service.stop().await;
+    let Started { session, server, control, machine } = started;
+    drop(machine);
+    control.stop().await;
     // Its figures may be asked for at this very moment; then its drop ends it.
     if let Some(server) = Arc::into_inner(server) {
         server.stop().await;
@@ -75,7 +67,15 @@ async fn serve(args: RunArgs) -> Result<Code> {
 struct Started {
     session: Arc<Session>,
     server: Arc<Server>,
-    service: Service,
+    control: ControlServer,
+    machine: Arc<LocalMachine>,
+}
+
+/// Where a machine is seen, as it is told to those who control it.
+pub fn viewer_of(server: &Arc<Server>) -> Viewer {
+    let figures = Arc::downgrade(server);
+    let stats = move || serde_json::to_value(figures.upgrade()?.stats()).ok();
+    Viewer { url: server.url(), stats: Box::new(stats) }
 }
 
 async fn start(args: &RunArgs, progress: &Progress, private: &Path) -> Result<Started> {
@@ -87,41 +87,42 @@ async fn start(args: &RunArgs, progress: &Progress, private: &Path) -> Result<St
         );
     }
     progress.say("looking for the fastest way to run the guest");
-    let accelerated = Accelerated::probe(&libqemu, machine.arch).await?;
-    let choice = &accelerated.choice;
+    let choice = host::accelerator(&libqemu, machine.arch).await?;
     let mut spec = LaunchSpec::new(args.name.clone(), machine.arch);
     spec.engine = choice.engine;
     spec.args(machine.argv(std::slice::from_ref(&choice.accelerator))?);
     // Bound before the machine starts: an address in use must not waste a run.
     let launcher = launcher(&libqemu, args.child)?;
-    let control = match &args.control {
+    let socket = match &args.control {
         Some(path) => path.clone(),
         None => private.join("control"),
     };
-    let bound = crate::control::bind(&control)?;
+    let control = ControlServer::start(&Address::Socket(socket.clone()), args.name.clone());
+    let control = control.map_err(|error| match &args.control {
+        Some(_) => anyhow::anyhow!("--control {error}"),
+        None => error.into(),
+    })?;
     check_listen(args).await?;
-    progress.say(describe(args, accelerated.words(), machine.memory_mib, machine.cpus));
-    let service = Service::start(bound, control.clone(), args.name.clone());
+    progress.say(describe(args, host::speed(&choice), machine.memory_mib, machine.cpus));
     let session = tokio::select! {
         session = Session::start(launcher, spec) => session.context("the machine did not start")?,
-        () = service.told_to_quit() => bail!("the machine was ended before it ran"),
+        () = control.told_to_quit() => bail!("the machine was ended before it ran"),
     };
     let session = Arc::new(session);
     let config = ServerConfig { listen: args.listen, ..ServerConfig::default() };
     let server = Arc::new(Server::start(config, session.guest()).await?);
-    let figures = Arc::downgrade(&server);
-    let facts = Facts {
+    let facts = StartFacts {
         arch: machine.arch,
         memory_mib: machine.memory_mib,
         cpus: machine.cpus,
         accelerator: choice.name.to_string(),
-        viewer: server.url(),
     };
-    let stats = Box::new(move || figures.upgrade().map(|s| s.stats()));
-    service.ready(Arc::clone(&session), stats, facts, None);
+    let machine = LocalMachine::new(Arc::clone(&session), None, facts);
+    machine.set_viewer(viewer_of(&server));
+    control.ready(machine.clone());
     say(&format!("viewer: {}", server.url()));
-    progress.say(format_args!("the machine runs; control it with: sampan ctl {} status", control.display()));
-    Ok(Started { session, server, service })
+    progress.say(format_args!("the machine runs; control it with: sampan ctl {} status", socket.display()));
+    Ok(Started { session, server, control, machine })
 }
 
 /// An address that cannot be had is refused before the machine is started.

@@ -9,7 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the way to stdout and stderr")]
 
 use sampan_library::shell_word;
-use sampan_message::{Coded as _, Message};
+use sampan_message::{Coded, Message};
 use sampan_session::vm::VmError;
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
@@ -206,18 +206,35 @@ pub fn of_error(error: &anyhow::Error) -> String {
 
 /// The same of an error of a machine, with the command that mends it where there is one.
 pub fn of_machine(error: &anyhow::Error, machine: &str) -> String {
-    let known = error.downcast_ref::<VmError>().and_then(|error| hint(&error.message(), machine));
-    match known {
+    let message = error
+        .downcast_ref::<VmError>()
+        .map(Coded::message)
+        .or_else(|| error.downcast_ref::<sampan_manager::Error>().map(Coded::message))
+        .or_else(|| error.downcast_ref::<AppError>().map(|error| error.message.clone()));
+    match message.and_then(|message| hint(&message, machine)) {
         Some(hint) => format!("{}; {hint}", of_error(error)),
         None => of_error(error),
     }
 }
 
-/// A message about a machine, with the command that mends it where there is one.
-pub fn with_hint(message: &Message, machine: &str) -> String {
-    match hint(message, machine) {
-        Some(hint) => format!("{message}; {hint}"),
-        None => message.to_string(),
+/// An error of the application core, with the command that mends it where there is one.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct AppError {
+    /// The error itself.
+    pub message: Message,
+    text: String,
+}
+
+impl AppError {
+    /// About a machine, if one was named.
+    pub fn new(error: &sampan_manager::Error, machine: Option<&str>) -> Self {
+        let message = error.message();
+        let text = match machine.and_then(|machine| hint(&message, machine)) {
+            Some(hint) => format!("{message}; {hint}"),
+            None => message.to_string(),
+        };
+        Self { message, text }
     }
 }
 
@@ -233,6 +250,11 @@ fn hint(message: &Message, machine: &str) -> Option<String> {
         "share_missing" | "share_not_a_folder" | "share_unreadable" => {
             format!("`sampan share remove {vm} {}` shares it no more", shell_word(&param("tag")?))
         }
+        "machine_silent" => format!("`sampan stop {vm} --force` ends it"),
+        "not_running" => format!("`sampan start {vm}` starts it"),
+        "runs" => format!("`sampan stop {vm}` or `sampan suspend {vm}` ends it"),
+        "paused" => format!("`sampan resume {vm}` or `sampan stop {vm} --force`"),
+        "not_shut_down" => format!("see `sampan stop {vm} --timeout` and `--force`"),
         "no_such_forward" => format!("`sampan forward list {vm}` shows them"),
         "vnc_off" => format!("`sampan vnc {vm} on` turns it on"),
         "no_agent_channel" => format!("`sampan set {vm} serial.agent=virtio` gives it one"),

@@ -15,6 +15,7 @@ pub enum Address {
 }
 
 /// A name of a socket that is short enough, as long as this lives.
+#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     _folder: Option<File>,
@@ -24,6 +25,13 @@ impl Address {
     /// The socket of the machine in a bundle's folder.
     pub fn of_bundle(bundle: &Path) -> Self {
         Self::Folder(run_folder(bundle))
+    }
+
+    /// The socket, or the folder it is in.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Socket(path) | Self::Folder(path) => path,
+        }
     }
 
     pub(crate) fn open(&self) -> std::io::Result<Opened> {
@@ -39,6 +47,6 @@ impl Address {
 }
 
 /// Where a bundle keeps what lasts as long as a run.
-fn run_folder(bundle: &Path) -> PathBuf {
+pub fn run_folder(bundle: &Path) -> PathBuf {
     bundle.join("run")
 }

@@ -32,11 +32,11 @@ mod server;
 mod socket;
 pub mod wire;
 
-pub use address::Address;
+pub use address::{Address, run_folder};
 pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
 pub use console::Console;
 pub use reply::{AgentInfo, Effect, Execution, Facts, Picture, Reply, State, Status};
 pub use reporter::{Progress, Reporter};
 pub use request::Request;
 pub use server::{Handler, Server};
-pub use socket::{BindError, bind};
+pub use socket::BindError;

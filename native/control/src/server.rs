@@ -1,13 +1,14 @@
 //! The answering side: who is served, what is answered while the machine is being started, and what goes on a line.
 
+use crate::address::{Address, Opened};
 use crate::console::{self, Console};
 use crate::places::{LONG, NoPlace, Place, Places};
+use crate::socket::{BindError, bind};
 use crate::wire::{self, ClientLine, MAX_REQUEST, ParseError, ServerLine};
 use crate::{Reply, Reporter, Request, State, Status};
 use async_trait::async_trait;
 use sampan_message::{Coded, Message};
 use std::io::{Error, ErrorKind, Result as IoResult};
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -57,14 +58,20 @@ struct Shared {
 /// A control socket that is being served.
 pub struct Server {
     task: JoinHandle<()>,
-    socket: PathBuf,
+    socket: Opened,
     shared: Arc<Shared>,
 }
 
 impl Server {
-    /// Serves the machine called `name` on a socket of [`bind`](crate::bind), which is removed at the end. Until
-    /// [`Server::ready`] the machine is one that is being started. Must be called on a tokio runtime.
-    pub fn start(listener: std::os::unix::net::UnixListener, socket: PathBuf, name: String) -> Self {
+    /// Serves the machine called `name` at an address, whose socket is removed at the end. Until [`Server::ready`] the
+    /// machine is one that is being started. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn start(address: &Address, name: String) -> Result<Self, BindError> {
+        let socket =
+            address.open().map_err(|source| BindError::Io { path: address.path().into(), source })?;
+        let listener = bind(&socket.path)?;
         let shared = Arc::new(Shared { name, handler: OnceLock::new(), quit: Notify::new() });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
@@ -73,7 +80,7 @@ impl Server {
                 Err(error) => log::error!("the control socket cannot be served: {error}"),
             }
         });
-        Self { task, socket, shared }
+        Ok(Self { task, socket, shared })
     }
 
     /// The machine has been started. Has an effect once.
@@ -96,7 +103,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
-        let _ = std::fs::remove_file(&self.socket);
+        let _ = std::fs::remove_file(&self.socket.path);
     }
 }
 

@@ -88,29 +88,3 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     listen(&fd, Backlog::new(BACKLOG).map_err(|e| io(e.into()))?).map_err(|e| io(e.into()))?;
     Ok(UnixListener::from(fd))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn the_socket_is_the_owners_alone_and_never_taken_from_another() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("control");
-        let first = bind(&path).expect("binds");
-        let mode = std::fs::metadata(&path).expect("is there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let error = format!("{:#}", bind(&path).expect_err("is taken"));
-        assert!(error.contains("another machine"), "{error}");
-        drop(first);
-        drop(bind(&path).expect("a stale socket is replaced"));
-        std::fs::remove_file(&path).expect("removes");
-        std::fs::write(&path, "precious").expect("writes");
-        assert!(bind(&path).is_err());
-        assert_eq!(std::fs::read_to_string(&path).expect("is untouched"), "precious");
-        let error = format!("{:#}", bind(&dir.path().join("no/control")).expect_err("no folder"));
-        assert!(error.contains("folder is not there"), "{error}");
-        assert!(bind(&dir.path().join("x".repeat(200))).is_err());
-    }
-}

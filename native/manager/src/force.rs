@@ -75,3 +75,27 @@ fn has_ended(process: &OwnedFd) -> Result<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_a_supervisor_by_how_it_was_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = "0b1c2d3e-0000-4000-8000-000000000001";
+        for (line, is) in [
+            (&["sampan", "supervise", "--home", "/h", "--id", id, "--listen", "127.0.0.1:0"][..], true),
+            (&["sampan", "supervise", "--again", "--id", id], true),
+            (&["sampan", "supervise", "--id", "0b1c2d3e-0000-4000-8000-000000000002"], false),
+            (&["sampan", "stop", "--id", id], false),
+            (&["less", "supervise --id", id], false),
+            (&["sampan", "supervise", "--id"], false),
+            (&[], false),
+        ] {
+            std::fs::write(folder.path().join("cmdline"), line.join("\0")).expect("is written");
+            assert_eq!(supervises(folder.path(), id), is, "{line:?}");
+        }
+        assert!(!supervises(&folder.path().join("gone"), id));
+    }
+}

@@ -92,3 +92,23 @@ pub fn raise_file_limit() {
         log::debug!("the limit of open files stays: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_as_the_kernel_writes_it() {
+        let text = "MemTotal:       12288000 kB\nMemFree:          204800 kB\nMemAvailable:    7168000 kB\nHugePages_Total:       0\n";
+        assert_eq!(mib_of(text, "MemTotal"), Some(12_000));
+        assert_eq!(mib_of(text, "MemAvailable"), Some(7_000));
+        for none in ["Mem", "HugePages_Total", "SwapFree"] {
+            assert_eq!(mib_of(text, none), None, "{none}");
+        }
+        let here = figures(Path::new("/")).expect("this host has figures");
+        assert!(
+            here.cores >= 1 && here.memory_mib >= here.available_mib && here.memory_mib > 100,
+            "{here:?}"
+        );
+    }
+}

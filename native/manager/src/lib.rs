@@ -21,6 +21,7 @@ mod jobs;
 mod lifecycle;
 mod live;
 pub mod machine;
+mod pending;
 pub mod run;
 mod runs;
 mod summary;

@@ -5,12 +5,11 @@ use crate::force;
 use crate::machine::text;
 use crate::run::{self, EndRecord, Restarts, StartOptions, Starting, Tell};
 use crate::supervisor;
-use crate::time::now;
 use crate::{Machine, Manager, Placement, blocking};
 use sampan_control::{ClientError, Reporter, Request, State};
 use sampan_library::{Bundle, Error as LibraryError, VmId};
-use sampan_message::Message;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// How often it is checked whether a machine has ended.
@@ -106,12 +105,11 @@ impl Manager {
         let again = restarts != Restarts::default();
         let (starting, cut_off) = blocking(move || {
             let locked = library.lock(id)?;
-            let cut_off = run::settle(locked.path(), locked.name());
-            Ok((Starting::new(library, locked, again), cut_off))
+            Ok(Starting::new(library, locked, again))
         })
         .await?;
         if let Some(record) = cut_off {
-            tell(cut_off_message(&record));
+            tell(record.cut_off_message());
         }
         let run = starting.start(self.libqemu()?, options, tell).await?;
         self.runs().insert(id, run.machine().clone());
@@ -122,15 +120,23 @@ impl Manager {
             manager.runs().remove(id);
             manager.changed();
             if let Some(restarts) = again {
-                // Boxed, since it is this very future again.
-                let started = Box::pin(manager.start_here(id, options, restarts, &|_| {})).await;
-                if let Err(error) = started {
+                if let Err(error) = manager.clone().start_again(id, options, restarts).await {
                     log::error!("the machine was not started again: {}", text(&error));
                 }
                 manager.changed();
             }
         });
         Ok(Started { viewer: None, pid: None })
+    }
+
+    /// The same after a crash. Boxed, since it is the future of [`Manager::start_here`] within itself.
+    fn start_again(
+        self,
+        id: VmId,
+        options: StartOptions,
+        restarts: Restarts,
+    ) -> Pin<Box<dyn Future<Output = Result<Started>> + Send>> {
+        Box::pin(async move { self.start_here(id, options, restarts, &|_| {}).await })
     }
 
     /// What became of runs whose end nobody noted, for a person who opens the app again: machines that this process, or
@@ -226,10 +232,11 @@ impl Manager {
         if !machine.runs() {
             return Ok(Ended::WasOff);
         }
+        let state = machine.status().await?.map(|status| status.state);
         machine.tell(Request::Quit).await?;
         drop(machine);
         self.wait_ended(bundle, ENDING).await?;
-        Ok(Ended::Forced)
+        Ok(if state == Some(State::Running) { Ended::Forced } else { Ended::Quit })
     }
 
     /// Saves the machine's memory to its bundle and ends it; returns when it may be started again.
@@ -273,11 +280,4 @@ impl Manager {
             tokio::time::sleep(PACE).await;
         }
     }
-}
-
-/// That a machine's last run was cut off.
-pub(crate) fn cut_off_message(record: &EndRecord) -> Message {
-    Message::new("last_run_cut_off", format!("its last run was cut off: {}", record.words))
-        .with("time", record.time)
-        .with("now", now())
 }

@@ -1,10 +1,11 @@
 //! Small pictures of machines: what a running one shows, else the picture of its newest snapshot.
 
 use crate::error::{Error, Result};
-use crate::{Manager, blocking};
-use sampan_control::{Picture, Reply, Reporter, Request};
+use crate::{Condition, Manager, blocking};
+use sampan_control::{ClientError, Picture, Reply, Reporter, Request};
 use sampan_frame::Size;
 use sampan_library::{Bundle, Manifest, SnapshotId, VmId};
+use sampan_message::{Coded, Message};
 use sampan_session::Screenshot;
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -32,7 +33,7 @@ pub(crate) struct Thumbnails {
 }
 
 /// One picture, for the first who asks to make and others to wait for.
-type Kept = Arc<tokio::sync::Mutex<Option<(Instant, std::result::Result<Picture, String>)>>>;
+type Kept = Arc<tokio::sync::Mutex<Option<(Instant, std::result::Result<Picture, Message>)>>>;
 
 impl Default for Thumbnails {
     fn default() -> Self {
@@ -61,19 +62,24 @@ impl Manager {
             return Ok(picture.clone());
         }
         if let Some((_, Err(why))) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Err(Error::BadPicture(why.clone()));
+            return Err(Error::Told(why.clone()));
         }
         let made = self.make_thumbnail(id).await;
         match &made {
             Ok(picture) => *kept = Some((Instant::now(), Ok(picture.clone()))),
             Err(Error::NoPicture | Error::Library(_)) => *kept = None,
             // A machine that hangs is not asked again at once.
-            Err(error) => *kept = Some((Instant::now(), Err(error.to_string()))),
+            Err(error) => *kept = Some((Instant::now(), Err(error.message()))),
         }
         made
     }
 
     async fn make_thumbnail(&self, id: VmId) -> Result<Picture> {
+        // One that hangs is not asked again and again: each question takes a place in its queue.
+        let bundle = self.bundle(id).await?;
+        if let Condition::Silent { pid } = self.condition(&bundle, PATIENCE).await {
+            return Err(Error::Client(ClientError::Silent { pid }));
+        }
         let machine = self.machine_within(id, Some(PATIENCE)).await?;
         if machine.runs() {
             return match machine.call(Request::Thumbnail { width: WIDTH }, &Reporter::new()).await? {
@@ -81,7 +87,6 @@ impl Manager {
                 _ => Err(Error::Client(crate::machine::unexpected())),
             };
         }
-        let bundle = machine.bundle().clone();
         let _decoder = self.thumbnails().decoders.acquire().await.map_err(|_| Error::Thread)?;
         blocking(move || small(&of_snapshot(&bundle)?)).await
     }
@@ -130,4 +135,58 @@ fn small(file: &[u8]) -> Result<Picture> {
 /// Pixels of so many bytes as red, green and blue; `chunks_exact` gives the closure as many.
 fn rgb_of(pixels: &[u8], bytes: usize, rgb: impl Fn(&[u8]) -> [u8; 3]) -> Vec<u8> {
     pixels.chunks_exact(bytes).flat_map(rgb).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(color: png::ColorType, width: u32, height: u32, data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut encoder = png::Encoder::new(&mut out, width, height);
+        encoder.set_color(color);
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(data).expect("data");
+        drop(writer);
+        out
+    }
+
+    fn decoded(file: &[u8]) -> (u32, u32, Vec<u8>) {
+        let mut reader = png::Decoder::new(Cursor::new(file)).read_info().expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("fits")];
+        let info = reader.next_frame(&mut pixels).expect("decodes");
+        (info.width, info.height, pixels)
+    }
+
+    #[test]
+    fn pictures_of_every_kind_become_small_ones() {
+        use png::ColorType::{Grayscale, GrayscaleAlpha, Rgb, Rgba};
+        for (color, pixel) in [
+            (Rgb, &[7, 7, 7][..]),
+            (Rgba, &[7, 7, 7, 255][..]),
+            (Grayscale, &[7][..]),
+            (GrayscaleAlpha, &[7, 255][..]),
+        ] {
+            let file = png(color, 960, 10, &pixel.repeat(9600));
+            let (width, height, pixels) = decoded(&small(&file).expect("is made small").png);
+            assert_eq!((width, height), (480, 5), "{color:?}");
+            assert!(pixels.iter().all(|byte| *byte == 7), "{color:?}");
+        }
+        let tiny = small(&png(Rgb, 1, 1, &[1, 2, 3])).expect("stays");
+        assert_eq!(decoded(&tiny.png), (1, 1, vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn damaged_and_huge_pictures_are_refused_in_words() {
+        let good = png(png::ColorType::Rgb, 64, 64, &[9; 64 * 64 * 3]);
+        for cut in [0, 8, 20, 40, good.len() / 2] {
+            let error = small(good.get(..cut).expect("within")).expect_err("is cut off").to_string();
+            assert!(error.contains("cannot be read"), "{error}");
+        }
+        // A header that promises more pixels than are shown: the first chunk's width, and its checksum again.
+        let mut huge = good;
+        huge.splice(16..24, [0, 0, 0xf0, 0, 0, 0, 0xf0, 0]);
+        let error = small(&huge).expect_err("is too large").to_string();
+        assert!(error.contains("cannot be read"), "{error}");
+    }
 }

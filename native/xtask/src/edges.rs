@@ -72,6 +72,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "sampan-fuzz",
         &[
             "sampan-config",
+            "sampan-control",
             "sampan-display",
             "sampan-download",
             "sampan-frame",

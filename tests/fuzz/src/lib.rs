@@ -34,6 +34,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("display_messages", display::messages),
     ("input_messages", messages::input),
     ("key_names", messages::key_names),
+    ("control", messages::control),
     ("checksums", download::checksums),
     ("catalogue", download::catalogue),
     ("document", documents::document),

@@ -43,3 +43,16 @@ pub(crate) fn key_names(data: &[u8]) {
         assert_eq!(Key::from_qnum(key.qnum()).map(Key::qnum), Some(key.qnum()));
     }
 }
+
+/// Lines on the control socket, of a client and of a machine: what is read is written as it was.
+pub(crate) fn control(data: &[u8]) {
+    use sampan_control::wire::{ClientLine, ServerLine, parse, request_line};
+    if let Ok(ClientLine::Request(request)) = parse(data)
+        && let Ok(line) = request_line(&request)
+    {
+        assert_eq!(parse(&line), Ok(ClientLine::Request(request)));
+    }
+    if let Ok(line) = ServerLine::parse(data) {
+        assert_eq!(ServerLine::parse(&line.to_line()).expect("it was written by us"), line);
+    }
+}

@@ -138,6 +138,9 @@ pub enum Command {
     Supervise(SuperviseArgs),
 }
 
+/// Any free port of this machine alone.
+pub const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
 /// What `start` tells the process that runs the machine.
 #[derive(clap::Args, Debug)]
 pub struct SuperviseArgs {

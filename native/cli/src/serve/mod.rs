@@ -1,21 +1,19 @@
 //! `sampan serve`: the library's machines in a browser. `docs/console.md` describes it.
 
 mod api;
-mod fault;
-mod job;
-mod machines;
-mod picture;
+mod error;
 #[cfg(test)]
 mod tests;
 
+use crate::app::manager;
 use crate::args::ServeArgs;
 use crate::exit::Code;
-use crate::run::{FAREWELL, Signals, raise_file_limit, runtime};
+use crate::run::{FAREWELL, Signals, runtime};
 use crate::vm::library_to_fill;
 use crate::words::say;
 use anyhow::Result;
-use machines::Machines;
 use sampan_library::Library;
+use sampan_manager::host::raise_file_limit;
 use sampan_stream::web::{self, Guard, Refusal};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +47,7 @@ impl Console {
         let (listener, address) = web::listen(listen).await?;
         let guard = Arc::new(Guard::new(address, None)?.refusing(Refusal::Json));
         let url = guard.url();
-        let router = web::site(guard, api::routes(Machines::new(library)), web::CONSOLE, api::MAX_BODY);
+        let router = web::site(guard, api::routes(manager(library)), web::CONSOLE, api::MAX_BODY);
         let stop = watch::Sender::new(false);
         tokio::spawn(web::serve(listener, router, stop.subscribe()));
         Ok(Self { url, stop })

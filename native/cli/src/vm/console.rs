@@ -5,8 +5,7 @@
     reason = "a raw terminal, of whoever asked to talk to the guest's serial port"
 )]
 
-use super::power::running;
-use crate::control::Request;
+use crate::app::App;
 use crate::exit::Code;
 use crate::run::Signals;
 use anyhow::{Context, Result};
@@ -22,9 +21,11 @@ const LEAVE: u8 = 0x1d;
 
 /// `sampan console VM`. Without a terminal, what is piped in is typed, and all that comes is printed until the end.
 pub fn console(vm: &str) -> Result<Code> {
-    let mut client = running(vm)?;
-    client.ask(&Request::Console)?;
-    let (stream, before) = client.into_stream()?;
+    let app = App::open()?;
+    let client = app.running(vm)?.into_client()?;
+    let (stream, before) = app.wait(async { Ok(client.console().await?) })?;
+    let stream = stream.into_std().context("the connection")?;
+    stream.set_nonblocking(false).context("the connection")?;
     // Before the terminal is changed: whoever ends us gets it back as it was.
     let ended = end_by_signals(stream.try_clone()?)?;
     let raw = Raw::enter(stdin())?;

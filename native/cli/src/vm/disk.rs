@@ -3,18 +3,19 @@
 use super::answer::table;
 use super::aside;
 use super::images::Images;
-use super::place::connect;
 use super::{Answer, document, library};
+use crate::app::App;
 use crate::args::DiskAction;
 use crate::args::size::{Change, human};
-use crate::control::Request;
-use crate::host::{figures, heed};
+use crate::confirm::confirm;
 use crate::interrupt::Interrupted;
 use anyhow::{Context, Result, bail};
 use sampan_config::{Bus, Document, DriveSection, Finding, HostFigures, Limits};
+use sampan_control::Request;
 use sampan_library::{
     DriveId, Error as LibraryError, ImageFormat, Library, Locked, Preallocation, SourceFormat, Target,
 };
+use sampan_manager::host::figures;
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -25,7 +26,7 @@ pub fn disk(action: &DiskAction) -> Result<Answer> {
     match action {
         DiskAction::Info { vm } => info(&library, &vm.vm),
         DiskAction::Create { vm, size, fixed, yes } => {
-            heed(Limits::check_disk(*size, *fixed, &figures(library.home())?), *yes)?;
+            confirm(Limits::check_disk(*size, *fixed, &figures(library.home())?), *yes)?;
             let mut locked = library.lock(library.find(&vm.vm)?)?;
             let images = Images::new()?;
             let preallocation = if *fixed { Preallocation::Fixed } else { Preallocation::Dynamic };
@@ -37,7 +38,7 @@ pub fn disk(action: &DiskAction) -> Result<Answer> {
         }
         DiskAction::Import { file, to, format, yes } => {
             let said = format.as_deref().map(source_format).transpose()?;
-            heed(image_findings(file, said, None, &figures(library.home())?)?, *yes)?;
+            confirm(image_findings(file, said, None, &figures(library.home())?)?, *yes)?;
             let mut locked = library.lock(library.find(to)?)?;
             let mut images = Images::new()?;
             let mut note = None;
@@ -196,16 +197,10 @@ fn grow(library: &Library, vm: &str, drive: &str, change: Change, yes: bool) -> 
     // Whole sectors.
     let size = size.checked_next_multiple_of(512).context("that is too much")?;
     // What it has now may have been written already: it is the growth that needs room.
-    heed(Limits::check_disk(size.saturating_sub(now), false, &figures(library.home())?), yes)?;
-    match connect(&bundle)? {
-        Some(mut client) => {
-            client.ask(&Request::Grow { drive: drive.to_owned(), size })?;
-        }
-        None => {
-            let mut locked = library.lock(bundle.id())?;
-            locked.grow_drive(&Images::new()?.layer, &id, size)?;
-        }
-    }
+    confirm(Limits::check_disk(size.saturating_sub(now), false, &figures(library.home())?), yes)?;
+    let app = App::open()?;
+    let machine = app.machine(vm)?;
+    app.watch(async |reporter| machine.call(Request::Grow { drive: id.to_string(), size }, reporter).await)?;
     let text = format!("{drive}: {}; the guest still has to grow its partition and file system", human(size));
     Ok(Answer::new(json!({ "drive": drive, "size": size }), text))
 }

@@ -1,73 +1,87 @@
 //! What a guest's agent does.
 
 use super::Answer;
-use super::power::running;
+use crate::app::App;
 use crate::args::size::human;
 use crate::args::{CopyAction, ExecArgs};
-use crate::control::Request;
 use crate::exit::Code;
 use crate::target::Target;
 use crate::words::{pass_stderr, pass_stdout, say_json, tell};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sampan_control::{Reply, Request};
 use serde_json::json;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
-/// What a program may read.
+/// The most bytes that a program may read.
 const MAX_STDIN: u64 = 16 << 20;
 
 /// `sampan exec VM -- PROGRAM…`. What is piped in is what the program reads.
 pub fn exec(args: &ExecArgs, as_json: bool) -> Result<Code> {
+    let app = App::open()?;
     // Told before anything is read; a connection on which nothing is asked does not last.
-    drop(running(&args.vm.vm)?);
+    drop(app.running(&args.vm.vm)?);
     let mut stdin = Vec::new();
     if !std::io::stdin().is_terminal() {
-        std::io::stdin().take(MAX_STDIN).read_to_end(&mut stdin).context("stdin")?;
+        std::io::stdin().take(MAX_STDIN + 1).read_to_end(&mut stdin).context("stdin")?;
+    }
+    if stdin.len() as u64 > MAX_STDIN {
+        bail!(
+            "stdin has more than {MAX_STDIN} bytes: copy it into the guest with `sampan file push` instead"
+        );
     }
     let request =
         Request::Exec { argv: args.command.clone(), stdin: STANDARD.encode(stdin), timeout: args.timeout };
-    let answer = running(&args.vm.vm)?.ask(&request)?;
-    let bytes = |name: &str| STANDARD.decode(answer[name].as_str().unwrap_or_default()).unwrap_or_default();
-    let (code, signal) = (answer["code"].as_i64(), answer["signal"].as_i64());
+    let machine = app.running(&args.vm.vm)?;
+    let reporter = sampan_control::Reporter::new();
+    let Reply::Execution(done) = app.wait(machine.call(request, &reporter))? else {
+        bail!("the machine does not tell how the program ended");
+    };
     if as_json {
         say_json(&json!({
-            "code": code, "signal": signal, "truncated": answer["truncated"],
-            "stdout": String::from_utf8_lossy(&bytes("stdout")),
-            "stderr": String::from_utf8_lossy(&bytes("stderr")),
+            "code": done.code, "signal": done.signal, "truncated": done.truncated,
+            "stdout": String::from_utf8_lossy(&done.stdout),
+            "stderr": String::from_utf8_lossy(&done.stderr),
         }));
     } else {
-        pass_stdout(&bytes("stdout"));
-        pass_stderr(&bytes("stderr"));
-        if answer["truncated"] == true {
+        pass_stdout(&done.stdout);
+        pass_stderr(&done.stderr);
+        if done.truncated {
             tell("sampan: some of the output was lost");
         }
     }
     // As a shell has it.
-    let status = code.or(signal.map(|signal| 128 + signal)).unwrap_or(1);
+    let status = done.code.or(done.signal.map(|signal| 128 + signal)).unwrap_or(1);
     Ok(Code::Guest(u8::try_from(status).unwrap_or(255)))
 }
 
 /// `sampan file …`.
 pub fn file(action: &CopyAction) -> Result<Answer> {
+    let app = App::open()?;
     // The machine's supervisor reads and writes the file, from where it is.
     let full = |path: &Path| std::path::absolute(path).context("the file's name");
-    let ask = |vm: &str, request: Request| running(vm)?.ask(&request);
-    let answer = match action {
+    let copy = |vm: &str, request: Request| -> Result<u64> {
+        let machine = app.running(vm)?;
+        match app.watch(async |reporter| machine.call(request, reporter).await)? {
+            Reply::Copied { bytes } => Ok(bytes),
+            _ => bail!("the machine does not tell how much was copied"),
+        }
+    };
+    let bytes = match action {
         CopyAction::Push { vm, from, to } => {
-            ask(&vm.vm, Request::Push { from: full(from)?, to: to.clone() })?
+            copy(&vm.vm, Request::Push { from: full(from)?, to: to.clone() })?
         }
         CopyAction::Pull { vm, from, to } => {
             let target = Target::of(to)?;
-            let answer =
-                target.fill(|to| ask(&vm.vm, Request::Pull { from: from.clone(), to: full(to)? }))?;
+            let bytes =
+                target.fill(|to| copy(&vm.vm, Request::Pull { from: from.clone(), to: full(to)? }))?;
             if target.is_stdout() {
                 return Ok(Answer::nothing());
             }
-            answer
+            bytes
         }
     };
-    let text = human(answer["bytes"].as_u64().unwrap_or_default());
-    Ok(Answer::new(answer, text))
+    Ok(Answer::new(json!({ "bytes": bytes }), human(bytes)))
 }

@@ -1,14 +1,14 @@
 //! Long work on images, with its progress on stderr and Ctrl-C to break it off.
 
 use crate::args::size::human;
-use crate::host::launcher;
 use crate::interrupt::interruption;
-use crate::run::{raise_file_limit, runtime};
+use crate::run::runtime;
 use crate::words;
 use anyhow::Result;
 use sampan_config::Arch;
 use sampan_emulator::LibqemuDir;
 use sampan_library::Progress;
+use sampan_manager::host::{launcher, raise_file_limit};
 use sampan_session::images::QemuBlockLayer;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,20 +1,17 @@
 //! `list`, `show` and `status`.
 
 use super::answer::{date, short, table};
-use super::force::remedy;
-use super::place::{condition, home, library_if_there, shell_word};
+use super::place::{home, shell_word};
 use super::{Answer, library};
+use crate::app::App;
 use crate::args::size::human;
-use crate::control::Request;
-use crate::control::ask::{AskError, Told, ask};
 use crate::ctl::human_status;
-use crate::run::raise_file_limit;
-use crate::supervisor::{death_before, last_end};
 use crate::words::one_line;
-use anyhow::{Context, Result};
-use sampan_library::{Bundle, Entry, VmId};
+use anyhow::Result;
+use sampan_library::Bundle;
+use sampan_manager::run::{EndRecord, How};
+use sampan_manager::{Condition, MachineState, Summary};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -23,123 +20,79 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `sampan list`.
 pub fn list() -> Result<Answer> {
-    let Some(library) = library_if_there()? else {
+    let Some(app) = App::open_if_there()? else {
         let text = format!(
             "no machines yet: `sampan new` makes one (there is no library in {} yet)",
             home()?.display()
         );
         return Ok(Answer::new(json!([]), text));
     };
-    let entries = library.list()?;
-    let conditions = conditions(entries.iter().filter_map(|entry| entry.bundle.as_ref().ok()))?;
-    let machines: Vec<Value> = entries.iter().map(|entry| listed(entry, &conditions)).collect();
+    let machines = app.wait(app.manager.list(PATIENCE))?;
     if machines.is_empty() {
         return Ok(Answer::new(json!([]), "no machines yet: `sampan new` makes one"));
     }
-    let text = |machine: &Value, name: &str| machine[name].as_str().unwrap_or("-").to_owned();
     let mut rows = vec![["NAME", "STATE", "ARCH", "MEMORY", "DISK", "ID"].map(String::from).to_vec()];
     for machine in &machines {
-        let memory = machine["memory_mib"].as_u64().map_or("-".into(), |mib| human(mib << 20));
-        let disk = machine["usage"].as_u64().map_or("-".into(), human);
-        let id = text(machine, "id").chars().take(8).collect();
         rows.push(vec![
-            short(&text(machine, "name")),
-            in_words(&text(machine, "state")).to_owned(),
-            text(machine, "arch"),
-            memory,
-            disk,
-            id,
+            machine.name.as_deref().map_or("-".into(), short),
+            in_words(machine.state).to_owned(),
+            machine.arch.map_or("-".into(), |arch| arch.to_string()),
+            machine.memory_mib.map_or("-".into(), |mib| human(u64::from(mib) << 20)),
+            machine.usage.map_or("-".into(), human),
+            machine.id.chars().take(8).collect(),
         ]);
     }
     let mut text = table(&rows);
-    for machine in machines.iter().filter(|machine| machine["error"].is_string()) {
-        let error = one_line(machine["error"].as_str().unwrap_or_default());
-        let _ = write!(text, "\n{}: {error}", machine["id"].as_str().unwrap_or_default());
+    for machine in &machines {
+        let _ = match (machine.state, &machine.name) {
+            (MachineState::Broken, _) => write!(text, "\n{}: {}", machine.id, one_line(&machine.detail)),
+            (MachineState::Silent, Some(name)) => {
+                write!(text, "\n{name}'s supervisor does not answer: {}", remedy(name))
+            }
+            _ => Ok(()),
+        };
     }
-    for bundle in entries.iter().filter_map(|entry| entry.bundle.as_ref().ok()) {
-        if matches!(conditions.get(&bundle.id()), Some(Err(AskError::Silent))) {
-            let _ = write!(text, "\n{}'s supervisor does not answer: {}", bundle.name(), remedy(bundle));
-        }
-    }
-    Ok(Answer::new(machines.into(), text))
+    Ok(Answer::new(machines.iter().map(listed).collect(), text))
 }
 
 /// A state as people read it.
-fn in_words(state: &str) -> &str {
-    if state == "silent" { "does not answer" } else { state }
+fn in_words(state: MachineState) -> &'static str {
+    if state == MachineState::Silent { "does not answer" } else { state.name() }
 }
 
-fn listed(entry: &Entry, conditions: &BTreeMap<VmId, Told>) -> Value {
-    let id = entry.id.to_string();
-    match &entry.bundle {
-        Ok(bundle) => {
-            let mut summary = described(bundle);
-            summary["state"] = state(bundle, conditions.get(&entry.id)).into();
-            summary
-        }
-        Err(error) => json!({ "id": id, "name": null, "state": "broken", "error": error.to_string() }),
+/// What to do about a machine whose supervisor does not answer.
+fn remedy(name: &str) -> String {
+    format!("`sampan stop {} --force` ends it", shell_word(name))
+}
+
+/// A machine of the list for programs.
+fn listed(machine: &Summary) -> Value {
+    if machine.state == MachineState::Broken {
+        return json!({ "id": machine.id, "name": null, "state": "broken", "error": machine.detail });
     }
-}
-
-/// What is told of a machine in a line.
-pub fn summary(bundle: &Bundle) -> Value {
-    let mut summary = described(bundle);
-    let conditions = conditions(std::iter::once(bundle)).unwrap_or_default();
-    summary["state"] = state(bundle, conditions.get(&bundle.id())).into();
-    summary
-}
-
-/// What the supervisors of machines say, all asked at once: those that hang take no longer than one.
-fn conditions<'a>(bundles: impl Iterator<Item = &'a Bundle>) -> Result<BTreeMap<VmId, Told>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    // Each may need two files.
-    raise_file_limit();
-    Ok(runtime.block_on(async {
-        let mut asked = tokio::task::JoinSet::new();
-        for bundle in bundles {
-            let (id, folder) = (bundle.id(), bundle.path().to_owned());
-            asked.spawn(async move { (id, ask(&folder, &Request::Status, PATIENCE).await) });
-        }
-        let mut told = BTreeMap::new();
-        while let Some(one) = asked.join_next().await {
-            told.extend(one.ok());
-        }
-        told
-    }))
-}
-
-/// The same as far as it is on disk: without asking the supervisor.
-pub fn described(bundle: &Bundle) -> Value {
-    let document = crate::vm::document::of(bundle).ok();
     json!({
-        "id": bundle.id().to_string(),
-        "name": bundle.name(),
-        "arch": document.as_ref().map(|d| d.system.arch.qemu_name()),
-        "memory_mib": document.as_ref().map(|d| d.memory.mib),
-        "cpus": document.as_ref().map(|d| d.cpu.count),
-        "usage": bundle.usage().ok(),
-        "created": bundle.manifest().created,
+        "id": machine.id,
+        "name": machine.name,
+        "arch": machine.arch,
+        "memory_mib": machine.memory_mib,
+        "cpus": machine.cpus,
+        "usage": machine.usage,
+        "created": machine.created,
+        "state": machine.state,
     })
 }
 
-/// In a word: what its supervisor says, else what is on disk.
-fn state(bundle: &Bundle, told: Option<&Told>) -> String {
-    match told {
-        Some(Ok(Some(status))) if status["state"] == "ended" => "ending".into(),
-        Some(Ok(Some(status))) => status["state"].as_str().unwrap_or("running").to_owned(),
-        Some(Err(AskError::Silent)) => "silent".into(),
-        // It is there, and cannot be understood.
-        Some(Err(AskError::Refused(_) | AskError::Nonsense(_))) => "running".into(),
-        _ if bundle.manifest().suspended.is_some() => "suspended".into(),
-        _ => "stopped".into(),
-    }
+/// The same of one machine, and what its process says.
+fn summary(app: &App, bundle: &Bundle) -> Result<(Value, Condition)> {
+    let condition = app.wait(async { Ok(app.manager.condition(bundle, PATIENCE).await) })?;
+    Ok((listed(&Summary::at_rest(bundle).with(condition.clone())), condition))
 }
 
 /// `sampan show VM`.
 pub fn show(vm: &str) -> Result<Answer> {
     let library = library()?;
     let bundle = library.read(library.find(vm)?)?;
-    let mut all = summary(&bundle);
+    let (mut all, _) = summary(&App::open()?, &bundle)?;
     let sections = bundle.document()?;
     let parsed = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
     let document: serde_json::Map<String, Value> = sections
@@ -159,7 +112,11 @@ pub fn show(vm: &str) -> Result<Answer> {
             })
         })
         .collect();
-    let mut text = format!("{} ({})\n", bundle.name(), in_words(all["state"].as_str().unwrap_or_default()));
+    let mut text = format!(
+        "{} ({})\n",
+        bundle.name(),
+        all["state"].as_str().unwrap_or_default().replace("silent", "does not answer")
+    );
     let _ = writeln!(text, "  id         {}", bundle.id());
     let _ = writeln!(text, "  created    {}", date(manifest.created));
     let _ = writeln!(text, "  folder     {}", bundle.path().display());
@@ -180,10 +137,9 @@ pub fn show(vm: &str) -> Result<Answer> {
 }
 
 /// That QEMU died in the last run, and where more is told.
-pub fn death(bundle: &Bundle, last: &Value) -> String {
-    let time = date(last["time"].as_u64().unwrap_or_default());
-    let words = one_line(last["words"].as_str().unwrap_or_default().lines().next().unwrap_or_default());
-    let again = if last["again"] == true { ", and it was started again by itself" } else { "" };
+pub fn death(bundle: &Bundle, last: &EndRecord) -> String {
+    let (time, words) = (date(last.time), one_line(last.words.lines().next().unwrap_or_default()));
+    let again = if last.again { ", and it was started again by itself" } else { "" };
     let name = shell_word(bundle.name());
     format!("QEMU died on {time}{again}: {words}\n  the report: sampan logs {name} --crash")
 }
@@ -192,29 +148,26 @@ pub fn death(bundle: &Bundle, last: &Value) -> String {
 pub fn status(vm: &str) -> Result<Answer> {
     let library = library()?;
     let bundle = library.read(library.find(vm)?)?;
-    match condition(&bundle)? {
-        Some(mut status) => {
-            let mut text = human_status(&status);
-            if let Some(last) = death_before(bundle.path()) {
-                let _ = write!(text, "\n  {}", death(&bundle, &last));
-                status["last_run"] = last;
-            }
-            Ok(Answer::new(status, text))
+    let app = App::open()?;
+    if let Some(status) = app.wait(app.machine(vm)?.status())? {
+        let (mut text, mut json) = (human_status(&status), serde_json::to_value(&status)?);
+        if let Some(last) = EndRecord::death_before(bundle.path()) {
+            let _ = write!(text, "\n  {}", death(&bundle, &last));
+            json["last_run"] = json!(last);
         }
-        None => {
-            let mut summary = summary(&bundle);
-            let mut text = format!("{}: {}", bundle.name(), summary["state"].as_str().unwrap_or_default());
-            if let Some(last) = last_end(bundle.path()) {
-                if last["how"] == "died" {
-                    let name = shell_word(bundle.name());
-                    let _ = write!(text, "\n  {}", death(&bundle, &last));
-                    let _ = write!(text, "\n  start it again with: sampan start {name}");
-                } else {
-                    let _ = write!(text, " ({})", one_line(last["words"].as_str().unwrap_or_default()));
-                }
-                summary["last_run"] = last;
-            }
-            Ok(Answer::new(summary, text))
-        }
+        return Ok(Answer::new(json, text));
     }
+    let (mut json, _) = summary(&app, &bundle)?;
+    let mut text = format!("{}: {}", bundle.name(), json["state"].as_str().unwrap_or_default());
+    if let Some(last) = EndRecord::last(bundle.path()) {
+        if last.how == How::Died {
+            let name = shell_word(bundle.name());
+            let _ = write!(text, "\n  {}", death(&bundle, &last));
+            let _ = write!(text, "\n  start it again with: sampan start {name}");
+        } else {
+            let _ = write!(text, " ({})", one_line(&last.words));
+        }
+        json["last_run"] = json!(last);
+    }
+    Ok(Answer::new(json, text))
 }

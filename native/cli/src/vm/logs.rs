@@ -4,10 +4,10 @@ use super::{library, shell_word};
 use crate::args::LogsArgs;
 use crate::exit::Code;
 use crate::interrupt::quiet_interruption;
-use crate::supervisor::{logs_folder, newest, reports};
 use crate::words::{Stream, is_stdout_gone, say, say_json};
 use anyhow::{Context, Result, bail};
 use sampan_library::Bundle;
+use sampan_manager::run::logs::{logs_folder, reports, runs};
 use serde_json::json;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -26,8 +26,8 @@ pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
     let library = library()?;
     let bundle = library.read(library.find(&args.vm.vm)?)?;
     if args.list {
-        let runs = std::fs::read_dir(logs_folder(bundle.path())).into_iter().flatten().flatten();
-        let mut files: Vec<_> = runs.map(|entry| entry.path()).collect();
+        let entries = std::fs::read_dir(logs_folder(bundle.path())).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
         files.sort();
         if as_json {
             say_json(&json!(files));
@@ -36,7 +36,7 @@ pub fn logs(args: &LogsArgs, as_json: bool) -> Result<Code> {
         }
         return Ok(Code::Done);
     }
-    let file = if args.crash { reports(bundle.path()).pop() } else { newest(bundle.path()) };
+    let file = if args.crash { reports(bundle.path()).pop() } else { runs(bundle.path()).pop() };
     let file = file.with_context(|| {
         let what = if args.crash { "has not crashed" } else { "has not run yet" };
         format!("{} {what}", shell_word(bundle.name()))
@@ -63,7 +63,7 @@ fn follow(bundle: &Bundle, mut shown: Shown) -> Result<Code> {
         }
         std::thread::sleep(PACE);
         // Asked before the old one is read: what was written last is printed before the next one begins.
-        let next = newest(bundle.path()).filter(|next| *next != shown.file);
+        let next = runs(bundle.path()).pop().filter(|next| *next != shown.file);
         // The oldest logs go when new runs begin: what was printed of one is all that there is.
         if shown.file.exists() {
             shown.go_on()?;

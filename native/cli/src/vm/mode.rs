@@ -1,57 +1,63 @@
 //! `sampan mode …`.
 
-use super::place::{connect, library};
-use super::{Answer, document};
+use super::Answer;
+use crate::app::App;
 use crate::args::ModeArgs;
-use crate::control::Request;
 use anyhow::{Result, bail};
-use sampan_session::vm::Effect;
+use sampan_control::{Effect, Reply, Reporter, Request};
 use serde_json::json;
 
 /// `sampan mode …`.
 pub fn mode(args: &ModeArgs) -> Result<Answer> {
-    let library = library()?;
-    let id = library.find(&args.vm.vm)?;
-    let bundle = library.read(id)?;
+    let app = App::open()?;
+    let machine = app.machine(&args.vm.vm)?;
     let looked_at = args.background || args.foreground;
-    if let Some(mut client) = connect(&bundle)? {
-        let mut effects = Vec::new();
-        if let Some(mode) = args.mode {
-            effects.push(client.ask(&Request::Mode { mode })?);
-        }
+    if !machine.runs() {
         if looked_at {
-            effects.push(client.ask(&Request::Background { on: args.background })?);
+            bail!(
+                "{} does not run: --background and --foreground are for a machine that does",
+                machine.name()
+            );
         }
-        let status = client.ask(&Request::Status)?;
-        let mut lines = vec![status["mode"].as_str().unwrap_or("unknown").to_owned()];
-        if status["background"] == true {
-            lines.push("in the background".into());
-        }
-        let mut text = lines.join(", ");
-        if effects.is_empty() {
-            let refused = status["mode_refused"].as_array().into_iter().flatten();
-            text.extend(refused.filter_map(|words| Some(format!("\nnot done: {}", words.as_str()?))));
-        }
-        for effect in &effects {
-            let effect: Effect = serde_json::from_value(effect.clone())?;
-            text += &format!("\n{}", effect.words());
-        }
-        let json = json!({ "mode": status["mode"], "background": status["background"], "refused": status["mode_refused"], "effects": effects });
-        return Ok(Answer::new(json, text));
+        let Some(mode) = args.mode else {
+            let mode = machine.document()?.performance.mode;
+            return Ok(Answer::new(json!({ "mode": mode }), mode.to_string()));
+        };
+        app.wait(machine.tell(Request::Mode { mode }))?;
+        return Ok(Answer::new(json!({ "mode": mode }), format!("{mode} from the next start on")));
     }
-    if looked_at {
-        bail!("{} does not run: --background and --foreground are for a machine that does", bundle.name());
+    let mode = args.mode.map(|mode| Request::Mode { mode });
+    let background = looked_at.then_some(Request::Background { on: args.background });
+    let mut effects: Vec<Effect> = Vec::new();
+    for request in mode.into_iter().chain(background) {
+        if let Reply::Effect(effect) = app.wait(machine.call(request, &Reporter::new()))? {
+            effects.push(effect);
+        }
     }
-    let Some(mode) = args.mode else {
-        let mode = document::of(&bundle)?.performance.mode;
-        return Ok(Answer::new(json!({ "mode": mode }), mode.to_string()));
-    };
-    let mut locked = library.lock(id)?;
-    if locked.suspended().is_some() {
-        bail!("{} is suspended, and goes on as it was: start it first", locked.name());
+    let facts = app.wait(machine.status())?.and_then(|status| status.facts);
+    let (mode, on) = facts.as_ref().map_or((None, None), |facts| (facts.mode, facts.background));
+    let refused = facts.and_then(|facts| facts.mode_refused);
+    let mut text = mode.map_or_else(|| "unknown".to_owned(), |mode| mode.to_string());
+    if on == Some(true) {
+        text += ", in the background";
     }
-    let mut document = document::of(&locked)?;
-    document.performance.mode = mode;
-    locked.set_document(&document.to_files())?;
-    Ok(Answer::new(json!({ "mode": mode }), format!("{mode} from the next start on")))
+    if effects.is_empty() {
+        text.extend(refused.iter().flatten().map(|words| format!("\nnot done: {words}")));
+    }
+    for effect in &effects {
+        text += &format!("\n{}", words(effect));
+    }
+    let json = json!({ "mode": mode, "background": on, "refused": refused, "effects": effects });
+    Ok(Answer::new(json, text))
+}
+
+/// What a change did, a line each.
+fn words(effect: &Effect) -> String {
+    let mut lines = effect.done.clone();
+    lines.extend(effect.refused.iter().map(|words| format!("not done: {words}")));
+    lines.push(format!(
+        "measured over a second: the guest's CPUs took {} % of a core before, {} % after",
+        effect.before, effect.after
+    ));
+    lines.join("\n")
 }

@@ -5,7 +5,7 @@ use super::place::{library_to_fill, shell_word};
 use super::plan::Plan;
 use super::{Answer, fetch, now, wizard};
 use crate::args::NewArgs;
-use crate::host::heed;
+use crate::confirm::confirm;
 use anyhow::{Result, bail};
 use sampan_download::Settings;
 use sampan_emulator::LibqemuDir;
@@ -18,7 +18,7 @@ pub fn new(args: NewArgs) -> Result<Answer> {
     let (mut plan, doubts) = match &args.name {
         Some(name) => {
             let plan = Plan::of(&args, name, &library)?;
-            let doubts = heed(plan.findings(&library)?, args.yes)?;
+            let doubts = confirm(plan.findings(&library)?, args.yes)?;
             (plan, doubts)
         }
         // Doubts were told, and were answered by a yes.
@@ -32,7 +32,7 @@ pub fn new(args: NewArgs) -> Result<Answer> {
             plan.place(&fetched.medium);
         }
         // What came tells more than the catalogue did.
-        heed(plan.findings_of_image(&library)?, args.yes || args.name.is_none())?;
+        confirm(plan.findings_of_image(&library)?, args.yes || args.name.is_none())?;
     }
     let mut images = Images::new()?;
     let firmware = LibqemuDir::find()?.firmware()?;

@@ -5,12 +5,12 @@ use super::place::shell_word;
 use super::seed::{Told, first_start, is_wanted};
 use super::{catalogue, fetch};
 use crate::args::NewArgs;
-use crate::host::idle_figures;
 use anyhow::{Context, Result, bail};
 use sampan_config::{Arch, Document, Finding, FirmwareKind, Limits, Preset, Severity};
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Entry, Request};
 use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target, image};
+use sampan_manager::host::idle_figures;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe, fast_cores};
 use std::path::{Path, PathBuf};
 

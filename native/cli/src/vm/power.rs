@@ -1,117 +1,89 @@
 //! What a running machine is told.
 
 use super::Answer;
-use super::force;
-use super::library;
-use super::place::{connect, connect_running};
+use crate::app::App;
 use crate::args::StopArgs;
-use crate::control::{Client, Request, Silent};
 use crate::target::Target;
-use anyhow::{Result, bail};
-use sampan_library::{Bundle, Error as LibraryError};
-use serde_json::json;
+use anyhow::{Context, Result};
+use sampan_control::{ClientError, Picture, Reply, Reporter, Request};
+use sampan_manager::{Ended, Error};
+use serde_json::{Value, json};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How often a guest that shuts down is looked at.
-const PACE: Duration = Duration::from_millis(50);
-
-fn bundle(vm: &str) -> Result<Bundle> {
-    let library = library()?;
-    Ok(library.read(library.find(vm)?)?)
-}
-
-/// A running machine, by name.
-pub fn running(vm: &str) -> Result<Client> {
-    connect_running(&bundle(vm)?)
-}
-
-/// One request, whose answer tells nothing more to people.
+/// One request, whose answer tells people nothing more.
 pub fn ask(vm: &str, request: &Request) -> Result<Answer> {
-    Ok(Answer::new(running(vm)?.ask(request)?, ""))
+    let app = App::open()?;
+    let machine = app.running(vm)?;
+    app.watch(async |reporter| machine.call(request.clone(), reporter).await)?;
+    Ok(Answer::done())
 }
 
 /// `sampan suspend VM`: done once another `start` may follow.
 pub fn suspend(vm: &str) -> Result<Answer> {
-    let bundle = bundle(vm)?;
-    connect_running(&bundle)?.ask(&Request::Suspend)?;
-    gone(&bundle, Duration::from_secs(30))?;
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    app.watch(async |reporter| app.manager.suspend(id, reporter).await)?;
     Ok(Answer::new(json!({ "state": "suspended" }), ""))
 }
 
 /// `sampan screenshot VM FILE`.
 pub fn screenshot(vm: &str, file: &Path) -> Result<Answer> {
     let target = Target::of(file)?;
-    let answer = running(vm)?.ask(&Request::Screenshot)?;
-    let saved = crate::ctl::save(&answer, file, &target)?;
+    let app = App::open()?;
+    let machine = app.running(vm)?;
+    let Reply::Picture(picture) = app.wait(machine.call(Request::Screenshot, &Reporter::new()))? else {
+        anyhow::bail!("the machine sent no picture");
+    };
+    let saved = save(&picture, file, &target)?;
     if target.is_stdout() {
         return Ok(Answer::nothing());
     }
-    let text = format!("{}: {} × {}", file.display(), saved["width"], saved["height"]);
-    Ok(Answer::new(saved, text))
+    Ok(Answer::new(saved, picture_words(&picture, file)))
+}
+
+/// Writes a picture. What is told of it names the file instead of its bytes.
+pub fn save(picture: &Picture, file: &Path, target: &Target) -> Result<Value> {
+    target.write(&picture.png).context("the picture")?;
+    Ok(json!({ "file": file, "width": picture.width, "height": picture.height }))
+}
+
+/// What people are told of it.
+pub fn picture_words(picture: &Picture, file: &Path) -> String {
+    format!("{}: {} × {}", file.display(), picture.width, picture.height)
 }
 
 /// `sampan stop VM`.
 pub fn stop(args: &StopArgs) -> Result<Answer> {
-    let bundle = bundle(&args.vm.vm)?;
-    match stop_by_asking(args, &bundle) {
-        Err(error) if args.force => {
-            let silent = error.downcast::<Silent>()?;
-            force::end(&bundle, silent.pid)?;
-            let text = format!("{} was ended with its supervisor, which did not answer", bundle.name());
-            Ok(Answer::new(json!({ "state": "stopped", "how": "killed" }), text))
-        }
-        other => other,
-    }
-}
-
-fn stop_by_asking(args: &StopArgs, bundle: &Bundle) -> Result<Answer> {
-    let Some(mut client) = connect(bundle)? else {
-        return Ok(Answer::new(json!({ "state": "stopped" }), format!("{} does not run", bundle.name())));
-    };
-    let stopped = |how: &str| Answer::new(json!({ "state": "stopped", "how": how }), "");
-    let status = client.ask(&Request::Status)?;
-    if status["state"] != "running" {
-        // Nobody there would hear the power button.
-        if !args.force && status["state"] == "paused" {
-            bail!("{} is paused: resume it first, or end it with --force", bundle.name());
-        }
-        client.ask(&Request::Quit)?;
-        gone(bundle, Duration::from_secs(30))?;
-        return Ok(stopped("quit"));
-    }
+    let app = App::open()?;
+    let (id, manager) = (app.id(&args.vm.vm)?, &app.manager);
     let patience = Duration::from_secs(args.timeout);
-    // With --force alone it is not asked; with a time it may shut down until then.
-    if !args.force || args.timeout != StopArgs::DEFAULT_TIMEOUT {
-        client.ask(&Request::Powerdown)?;
-        if gone(bundle, patience).is_ok() {
-            return Ok(stopped("powerdown"));
+    // With --force alone the guest is not asked; with a time it may shut down until then.
+    let asks = !args.force || args.timeout != StopArgs::DEFAULT_TIMEOUT;
+    let ended = app.wait(async {
+        if asks {
+            match manager.shut_down(id, patience).await {
+                Err(
+                    Error::NotShutDown { .. }
+                    | Error::Paused { .. }
+                    | Error::Client(ClientError::Silent { .. }),
+                ) if args.force => {}
+                ended => return ended,
+            }
         }
-        if !args.force {
-            bail!(
-                "{} has not shut down within {} s: it may ask something on its screen, or ignore its power button; \
-                 try again with a longer --timeout, or --force",
-                bundle.name(),
-                args.timeout
-            );
+        manager.force_off(id).await
+    })?;
+    let name = || app.manager.library().read(id).map(|bundle| bundle.name().to_owned());
+    let (how, text) = match ended {
+        Ended::WasOff => {
+            return Ok(Answer::new(json!({ "state": "stopped" }), format!("{} does not run", name()?)));
         }
-        client = connect_running(bundle)?;
-    }
-    client.ask(&Request::Quit)?;
-    gone(bundle, Duration::from_secs(30))?;
-    Ok(stopped("force"))
-}
-
-/// Waits until nobody runs the machine any more, and whoever did has let go of it: another command may follow at once.
-pub fn gone(bundle: &Bundle, patience: Duration) -> Result<()> {
-    let library = library()?;
-    let begun = Instant::now();
-    // The socket goes first: whoever holds the lock need not be listening any more.
-    while matches!(library.lock(bundle.id()), Err(LibraryError::InUse { .. })) {
-        if begun.elapsed() > patience {
-            bail!("{} still runs after {} s", bundle.name(), patience.as_secs());
+        Ended::Quit => ("quit", String::new()),
+        Ended::ShutDown => ("powerdown", String::new()),
+        Ended::Forced => ("force", String::new()),
+        Ended::Killed => {
+            ("killed", format!("{} was ended with its supervisor, which did not answer", name()?))
         }
-        std::thread::sleep(PACE);
-    }
-    Ok(())
+    };
+    Ok(Answer::new(json!({ "state": "stopped", "how": how }), text))
 }

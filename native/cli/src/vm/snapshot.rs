@@ -2,13 +2,13 @@
 
 use super::answer::date;
 use super::images::Images;
-use super::place::connect;
 use super::{Answer, library, now};
+use crate::app::App;
 use crate::args::SnapshotAction;
-use crate::control::Request;
 use crate::target::Target;
 use crate::words::one_line;
 use anyhow::{Context, Result, bail};
+use sampan_control::{Reply, Request};
 use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved, are_alike};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -19,22 +19,18 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
     match action {
         SnapshotAction::List { vm } => Ok(list(&library.read(library.find(&vm.vm)?)?)),
         SnapshotAction::Create { vm, name, note, disks_only } => {
-            let bundle = library.read(library.find(&vm.vm)?)?;
-            if let Some(mut client) = connect(&bundle)? {
-                let request =
-                    Request::Snapshot { name: name.clone(), note: note.clone(), disks_only: *disks_only };
-                let answer = client.ask(&request)?;
-                let text = format!("{name}: {}", answer["id"].as_str().unwrap_or_default());
-                return Ok(Answer::new(answer, text));
-            }
-            let mut locked = library.lock(bundle.id())?;
-            let new = NewSnapshot { name: name.clone(), note: note.clone(), time: now(), thumbnail: None };
-            let id = locked.take_snapshot(&Images::new()?.layer, &new)?;
-            Ok(Answer::new(json!({ "id": id.as_str() }), format!("{name}: {id}")))
+            let app = App::open()?;
+            let machine = app.machine(&vm.vm)?;
+            let request =
+                Request::Snapshot { name: name.clone(), note: note.clone(), disks_only: *disks_only };
+            let reply = app.watch(async |reporter| machine.call(request, reporter).await)?;
+            let Reply::Snapshot { id } = reply else { bail!("the machine does not tell its snapshot") };
+            let text = format!("{name}: {id}");
+            Ok(Answer::new(json!({ "id": id }), text))
         }
         SnapshotAction::Restore { vm, snapshot, keep, yes } => {
             let bundle = library.read(library.find(&vm.vm)?)?;
-            if connect(&bundle)?.is_some() {
+            if App::open()?.machine(&vm.vm)?.runs() {
                 bail!("{} runs: stop or suspend it first", bundle.name());
             }
             let mut locked = library.lock(bundle.id())?;

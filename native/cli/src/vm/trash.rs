@@ -1,8 +1,9 @@
 //! `delete`, `restore` and `empty-trash`.
 
 use super::answer::{date, table};
-use super::place::{connect, library_if_there, shell_word};
+use super::place::{library_if_there, shell_word};
 use super::{Answer, library, now};
+use crate::app::App;
 use crate::args::{DeleteArgs, RestoreArgs};
 use anyhow::{Result, bail};
 use sampan_session::vm::{remove_seeds, seeds_of};
@@ -13,7 +14,7 @@ pub fn delete(args: &DeleteArgs) -> Result<Answer> {
     let library = library()?;
     let id = library.find(&args.vm.vm)?;
     if let Ok(bundle) = library.read(id)
-        && connect(&bundle)?.is_some()
+        && App::open()?.machine(&args.vm.vm)?.runs()
     {
         bail!("{} runs: stop it first with `sampan stop {}`", bundle.name(), shell_word(bundle.name()));
     }

@@ -1,15 +1,16 @@
 //! `sampan vnc …`. The document says that there is a VNC server, and where; the password is this host's matter, as folders
 //! that are shared are.
 
-use super::place::{connect, library};
+use super::place::library;
 use super::{Answer, document};
+use crate::app::App;
 use crate::args::{VncAction, VncArgs};
-use crate::control::Request;
 use crate::text::first_line;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sampan_config::{Vnc, VncPassword};
+use sampan_control::Request;
 use sampan_library::{Library, Locked, VmId};
 use serde_json::json;
 use std::net::IpAddr;
@@ -61,15 +62,14 @@ pub fn vnc(args: &VncArgs) -> Result<Answer> {
         }
         Some(VncAction::Password { password_file }) => {
             let password = read(password_file)?;
-            let bundle = library.read(id)?;
-            let Some(mut client) = connect(&bundle)? else {
-                let locked = library.lock(id)?;
-                keep(&locked, &password)?;
-                return Ok(Answer::new(json!({ "when": "next start" }), "it counts from the next start on"));
-            };
-            // Its supervisor, which holds the bundle, keeps it too.
-            client.ask(&Request::VncPassword { password })?;
-            Ok(Answer::new(json!({ "when": "now" }), "it counts from now on"))
+            let app = App::open()?;
+            let machine = app.machine(&args.vm.vm)?;
+            // A running machine keeps it, too.
+            app.wait(machine.tell(Request::VncPassword { password }))?;
+            Ok(match machine.runs() {
+                true => Answer::new(json!({ "when": "now" }), "it counts from now on"),
+                false => Answer::new(json!({ "when": "next start" }), "it counts from the next start on"),
+            })
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod change;
 
 use crate::error::{Error, Result};
 use crate::machine::document;
+use crate::pending::Pending as _;
 use sampan_config::Document;
 use sampan_library::Locked;
 

@@ -1,6 +1,7 @@
 //! A machine that runs in this process or in a child of it: requests become commands of its session.
 
 use super::pull::pull;
+use crate::pending::Pending as _;
 use crate::time::now;
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -233,8 +234,7 @@ impl Handler for LocalMachine {
             Request::Resume => self.command(Command::Resume).await,
             Request::Reset => self.command(Command::Reset).await,
             Request::Powerdown => match &self.vm {
-                Some(vm) => vm.shut_down().await.map(|()| Reply::Done).map_err(|e| e.message()),
-                None => self.command(Command::Powerdown).await,
+                _ => self.command(Command::Powerdown).await,
             },
             Request::Quit => self.command(Command::Quit).await,
             Request::Console | Request::Watch => {

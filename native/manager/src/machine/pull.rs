@@ -1,5 +1,6 @@
 //! Copying a file out of a guest. The guest decides where the file ends, and may never end it.
 
+use crate::pending::Pending as _;
 use sampan_control::Reporter;
 use sampan_library::RESERVE;
 use sampan_message::{Coded, Message};
@@ -85,4 +86,71 @@ impl<F: Fn(&Path) -> sampan_library::Result<u64> + Unpin> AsyncWrite for WithRoo
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Message + '_ {
     |source| VmError::Io { path: path.to_owned(), source }.message()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::cell::Cell;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixStream;
+
+    /// A guest's agent whose file has `pieces` pieces of three bytes.
+    fn agent(pieces: usize) -> Agent {
+        let (ours, mut theirs) = UnixStream::pair().expect("sockets");
+        std::thread::spawn(move || {
+            let reader = BufReader::new(theirs.try_clone().expect("a clone"));
+            let mut read = 0;
+            for line in reader.split(b'\n').map_while(Result::ok) {
+                let text: Vec<u8> = line.into_iter().filter(|byte| *byte != 0xFF).collect();
+                let command: Value = serde_json::from_slice(&text).expect("a command");
+                let value = match command["execute"].as_str() {
+                    Some("guest-sync-delimited") => command["arguments"]["id"].clone(),
+                    Some("guest-file-open") => json!(7),
+                    Some("guest-file-read") => {
+                        read += 1;
+                        json!({ "count": 3, "buf-b64": "YWJj", "eof": read == pieces })
+                    }
+                    _ => json!({}),
+                };
+                let answer = json!({ "return": value, "id": command["id"] });
+                if writeln!(theirs, "{answer}").is_err() {
+                    return;
+                }
+            }
+        });
+        Agent::connect(ours).expect("a link")
+    }
+
+    #[tokio::test]
+    async fn a_file_that_never_ends_stops_where_room_for_others_begins_and_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let to = folder.path().join("pulled");
+        // As if each piece took a MiB.
+        let free = Cell::new(RESERVE + (20 << 20));
+        let falling = |_: &Path| {
+            free.set(free.get() - (1 << 20));
+            Ok(free.get())
+        };
+        let pulled = pull(&agent(usize::MAX), "/dev/zero", &to, falling, &Reporter::new()).await;
+        let words = pulled.expect_err("there is no room").to_string();
+        assert!(words.contains("64 MiB are kept for others"), "{words}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_is_there_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let to = folder.path().join("pulled");
+        assert_eq!(
+            pull(&agent(3), "/x", &to, |_| Ok(u64::MAX), &Reporter::new()).await.expect("is pulled"),
+            9
+        );
+        assert_eq!(std::fs::read(&to).expect("is there"), b"abcabcabc");
+        assert!(
+            pull(&agent(3), "/x", &to, |_| Ok(u64::MAX), &Reporter::new()).await.is_err(),
+            "there is one of that name"
+        );
+    }
 }

@@ -105,3 +105,38 @@ pub(super) fn trim(found: &[PathBuf], kept: usize) {
         let _ = std::fs::remove_file(old);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn the_newest_report_is_read_and_nothing_in_its_place() {
+        let tmp = tempfile::tempdir().expect("a folder");
+        assert_eq!(newest_report(tmp.path()).expect("is looked for"), None);
+        let folder = logs_folder(tmp.path());
+        std::fs::create_dir(&folder).expect("is made");
+        for (name, text) in [("crash-00000000001.txt", "old"), ("crash-00000000002.txt", "new")] {
+            std::fs::write(folder.join(name), text).expect("is written");
+        }
+        assert_eq!(newest_report(tmp.path()).expect("is read").as_deref(), Some("new"));
+        std::os::unix::fs::symlink("/etc/passwd", folder.join("crash-00000000003.txt")).expect("a link");
+        assert!(newest_report(tmp.path()).is_err());
+        std::fs::remove_file(folder.join("crash-00000000003.txt")).expect("is removed");
+        std::fs::create_dir(folder.join("crash-00000000003.txt")).expect("a folder");
+        assert_eq!(newest_report(tmp.path()).expect("is looked for"), None);
+    }
+
+    #[test]
+    fn the_last_runs_are_kept() {
+        let tmp = tempfile::tempdir().expect("a folder");
+        for time in [9, 10, 10, 11, 12, 13, 14] {
+            writeln!(begin(tmp.path(), time).expect("begins"), "{time}").expect("writes");
+        }
+        let kept = runs(tmp.path());
+        assert_eq!(kept.len(), KEPT);
+        let newest = std::fs::read_to_string(kept.last().expect("one")).expect("reads");
+        assert_eq!(newest, "14\n");
+    }
+}

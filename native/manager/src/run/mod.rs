@@ -9,7 +9,7 @@ pub use record::{EndRecord, How, RunMark};
 pub(crate) use record::{note_end_by_force, settle};
 pub use restart::Restarts;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host;
 use crate::machine::{LocalMachine, StartFacts, document, text};
 use crate::time::now;
@@ -58,20 +58,27 @@ pub struct Starting {
 }
 
 impl Starting {
-    /// Notes that a run begins. `again` says that it follows a crash by itself.
-    pub fn new(library: Library, locked: Locked, again: bool) -> Self {
+    /// Notes that a run begins; with the end of the last one, if nobody had noted that. `again` says that the run follows a
+    /// crash by itself.
+    pub fn new(library: Library, locked: Locked, again: bool) -> (Self, Option<EndRecord>) {
         let folder = locked.path().to_owned();
         if let Err(error) = sampan_library::private_folder(&logs::logs_folder(&folder)) {
             log::warn!("{error}");
         }
+        let cut_off = settle(&folder, locked.name());
         let last = EndRecord::last(&folder).filter(|_| again);
         EndRecord::running(last).write(&folder);
-        Self { library, locked, folder, began: Instant::now() }
+        (Self { library, locked, folder, began: Instant::now() }, cut_off)
     }
 
     /// The bundle's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The machine's name.
+    pub fn name(&self) -> &str {
+        self.locked.name()
     }
 
     /// Starts the machine. Where that fails or is given up by dropping the future, note it by [`not_started`].
@@ -154,7 +161,9 @@ impl Run {
         let session = self.vm.session();
         let mut status = session.status();
         loop {
-            match status.borrow_and_update().state {
+            // Copied out: what is borrowed must not be held across a wait.
+            let state = status.borrow_and_update().state;
+            match state {
                 State::Ended => return,
                 State::PoweredOff => {
                     log::info!("the guest has powered off");

@@ -3,6 +3,7 @@
 
 use super::logs::{self, logs_folder, open_plain};
 use crate::time::now;
+use sampan_message::Message;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -103,6 +104,17 @@ impl EndRecord {
         Self::last(bundle)?.before.map(|before| *before).filter(|before| before.how == How::Died)
     }
 
+    /// Whether QEMU died.
+    pub fn died(&self) -> bool {
+        self.how == How::Died
+    }
+
+    /// That the run was cut off, for a person who starts the machine again.
+    pub fn cut_off_message(&self) -> Message {
+        Message::new("last_run_cut_off", format!("its last run was cut off: {}", self.words))
+            .with("time", self.time)
+    }
+
     /// Keeps it, durably. One that cannot be written is no reason to fail: a full disk may be what ended the run.
     pub(super) fn write(&self, bundle: &Path) {
         let folder = logs_folder(bundle);
@@ -164,4 +176,55 @@ pub(super) fn write_report(bundle: &Path, text: &str) -> Option<PathBuf> {
         file.sync_all()
     });
     written.map_err(|error| log::error!("{}: {error}", path.display())).ok().map(|()| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle() -> tempfile::TempDir {
+        let bundle = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(logs_folder(bundle.path())).expect("is made");
+        bundle
+    }
+
+    #[test]
+    fn a_run_that_nobody_ended_becomes_a_crash_with_a_report_once() {
+        let bundle = bundle();
+        assert_eq!(settle(bundle.path(), "one"), None, "it never ran");
+        EndRecord::running(None).write(bundle.path());
+        std::fs::write(
+            logs_folder(bundle.path()).join("run-00000000001-00.log"),
+            "first\nqemu: last words\n",
+        )
+        .expect("a log");
+        let found = settle(bundle.path(), "one").expect("its end was not noted");
+        assert!(found.died() && found.words.contains(&std::process::id().to_string()), "{found:?}");
+        let report = std::fs::read_to_string(found.report.as_ref().expect("a report")).expect("reads");
+        assert!(report.contains("qemu: last words") && report.contains("one"), "{report}");
+        assert_eq!(EndRecord::last_death(bundle.path()), Some(found));
+        assert_eq!(settle(bundle.path(), "one"), None, "it is told once");
+        let before_the_boot = RunMark { pid: 1, boot: "another".into() };
+        EndRecord { run: Some(before_the_boot), ..EndRecord::running(None) }.write(bundle.path());
+        let found = settle(bundle.path(), "one").expect("its end was not noted");
+        assert!(found.words.contains("this host"), "{found:?}");
+        EndRecord::new(How::Ended, "as it was told to", None).write(bundle.path());
+        assert_eq!(settle(bundle.path(), "one"), None);
+    }
+
+    #[test]
+    fn a_record_of_another_program_or_a_link_is_none() {
+        let bundle = bundle();
+        for text in ["", "{", "[]", r#"{"how":"flew","words":"","time":1}"#] {
+            std::fs::write(path(bundle.path()), text).expect("writes");
+            assert_eq!(EndRecord::last(bundle.path()), None, "{text}");
+        }
+        // As the version before wrote it.
+        std::fs::write(path(bundle.path()), r#"{"how":"died","words":"x","time":5,"report":"/r"}"#)
+            .expect("writes");
+        assert!(EndRecord::last(bundle.path()).is_some_and(|last| last.died() && last.time == 5));
+        std::fs::remove_file(path(bundle.path())).expect("removes");
+        std::os::unix::fs::symlink("/etc/passwd", path(bundle.path())).expect("a link");
+        assert_eq!(EndRecord::last(bundle.path()), None);
+    }
 }

@@ -2,13 +2,13 @@
 
 mod site;
 
-use base64::Engine as _;
+use sampan_control::{Picture, Reply, Request, State};
 use sampan_frame::Size;
 use sampan_library::VmId;
+use sampan_message::Message;
 use sampan_session::Screenshot;
 use serde_json::{Value, json};
-use site::{Site, bind, count, play, status};
-use std::sync::{Arc, Mutex};
+use site::{Played, Site, bind};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -113,10 +113,9 @@ async fn bodies_that_are_no_requests_are_refused_in_words() {
 async fn machines_are_listed_as_they_are() {
     let site = Site::new().await;
     assert!(site.list().await.is_empty());
-    tokio::time::sleep(super::machines::KEPT).await;
     let (off, on, broken) = (site.vm("off"), site.vm("on"), site.vm("broken"));
     std::fs::write(site.folder(broken).join("manifest.json"), "{").expect("writes");
-    let (_, running) = play(&site.folder(on), |_| status("running"));
+    let running = Played::new(&site.folder(on), |_| Ok(Reply::Done));
     let vm = site.until(on, "running", |vm| vm["state"] == "running").await;
     assert_eq!(vm["viewer"], "http://127.0.0.1:9/#token=v");
     assert_eq!((&vm["picture"], &vm["arch"]), (&json!("live"), &json!("x86_64")));
@@ -132,7 +131,7 @@ async fn machines_are_listed_as_they_are() {
     let picture = site.ask(&format!("GET /api/vms/{off}/picture"), "").await;
     assert_eq!(picture.status, 404);
     assert!(picture.error().contains("snapshot"));
-    running.abort();
+    drop(running);
     site.until(on, "stopped", |vm| vm["state"] == "stopped").await;
 }
 
@@ -141,11 +140,10 @@ async fn a_supervisor_that_hangs_holds_nobody_up() {
     let site = Site::new().await;
     let (hung, fine) = (site.vm("hung"), site.vm("fine"));
     let listener = bind(&site.folder(hung));
-    let (_, _playing) = play(&site.folder(fine), |_| status("running"));
+    let _playing = Played::new(&site.folder(fine), |_| Ok(Reply::Done));
     for _ in 0..3 {
         assert_eq!(site.listed(hung).await["state"], "silent");
         assert_eq!(site.listed(fine).await["state"], "running");
-        tokio::time::sleep(super::machines::KEPT).await;
     }
     let picture = site.ask(&format!("GET /api/vms/{hung}/picture"), "").await;
     assert_eq!(picture.status, 504);
@@ -161,12 +159,13 @@ async fn a_supervisor_that_hangs_holds_nobody_up() {
 async fn one_picture_a_second_serves_everybody() {
     let site = Site::new().await;
     let id = site.vm("one");
-    let size = Size { width: 1000, height: 500 };
-    let png = Screenshot { size, rgb: [1, 2, 3].repeat(500_000) }.to_png();
-    let png = base64::engine::general_purpose::STANDARD.encode(png);
-    let (heard, _playing) = play(&site.folder(id), move |request| match request["command"].as_str() {
-        Some("screenshot") => json!({ "ok": { "width": 1000, "height": 500, "png": png } }),
-        _ => status("running"),
+    let size = Size { width: 480, height: 240 };
+    let png = Screenshot { size, rgb: [1, 2, 3].repeat(480 * 240) }.to_png();
+    let played = Played::new(&site.folder(id), move |request| match request {
+        Request::Thumbnail { .. } => {
+            Ok(Reply::Picture(Picture { width: 480, height: 240, png: png.clone() }))
+        }
+        _ => Ok(Reply::Done),
     });
     let begun = Instant::now();
     let line = format!("GET /api/vms/{id}/picture");
@@ -182,7 +181,8 @@ async fn one_picture_a_second_serves_everybody() {
         assert_eq!((reader.info().width, reader.info().height), (480, 240));
     }
     let most = begun.elapsed().as_secs() as usize + 1;
-    assert!((1..=most).contains(&count(&heard, "screenshot")), "{} in {most} s", count(&heard, "screenshot"));
+    let asked = played.count("thumbnail");
+    assert!((1..=most).contains(&asked), "{asked} in {most} s");
 }
 
 #[tokio::test]
@@ -194,16 +194,13 @@ async fn machines_are_told_what_to_do_and_their_words_come_back() {
     assert!(refused.error().contains("does not run"), "{}", refused.error());
     assert_eq!(site.act(id, "stop").await.status, 200, "it is stopped already");
 
-    let state = Arc::new(Mutex::new("running"));
-    let now = state.clone();
-    let (heard, playing) = play(&site.folder(id), move |request| match request["command"].as_str() {
-        Some("status") => status(*now.lock().expect("whole")),
-        Some("reset") => json!({ "error": "it cannot be reset: wait" }),
-        _ => json!({ "ok": {} }),
+    let played = Played::new(&site.folder(id), move |request| match request {
+        Request::Reset => Err(Message::new("wrong_state", "it cannot be reset: wait")),
+        _ => Ok(Reply::Done),
     });
     for (action, command) in [("pause", "pause"), ("resume", "resume"), ("stop", "powerdown")] {
         assert_eq!(site.act(id, action).await.status, 200, "{action}");
-        assert_eq!(count(&heard, command), 1, "{action}");
+        assert_eq!(played.count(command), 1, "{action}");
     }
     assert_eq!(site.listed(id).await["asked_to_stop"], true);
     let refused = site.act(id, "reset").await;
@@ -213,10 +210,10 @@ async fn machines_are_told_what_to_do_and_their_words_come_back() {
     assert_eq!(refused.status, 409);
     assert!(refused.error().contains("runs already"), "{}", refused.error());
     // Nobody there would hear the power button.
-    *state.lock().expect("whole") = "paused";
+    played.set(State::Paused);
     assert!(site.act(id, "stop").await.error().contains("paused"));
-    assert_eq!((count(&heard, "powerdown"), count(&heard, "quit")), (1, 0));
-    playing.abort();
+    assert_eq!((played.count("powerdown"), played.count("quit")), (1, 0));
+    drop(played);
     let vm = site.until(id, "gone", |vm| vm["state"] == "stopped").await;
     assert_eq!(vm["asked_to_stop"], false, "that was another run");
 }

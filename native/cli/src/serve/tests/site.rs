@@ -1,15 +1,21 @@
 //! A console on a library of its own, a client that can lie, and supervisors that are played.
 
 use crate::serve::Console;
+use async_trait::async_trait;
 use sampan_config::{Arch, Document, Preset};
+use sampan_control::{
+    Address, Console as Serial, Handler, Reply as Answer, Reporter, Request, Server, State, Status,
+};
 use sampan_library::{Library, VmId};
+use sampan_message::Message;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener};
+use tokio::sync::watch;
 
 pub struct Site {
     console: Console,
@@ -106,7 +112,7 @@ impl Site {
         self.list().await.into_iter().find(|vm| vm["id"] == *id).expect("is listed")
     }
 
-    /// Asks until the answer is as it should be: listings are kept for a moment.
+    /// Asks until the answer is as it should be.
     pub async fn until(&self, id: VmId, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -126,39 +132,78 @@ pub fn bind(folder: &Path) -> UnixListener {
     UnixListener::bind(folder.join("run/control")).expect("binds")
 }
 
-/// Plays a supervisor: answers by `answer`, and keeps what it was asked.
-pub fn play(
-    folder: &Path,
-    answer: impl Fn(&Value) -> Value + Send + Sync + 'static,
-) -> (Arc<Mutex<Vec<String>>>, tokio::task::JoinHandle<()>) {
-    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (listener, log, answer) = (bind(folder), heard.clone(), Arc::new(answer));
-    let task = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (log, answer) = (log.clone(), answer.clone());
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                let mut line = String::new();
-                while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
-                    let request: Value = serde_json::from_str(&line).expect("JSON");
-                    let command = request["command"].as_str().expect("a command").to_owned();
-                    log.lock().expect("whole").push(command);
-                    let text = format!("{}\n", answer(&request));
-                    if stream.get_mut().write_all(text.as_bytes()).await.is_err() {
-                        return;
-                    }
-                    line.clear();
-                }
-            });
+/// What a played machine does when it is told something else than to tell its condition.
+type Act = Box<dyn Fn(&Request) -> Result<Answer, Message> + Send + Sync>;
+
+/// A machine that is played, behind a real control socket, until this is dropped.
+pub struct Played {
+    _server: Server,
+    machine: Arc<Machine>,
+}
+
+pub struct Machine {
+    state: Mutex<State>,
+    heard: Mutex<Vec<String>>,
+    changes: watch::Sender<()>,
+    act: Act,
+}
+
+impl Played {
+    pub fn new(
+        folder: &Path,
+        act: impl Fn(&Request) -> Result<Answer, Message> + Send + Sync + 'static,
+    ) -> Self {
+        std::fs::create_dir_all(folder.join("run")).expect("a folder");
+        let server = Server::start(&Address::of_bundle(folder), "played".into()).expect("listens");
+        let machine = Arc::new(Machine {
+            state: Mutex::new(State::Running),
+            heard: Mutex::default(),
+            changes: watch::Sender::new(()),
+            act: Box::new(act),
+        });
+        server.ready(machine.clone());
+        Self { _server: server, machine }
+    }
+
+    pub fn set(&self, state: State) {
+        *self.machine.state.lock().expect("whole") = state;
+        self.machine.changes.send_replace(());
+    }
+
+    /// How often it was told so.
+    pub fn count(&self, command: &str) -> usize {
+        self.machine.heard.lock().expect("whole").iter().filter(|heard| *heard == command).count()
+    }
+}
+
+#[async_trait]
+impl Handler for Machine {
+    async fn call(&self, request: Request, _reporter: &Reporter) -> Result<Answer, Message> {
+        let value = serde_json::to_value(&request).expect("JSON");
+        self.heard.lock().expect("whole").push(value["command"].as_str().expect("a command").to_owned());
+        match request {
+            Request::Status => Ok(Answer::Status(Box::new(self.status()))),
+            request => (self.act)(&request),
         }
-    });
-    (heard, task)
-}
+    }
 
-pub fn status(state: &str) -> Value {
-    json!({ "ok": { "state": state, "detail": "", "viewer": "http://127.0.0.1:9/#token=v" } })
-}
+    fn status(&self) -> Status {
+        let facts = json!({
+            "arch": "x86_64", "memory_mib": 64, "cpus": 1, "accelerator": "tcg", "qemu": "10.0", "pid": null,
+            "seconds": 1, "size": null, "absolute_pointer": true, "slowed": false, "mode": null,
+            "mode_refused": null, "background": null, "viewer": "http://127.0.0.1:9/#token=v", "stream": null,
+            "display_faults": {},
+        });
+        let facts = serde_json::from_value(facts).expect("facts");
+        let state = *self.state.lock().expect("whole");
+        Status { name: "played".into(), state, detail: String::new(), facts: Some(facts) }
+    }
 
-pub fn count(heard: &Mutex<Vec<String>>, command: &str) -> usize {
-    heard.lock().expect("whole").iter().filter(|c| *c == command).count()
+    fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn console(&self) -> Arc<dyn Serial> {
+        panic!("nobody opens its console")
+    }
 }

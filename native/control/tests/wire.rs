@@ -1,0 +1,122 @@
+//! Lines come back as they went, whatever is in them.
+
+use proptest::prelude::*;
+use sampan_config::Mode;
+use sampan_control::{AgentInfo, Effect, Execution, Picture, Progress, Reply, Request, wire};
+use sampan_message::Message;
+
+fn request() -> impl Strategy<Value = Request> {
+    let text = any::<String>;
+    let mode = prop_oneof![Just(Mode::Saver), Just(Mode::Standard), Just(Mode::Turbo)];
+    prop_oneof![
+        prop_oneof![
+            Just(Request::Status),
+            Just(Request::Watch),
+            Just(Request::Screenshot),
+            Just(Request::Pause),
+            Just(Request::Resume),
+            Just(Request::Reset),
+            Just(Request::Powerdown),
+            Just(Request::Quit),
+            Just(Request::Console),
+            Just(Request::Suspend),
+            Just(Request::Agent),
+        ],
+        prop_oneof![
+            any::<u32>().prop_map(|width| Request::Thumbnail { width }),
+            text().prop_map(|text| Request::Type { text }),
+            any::<Vec<String>>().prop_map(|names| Request::Key { names }),
+            any::<(u32, u32)>().prop_map(|(x, y)| Request::Pointer { x, y }),
+            text().prop_map(|button| Request::Click { button }),
+            any::<i32>().prop_map(|notches| Request::Wheel { notches }),
+            any::<(u32, u32)>().prop_map(|(width, height)| Request::Resize { width, height }),
+        ],
+        prop_oneof![
+            (text(), text(), any::<bool>()).prop_map(|(name, note, disks_only)| Request::Snapshot {
+                name,
+                note,
+                disks_only
+            }),
+            (text(), any::<u64>()).prop_map(|(drive, size)| Request::Grow { drive, size }),
+            text().prop_map(|forward| Request::ForwardAdd { forward }),
+            text().prop_map(|forward| Request::ForwardRemove { forward }),
+            mode.prop_map(|mode| Request::Mode { mode }),
+            any::<bool>().prop_map(|on| Request::Background { on }),
+            text().prop_map(|password| Request::VncPassword { password }),
+        ],
+        prop_oneof![
+            (any::<Vec<String>>(), text(), any::<u64>()).prop_map(|(argv, stdin, timeout)| Request::Exec {
+                argv,
+                stdin,
+                timeout
+            }),
+            (text(), text()).prop_map(|(from, to)| Request::Push { from: from.into(), to }),
+            (text(), text()).prop_map(|(from, to)| Request::Pull { from, to: to.into() }),
+        ],
+    ]
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let text = any::<String>;
+    let bytes = any::<Vec<u8>>;
+    prop_oneof![
+        Just(Reply::Done),
+        (any::<(u32, u32)>(), bytes()).prop_map(|((width, height), png)| Reply::Picture(Picture {
+            width,
+            height,
+            png
+        })),
+        text().prop_map(|id| Reply::Snapshot { id }),
+        (any::<Vec<String>>(), any::<Vec<String>>(), any::<(u32, u32)>()).prop_map(
+            |(done, refused, (before, after))| Reply::Effect(Effect { done, refused, before, after })
+        ),
+        (any::<(Option<i64>, Option<i64>, bool)>(), bytes(), bytes()).prop_map(
+            |((code, signal, truncated), stdout, stderr)| {
+                Reply::Execution(Execution { code, signal, truncated, stdout, stderr })
+            }
+        ),
+        any::<u64>().prop_map(|bytes| Reply::Copied { bytes }),
+        (text(), any::<Option<String>>())
+            .prop_map(|(version, system)| Reply::Agent(AgentInfo { version, system })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_request_comes_back(request in request()) {
+        let line = wire::request_line(&request).expect("all of it is Unicode text");
+        prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        prop_assert_eq!(wire::parse_request(&line), Ok(request));
+    }
+
+    #[test]
+    fn a_member_too_many_is_refused(request in request(), name in "[a-z]{12,20}") {
+        let line = wire::request_line(&request).expect("all of it is Unicode text");
+        let mut value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        value[&name] = true.into();
+        prop_assert!(wire::parse_request(value.to_string().as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_answer_comes_back(
+        reply in reply(), text in any::<String>(), code in "[a-z_]{1,20}", number in any::<u64>(),
+    ) {
+        let message = Message { code: code.clone().into(), ..Message::new("x", text).with("number", number) };
+        let progress = Progress { phase: code.into(), done: number, total: number };
+        for line in [
+            wire::ServerLine::Ok(reply),
+            wire::ServerLine::Error(message),
+            wire::ServerLine::Progress(progress),
+        ] {
+            let written = line.to_line();
+            prop_assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1);
+            prop_assert_eq!(wire::ServerLine::parse(&written).expect("parses"), line);
+        }
+    }
+
+    #[test]
+    fn whatever_comes_is_parsed_or_refused(bytes in any::<Vec<u8>>()) {
+        let _ = wire::parse(&bytes);
+        let _ = wire::ServerLine::parse(&bytes);
+    }
+}
