@@ -9,19 +9,15 @@ use sampan_config::VncPassword;
 use sampan_library::NewSnapshot;
 use sampan_message::Coded;
 use sampan_session::ProgressFn;
-use sampan_session::agent::{AgentError, Exec, Exited, ShutdownMode};
+use sampan_session::agent::{AgentError, Exec, Exited};
 use sampan_session::vm::{Effect, Vm, VmError};
 use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Of each of a program's outputs.
 const MAX_OUTPUT: usize = 8 << 20;
-
-/// How long an agent may take to say that it is there.
-const AGENT: Duration = Duration::from_secs(3);
 
 /// Why a request was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +74,6 @@ pub async fn answer(request: Request, vm: &Vm) -> Result<Value, KeptError> {
         _ => return Err(KeptError::Request("this is no request about the library".into())),
     }
     Ok(json!({}))
-}
-
-/// Beside the power button, which a guest without a daemon for it ignores: its agent, if one answers.
-pub async fn ask_to_shut_down(vm: Arc<Vm>) {
-    let Ok(agent) = vm.agent() else { return };
-    if let Err(error) = agent.with_patience(AGENT).shutdown(ShutdownMode::PowerDown).await {
-        log::info!("the guest was asked by its power button alone: {error}");
-    }
 }
 
 fn told(effect: Effect) -> Result<Value, KeptError> {

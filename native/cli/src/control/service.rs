@@ -255,7 +255,8 @@ async fn answer(request: Request, desk: &Desk) -> Result<Value, String> {
         Request::Reset => Command::Reset,
         Request::Powerdown => {
             if let Some(vm) = &shared.vm {
-                tokio::spawn(kept::ask_to_shut_down(Arc::clone(vm)));
+                let asked = vm.shut_down().await;
+                return asked.map(|()| json!({})).map_err(|e| with_hint(&e.message(), &desk.name));
             }
             Command::Powerdown
         }

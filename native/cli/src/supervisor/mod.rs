@@ -23,8 +23,8 @@ use end::{End, How};
 use sampan_emulator::{AcceleratorName, LibqemuDir};
 use sampan_library::{Library, Locked, VmId};
 use sampan_session::images::QemuBlockLayer;
-use sampan_session::vm::{FLOOR, Host, RunOptions, Vm, watch_space};
-use sampan_session::{Command, Ended, State};
+use sampan_session::vm::{Host, RunOptions, Vm};
+use sampan_session::{Command, Ended, LogCrate, State};
 use sampan_stream::{Server, ServerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -109,7 +109,6 @@ async fn run(
     let viewer = facts.viewer.clone();
     let session = Arc::clone(vm.session());
     service.ready(session, stats, facts, Some(Arc::clone(&vm)));
-    let watch = tokio::spawn(watch_space(Arc::clone(&vm), FLOOR));
     log::info!("{name} runs");
     Announcement::Ready { viewer, pid: std::process::id() }.tell();
 
@@ -123,7 +122,6 @@ async fn run(
     }
     let end = end::of(&vm, &ended, &accelerator, began.elapsed()).followed_by_a_start(again.is_some());
     end::write(&folder, &end);
-    watch.abort();
     service.stop().await;
     if let Some(server) = Arc::into_inner(server) {
         server.stop().await;
@@ -149,8 +147,13 @@ async fn start(
         images: QemuBlockLayer::new(disks, arch, tokio::runtime::Handle::current()),
         choice: accelerated.choice.clone(),
         libqemu,
+        log: Arc::new(LogCrate::new(locked.name())),
     };
-    let options = RunOptions { throw_away: args.throw_away, discard_state: args.discard_state };
+    let options = RunOptions {
+        throw_away: args.throw_away,
+        discard_state: args.discard_state,
+        ..RunOptions::default()
+    };
     let resumes = locked.suspended().is_some() && !args.discard_state;
     // A saved state is that of a CPU as it was.
     let hint = document.tuning_hint().filter(|_| accelerated.choice.name == AcceleratorName::Tcg && !resumes);
