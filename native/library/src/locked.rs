@@ -23,6 +23,8 @@ pub struct Locked {
     lock: Lock,
     /// Files that no manifest names and that are in use nevertheless, as long as this lasts.
     pub(crate) scratch: BTreeSet<FileName>,
+    /// The document of the run, where it is not the one that the bundle keeps for the next.
+    pub(crate) run_document: Option<Sections>,
     /// A manifest could not be made durable although it may be in its place: which one a power loss leaves is not known
     /// before the next one is durable.
     pub(crate) unsure: bool,
@@ -37,7 +39,8 @@ impl Deref for Locked {
 
 impl Locked {
     pub(crate) fn open(library: Library, bundle: Bundle, lock: Lock) -> Result<Self> {
-        let mut locked = Self { library, bundle, lock, scratch: BTreeSet::new(), unsure: false };
+        let mut locked =
+            Self { library, bundle, lock, scratch: BTreeSet::new(), run_document: None, unsure: false };
         locked.recover()?;
         locked.collect();
         locked.keep_reserve();
@@ -119,6 +122,20 @@ impl Locked {
         })?;
         self.collect();
         Ok(())
+    }
+
+    /// Says which document the running machine has, where [`Locked::set_document`] has set another one for its next start:
+    /// from now on memory that is saved is noted to belong to this one.
+    pub fn set_run_document(&mut self, document: Option<Sections>) {
+        self.run_document = document;
+    }
+
+    /// The document that the memory of the run belongs to.
+    pub(crate) fn generation_of_run(&self) -> Result<u64> {
+        match &self.run_document {
+            Some(document) => self.next_generation(document),
+            None => Ok(self.bundle.manifest.document),
+        }
     }
 
     /// Writes a document that counts once the manifest names it by this number.

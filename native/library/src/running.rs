@@ -55,7 +55,10 @@ impl Locked {
         let Overlays { drives: overlays, images, unfinished } = self.overlays(layer, &node.drives, sizes)?;
         let thumbnail = self.write_thumbnail(new)?;
         node.thumbnail = thumbnail.as_ref().map(|(file, _)| file.clone());
-        node.memory = with_memory.then(|| FileName::fresh("memory", "mem"));
+        if with_memory {
+            node.memory = Some(FileName::fresh("memory", "mem"));
+            node.document = self.generation_of_run()?;
+        }
         let planned = Planned {
             id: SnapshotId::random(),
             overlays: overlays.iter().map(|(drive, file)| (drive.clone(), self.image_path(file))).collect(),
@@ -175,8 +178,9 @@ impl Locked {
             return Err(Error::Unusable { what: memory.display().to_string(), why });
         }
         self.sync_state(&name)?;
+        let document = self.generation_of_run()?;
         self.commit(|m| {
-            let (document, drives) = (m.document, m.drives.clone());
+            let drives = m.drives.clone();
             m.suspended = Some(Suspended { memory: name, time, document, drives });
             Ok(())
         })?;

@@ -3,6 +3,7 @@
 //! The cycle is a task of the session's. Whoever tells the machine something that depends on whether its CPUs run holds
 //! the [`Gate`] meanwhile, so that the cycle can neither undo it nor fall into it: a person's pause always wins.
 
+use crate::machine_log::MachineLog;
 use crate::{CommandError, Session, State, Status};
 use sampan_config::Duty;
 use sampan_qmp::{Qmp, QmpError, types};
@@ -98,6 +99,7 @@ pub async fn cycle(
     gate: Gate,
     mut duty: watch::Receiver<Option<Duty>>,
     status: watch::Sender<Status>,
+    log: MachineLog,
 ) {
     let mut changes = status.subscribe();
     loop {
@@ -121,7 +123,7 @@ pub async fn cycle(
             Ok(()) => {}
             Err(QmpError::Closed | QmpError::Flooded { .. }) => return,
             Err(error) => {
-                log::warn!("the machine is not slowed down for now: {error}");
+                log.warn(format_args!("the machine is not slowed down for now: {error}"));
                 tokio::time::sleep(PATIENCE).await;
             }
         }
@@ -165,7 +167,7 @@ async fn once(
     }
     wait(duty, wanted.pause_ms).await;
     let mut held = gate.close().await;
-    // Somebody else's by now, where it is no longer held or the status says why it stands.
+    // Resume only if we still hold the CPUs, and the status does not say why they stand.
     if std::mem::take(&mut *held) && status.borrow().state == State::Running {
         qmp.execute(types::cont {}).await?;
     }

@@ -1,15 +1,16 @@
 //! What only [`Vm`](crate::vm::Vm) and tests tell a machine, each with an answer of its own: what concerns its disks, its
 //! memory as a whole and its host. [`Command`](crate::Command) is what anybody may tell it.
 
-use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Remedy, Session, State, disks, migration};
+use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Remedy, Session, State, disks, media, migration};
 use sampan_config::VncPassword;
 use sampan_qmp::types;
 use serde_json::json;
 use std::fs::File;
+use std::path::Path;
 
 impl Session {
     /// Pauses, saves memory and devices' state into the file, and stays paused: see [`Session::restore`]. The file is empty
-    /// and open for writing and not for reading: QEMU's sets of descriptors go by the mode.
+    /// and open for writing and not for reading: QEMU's sets of descriptors go by the mode. It is not durable yet.
     ///
     /// # Errors
     /// [`CommandError`]; the machine may be paused then.
@@ -27,7 +28,7 @@ impl Session {
             self.qmp.execute(types::cont {}).await?;
         }
         self.halt("").await?;
-        migration::save(&self.qmp, file, &mut |now| (progress.0)(now)).await
+        migration::save(&self.qmp, file, &mut |now| (progress.0)(now), &self.log).await
     }
 
     /// What stands against saving the state now, in QEMU's words; empty where nothing does.
@@ -46,6 +47,21 @@ impl Session {
     pub async fn switch_to_overlays(&self, overlays: &[Overlay]) -> Result<(), CommandError> {
         self.alive()?;
         disks::switch_to_overlays(&self.qmp, overlays).await
+    }
+
+    /// Puts a medium into a CD or floppy drive in the place of what is there, or takes that out. A guest that holds what
+    /// is there is asked for it, unless it is taken by `force`.
+    ///
+    /// # Errors
+    /// [`CommandError`]; the drive has what it had then.
+    pub async fn change_medium(
+        &self,
+        drive: &str,
+        medium: Option<&Path>,
+        force: bool,
+    ) -> Result<(), CommandError> {
+        self.alive()?;
+        media::change(&self.qmp, drive, medium, force, &self.log).await
     }
 
     /// Gives a drive so many bytes.
@@ -83,7 +99,10 @@ impl Session {
         threads.retain(|thread| {
             let its = is_of(process, *thread);
             if !its {
-                log::warn!("QEMU names thread {thread} as a CPU, which is none of its process {process}");
+                let words = format_args!(
+                    "QEMU names thread {thread} as a CPU, which is none of its process {process}"
+                );
+                self.log.warn(words);
             }
             its
         });
@@ -115,7 +134,7 @@ impl Session {
 /// Whether a thread is one of a process.
 fn is_of(process: u32, thread: i32) -> bool {
     // Written in decimal, a negative one is no thread's name.
-    std::path::Path::new("/proc").join(format!("{process}/task/{thread}")).is_dir()
+    Path::new("/proc").join(format!("{process}/task/{thread}")).is_dir()
 }
 
 #[cfg(test)]

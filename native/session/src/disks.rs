@@ -100,14 +100,20 @@ pub(crate) async fn grow(qmp: &Qmp, id: &str, size: u64) -> Result<(), CommandEr
 
 /// What a drive is now.
 pub(crate) async fn drive(qmp: &Qmp, id: &str) -> Result<DriveInfo, CommandError> {
-    let blocks = qmp.execute_json("query-block", json!({})).await?;
-    let found = blocks.as_array().into_iter().flatten().find(|block| belongs_to(block, id));
-    let inserted = found.map(|block| &block["inserted"]).filter(|inserted| inserted.is_object());
+    let block = block(qmp, id).await?;
+    let inserted = Some(&block["inserted"]).filter(|inserted| inserted.is_object());
     let inserted = inserted.ok_or_else(|| CommandError::NoDrive(id.to_owned()))?;
     Ok(DriveInfo {
         node: inserted["node-name"].as_str().unwrap_or_default().to_owned(),
         size: inserted["image"]["virtual-size"].as_u64().unwrap_or_default(),
     })
+}
+
+/// What QEMU says of a drive, which may be empty.
+pub(crate) async fn block(qmp: &Qmp, id: &str) -> Result<Value, CommandError> {
+    let blocks = qmp.execute_json("query-block", json!({})).await?;
+    let found = blocks.as_array().into_iter().flatten().find(|block| belongs_to(block, id));
+    found.cloned().ok_or_else(|| CommandError::NoDrive(id.to_owned()))
 }
 
 /// Devices have the id of their drive with `-dev`; virtio-blk tells a part of the device.

@@ -1,6 +1,7 @@
 //! The machine as viewers need it.
 
 use crate::input::Queue;
+use crate::machine_log::MachineLog;
 use sampan_display::Console;
 use sampan_frame::{Screen, Size};
 use sampan_guest::{Guest, GuestStatus};
@@ -43,14 +44,14 @@ impl Guest for SessionGuest {
 }
 
 /// Tells the guest the newest size that was asked for. While QEMU is busy, older wishes are forgotten.
-pub async fn resizer(console: Console, mut wishes: watch::Receiver<ResizeRequest>) {
+pub async fn resizer(console: Console, mut wishes: watch::Receiver<ResizeRequest>, log: MachineLog) {
     let mut refused = false;
     while wishes.changed().await.is_ok() {
         let wish = *wishes.borrow_and_update();
         let Some((size, mm)) = wish else { continue };
         if let Err(e) = console.set_ui_info(size, mm).await {
             if !refused {
-                log::info!("the guest's screen keeps its size: {e}");
+                log.info(format_args!("the guest's screen keeps its size: {e}"));
             }
             refused = true;
         }

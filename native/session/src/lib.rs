@@ -31,6 +31,7 @@ pub mod images;
 mod input;
 mod log_ring;
 mod machine_log;
+mod media;
 mod migration;
 mod monitor;
 mod screenshot;

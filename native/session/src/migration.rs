@@ -5,6 +5,7 @@
 //! devices' state, not the disks: it fits only the disks as they were at that moment, and the same machine.
 
 use crate::CommandError;
+use crate::machine_log::MachineLog;
 use sampan_library::Progress;
 use sampan_qmp::{Qmp, QmpError};
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ pub(crate) async fn save(
     qmp: &Qmp,
     file: &File,
     progress: &mut (dyn FnMut(Progress) -> bool + Send),
+    log: &MachineLog,
 ) -> Result<(), CommandError> {
     let set = qmp.add_fd(file).await?;
     let saved = async {
@@ -36,11 +38,11 @@ pub(crate) async fn save(
     }
     .await;
     if saved.is_err() {
-        stop(qmp, BREAKING_OFF).await;
+        stop(qmp, BREAKING_OFF, log).await;
     }
     // Whatever came of it, the disks are handed back to this machine, and no descriptor stays.
     let active = qmp.execute_json("blockdev-set-active", json!({ "active": true })).await;
-    forget(qmp, &set).await;
+    forget(qmp, &set, log).await;
     saved.and(active.map(drop).map_err(CommandError::from))
 }
 
@@ -49,6 +51,7 @@ pub(crate) async fn load(
     qmp: &Qmp,
     file: &File,
     progress: &mut (dyn FnMut(Progress) -> bool + Send),
+    log: &MachineLog,
 ) -> Result<(), CommandError> {
     let set = qmp.add_fd(file).await?;
     let loaded = async {
@@ -56,7 +59,7 @@ pub(crate) async fn load(
         follow(qmp, progress).await
     }
     .await;
-    forget(qmp, &set).await;
+    forget(qmp, &set, log).await;
     loaded
 }
 
@@ -99,7 +102,7 @@ async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) 
 /// Waits until QEMU is not saving any more. An answer that never came does not tell, and a migration that ends later halts
 /// a machine that has gone on, and takes its disks from it. One that is being cancelled does so no more, and waits for a
 /// disk that may never answer: it is given up after a while, as is one that does not hear.
-async fn stop(qmp: &Qmp, patience: Duration) {
+async fn stop(qmp: &Qmp, patience: Duration, log: &MachineLog) {
     let begun = Instant::now();
     loop {
         let _ = qmp.execute_json("migrate_cancel", json!({})).await;
@@ -109,16 +112,17 @@ async fn stop(qmp: &Qmp, patience: Duration) {
             return;
         }
         if begun.elapsed() > patience {
-            return log::warn!("QEMU does not break off the saving of the machine's memory: it is {status}");
+            let words = "QEMU does not break off the saving of the machine's memory";
+            return log.warn(format_args!("{words}: it is {status}"));
         }
         tokio::time::sleep(PACE).await;
     }
 }
 
-async fn forget(qmp: &Qmp, set: &str) {
+async fn forget(qmp: &Qmp, set: &str, log: &MachineLog) {
     // QEMU forgets a set by itself once its last user has closed it.
     if let Err(e) = qmp.remove_fds(set).await {
-        log::debug!("the state's descriptor: {e}");
+        log.debug(format_args!("the state's descriptor: {e}"));
     }
 }
 
@@ -152,15 +156,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_migration_that_never_breaks_off_is_given_up_whatever_it_says() {
+        let log = MachineLog::new(std::sync::Arc::new(crate::LogCrate::new("one")));
         for state in ["active", "setup", "device", "cancelling", "a state of a newer QEMU"] {
             let qmp = Qmp::connect(qemu(state)).await.expect("connects");
             let patience = PACE * 3;
             let begun = Instant::now();
-            stop(&qmp, patience).await;
+            stop(&qmp, patience, &log).await;
             assert!(begun.elapsed() >= patience, "{state}: it was given time");
         }
         let qmp = Qmp::connect(qemu("cancelled")).await.expect("connects");
-        let long = tokio::time::timeout(BREAKING_OFF / 2, stop(&qmp, BREAKING_OFF)).await;
+        let long = tokio::time::timeout(BREAKING_OFF / 2, stop(&qmp, BREAKING_OFF, &log)).await;
         assert!(long.is_ok(), "what has ended is not waited for");
     }
 }

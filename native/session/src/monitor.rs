@@ -1,5 +1,6 @@
 //! QEMU's events, and the state that follows from them.
 
+use crate::machine_log::MachineLog;
 use crate::{State, Status};
 use sampan_qmp::{Event, Qmp};
 use tokio::sync::broadcast::error::RecvError;
@@ -10,15 +11,16 @@ pub async fn follow(
     qmp: Qmp,
     mut events: tokio::sync::broadcast::Receiver<Event>,
     status: watch::Sender<Status>,
+    log: MachineLog,
 ) {
     loop {
         match events.recv().await {
             Ok(event) => {
-                log::debug!("event {} {}", event.name, event.data);
+                log.debug(format_args!("event {} {}", event.name, event.data));
                 status.send_if_modified(|status| apply(status, &event));
             }
             Err(RecvError::Lagged(missed)) => {
-                log::warn!("{missed} events of QEMU were missed, its state is asked for");
+                log.warn(format_args!("{missed} events of QEMU were missed, its state is asked for"));
                 // The background's cycle looks for itself.
                 if !status.borrow().slowed
                     && let Ok(answer) = qmp.execute(sampan_qmp::types::query_status {}).await

@@ -5,6 +5,7 @@ use crate::background::{self, Gate};
 use crate::guest::{ResizeRequest, SessionGuest, resizer};
 use crate::input::{Queue, pump};
 use crate::log_ring::LogRing;
+use crate::machine_log::{LogCrate, LogSink, MachineLog};
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, State, Status, ended};
 use crate::{Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor};
@@ -39,7 +40,8 @@ pub struct Session {
     display: Arc<Display>,
     control: Control,
     serial: Serial,
-    log: LogRing,
+    qemu_log: LogRing,
+    pub(crate) log: MachineLog,
     queue: Arc<Queue>,
     wish: watch::Sender<ResizeRequest>,
     pub(crate) status: watch::Sender<Status>,
@@ -61,7 +63,20 @@ impl Session {
     /// # Errors
     /// [`StartError`]; no machine is left behind then.
     pub async fn start(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<Session, StartError> {
-        let session = Self::halted(launcher, spec).await?;
+        let log = Arc::new(LogCrate::new(&*spec.name));
+        Self::start_logged(launcher, spec, log).await
+    }
+
+    /// The same; what is to be told of it goes to `log` and not to the `log` crate.
+    ///
+    /// # Errors
+    /// [`StartError`]; no machine is left behind then.
+    pub async fn start_logged(
+        launcher: Arc<dyn Launcher>,
+        spec: LaunchSpec,
+        log: Arc<dyn LogSink>,
+    ) -> Result<Session, StartError> {
+        let session = Self::halted(launcher, spec, MachineLog::new(log)).await?;
         session.qmp.execute(types::cont {}).await?;
         Ok(session)
     }
@@ -78,14 +93,34 @@ impl Session {
         file: &File,
         progress: &ProgressFn,
     ) -> Result<Session, StartError> {
-        let session = Self::halted(launcher, spec).await?;
-        migration::load(&session.qmp, file, &mut |now| (progress.0)(now)).await.map_err(Box::new)?;
+        let log = Arc::new(LogCrate::new(&*spec.name));
+        Self::restore_logged(launcher, spec, file, progress, log).await
+    }
+
+    /// The same; what is to be told of it goes to `log` and not to the `log` crate.
+    ///
+    /// # Errors
+    /// [`StartError`]; no machine is left behind then, and the state is as good as before.
+    pub async fn restore_logged(
+        launcher: Arc<dyn Launcher>,
+        spec: LaunchSpec,
+        file: &File,
+        progress: &ProgressFn,
+        log: Arc<dyn LogSink>,
+    ) -> Result<Session, StartError> {
+        let session = Self::halted(launcher, spec, MachineLog::new(log)).await?;
+        let loaded = migration::load(&session.qmp, file, &mut |now| (progress.0)(now), &session.log).await;
+        loaded.map_err(Box::new)?;
         Ok(session)
     }
 
-    async fn halted(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<Session, StartError> {
+    async fn halted(
+        launcher: Arc<dyn Launcher>,
+        spec: LaunchSpec,
+        log: MachineLog,
+    ) -> Result<Session, StartError> {
         let name = spec.name.clone();
-        let Up { qmp, display, control, exit, serial, log } = bring_up(launcher, spec).await?;
+        let Up { qmp, display, control, exit, serial, qemu_log } = bring_up(launcher, spec, &log).await?;
         let consoles = display.consoles();
         let console = consoles
             .iter()
@@ -100,10 +135,16 @@ impl Session {
         let quitting = Arc::new(AtomicBool::new(false));
         let (gate, duty) = (Gate::default(), watch::Sender::new(None));
         let mut tasks = JoinSet::new();
-        tasks.spawn(background::cycle(qmp.clone(), gate.clone(), duty.subscribe(), status.clone()));
-        tasks.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone()));
+        tasks.spawn(background::cycle(
+            qmp.clone(),
+            gate.clone(),
+            duty.subscribe(),
+            status.clone(),
+            log.clone(),
+        ));
+        tasks.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone(), log.clone()));
         tasks.spawn(pump(Arc::clone(&queue), console.clone()));
-        tasks.spawn(resizer(console.clone(), wish.subscribe()));
+        tasks.spawn(resizer(console.clone(), wish.subscribe(), log.clone()));
         tasks.spawn(pointer_mode(console.clone(), status.clone()));
         tasks.spawn(tell_viewers(status.subscribe(), for_viewers.clone()));
         tasks.spawn(wait_for_end(exit, status.clone(), Arc::clone(&quitting)));
@@ -114,6 +155,7 @@ impl Session {
             display: Arc::new(display),
             control,
             serial,
+            qemu_log,
             log,
             queue,
             wish,
@@ -164,7 +206,7 @@ impl Session {
 
     /// The last 64 KiB that QEMU printed.
     pub fn log_tail(&self) -> String {
-        self.log.text()
+        self.qemu_log.text()
     }
 
     /// What the display had to refuse so far, by kind.
@@ -293,12 +335,13 @@ impl Session {
             // It may be gone before its answer is.
             Ok(_) | Err(QmpError::Closed) => {}
             Err(e) => {
-                log::warn!("quit over the monitor failed, the machine is terminated: {e}");
+                self.log.warn(format_args!("quit over the monitor failed, the machine is terminated: {e}"));
                 self.control.terminate();
             }
         }
         if tokio::time::timeout(QUIT, self.ended()).await.is_err() && self.control.kill().is_ok() {
-            log::warn!("the machine did not end within {} s and was killed", QUIT.as_secs());
+            let seconds = QUIT.as_secs();
+            self.log.warn(format_args!("the machine did not end within {seconds} s and was killed"));
         }
         Ok(())
     }

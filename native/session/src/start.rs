@@ -1,6 +1,7 @@
 //! Bringing a machine up.
 
 use crate::log_ring::{LogRing, drain};
+use crate::machine_log::MachineLog;
 use crate::{CommandError, Serial, wrapped};
 use sampan_display::{Display, DisplayError};
 use sampan_emulator::{Control, Exit, LaunchError, LaunchSpec, Launcher};
@@ -69,13 +70,16 @@ pub struct Up {
     pub control: Control,
     pub exit: oneshot::Receiver<Exit>,
     pub serial: Serial,
-    pub log: LogRing,
+    pub qemu_log: LogRing,
 }
 
 /// Starts QEMU, then its monitor, then its display. Whatever fails, no machine is left behind.
-pub async fn bring_up(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<Up, StartError> {
+pub async fn bring_up(
+    launcher: Arc<dyn Launcher>,
+    spec: LaunchSpec,
+    log: &MachineLog,
+) -> Result<Up, StartError> {
     let (ended, mut exit) = oneshot::channel();
-    let name = spec.name.clone();
     let launched = tokio::task::spawn_blocking(move || {
         // Nobody listening means that the start was given up.
         launcher.launch(spec, Box::new(move |exit| drop(ended.send(exit))))
@@ -84,14 +88,15 @@ pub async fn bring_up(launcher: Arc<dyn Launcher>, spec: LaunchSpec) -> Result<U
     .map_err(|_| StartError::Thread)??;
     let control = launched.control;
     let serial = Serial::new(launched.serial)?;
-    let log = drain(launched.log, move |line| log::warn!(target: "qemu", "{name}: {line}"))?;
+    let log = log.clone();
+    let qemu_log = drain(launched.log, move |line| log.qemu(line))?;
     let connected = tokio::select! {
         connected = connect(launched.qmp) => connected,
         // QEMU's own words tell more than whatever its end does to the sockets.
         exit = &mut exit => return Err(gave_up(exit)),
     };
     match connected {
-        Ok((qmp, display)) => Ok(Up { qmp, display, control, exit, serial, log }),
+        Ok((qmp, display)) => Ok(Up { qmp, display, control, exit, serial, qemu_log }),
         Err(error) => {
             // The sockets close a moment before the end is told.
             if !matches!(error, StartError::Qmp(QmpError::Timeout { .. }))

@@ -92,7 +92,8 @@ async fn a_pc_of_utm_starts_from_its_disk() {
 
     let libqemu = libqemu();
     let choice = probe(Some(&libqemu)).choose(Arch::X86_64).expect("guests can be run");
-    let host = Host { library, libqemu, launcher: child(), choice, images };
+    let log = std::sync::Arc::new(sampan_session::LogCrate::new("machine"));
+    let host = Host { library, libqemu, launcher: child(), choice, images, log };
     let vm = Vm::start(host, imported.machine, RunOptions::default()).await.expect("starts");
     colour_picture(vm.session(), 4).await;
     vm.session().execute(Command::Quit).await.expect("quits");

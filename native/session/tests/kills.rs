@@ -141,7 +141,8 @@ async fn operate(operation: &str, notes: &Notes, place: &Place) {
             vm.finish().await;
         }
         "throw away" => {
-            let vm = start(RunOptions { throw_away: true, discard_state: true }).await;
+            let vm =
+                start(RunOptions { throw_away: true, discard_state: true, ..RunOptions::default() }).await;
             counting(vm.session(), 2).await;
             vm.session().execute(Command::Quit).await.expect("quits");
             vm.finish().await;

@@ -45,7 +45,8 @@ async fn busy(home: &Path) -> Vm {
     .expect("is made");
     let libqemu = libqemu();
     let choice = probe(Some(&libqemu)).choose(Arch::X86_64).expect("guests can be run");
-    let host = Host { library, libqemu, launcher: child(), choice, images };
+    let log = std::sync::Arc::new(sampan_session::LogCrate::new("machine"));
+    let host = Host { library, libqemu, launcher: child(), choice, images, log };
     let vm = Vm::start(host, locked, RunOptions::default()).await.expect("starts");
     // The firmware halts its CPU now and then; the loop never does.
     tokio::time::sleep(Duration::from_secs(8)).await;

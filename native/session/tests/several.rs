@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::logs::Kept;
 use common::{colour_machine, colour_picture, in_process, spec};
 use sampan_session::{Command, Ended, Session};
 
@@ -35,5 +36,28 @@ async fn three_at_once_in_one_process_ten_times() {
             threads <= first_threads + round * 3 * 5,
             "round {round}: {threads} threads after {first_threads}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_in_one_process_has_a_log_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut sessions = Vec::new();
+    for (colour, name) in [(4, "one"), (2, "two")] {
+        let mut machine = colour_machine(folder.path(), colour);
+        // QEMU warns of it by its name.
+        machine.extra = vec!["-global".into(), format!("{name}-thing.x=y")];
+        let log = Kept::new();
+        let session = Session::start_logged(in_process(), spec(&machine), log.clone()).await.expect("starts");
+        log.wait_for(&format!("{name}-thing")).await;
+        sessions.push((name, session, log));
+    }
+    for (name, session, log) in sessions {
+        session.execute(Command::Quit).await.expect("quits");
+        session.ended().await;
+        let lines = log.lines();
+        let other = if name == "one" { "two-thing" } else { "one-thing" };
+        assert!(lines.iter().any(|line| line.starts_with("qemu: ") && line.contains(name)), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains(other)), "{lines:?}");
     }
 }

@@ -3,7 +3,6 @@
 use super::ImageService;
 use sampan_emulator::{Arch, Launcher};
 use sampan_library::{Backing, BlockError, BlockLayer, CheckedChain, NewImage, OnProgress};
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,13 +39,17 @@ impl QemuBlockLayer {
         self
     }
 
-    fn wait(&self, work: impl Future<Output = Result<(), BlockError>>) -> Result<(), BlockError> {
+    fn wait(
+        &self,
+        work: impl AsyncFnOnce(&ImageService) -> Result<(), BlockError>,
+    ) -> Result<(), BlockError> {
+        let service = self.service.for_one();
         self.runtime.block_on(async {
             tokio::select! {
-                done = work => done,
+                done = work(&service) => done,
                 () = self.overdue() => {
                     // Nothing writes any more when the caller removes what was begun.
-                    self.service.kill().await;
+                    service.kill().await;
                     Err(BlockError::Cancelled)
                 }
             }
@@ -67,8 +70,8 @@ impl QemuBlockLayer {
 
 impl BlockLayer for QemuBlockLayer {
     fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
-        self.wait(async {
-            self.service.create(images).await?;
+        self.wait(async |service| {
+            service.create(images).await?;
             // The caller removes it.
             if self.is_stopped() { Err(BlockError::Cancelled) } else { Ok(()) }
         })
@@ -80,15 +83,15 @@ impl BlockLayer for QemuBlockLayer {
         target: &NewImage,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
-        self.wait(async { self.service.convert(source, target, false, progress).await })
+        self.wait(async |service| service.convert(source, target, false, progress).await)
     }
 
     fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError> {
-        self.wait(async { self.service.grow(chain, size).await })
+        self.wait(async |service| service.grow(chain, size).await)
     }
 
     fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError> {
-        self.wait(async { self.service.commit(chain, progress).await })
+        self.wait(async |service| service.commit(chain, progress).await)
     }
 
     fn flatten(
@@ -98,6 +101,6 @@ impl BlockLayer for QemuBlockLayer {
         backing: Option<&Backing>,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
-        self.wait(async { self.service.flatten(chain, keep, backing, progress).await })
+        self.wait(async |service| service.flatten(chain, keep, backing, progress).await)
     }
 }

@@ -5,47 +5,49 @@
 //!
 //! QEMU's parsers meet images here that come from anywhere, so each piece of work has a QEMU of its own, locked in to the files
 //! that it reads and the one that it writes, by their inodes, without a network
-//! ([`Confinement`](sampan_emulator::Confinement)). Where QEMU shares this process that cannot be, and one serves for as long
-//! as the service lives.
+//! ([`Confinement`](sampan_emulator::Confinement)). Where QEMU shares this process that cannot be, and it is kept for the
+//! next piece of work once it has done its own.
+//!
+//! Pieces of work are independent: several run at once, breaking one off touches no other, and short work, for which a
+//! guest may stand still, never waits for long work.
 //!
 //! Names of files are given to QEMU as members of JSON objects, so no character in them can mean anything else.
 
 mod block_layer;
 mod job;
+mod pool;
 mod worker;
 
 pub use block_layer::QemuBlockLayer;
 
-use sampan_emulator::{Access, Allowed, Arch, Confinement, Launcher};
-use sampan_library::{Backing, BlockError, CheckedChain, Layer, NewImage, OnProgress, Pin, new_image_file};
+use pool::{Length, Pool, Working};
+use sampan_emulator::{Access, Allowed, Arch, Launcher};
+use sampan_library::{
+    Backing, BlockError, CheckedChain, Layer, NewImage, OnProgress, Pin, Preallocation, new_image_file,
+};
 use serde_json::json;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use worker::{Opening, Process, Worker, refused};
+use std::sync::{Arc, PoisonError};
+use worker::{Opening, Worker, refused};
 
-/// QEMU's block layer, one piece of work at a time. [`QemuBlockLayer`] is the same as the library wants it.
+/// QEMU's block layer. [`QemuBlockLayer`] is the same as the library wants it.
 pub struct ImageService {
-    launcher: Arc<dyn Launcher>,
-    name: String,
-    arch: Arch,
-    /// One piece of work at a time: they share the disk anyway. A QEMU in this process is kept for the next.
-    busy: tokio::sync::Mutex<Option<Worker>>,
-    /// The one at work, for whoever must end it.
-    working: Mutex<Option<Arc<Process>>>,
+    pool: Arc<Pool>,
+    /// What [`Self::kill`] ends.
+    working: Working,
 }
 
 impl ImageService {
     /// A service that starts QEMU when there is work. Which architecture's libqemu it is makes no difference; what is written of
     /// it in logs is `name`.
     pub fn new(launcher: Arc<dyn Launcher>, name: &str, arch: Arch) -> Self {
-        Self {
-            launcher,
-            name: name.to_owned(),
-            arch,
-            busy: tokio::sync::Mutex::default(),
-            working: Mutex::default(),
-        }
+        Self { pool: Arc::new(Pool::new(launcher, name, arch)), working: Working::default() }
+    }
+
+    /// The same service for one piece of work, which can be killed alone.
+    pub(super) fn for_one(&self) -> Self {
+        Self { pool: Arc::clone(&self.pool), working: Working::default() }
     }
 
     /// Makes new images. None of the files may exist yet; after an error none does.
@@ -55,7 +57,10 @@ impl ImageService {
     pub async fn create(&self, images: &[NewImage]) -> Result<(), BlockError> {
         let mut new = NewFiles::default();
         let files = images.iter().map(|image| new.make(&image.path)).collect::<Result<_, _>>()?;
-        self.with(files, async |worker| {
+        // A file system that cannot set space aside has zeros written.
+        let fixed = images.iter().any(|image| image.preallocation == Preallocation::Fixed);
+        let length = if fixed { Length::Long } else { Length::Short };
+        self.with(length, files, async |worker| {
             for image in images {
                 worker.fill(image).await?;
             }
@@ -82,7 +87,7 @@ impl ImageService {
         let mut new = NewFiles::default();
         let mut files = allowed(source, 0)?;
         files.push(new.make(&target.path)?);
-        self.with(files, async |worker| {
+        self.with(Length::Long, files, async |worker| {
             let from = worker.open(source, Opening::Read).await?;
             let copied = worker.copy(&from, target, compress, progress).await;
             worker.close(from).await.and(copied)
@@ -97,7 +102,7 @@ impl ImageService {
     /// # Errors
     /// [`BlockError`]; the image is as it was.
     pub async fn grow(&self, chain: &CheckedChain, size: u64) -> Result<(), BlockError> {
-        self.with(allowed(chain, 1)?, async |worker| {
+        self.with(Length::Short, allowed(chain, 1)?, async |worker| {
             let opened = worker.open(chain, Opening::Write).await?;
             let grown = async {
                 let now = worker.virtual_size(&opened).await?;
@@ -120,7 +125,7 @@ impl ImageService {
     /// # Errors
     /// [`BlockError`].
     pub async fn commit(&self, chain: &CheckedChain, progress: OnProgress<'_>) -> Result<(), BlockError> {
-        self.with(allowed(chain, 2)?, async |worker| {
+        self.with(Length::Long, allowed(chain, 2)?, async |worker| {
             let opened = worker.open(chain, Opening::WriteBase).await?;
             let Some(base) = opened.node(1) else {
                 let path = opened.file().to_owned();
@@ -148,7 +153,7 @@ impl ImageService {
         backing: Option<&Backing>,
         progress: OnProgress<'_>,
     ) -> Result<(), BlockError> {
-        self.with(allowed(chain, 1)?, async |worker| {
+        self.with(Length::Long, allowed(chain, 1)?, async |worker| {
             let opened = worker.open(chain, Opening::Write).await?;
             let id = worker.name("flatten");
             let mut arguments = json!({
@@ -170,7 +175,7 @@ impl ImageService {
     /// # Errors
     /// [`BlockError`].
     pub async fn size(&self, chain: &CheckedChain) -> Result<u64, BlockError> {
-        self.with(allowed(chain, 0)?, async |worker| {
+        self.with(Length::Short, allowed(chain, 0)?, async |worker| {
             let opened = worker.open(chain, Opening::Read).await?;
             let size = worker.virtual_size(&opened).await;
             worker.close(opened).await?;
@@ -179,14 +184,12 @@ impl ImageService {
         .await
     }
 
-    /// Ends a QEMU that was kept.
+    /// Ends the QEMUs that are kept.
     pub async fn stop(&self) {
-        if let Some(worker) = self.busy.lock().await.take() {
-            worker.stop().await;
-        }
+        self.pool.stop_idle().await;
     }
 
-    /// Ends the QEMU at work in the midst of it.
+    /// Ends the QEMU at work for this value in the midst of it. Others go on, and the next piece of work gets a new one.
     pub(super) async fn kill(&self) {
         let working = self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(process) = working {
@@ -194,33 +197,13 @@ impl ImageService {
         }
     }
 
-    /// Does a piece of work by a QEMU that reaches these files and nothing else.
     async fn with<T>(
         &self,
+        length: Length,
         files: Vec<Allowed>,
         work: impl AsyncFnOnce(&Worker) -> Result<T, BlockError>,
     ) -> Result<T, BlockError> {
-        let mut kept = self.busy.lock().await;
-        let worker = match kept.take() {
-            Some(worker) => worker,
-            None => {
-                let confinement = Confinement { files, network: false };
-                Worker::start(Arc::clone(&self.launcher), &self.name, self.arch, confinement)
-                    .await
-                    .map_err(|e| BlockError::Unavailable(e.to_string()))?
-            }
-        };
-        let working = |process| *self.working.lock().unwrap_or_else(PoisonError::into_inner) = process;
-        working(Some(worker.process()));
-        let done = work(&worker).await;
-        // One that does not answer any more serves nobody.
-        if worker.is_in_this_process() && !matches!(done, Err(BlockError::Unavailable(_))) {
-            *kept = Some(worker);
-        } else {
-            worker.stop().await;
-        }
-        working(None);
-        done
+        self.pool.with(length, files, &self.working, work).await
     }
 }
 

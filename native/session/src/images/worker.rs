@@ -7,7 +7,6 @@ use sampan_emulator::{Arch, Confinement, Control, Exit, LaunchSpec, Launcher};
 use sampan_library::{BlockError, ImageFormat, Layer, NewImage, OnProgress, Preallocation, blockdev};
 use sampan_qmp::{Qmp, QmpError, types};
 use serde_json::{Value, json};
-use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +51,12 @@ pub(super) struct Worker {
     next: AtomicU64,
 }
 
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.process.control.terminate();
+    }
+}
+
 /// Nodes of a chain that is open: the top one and what it stands on.
 pub(super) struct Opened {
     nodes: Vec<String>,
@@ -93,7 +98,7 @@ impl Worker {
             Ok::<_, StartError>((Arc::new(process), launched.qmp, launched.log))
         })
         .await
-        .map_err(|e| io::Error::other(format!("the launching thread failed: {e}")))??;
+        .map_err(|_| StartError::Thread)??;
         let name = name.to_owned();
         drain(log, move |line| log::info!(target: "qemu", "{name}: {line}"))?;
         let mut exit = process.exit.lock().await;
@@ -118,6 +123,15 @@ impl Worker {
     /// Whether it shares this process: then it cannot be confined, and may as well serve again.
     pub(super) fn is_in_this_process(&self) -> bool {
         self.process.control.pid().is_none()
+    }
+
+    /// Whether its monitor is still there: in this process QEMU may have given up meanwhile.
+    pub(super) async fn lives(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.qmp.closed() => false,
+            () = std::future::ready(()) => true,
+        }
     }
 
     /// Ends it.

@@ -2,6 +2,7 @@
 
 use super::{Host, RunOptions, VmError};
 use crate::log_ring::drain;
+use crate::machine_log::MachineLog;
 use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
 use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
 use sampan_library::{CheckedChain, DriveId, Error as LibraryError, Layer, Library, Locked, SourceFormat};
@@ -79,7 +80,8 @@ fn build(
         spec.extra_fds.push((port.id.clone(), theirs.into()));
         let id = port.id.clone();
         // Read always: a guest must not wait for us.
-        drain(ours, move |line| log::info!("{id}: {line}")).map_err(crate::StartError::Io)?;
+        let log = MachineLog::new(Arc::clone(&host.log));
+        drain(ours, move |line| log.port(&id, line)).map_err(crate::StartError::Io)?;
     }
     spec.confinement = Some(Confinement { files: allowed(&document, &place, drives, tops)?, network: true });
     Ok(Prepared {

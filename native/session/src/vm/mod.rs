@@ -8,10 +8,14 @@ mod error;
 mod identity;
 mod import;
 mod launch_plan;
+mod media;
 mod migration_blockers;
+mod network;
 mod performance;
+mod power;
 mod provisioning;
 mod reach;
+mod settings;
 mod snapshot;
 mod space;
 mod suspend;
@@ -23,18 +27,23 @@ pub use import::{Foreign, Imported, import_archive};
 pub use launch_plan::{UEFI_VARIABLES, uefi_code, uefi_variables};
 pub use performance::{Effect, fast_cores};
 pub use provisioning::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
-pub use space::{FLOOR, watch_space};
+pub use settings::Applied;
+pub use space::FLOOR;
 
 use crate::images::QemuBlockLayer;
+use crate::machine_log::{LogSink, MachineLog};
 use crate::{Command, Ended, ProgressFn, Session, State};
-use sampan_config::{Document, Forward, VncPassword};
+use sampan_config::VncPassword;
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
-use sampan_library::{DriveId, Library, Locked, Sections};
+use sampan_library::{DriveId, Library, Locked};
 use sampan_qmp::agent::Agent;
+use settings::Documents;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// What differs from host to host.
 #[derive(Clone)]
@@ -49,6 +58,8 @@ pub struct Host {
     pub choice: Choice,
     /// What makes overlays.
     pub images: QemuBlockLayer,
+    /// Where all that is told of the machine goes: [`LogCrate`](crate::LogCrate) is the program's own log.
+    pub log: Arc<dyn LogSink>,
 }
 
 /// How a machine is started this time.
@@ -58,6 +69,8 @@ pub struct RunOptions {
     pub throw_away: bool,
     /// Boot anew although it is suspended: its saved state is lost.
     pub discard_state: bool,
+    /// Bytes of the host's disk below which the machine is paused, where they are not [`FLOOR`].
+    pub space_floor: Option<u64>,
 }
 
 /// A machine of the library that runs.
@@ -65,7 +78,9 @@ pub struct Vm {
     session: Arc<Session>,
     locked: Arc<Mutex<Locked>>,
     images: QemuBlockLayer,
-    document: Mutex<Document>,
+    library: Library,
+    log: MachineLog,
+    documents: Mutex<Documents>,
     folder: PathBuf,
     throw_away: bool,
     /// Who answers in the guest, if somebody does; `None` for a machine without the channel.
@@ -77,7 +92,12 @@ pub struct Vm {
     mode_refused: Mutex<Vec<String>>,
     /// One operation that concerns both disk and memory at a time.
     turn: tokio::sync::Mutex<()>,
+    /// Ends with the machine.
+    _watch: JoinSet<()>,
 }
+
+/// How long an agent may take to say that it is there.
+const AGENT: Duration = Duration::from_secs(3);
 
 impl Vm {
     /// Starts a machine whose lock is held; one that is suspended goes on where it was. In this order: the saved state is
@@ -87,7 +107,8 @@ impl Vm {
     /// # Errors
     /// [`VmError`]; the machine is as it was.
     pub async fn start(host: Host, mut locked: Locked, options: RunOptions) -> Result<Vm, VmError> {
-        let runtime_images = host.images.clone();
+        let floor = options.space_floor.unwrap_or(FLOOR);
+        let (images, library, sink) = (host.images.clone(), host.library.clone(), Arc::clone(&host.log));
         // One that cannot be is no password: nobody is let in.
         let vnc_password = locked.host()?.vnc_password.and_then(|text| VncPassword::new(text).ok());
         let (prepared, locked) = on_thread(move || {
@@ -98,8 +119,8 @@ impl Vm {
         let launch_plan::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
             prepared;
         let started = match &memory {
-            None => Session::start(launcher, spec).await.map_err(VmError::from),
-            Some(path) => resume(launcher, spec, path, Arc::clone(&locked)).await,
+            None => Session::start_logged(launcher, spec, sink).await.map_err(VmError::from),
+            Some(path) => resume(launcher, spec, path, Arc::clone(&locked), sink).await,
         };
         let session = match started {
             Ok(session) => session,
@@ -112,13 +133,19 @@ impl Vm {
         };
         let refused = performance::at_start(&session, document.performance.mode, document.cpu.count).await;
         if document.displays.vnc.is_some() {
-            tell_vnc(&session, vnc_password).await;
+            network::tell_vnc(&session, vnc_password).await;
         }
+        let documents = settings::at_start(&locked, document).await;
+        let session = Arc::new(session);
+        let mut watch = JoinSet::new();
+        watch.spawn(space::watch(Arc::downgrade(&session), folder.clone(), floor));
         Ok(Vm {
-            session: Arc::new(session),
+            log: session.log.clone(),
+            session,
             locked,
-            images: runtime_images,
-            document: Mutex::new(document),
+            images,
+            library,
+            documents: Mutex::new(documents),
             folder,
             throw_away,
             agent: agent.map(Agent::connect).transpose()?,
@@ -126,6 +153,7 @@ impl Vm {
             background: AtomicBool::new(false),
             mode_refused: Mutex::new(refused),
             turn: tokio::sync::Mutex::new(()),
+            _watch: watch,
         })
     }
 
@@ -137,11 +165,6 @@ impl Vm {
     /// Its bundle's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// Its document as it is now.
-    pub fn document(&self) -> Document {
-        self.document.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// QEMU's arguments, for reports.
@@ -173,122 +196,13 @@ impl Vm {
         Ok(())
     }
 
-    /// Leads ports of the host to the guest, now and at later starts.
-    ///
-    /// # Errors
-    /// [`VmError`]; nothing changes.
-    pub async fn add_forward(&self, forward: Forward) -> Result<(), VmError> {
-        let _turn = self.turn.lock().await;
-        let mut document = self.document();
-        let Some(card) = document.network.cards.first_mut() else {
-            return Err(VmError::NoNetworkCard);
-        };
-        card.forwards.push(forward);
-        let nic = card.id.clone();
-        if let Some(fault) = document.check().into_iter().next() {
-            return Err(VmError::Fault(fault));
-        }
-        reach::check_forward(&forward)?;
-        self.change_network(forward.add_lines(&nic), forward.remove_lines(&nic), document).await
-    }
-
-    /// Takes a forward away.
-    ///
-    /// # Errors
-    /// [`VmError`]; nothing changes.
-    pub async fn remove_forward(&self, forward: Forward) -> Result<(), VmError> {
-        let _turn = self.turn.lock().await;
-        let mut document = self.document();
-        let card = document.network.cards.iter_mut().find(|card| card.forwards.contains(&forward));
-        let Some(card) = card else { return Err(VmError::NoSuchForward(forward)) };
-        card.forwards.retain(|kept| *kept != forward);
-        let nic = card.id.clone();
-        self.change_network(forward.remove_lines(&nic), forward.add_lines(&nic), document).await
-    }
-
-    /// First QEMU, which may refuse, then the document; what was done in QEMU before a step that fails is undone.
-    async fn change_network(
-        &self,
-        lines: Vec<String>,
-        undo: Vec<String>,
-        document: Document,
-    ) -> Result<(), VmError> {
-        for (done, line) in lines.iter().enumerate() {
-            // QEMU's human monitor prints nothing when it has done what it was told, but for removing:
-            // `host forwarding rule for … removed`.
-            let (error, done) = match self.human(line).await {
-                Ok(said) if said.is_empty() || said.contains("removed") => continue,
-                Ok(said) => (VmError::Qemu { words: said }, done),
-                // Without an answer it may have been done; undoing what is not there changes nothing.
-                Err(error) => (error, done + 1),
-            };
-            self.take_back(undo.get(..done).unwrap_or(&undo)).await;
-            return Err(error);
-        }
-        let written = self.set_document(document).await;
-        if written.is_err() {
-            self.take_back(&undo).await;
-        }
-        written
-    }
-
-    async fn take_back(&self, undo: &[String]) {
-        for line in undo {
-            match self.human(line).await {
-                Ok(said) if said.is_empty() || said.contains("removed") => {}
-                Ok(said) => log::warn!("{line}: {said}"),
-                Err(error) => return log::warn!("{line}: {error}"),
-            }
-        }
-    }
-
-    async fn human(&self, line: &str) -> Result<String, VmError> {
-        Ok(self.session.human(line).await?.trim().to_owned())
-    }
-
-    /// Sets the VNC password, from now on.
-    ///
-    /// # Errors
-    /// The machine has no VNC server, or QEMU refuses.
-    pub async fn set_vnc_password(&self, password: VncPassword) -> Result<(), VmError> {
-        if self.document().displays.vnc.is_none() {
-            return Err(VmError::VncOff);
-        }
-        self.session.set_vnc_password(&password).await?;
-        // Told first: what is kept is what it has, or what it has at its next start.
-        self.with_locked(move |locked| {
-            let mut host = locked.host()?;
-            host.vnc_password = Some(password.as_str().to_owned());
-            locked.set_host(&host)
-        })
-        .await
-    }
-
-    async fn set_document(&self, document: Document) -> Result<(), VmError> {
-        let sections: Sections = document.to_files();
-        let write = move |locked: &mut Locked| {
-            let before = locked.manifest().document;
-            locked.set_document(&sections).or_else(|error| {
-                if locked.manifest().document == before {
-                    return Err(error);
-                }
-                // The new one is in its place: what is read from now on.
-                log::warn!("a power failure may undo a change of the machine's document: {error}");
-                Ok(())
-            })
-        };
-        self.with_locked(write).await?;
-        *self.document.lock().unwrap_or_else(PoisonError::into_inner) = document;
-        Ok(())
-    }
-
     /// What is left to do once the session has ended. The lock is given back when this value is dropped.
     pub async fn finish(&self) -> Ended {
         let ended = self.session.ended().await;
         if self.throw_away {
             let locked = Arc::clone(&self.locked);
             if on_thread(move || lock(&locked).end_throw_away()).await.is_err() {
-                log::warn!("the run's overlays stay until the next start");
+                self.log.warn("the run's overlays stay until the next start");
             }
         }
         ended
@@ -307,24 +221,15 @@ impl Vm {
     }
 }
 
-/// The machine runs without it, too: then VNC lets nobody in, which the log says.
-async fn tell_vnc(session: &Session, password: Option<VncPassword>) {
-    let Some(password) = password else {
-        return log::warn!("VNC lets nobody in: the machine has no password for it, give it one");
-    };
-    if let Err(error) = session.set_vnc_password(&password).await {
-        log::error!("VNC lets nobody in: {error}");
-    }
-}
-
 async fn resume(
     launcher: Arc<dyn Launcher>,
     spec: LaunchSpec,
     memory: &Path,
     locked: Arc<Mutex<Locked>>,
+    log: Arc<dyn LogSink>,
 ) -> Result<Session, VmError> {
     let file = File::open(memory).map_err(|source| VmError::Io { path: memory.to_owned(), source })?;
-    let session = Session::restore(launcher, spec, &file, &ProgressFn::none()).await?;
+    let session = Session::restore_logged(launcher, spec, &file, &ProgressFn::none(), log).await?;
     on_thread(move || lock(&locked).consume_suspended()).await??;
     session.execute(Command::Resume).await?;
     Ok(session)

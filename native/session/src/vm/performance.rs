@@ -52,12 +52,11 @@ impl Vm {
     pub async fn set_mode(&self, mode: Mode) -> Result<Effect, VmError> {
         let _turn = self.turn.lock().await;
         let threads = threads(&self.session).await?;
-        let mut document = self.document();
+        let document = self.document();
         let before = load(&threads).await;
         let mut effect = apply(&threads, mode, document.cpu.count);
         self.mode_refused.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&effect.refused);
-        document.performance.mode = mode;
-        self.set_document(document).await?;
+        self.edit(|document| document.performance.mode = mode).await?;
         if self.in_background() {
             effect.done.push(duty_words(self.slow_down().await?));
         }
@@ -126,15 +125,18 @@ fn duty_words(duty: Duty) -> String {
 
 /// Puts a machine that has just started into its document's mode, and says what was refused. It runs whatever comes of it.
 pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<String> {
+    let log = &session.log;
     match threads(session).await {
         Ok(threads) => {
             let Effect { done, refused, .. } = apply(&threads, mode, cpus);
-            log::info!("performance mode {mode}: {}", done.join("; "));
-            refused.iter().for_each(|words| log::warn!("performance mode {mode}: not done: {words}"));
+            log.info(format_args!("performance mode {mode}: {}", done.join("; ")));
+            for words in &refused {
+                log.warn(format_args!("performance mode {mode}: not done: {words}"));
+            }
             refused
         }
         Err(error) => {
-            log::warn!("performance mode {mode}: {error}");
+            log.warn(format_args!("performance mode {mode}: {error}"));
             vec![error.to_string()]
         }
     }

@@ -1,22 +1,19 @@
 //! Snapshots of a running machine.
 
-use super::{Vm, VmError};
+use super::{AGENT, Vm, VmError};
+use crate::machine_log::MachineLog;
 use crate::{Command, Overlay, ProgressFn, Reply};
 use sampan_library::{DriveId, Locked, NewSnapshot, Planned, SnapshotId};
 use sampan_qmp::agent::Frozen;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Width of a snapshot's picture, in pixels.
 const PICTURE: u32 = 480;
 
-/// How long an agent may take to say that it is there.
-const AGENT: Duration = Duration::from_secs(3);
-
 impl Vm {
-    /// Keeps the machine as it is now: its disks, and its memory unless `disks_only`. The guest stands still meanwhile.
-    /// The order is the library's protocol (`docs/library.md`): overlays are noted, memory is saved, QEMU goes on in the
-    /// overlays, the snapshot is noted.
+    /// Keeps the machine as it is now: its disks, and its memory unless `disks_only`. The guest stands still only while its
+    /// memory is saved and QEMU switches. The order is the library's protocol (`docs/library.md`): overlays are made and
+    /// noted, memory is saved, QEMU goes on in the overlays, the snapshot is noted.
     ///
     /// # Errors
     /// [`VmError`]; the machine goes on without the snapshot.
@@ -35,29 +32,112 @@ impl Vm {
             self.check_migratable().await?;
         }
         self.reconcile_pending().await?;
+        if new.thumbnail.is_none() {
+            new.thumbnail = self.picture().await;
+        }
+        let taken = async {
+            let planned = self.begin(new, disks_only).await?;
+            self.take(planned, disks_only, progress).await
+        }
+        .await;
+        if taken.is_err()
+            && let Err(error) = self.reconcile_pending().await
+        {
+            self.log.warn(format_args!("the snapshot stays as one that was interrupted, for now: {error}"));
+        }
+        taken
+    }
+
+    /// Makes the overlays and notes them. The guest runs: what it writes until the switch belongs to the snapshot.
+    async fn begin(&self, new: NewSnapshot, disks_only: bool) -> Result<Planned, VmError> {
+        let drives: Vec<DriveId> =
+            self.with_locked(|locked| Ok(locked.manifest().drives.keys().cloned().collect())).await?;
+        let mut sizes = BTreeMap::new();
+        for drive in drives {
+            let size = self.session.drive(drive.as_str()).await?.size;
+            sizes.insert(drive, size);
+        }
+        let images = self.images.clone();
+        let begin = move |locked: &mut Locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only);
+        self.with_locked(begin).await
+    }
+
+    /// Saves and switches while the guest stands still, and notes it when it goes on: by then it writes to the overlays.
+    async fn take(
+        &self,
+        planned: Planned,
+        disks_only: bool,
+        progress: &ProgressFn,
+    ) -> Result<SnapshotId, VmError> {
         self.suspend_duty_cycle().await?;
         let ran = self.running();
         // Without memory the disks had better be in order, which only the guest can see to; before it stands still.
         let frozen = if disks_only && ran { self.freeze().await } else { None };
-        if ran {
-            self.session.execute(Command::Pause).await?;
+        let switched = async {
+            if ran {
+                self.session.execute(Command::Pause).await?;
+            }
+            self.session.inhibit_resume(true);
+            self.save_and_switch(&planned, progress).await
         }
-        if new.thumbnail.is_none() {
-            new.thumbnail = self.picture().await;
-        }
-        self.session.inhibit_resume(true);
-        let taken = self.take(new, disks_only, progress).await;
+        .await;
         // Whatever came of it, the guest goes on.
         let resumed = self.go_on(ran).await;
         let thawed = match frozen {
             Some(frozen) => frozen.thaw().await,
             None => Ok(()),
         };
+        let noted = match switched {
+            Ok(()) => {
+                let log = self.log.clone();
+                self.with_locked(move |locked| note(locked, &planned.id, &log)).await
+            }
+            Err(error) => Err(error),
+        };
         self.resume_duty_cycle().await?;
         thawed?;
-        let id = taken?;
+        let id = noted?;
         resumed?;
         Ok(id)
+    }
+
+    /// Forgets a snapshot, as [`Locked::delete_snapshot`] does.
+    ///
+    /// # Errors
+    /// [`VmError`]; it stays.
+    pub async fn delete_snapshot(&self, id: SnapshotId) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        self.with_locked(move |locked| locked.delete_snapshot(&id)).await
+    }
+
+    /// Gives a snapshot another name.
+    ///
+    /// # Errors
+    /// [`VmError`]; it keeps the old one.
+    pub async fn rename_snapshot(&self, id: SnapshotId, name: String) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        let rename = move |locked: &mut Locked| {
+            let snapshot = locked.manifest().snapshots.get(&id);
+            let note = snapshot.map(|snapshot| snapshot.note.clone());
+            let note = note.ok_or_else(|| sampan_library::Error::NoSnapshot(id.to_string()))?;
+            locked.describe_snapshot(&id, &name, &note)
+        };
+        self.with_locked(rename).await
+    }
+
+    /// Gives a snapshot another note.
+    ///
+    /// # Errors
+    /// [`VmError`]; it keeps the old one.
+    pub async fn note_snapshot(&self, id: SnapshotId, note: String) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        let describe = move |locked: &mut Locked| {
+            let snapshot = locked.manifest().snapshots.get(&id);
+            let name = snapshot.map(|snapshot| snapshot.name.clone());
+            let name = name.ok_or_else(|| sampan_library::Error::NoSnapshot(id.to_string()))?;
+            locked.describe_snapshot(&id, &name, &note)
+        };
+        self.with_locked(describe).await
     }
 
     /// The guest's file systems, written out and held still; nothing where no agent answers, or it cannot.
@@ -66,7 +146,7 @@ impl Vm {
         match agent.freeze().await {
             Ok(frozen) => Some(frozen),
             Err(error) => {
-                log::info!("the snapshot is as after a power failure: {error}");
+                self.log.info(format_args!("the snapshot is as after a power failure: {error}"));
                 None
             }
         }
@@ -78,35 +158,6 @@ impl Vm {
             return None;
         };
         super::on_thread(move || shot.smaller(PICTURE).to_png()).await.ok()
-    }
-
-    async fn take(
-        &self,
-        new: NewSnapshot,
-        disks_only: bool,
-        progress: &ProgressFn,
-    ) -> Result<SnapshotId, VmError> {
-        let drives: Vec<DriveId> =
-            self.with_locked(|locked| Ok(locked.manifest().drives.keys().cloned().collect())).await?;
-        let mut sizes = BTreeMap::new();
-        for drive in drives {
-            let size = self.session.drive(drive.as_str()).await?.size;
-            sizes.insert(drive, size);
-        }
-        let images = self.images.clone();
-        let taken = async {
-            let begin = move |locked: &mut Locked| locked.begin_snapshot(&images, &new, &sizes, !disks_only);
-            let planned = self.with_locked(begin).await?;
-            self.save_and_switch(&planned, progress).await?;
-            self.with_locked(move |locked| note(locked, &planned.id)).await
-        }
-        .await;
-        if taken.is_err()
-            && let Err(error) = self.reconcile_pending().await
-        {
-            log::warn!("the snapshot stays as one that was interrupted, for now: {error}");
-        }
-        taken
     }
 
     /// Gives up a snapshot that did not come to be. An answer that never came does not tell what QEMU did, and an overlay
@@ -144,12 +195,12 @@ impl Vm {
 
 /// Where the note is in its place but could not be made durable, the snapshot is there: after a power loss it may be one
 /// that was interrupted, with the same disks.
-fn note(locked: &mut Locked, id: &SnapshotId) -> sampan_library::Result<SnapshotId> {
+fn note(locked: &mut Locked, id: &SnapshotId, log: &MachineLog) -> sampan_library::Result<SnapshotId> {
     locked.commit_snapshot().or_else(|error| {
         if !locked.manifest().snapshots.contains_key(id) {
             return Err(error);
         }
-        log::warn!("a power failure may undo the snapshot: {error}");
+        log.warn(format_args!("a power failure may undo the snapshot: {error}"));
         Ok(id.clone())
     })
 }

@@ -1,8 +1,8 @@
 //! The host's disk, watched while a machine runs.
 
-use super::Vm;
-use crate::{Command, State};
-use std::sync::Arc;
+use crate::{Command, Session, State};
+use std::path::PathBuf;
+use std::sync::Weak;
 use std::time::Duration;
 
 /// How often it is looked at.
@@ -13,35 +13,37 @@ pub const FLOOR: u64 = 512 << 20;
 
 /// Pauses the machine before the disk is full, and says so. A guest whose write fails for want of space is paused by
 /// QEMU too, but by then nothing else on the host can write either. Once resumed by hand it is left alone until there was
-/// room again: the user has been told.
-pub async fn watch_space(vm: Arc<Vm>, floor: u64) {
+/// room again: the user has been told. Ends with the machine.
+pub(super) async fn watch(session: Weak<Session>, folder: PathBuf, floor: u64) {
     let mut told = false;
     loop {
         tokio::time::sleep(PACE).await;
-        if vm.session().status().borrow().state == State::Ended {
+        let Some(session) = session.upgrade() else { return };
+        let (state, log) = (session.status().borrow().state, &session.log);
+        if state == State::Ended {
             return;
         }
-        let folder = vm.folder().to_owned();
+        let folder = folder.clone();
         let free = match super::on_thread(move || sampan_library::free(&folder)).await {
             Ok(Ok(free)) => free,
             Ok(Err(error)) => {
-                log::warn!("the free space cannot be told: {error}");
+                log.warn(format_args!("the free space cannot be told: {error}"));
                 continue;
             }
             Err(_) => continue,
         };
         if free >= floor {
             told = false;
-        } else if !told && vm.running() {
+        } else if !told && state == State::Running {
             told = true;
             let words = format!(
                 "paused before the disk is full: {} MiB are free, fewer than {}; free some space, then resume",
                 free >> 20,
                 floor >> 20
             );
-            log::warn!("{words}");
-            if let Err(error) = vm.session().execute(Command::PauseBecause(words)).await {
-                log::warn!("the machine could not be paused: {error}");
+            log.warn(&words);
+            if let Err(error) = session.execute(Command::PauseBecause(words)).await {
+                log.warn(format_args!("the machine could not be paused: {error}"));
             }
         }
     }

@@ -5,9 +5,9 @@ use sampan_config::{Arch, Document, FirmwareKind, Preset};
 use sampan_emulator::{Launcher, probe};
 use sampan_library::fs::Fs;
 use sampan_library::{Library, Locked, NewSnapshot, SourceFormat};
-use sampan_session::Session;
 use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Host, Recipe, RunOptions, Vm, VmError};
+use sampan_session::{LogCrate, LogSink, Session};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -101,11 +101,17 @@ pub struct Place {
     pub library: Library,
     pub images: QemuBlockLayer,
     pub launcher: Arc<dyn Launcher>,
+    pub log: Arc<dyn LogSink>,
 }
 
 impl Place {
     pub fn new(home: &Path, fs: Fs, images: &QemuBlockLayer, launcher: Arc<dyn Launcher>) -> Self {
-        Place { library: Library::with_fs(home, fs).expect("a library"), images: images.clone(), launcher }
+        Place {
+            library: Library::with_fs(home, fs).expect("a library"),
+            images: images.clone(),
+            launcher,
+            log: Arc::new(LogCrate::new(NAME)),
+        }
     }
 
     /// The machine's lock. Its last holder may have been killed a moment ago and its QEMU not know yet.
@@ -130,6 +136,7 @@ impl Place {
             launcher: Arc::clone(&self.launcher),
             choice,
             images: self.images.clone(),
+            log: Arc::clone(&self.log),
         };
         Vm::start(host, self.lock().await, options).await
     }

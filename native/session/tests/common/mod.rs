@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod counter;
+pub mod logs;
 pub mod meddler;
 
 use sampan_config::{Arch, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine};
