@@ -79,7 +79,7 @@ fn mib_of(meminfo: &str, name: &str) -> Option<u64> {
 /// Refuses what would do damage, and what might unless it was confirmed by `--yes`. Gives back what was confirmed.
 pub fn heed(findings: Vec<Finding>, yes: bool) -> Result<Vec<String>> {
     let of = |severity: Severity| {
-        let words = findings.iter().filter(move |f| f.severity == severity).map(|f| f.words.clone());
+        let words = findings.iter().filter(move |f| f.severity == severity).map(|f| f.message.to_string());
         words.collect::<Vec<_>>()
     };
     let (refused, doubtful) = (of(Severity::Refuse), of(Severity::Confirm));
@@ -95,6 +95,7 @@ pub fn heed(findings: Vec<Finding>, yes: bool) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sampan_message::Message;
 
     #[test]
     fn memory_is_read_as_the_kernel_writes_it() {
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn damage_is_refused_and_doubt_wants_a_yes() {
-        let finding = |severity, words: &str| Finding { severity, words: words.into() };
+        let finding =
+            |severity, words: &str| Finding::new(severity, "memory.mib", Message::new("tight", words));
         let doubt = || vec![finding(Severity::Confirm, "tight"), finding(Severity::Confirm, "slow")];
         let words = heed(doubt(), false).expect_err("wants a yes").to_string();
         assert!(words.contains("tight; slow") && words.contains("--yes"), "{words}");

@@ -154,8 +154,8 @@ async fn start(
     // A saved state is that of a CPU as it was.
     let hint = document.tuning_hint().filter(|_| accelerated.choice.name == AcceleratorName::Tcg && !resumes);
     if let Some(hint) = hint {
-        log::info!("{hint}");
-        Announcement::Progress(format!("hint: {hint}")).tell();
+        log::info!("{}", hint.message);
+        Announcement::Progress(format!("hint: {}", hint.message)).tell();
     }
     let place = if args.in_process { "inside the supervisor" } else { "in a process of its own" };
     let words = if resumes { "resuming" } else { "starting" };
