@@ -6,7 +6,7 @@ use sampan_config::{Finding, Severity};
 /// Refuses what would do damage, and what might unless it was confirmed by `--yes`. Gives back what was confirmed.
 pub fn confirm(findings: Vec<Finding>, yes: bool) -> Result<Vec<String>> {
     let of = |severity: Severity| {
-        let words = findings.iter().filter(move |f| f.severity == severity).map(|f| f.words.clone());
+        let words = findings.iter().filter(move |f| f.severity == severity).map(|f| f.message.to_string());
         words.collect::<Vec<_>>()
     };
     let (refused, doubtful) = (of(Severity::Refuse), of(Severity::Confirm));
@@ -22,10 +22,12 @@ pub fn confirm(findings: Vec<Finding>, yes: bool) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sampan_message::Message;
 
     #[test]
     fn damage_is_refused_and_doubt_wants_a_yes() {
-        let finding = |severity, words: &str| Finding { severity, words: words.into() };
+        let finding =
+            |severity, words: &str| Finding::new(severity, "memory.mib", Message::new("tight", words));
         let doubt = || vec![finding(Severity::Confirm, "tight"), finding(Severity::Confirm, "slow")];
         let words = confirm(doubt(), false).expect_err("wants a yes").to_string();
         assert!(words.contains("tight; slow") && words.contains("--yes"), "{words}");

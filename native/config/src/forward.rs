@@ -1,5 +1,6 @@
 //! Ports of the host that lead to the guest.
 
+use crate::finding::Concern;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -64,7 +65,7 @@ fn one() -> u16 {
 }
 
 /// Why a forward cannot be.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
     /// Not of that form.
     #[error(
@@ -133,20 +134,15 @@ impl Forward {
 
     /// What a person should know before it is used.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.host_port < FIRST_UNPRIVILEGED {
-            warnings.push(format!(
-                "port {} of the host is below {FIRST_UNPRIVILEGED}, which most systems keep for administrators: if the start fails, use a higher one",
-                self.host_port
-            ));
-        }
-        if !self.address.is_loopback() {
-            warnings.push(format!(
-                "port {} can be reached from other devices, at {}: use 127.0.0.1 unless that is wanted",
-                self.host_port, self.address
-            ));
-        }
-        warnings
+        self.concerns().iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn concerns(&self) -> Vec<Concern> {
+        let (port, address) = (self.host_port, self.address.into());
+        let privileged = Concern::PrivilegedPort { port, first: FIRST_UNPRIVILEGED };
+        let reachable = Concern::PortReachable { port, address };
+        let privileged = (port < FIRST_UNPRIVILEGED).then_some(privileged);
+        privileged.into_iter().chain((!self.address.is_loopback()).then_some(reachable)).collect()
     }
 
     /// QEMU's form, one rule for each port: as after `hostfwd=` and `hostfwd_add net0`.

@@ -16,8 +16,10 @@
 mod arch;
 mod argv;
 mod blockers;
+mod codes;
 mod document;
 mod escape;
+mod finding;
 mod forward;
 mod limits;
 mod mac;
@@ -26,22 +28,28 @@ mod names;
 mod parts;
 mod performance;
 mod preset;
+mod rule;
 mod share;
 mod tuning;
 mod vnc;
 
 pub use arch::{Arch, UnknownArch};
 pub use blockers::{BlockedWhen, Blocker};
+#[doc(hidden)]
+pub use codes::samples;
 pub use document::{
     CURRENT_VERSION, Card, Cpu, DirectKernel, Displays, Document, DocumentError, DriveSection, Drives, Extra,
-    Fault, FirmwareKind, FirmwareSection, Input, MAX_SECTION_BYTES, Memory, Network, Performance, Place,
-    Section, Serial, ShareSection, Shares, Sound, System, Usb,
+    FirmwareKind, FirmwareSection, Input, LeftOut, MAX_SECTION_BYTES, Memory, Network, Performance, Place,
+    Section, Serial, ShareSection, Shares, Sound, System, Usb, ValidationError,
 };
 pub use escape::escaped;
+pub use finding::{Finding, Severity};
 pub use forward::{
     Forward, ForwardError, MAX_FORWARD_PORTS, Protocol, forward_conflicts, human_monitor_command,
 };
-pub use limits::{Finding, HostFigures, Limits, PAUSE_BELOW, Severity, Space, WARN_BELOW};
+pub use limits::{
+    HostFigures, Limits, MAX_DISK_BYTES, MIN_DISK_BYTES, PAUSE_BELOW, Range, Space, WARN_BELOW,
+};
 pub use mac::{MacAddress, NotAMac};
 pub use machine::{
     AGENT_SOCKET, Disk, DiskFormat, DisplayKind, Drive, Firmware, Kernel, Machine, Nic, SerialPort,
@@ -53,6 +61,7 @@ pub use parts::{
 };
 pub use performance::{Duty, Effort, Mode, NotAMode};
 pub use preset::Preset;
+pub use rule::Rule;
 pub use share::PLAIN_SHARE_WARNING;
 pub use tuning::CURRENT_TUNING;
 pub use vnc::{BadVncPassword, MAX_VNC_PASSWORD, VNC_WARNING, Vnc, VncPassword};
@@ -62,17 +71,19 @@ use std::path::PathBuf;
 /// Why a machine cannot be built.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Arm machines have no BIOS.
-    #[error("aarch64 machines have no BIOS: leave --firmware out, or use --firmware uefi")]
-    NoBios,
-    /// Memory out of range.
-    #[error("{0} MiB of memory is out of range: use {MIN_MEMORY_MIB} to {MAX_MEMORY_MIB}")]
-    Memory(u32),
-    /// CPUs out of range.
-    #[error("{0} CPUs are out of range: use 1 to {MAX_CPUS}")]
-    Cpus(u32),
+    /// Something about it cannot be.
+    #[error(transparent)]
+    Rule(#[from] Rule),
+    /// A drive that cannot be so.
+    #[error("drive {id}: {rule}")]
+    Drive {
+        /// Which.
+        id: String,
+        /// Why, and what to do.
+        rule: Rule,
+    },
     /// Options of a kernel without a kernel.
-    #[error("{0} needs --kernel: without a kernel of its own the guest's boot loader decides")]
+    #[error("{0} needs a kernel: without one of its own the guest's boot loader decides")]
     NoKernel(&'static str),
     /// A path QEMU cannot be given.
     #[error("{} contains a character that QEMU cannot be given: rename the file", .0.display())]
@@ -83,35 +94,12 @@ pub enum ConfigError {
     /// UEFI was asked for without its files.
     #[error("the UEFI firmware's files were not given")]
     NoUefi,
-    /// A part's name that QEMU could misread.
-    #[error("{0:?} is no name for a part: begin with a-z, go on with a-z 0-9 _ to at most 20 characters")]
-    Id(String),
-    /// Two parts of one name.
-    #[error("the name {0:?} is used twice: give each part its own")]
-    Twice(String),
-    /// A CPU's model or property that QEMU could misread.
-    #[error("{0:?} is no CPU model or property: use a model's name, and name=value for each property")]
-    CpuModel(String),
-    /// A text that cannot be given to QEMU.
-    #[error("the {0} contains a NUL character: take it out")]
-    Text(&'static str),
-    /// Parts that do not go together.
-    #[error("{0}")]
-    Unfit(String),
-    /// A drive that cannot be so.
-    #[error("drive {id}: {words}")]
-    Drive {
-        /// Which.
-        id: String,
-        /// Why, and what to do.
-        words: &'static str,
-    },
     /// A disk without an image.
     #[error("disk {0} has no image: create or import one, or remove the disk")]
     NoImage(String),
     /// A description with faults.
-    #[error("{}", faults_text(.0))]
-    Document(Vec<Fault>),
+    #[error("{}", lines(.0))]
+    Document(Vec<ValidationError>),
     /// A file that the description names and nobody placed.
     #[error(
         "the file {0} of this machine is not there: put it back, or take it out of the machine's settings"
@@ -119,19 +107,13 @@ pub enum ConfigError {
     NotPlaced(String),
     /// A shared folder without a folder.
     #[error(
-        "the shared folder {0} is no folder of this host yet: take it out with `sampan share remove`, and give it one again with `sampan share add … --tag {0}`"
+        "the shared folder {0} is no folder of this host yet: take it out of the machine, or share a folder under that name anew"
     )]
     NoFolder(String),
-    /// A forward that cannot be.
-    #[error(transparent)]
-    Forward(#[from] ForwardError),
-    /// A port that VNC does not have.
-    #[error("VNC cannot listen on port {0}: use 5900 to 65535")]
-    VncPort(u16),
 }
 
-fn faults_text(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn lines(errors: &[ValidationError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The least memory, in MiB: below it no kernel of today starts.

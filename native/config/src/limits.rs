@@ -1,9 +1,11 @@
 //! What a host can bear, before it is asked to.
 
-use crate::{Document, MAX_CPUS};
+use crate::finding::{Concern, Finding, Severity};
+use crate::{Document, MAX_CPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB};
+use serde::{Deserialize, Serialize};
 
 /// A host's figures, as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFigures {
     /// Cores that programs may use.
     pub cores: u32,
@@ -15,43 +17,36 @@ pub struct HostFigures {
     pub free_disk: u64,
 }
 
+/// What one figure of a new machine may be on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The least.
+    pub min: u64,
+    /// What to propose. On a host without room it is less than `min`.
+    pub proposed: u64,
+    /// More than this must be confirmed now ([`Severity::Confirm`]).
+    pub comfortable: u64,
+    /// More than this is refused now ([`Severity::Refuse`]), but for disks see [`Limits::disk`].
+    pub max: u64,
+    /// What to go up or down by. The other figures need not be multiples of it.
+    pub step: u64,
+}
+
 /// What new machines may have on a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// CPUs to propose.
-    pub cpus: u32,
-    /// More than this only slows the guest down.
-    pub most_cpus: u32,
-    /// Memory to propose, in MiB.
-    pub memory_mib: u32,
-    /// More than this is refused now, in MiB.
-    pub most_memory_mib: u32,
-    /// The disk's size to propose, in bytes: what the guest sees, while its file grows with what is written.
-    pub disk_bytes: u64,
-    /// The largest disk that can be filled now, in bytes.
-    pub most_disk_bytes: u64,
-}
-
-/// What one finding asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Severity {
-    /// It would do damage: it is not started.
-    Refuse,
-    /// It might: a person must confirm it.
-    Confirm,
-}
-
-/// Something that would, or might, exhaust the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What it asks for.
-    pub severity: Severity,
-    /// Why, with the figures, and what to do.
-    pub words: String,
+    /// How many CPUs.
+    pub cpus: Range,
+    /// Memory, in MiB.
+    pub memory: Range,
+    /// The disk's size, in bytes: what the guest sees, while its file grows with what is written. A disk that takes its
+    /// space at once is refused above `comfortable`.
+    pub disk: Range,
 }
 
 /// What to do about the free space while a machine runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Space {
     /// Nothing.
     Enough,
@@ -77,6 +72,14 @@ pub const PAUSE_BELOW: u64 = 512 * MIB;
 /// Below this much free space it is said, in bytes.
 pub const WARN_BELOW: u64 = 4 * GIB;
 
+/// The smallest disk, in bytes: less holds no partition of today.
+pub const MIN_DISK_BYTES: u64 = MIB;
+/// The largest disk, in bytes (64 TiB): QEMU's qcow2 with its usual clusters and refcounts goes no further.
+pub const MAX_DISK_BYTES: u64 = 64 << 40;
+/// Memory goes up and down by this much, in MiB.
+const MEMORY_STEP: u64 = 256;
+const MEMORY: &str = "memory.mib";
+
 impl HostFigures {
     /// MiB that a machine's memory can have now.
     fn room_mib(&self) -> u64 {
@@ -84,10 +87,16 @@ impl HostFigures {
         self.available_mib.min(self.memory_mib).saturating_sub(reserve + OVERHEAD_MIB)
     }
 
-    /// MiB that leave it comfortable.
+    /// MiB that leave it comfortable: the host's caches keep a quarter, and the translated code of a machine that runs
+    /// for hours has its room.
     fn comfortable_mib(&self) -> u64 {
         let (room, translated) = (self.room_mib(), TRANSLATED_MIB.min(self.memory_mib / TRANSLATED_PART));
         (room / 4 * 3).min(room.saturating_sub(translated))
+    }
+
+    /// CPUs that each have a core: more only take turns, and wait for one another's locks.
+    fn comfortable_cpus(&self) -> u32 {
+        self.cores.clamp(1, MAX_CPUS)
     }
 
     /// Bytes that disks can have now.
@@ -99,106 +108,87 @@ impl HostFigures {
 impl Limits {
     /// The limits of a host.
     pub fn for_host(host: &HostFigures) -> Self {
-        let room = host.room_mib();
+        let room = host.room_mib().min(MAX_MEMORY_MIB.into());
+        // A guest's memory is taken from the host page by page: a quarter leaves room for a second machine.
         let quarter = (host.memory_mib / 4).clamp(512, 8192).min(room);
         // A multiple that people like to read, where there is that much.
-        let proposed = if quarter >= 256 { quarter / 256 * 256 } else { quarter };
-        let disk = (host.room_bytes() / 2).clamp(8 * GIB, 64 * GIB) / GIB * GIB;
+        let proposed = if quarter >= MEMORY_STEP { quarter / MEMORY_STEP * MEMORY_STEP } else { quarter };
         Self {
-            cpus: host.cores.clamp(1, 4),
-            most_cpus: host.cores.clamp(1, MAX_CPUS),
-            memory_mib: saturating(proposed),
-            most_memory_mib: saturating(room),
-            disk_bytes: disk,
-            most_disk_bytes: host.room_bytes(),
+            cpus: Range {
+                min: 1,
+                // More than four rarely help a desktop, and all of them would make the host itself slow.
+                proposed: host.cores.clamp(1, 4).into(),
+                comfortable: host.comfortable_cpus().into(),
+                max: MAX_CPUS.into(),
+                step: 1,
+            },
+            memory: Range {
+                min: MIN_MEMORY_MIB.into(),
+                proposed,
+                comfortable: host.comfortable_mib().min(room),
+                max: room,
+                step: MEMORY_STEP,
+            },
+            disk: Range {
+                min: MIN_DISK_BYTES,
+                // Half of what is free, but what a system needs; it takes that only as the guest writes.
+                proposed: (host.room_bytes() / 2).clamp(8 * GIB, 64 * GIB) / GIB * GIB,
+                comfortable: host.room_bytes().min(MAX_DISK_BYTES),
+                max: MAX_DISK_BYTES,
+                step: GIB,
+            },
         }
     }
-}
 
-fn saturating(mib: u64) -> u32 {
-    mib.min(crate::MAX_MEMORY_MIB.into()) as u32
-}
-
-impl Limits {
     /// What starting a machine would do to a host. Nothing found means: start it.
     pub fn check(document: &Document, host: &HostFigures) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut find = |severity, words| findings.push(Finding { severity, words });
-        let (wanted, room) = (u64::from(document.memory.mib), host.room_mib());
-        let HostFigures { memory_mib, available_mib, cores, free_disk } = *host;
-        if wanted > room {
-            find(
-                Severity::Refuse,
-                format!(
-                    "the machine's {wanted} MiB would exhaust the memory: of {memory_mib} MiB, {available_mib} are available and {room} can be the machine's; give it at most {room}, or close other programs"
-                ),
-            );
-        } else if wanted > host.comfortable_mib() {
-            find(
-                Severity::Confirm,
-                format!(
-                    "the machine's {wanted} MiB leave other programs {} of the {available_mib} MiB that are available: they may be slow or be ended by the system",
-                    available_mib.saturating_sub(wanted)
-                ),
-            );
-        }
+        let (wanted, room, comfortable) =
+            (u64::from(document.memory.mib), host.room_mib(), host.comfortable_mib());
+        let HostFigures { memory_mib: memory, available_mib: available, cores, free_disk: free } = *host;
+        let memory = if wanted > room {
+            Some(Concern::MemoryExhausted { wanted, memory, available, room }.at(Severity::Refuse, MEMORY))
+        } else if wanted > comfortable {
+            Some(Concern::MemoryTight { wanted, available }.at(Severity::Confirm, MEMORY))
+        } else {
+            None
+        };
+        // No machine starts with less than the least.
+        let fix = Some(comfortable).filter(|&fix| fix >= u64::from(MIN_MEMORY_MIB));
+        findings.extend(memory.map(|finding| match fix {
+            Some(fix) => {
+                finding.fixed_by(if fix >= MEMORY_STEP { fix / MEMORY_STEP * MEMORY_STEP } else { fix })
+            }
+            None => finding,
+        }));
         let cpus = document.cpu.count;
-        if cpus > cores {
-            find(
-                Severity::Confirm,
-                format!("the machine's {cpus} CPUs share {cores} cores: it is slower so than with {cores}"),
-            );
+        if cpus > host.comfortable_cpus() {
+            let finding = Concern::CpusShared { cpus, cores }.at(Severity::Confirm, "cpu.count");
+            findings.push(finding.fixed_by(host.comfortable_cpus()));
         }
-        match Space::of(free_disk) {
+        // Of the whole machine: all its drives are there.
+        match Space::of(free) {
             Space::Enough => {}
-            Space::Low => find(
-                Severity::Confirm,
-                format!(
-                    "{} are free on the disk: the machine is paused when less than {} are left",
-                    size(free_disk),
-                    size(PAUSE_BELOW)
-                ),
-            ),
-            Space::Pause => find(
-                Severity::Refuse,
-                format!(
-                    "{} are free on the disk, and {} are needed: make room first",
-                    size(free_disk),
-                    size(PAUSE_BELOW)
-                ),
-            ),
+            Space::Low => findings.push(Concern::SpaceLow { free }.at(Severity::Confirm, "drives")),
+            Space::Pause => findings.push(Concern::NoSpace { free }.at(Severity::Refuse, "drives")),
         }
         findings
     }
 
-    /// What creating, importing or growing a disk by `bytes` would do. `fixed` ones take them at once, dynamic ones as the
-    /// guest writes.
-    pub fn check_disk(bytes: u64, fixed: bool, host: &HostFigures) -> Vec<Finding> {
+    /// What creating, importing or growing the disk of a drive by `bytes` would do. `fixed` ones take them at once, dynamic
+    /// ones as the guest writes. A fix is what could be there in place of `bytes`.
+    pub fn check_disk(drive: &str, bytes: u64, fixed: bool, host: &HostFigures) -> Vec<Finding> {
         let (free, room) = (host.free_disk, host.room_bytes());
-        let finding = |severity, words| vec![Finding { severity, words }];
         if bytes <= room {
             return Vec::new();
         }
-        if fixed {
-            return finding(
-                Severity::Refuse,
-                format!(
-                    "{} do not fit: {} are free, of which {} can be used; make room, or choose a dynamic disk",
-                    size(bytes),
-                    size(free),
-                    size(room)
-                ),
-            );
-        }
-        finding(
-            Severity::Confirm,
-            format!(
-                "a disk of {} may outgrow the {} that are free: the machine is paused when less than {} are left",
-                size(bytes),
-                size(free),
-                size(PAUSE_BELOW)
-            ),
-        )
+        let field = format!("drives.{drive}");
+        let finding = match fixed {
+            true => Concern::DiskTooLarge { needed: bytes, free, room }.at(Severity::Refuse, field),
+            false => Concern::DiskMayOutgrow { disk: bytes, free }.at(Severity::Confirm, field),
+        };
+        // Whole GiB, as people choose them.
+        vec![if room >= GIB { finding.fixed_by(room / GIB * GIB) } else { finding }]
     }
 }
 
@@ -214,7 +204,7 @@ impl Space {
 }
 
 /// Bytes for people: in MiB up to 10 GiB.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     if bytes < 10 * GIB { format!("{} MiB", bytes / MIB) } else { format!("{} GiB", bytes / GIB) }
 }
 
@@ -236,9 +226,10 @@ mod tests {
     #[test]
     fn a_tablet_is_asked_for_a_part_of_itself() {
         let limits = Limits::for_host(&TABLET);
-        assert_eq!((limits.cpus, limits.most_cpus), (4, 8));
-        assert_eq!((limits.memory_mib, limits.most_memory_mib), (2816, 7000 - 512 - 192));
-        assert_eq!(limits.disk_bytes, 49 * GIB);
+        assert_eq!(limits.cpus, Range { min: 1, proposed: 4, comfortable: 8, max: 255, step: 1 });
+        let memory = Range { min: 16, proposed: 2816, comfortable: 4722, max: 7000 - 512 - 192, step: 256 };
+        assert_eq!(limits.memory, memory);
+        assert_eq!((limits.disk.proposed, limits.disk.comfortable), (49 * GIB, 100 * GIB - PAUSE_BELOW));
     }
 
     #[test]
@@ -252,17 +243,34 @@ mod tests {
         assert_eq!(findings(6297, 1, TABLET), [Severity::Refuse]);
         let full = HostFigures { free_disk: 100 * MIB, ..TABLET };
         assert_eq!(findings(512, 1, full), [Severity::Refuse]);
-        let words = &Limits::check(&document(512, 1), &full)[0].words;
-        assert_eq!(words, "100 MiB are free on the disk, and 512 MiB are needed: make room first");
-        let words = &Limits::check(&document(6297, 1), &TABLET)[0].words;
+        let message = &Limits::check(&document(512, 1), &full)[0].message;
+        assert_eq!(
+            message.to_string(),
+            "100 MiB are free on the disk, and 512 MiB are needed: make room first"
+        );
+        assert_eq!(message.params.get("free"), Some(&(100 * MIB).into()));
+        let found = &Limits::check(&document(6297, 1), &TABLET)[0];
+        let words = found.message.to_string();
         assert!(words.contains("of 12000 MiB, 7000 are available and 6296 can be the machine's"), "{words}");
+        assert_eq!((&*found.message.code, &*found.field), ("no_memory", "memory.mib"));
+        assert_eq!(found.fix.as_deref(), Some("4608"));
+        assert_eq!(
+            serde_json::to_string(found).expect("serializes"),
+            format!(
+                r#"{{"severity":"refuse","field":"memory.mib","message":{},"fix":"4608"}}"#,
+                serde_json::to_string(&found.message).expect("serializes")
+            )
+        );
     }
 
     #[test]
     fn a_disk_that_does_not_fit_is_refused_when_fixed_and_asked_about_when_dynamic() {
-        assert_eq!(Limits::check_disk(90 * GIB, true, &TABLET), []);
-        assert_eq!(Limits::check_disk(100 * GIB, true, &TABLET)[0].severity, Severity::Refuse);
-        assert_eq!(Limits::check_disk(100 * GIB, false, &TABLET)[0].severity, Severity::Confirm);
+        let check = |bytes, fixed| Limits::check_disk("disk0", bytes, fixed, &TABLET);
+        assert_eq!(check(90 * GIB, true), []);
+        let refused = &check(100 * GIB, true)[0];
+        assert_eq!((refused.severity, &*refused.field), (Severity::Refuse, "drives.disk0"));
+        assert_eq!(refused.fix, Some((99 * GIB).to_string()));
+        assert_eq!(check(100 * GIB, false)[0].severity, Severity::Confirm);
         assert_eq!(
             [Space::of(5 * GIB), Space::of(GIB), Space::of(0)],
             [Space::Enough, Space::Low, Space::Pause]
@@ -270,17 +278,39 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a host tells, what is proposed is not refused, unless not even the least machine fits.
+        /// Whatever a host tells: what is proposed is not refused unless the disk is full, no more than `comfortable` needs
+        /// to be confirmed, `max` is the last that is not refused, and a fix is one.
         #[test]
-        fn what_is_proposed_is_not_refused(cores: u32, memory_mib: u64, available_mib: u64, free_disk: u64) {
+        fn the_limits_are_those_of_the_check(cores: u32, memory_mib: u64, available_mib: u64, free_disk: u64) {
             let host = HostFigures { cores, memory_mib, available_mib, free_disk };
             let limits = Limits::for_host(&host);
-            prop_assert!(limits.memory_mib <= limits.most_memory_mib && limits.cpus <= limits.most_cpus);
-            let found = Limits::check(&document(limits.memory_mib, limits.cpus), &host);
-            let refused = |finding: &Finding| finding.severity == Severity::Refuse;
-            prop_assert_eq!(found.iter().any(refused), free_disk < PAUSE_BELOW);
-            let one_more = document(limits.most_memory_mib.saturating_add(1), 1);
-            prop_assert!(limits.most_memory_mib == crate::MAX_MEMORY_MIB || Limits::check(&one_more, &host).iter().any(refused));
+            let find = |mib: u64, cpus: u64| {
+                let document = document(mib.try_into().expect("bounded"), cpus.try_into().expect("bounded"));
+                let found = Limits::check(&document, &host);
+                found.into_iter().filter(|finding| finding.field != "drives").collect::<Vec<_>>()
+            };
+            let Limits { cpus, memory, disk } = limits;
+            for range in [cpus, memory, disk] {
+                prop_assert!(range.comfortable <= range.max, "{range:?}");
+            }
+            prop_assert!(memory.proposed <= memory.max && cpus.proposed <= cpus.comfortable);
+            prop_assert!(find(memory.proposed, 1).iter().all(|finding| finding.severity == Severity::Confirm));
+            prop_assert_eq!(find(memory.comfortable, cpus.comfortable), []);
+            let severities = |found: Vec<Finding>| found.iter().map(|finding| finding.severity).collect::<Vec<_>>();
+            if memory.max < MAX_MEMORY_MIB.into() {
+                prop_assert_eq!(severities(find(memory.max + 1, 1)), [Severity::Refuse]);
+            }
+            if cpus.comfortable < cpus.max {
+                prop_assert_eq!(severities(find(memory.comfortable, cpus.comfortable + 1)), [Severity::Confirm]);
+            }
+            for finding in find(MAX_MEMORY_MIB.into(), cpus.max) {
+                let fix = finding.fix.as_deref().map(|fix| fix.parse().expect("a number"));
+                match (fix, &*finding.field) {
+                    (Some(fix), MEMORY) => prop_assert_eq!(find(fix, 1), []),
+                    (Some(fix), _) => prop_assert_eq!(find(memory.comfortable, fix), []),
+                    (None, _) => prop_assert!(memory.comfortable < memory.min),
+                }
+            }
         }
     }
 }

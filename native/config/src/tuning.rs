@@ -3,6 +3,7 @@
 //! Which properties those are has a number, as a guest's CPU must not change by an update of the program: a machine
 //! keeps the number it was made with, and a saved state needs the CPU that it was saved with.
 
+use crate::finding::{Concern, Finding, Severity};
 use crate::{Arch, Document};
 
 /// The tuning of new machines.
@@ -47,16 +48,13 @@ pub(crate) fn default_model(arch: Arch, tuning: u32, kvm: bool) -> String {
 }
 
 impl Document {
-    /// In words, how the guest would run faster where it is translated, and what to do for that. `None` where there is
-    /// nothing to gain, or where somebody chose the CPU's model.
-    pub fn tuning_hint(&self) -> Option<String> {
+    /// How the guest would run faster where it is translated, with the fix. `None` where there is nothing to gain, or where
+    /// somebody chose the CPU's model.
+    pub fn tuning_hint(&self) -> Option<Finding> {
         let arch = self.system.arch;
         let ours = |tuning| default_model(arch, tuning, false);
         let better = self.cpu.model.is_none() && ours(self.cpu.tuning) != ours(CURRENT_TUNING);
-        better.then(|| {
-            format!(
-                "its guest sees the CPU of an earlier version, which is slow without KVM: `sampan set … cpu.tuning={CURRENT_TUNING}` gives it the faster one from the next start on"
-            )
-        })
+        let hint = || Concern::OldTuning { newest: CURRENT_TUNING }.at(Severity::Note, "cpu.tuning");
+        better.then(|| hint().fixed_by(CURRENT_TUNING))
     }
 }

@@ -1,5 +1,6 @@
 //! A VNC server besides the machine's own display.
 
+use crate::finding::Concern;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -51,14 +52,12 @@ impl Vnc {
 
     /// What a person should know before it is used.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = vec![VNC_WARNING.to_owned()];
-        if !self.address.is_loopback() {
-            warnings.push(format!(
-                "the screen can be reached from other devices, at {}: use 127.0.0.1 unless that is wanted",
-                self.address
-            ));
-        }
-        warnings
+        self.concerns().iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn concerns(&self) -> Vec<Concern> {
+        let reachable = Concern::VncReachable(self.address);
+        [Concern::VncPlain].into_iter().chain((!self.address.is_loopback()).then_some(reachable)).collect()
     }
 }
 
@@ -72,7 +71,7 @@ pub struct VncPassword(String);
 #[error(
     "this cannot be a VNC password, with {0} characters: use 1 to {MAX_VNC_PASSWORD} letters without accents, digits or signs"
 )]
-pub struct BadVncPassword(usize);
+pub struct BadVncPassword(pub(crate) usize);
 
 impl VncPassword {
     /// A password that every client understands.

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use sampan_config::{Arch, ConfigError, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine};
+use sampan_config::{Arch, ConfigError, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine, Rule};
 
 fn check(machine: &Machine, expected: &Expect) {
     let argv = machine.argv(&["tcg,thread=multi".into()]).expect("a good machine");
@@ -132,17 +132,17 @@ fn an_arm_machine() {
         -device virtio-net-pci,netdev=net0,romfile="#]],
     );
     machine.firmware = Some(Firmware::Bios);
-    assert_eq!(machine.argv(&["tcg".into()]), Err(ConfigError::NoBios));
+    assert_eq!(machine.argv(&["tcg".into()]), Err(Rule::NoBios.into()));
 }
 
 #[test]
 fn figures_out_of_range_are_refused() {
     let mut machine = Machine::new("x", Arch::X86_64);
     machine.memory_mib = 8;
-    assert_eq!(machine.argv(&["tcg".into()]), Err(ConfigError::Memory(8)));
+    assert_eq!(machine.argv(&["tcg".into()]), Err(Rule::Memory(8).into()));
     machine.memory_mib = 512;
     machine.cpus = 0;
-    assert_eq!(machine.argv(&["tcg".into()]), Err(ConfigError::Cpus(0)));
+    assert_eq!(machine.argv(&["tcg".into()]), Err(Rule::Cpus(0).into()));
     machine.cpus = 1;
     assert_eq!(machine.argv(&[]), Err(ConfigError::NoAccelerator));
 }

@@ -33,6 +33,7 @@ fn foreign() -> Document {
 fn nothing_that_reaches_out_of_it_comes_along_and_each_is_told() {
     let theirs = foreign();
     let (ours, told) = Document::from_foreign(&theirs.to_files()).expect("is read");
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
     let all = told.join("\n");
     for word in [
         "tcp:127.0.0.1:2222:22",
@@ -76,6 +77,7 @@ fn whoever_declares_without_end_is_told_of_in_bounds() {
         document.drives.drives.push(drive);
     }
     let (_, told) = Document::from_foreign(&document.to_files()).expect("is read");
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 101, "{told:?}");
     assert!(told[0].contains("the floppy disk “floppy 0”"), "{}", told[0]);
     assert!(told.iter().all(|words| words.chars().count() < 400));

@@ -362,7 +362,7 @@ fn a_machine_keeps_the_cpu_that_it_was_made_with() {
     assert_eq!(cpu(&old, "tcg,thread=multi"), "max,la57=off");
     assert!(!old.to_files()["cpu.json"].contains("tuning"), "it is not written by reading and writing");
     let hint = old.tuning_hint().expect("a hint");
-    assert!(hint.contains("cpu.tuning=2"), "{hint}");
+    assert_eq!((&*hint.field, hint.fix.as_deref()), ("cpu.tuning", Some("2")));
     old.cpu.tuning = 1;
     assert_eq!((cpu(&old, "tcg"), old.tuning_hint()), (TUNED.to_owned(), None));
 
@@ -376,7 +376,7 @@ fn a_machine_keeps_the_cpu_that_it_was_made_with() {
     for tuning in [0, 1] {
         arm.cpu.tuning = tuning;
         assert_eq!(cpu(&arm, "tcg"), "max,pauth-impdef=on");
-        assert!(arm.tuning_hint().is_some_and(|hint| hint.contains("cpu.tuning=2")));
+        assert!(arm.tuning_hint().is_some_and(|hint| hint.fix.as_deref() == Some("2")));
     }
 
     document.cpu.tuning = 3;

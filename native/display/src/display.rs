@@ -3,7 +3,7 @@
 use crate::bus::{self, Properties};
 use crate::console::{Console, ConsoleKind};
 use crate::error::DisplayError;
-use crate::fault::{Fault, FaultKind, Faults};
+use crate::fault::{DisplayFault, FaultKind, Faults};
 use crate::picture::{Budget, Picture};
 use crate::serve;
 use crate::vm::Vm;
@@ -86,7 +86,7 @@ impl Display {
         let mut failed = None;
         for (n, &id) in vm.consoles.iter().enumerate() {
             if n >= MAX_CONSOLES {
-                faults.note(&Fault::Console(id));
+                faults.note(&DisplayFault::Console(id));
                 break;
             }
             let console = Console::new(connection.clone(), id);
@@ -98,7 +98,7 @@ impl Display {
                 }
                 Err(e) => {
                     log::debug!("display: console {id}: {e}");
-                    faults.note(&Fault::Console(id));
+                    faults.note(&DisplayFault::Console(id));
                     failed = Some(e);
                     if connection.is_closed() {
                         break;
@@ -164,7 +164,7 @@ async fn watch_console(
         serve::serve(connection, stream, picture, faults.clone()).await;
         let all = closed.wait_for(|&closed| closed);
         if tokio::time::timeout(TOGETHER, all).await.is_err() {
-            faults.note(&Fault::ListenerClosed);
+            faults.note(&DisplayFault::ListenerClosed);
         }
     })
 }

@@ -1,6 +1,6 @@
 //! `ScanoutDMABUF` and `UpdateDMABUF` of the listener: pictures in GPU buffers.
 
-use crate::fault::Fault;
+use crate::fault::DisplayFault;
 use crate::listener::{Call, arguments};
 use crate::picture::Picture;
 use sampan_frame::{Geometry, PixelFormat, Scanout, Size};
@@ -10,7 +10,7 @@ use zbus::message::Body;
 /// `DRM_FORMAT_MOD_LINEAR`. `DRM_FORMAT_MOD_INVALID` would mean "whatever the driver does", often tiles.
 const LINEAR: u64 = 0;
 
-pub(crate) fn decode<'m>(member: &str, body: &'m Body) -> Result<Option<Call<'m>>, Fault> {
+pub(crate) fn decode<'m>(member: &str, body: &'m Body) -> Result<Option<Call<'m>>, DisplayFault> {
     Ok(Some(match member {
         "ScanoutDMABUF" => {
             let (file, width, height, stride, fourcc, modifier, y0_top): (zbus::OwnedFd, _, _, _, _, _, _) =
@@ -34,7 +34,7 @@ impl Picture {
         fourcc: u32,
         modifier: u64,
         y0_top: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DisplayFault> {
         let mapped = map(file, [width, height, stride], fourcc, modifier, y0_top);
         match mapped {
             Ok(scanout) => {
@@ -55,9 +55,9 @@ fn map(
     fourcc: u32,
     modifier: u64,
     y0_top: bool,
-) -> Result<Scanout, Fault> {
+) -> Result<Scanout, DisplayFault> {
     if modifier != LINEAR {
-        return Err(Fault::Modifier(modifier));
+        return Err(DisplayFault::Modifier(modifier));
     }
     let geometry = Geometry {
         size: Size::new(width, height)?,

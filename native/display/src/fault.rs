@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 /// One thing that a correct QEMU would not have sent.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum DisplayFault {
     /// The arguments are not those of the member.
     #[error("{member} came with arguments that do not decode: {reason}")]
     Arguments {
@@ -66,12 +66,12 @@ pub enum Fault {
     ListenerClosed,
 }
 
-/// The kinds of [`Fault`], for counting.
+/// The kinds of [`DisplayFault`], for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// See [`Fault::Arguments`].
+    /// See [`DisplayFault::Arguments`].
     Arguments,
-    /// See [`Fault::UnknownMember`].
+    /// See [`DisplayFault::UnknownMember`].
     UnknownMember,
     /// A size out of range.
     Size,
@@ -83,19 +83,19 @@ pub enum FaultKind {
     Format,
     /// A file that is no memory.
     NotMemory,
-    /// See [`Fault::Rectangle`].
+    /// See [`DisplayFault::Rectangle`].
     Rectangle,
-    /// See [`Fault::Modifier`].
+    /// See [`DisplayFault::Modifier`].
     Modifier,
-    /// See [`Fault::NotMapped`].
+    /// See [`DisplayFault::NotMapped`].
     NotMapped,
-    /// See [`Fault::Cursor`].
+    /// See [`DisplayFault::Cursor`].
     Cursor,
-    /// See [`Fault::Memory`].
+    /// See [`DisplayFault::Memory`].
     Memory,
-    /// See [`Fault::Console`].
+    /// See [`DisplayFault::Console`].
     Console,
-    /// See [`Fault::ListenerClosed`].
+    /// See [`DisplayFault::ListenerClosed`].
     ListenerClosed,
 }
 
@@ -119,7 +119,7 @@ impl FaultKind {
     ];
 }
 
-impl Fault {
+impl DisplayFault {
     /// Its kind.
     pub fn kind(&self) -> FaultKind {
         match self {
@@ -152,7 +152,7 @@ pub struct Faults {
 
 impl Faults {
     /// Counts a fault, and logs it if it is the first of its kind. Returns whether it was.
-    pub fn note(&self, fault: &Fault) -> bool {
+    pub fn note(&self, fault: &DisplayFault) -> bool {
         let first = {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             let count = &mut counts[fault.kind() as usize];
@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn each_kind_is_first_only_once() {
         let faults = Faults::default();
-        assert!(faults.note(&Fault::Modifier(1)));
-        assert!(!faults.note(&Fault::Modifier(2)));
-        assert!(faults.note(&Fault::NotMapped));
+        assert!(faults.note(&DisplayFault::Modifier(1)));
+        assert!(!faults.note(&DisplayFault::Modifier(2)));
+        assert!(faults.note(&DisplayFault::NotMapped));
         assert_eq!(faults.counts(), [(FaultKind::Modifier, 2), (FaultKind::NotMapped, 1)]);
     }
 

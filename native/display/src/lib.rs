@@ -39,6 +39,7 @@
 
 mod auth;
 mod bus;
+mod codes;
 mod console;
 mod display;
 mod dmabuf;
@@ -54,9 +55,11 @@ mod touch;
 mod vm;
 mod wire;
 
+#[doc(hidden)]
+pub use codes::samples;
 pub use console::{Console, ConsoleKind};
 pub use display::Display;
 pub use error::DisplayError;
-pub use fault::{Fault, FaultKind, Faults};
+pub use fault::{DisplayFault, FaultKind, Faults};
 pub use listener::Call;
 pub use picture::{Budget, GuestSize, Picture};

@@ -3,7 +3,7 @@
 //! Members are matched to the letter (`ui/dbus-display1.xml` of QEMU): a name that differs in one letter would be
 //! lost in silence, since QEMU asks for no reply.
 
-use crate::fault::Fault;
+use crate::fault::DisplayFault;
 use crate::picture::Picture;
 use crate::{dmabuf, map};
 use std::os::fd::OwnedFd;
@@ -130,9 +130,9 @@ impl<'m> Call<'m> {
     /// Decodes a call by its interface and member.
     ///
     /// # Errors
-    /// [`Fault::UnknownMember`] for a name that is not one of the listener's, [`Fault::Arguments`] if the arguments
+    /// [`DisplayFault::UnknownMember`] for a name that is not one of the listener's, [`DisplayFault::Arguments`] if the arguments
     /// do not fit it.
-    pub fn decode(interface: Option<&str>, member: &str, body: &'m Body) -> Result<Self, Fault> {
+    pub fn decode(interface: Option<&str>, member: &str, body: &'m Body) -> Result<Self, DisplayFault> {
         match interface {
             // D-Bus lets a caller leave the interface out.
             None | Some(INTERFACE) => match dmabuf::decode(member, body)? {
@@ -145,7 +145,7 @@ impl<'m> Call<'m> {
     }
 }
 
-fn decode<'m>(member: &str, body: &'m Body) -> Result<Call<'m>, Fault> {
+fn decode<'m>(member: &str, body: &'m Body) -> Result<Call<'m>, DisplayFault> {
     Ok(match member {
         "Scanout" => {
             let (width, height, stride, format, data) = arguments(member, body)?;
@@ -169,17 +169,19 @@ fn decode<'m>(member: &str, body: &'m Body) -> Result<Call<'m>, Fault> {
 }
 
 /// The arguments, which must have exactly the signature of `T`.
-pub(crate) fn arguments<'m, T>(member: &str, body: &'m Body) -> Result<T, Fault>
+pub(crate) fn arguments<'m, T>(member: &str, body: &'m Body) -> Result<T, DisplayFault>
 where
     T: serde::Deserialize<'m> + Type,
 {
-    body.deserialize()
-        .map_err(|e: zbus::Error| Fault::Arguments { member: member.to_owned(), reason: e.to_string() })
+    body.deserialize().map_err(|e: zbus::Error| DisplayFault::Arguments {
+        member: member.to_owned(),
+        reason: e.to_string(),
+    })
 }
 
-pub(crate) fn unknown(interface: &str, member: &str) -> Fault {
+pub(crate) fn unknown(interface: &str, member: &str) -> DisplayFault {
     // Both are names of at most 255 characters by the D-Bus specification.
-    Fault::UnknownMember(format!("{interface}.{member}"))
+    DisplayFault::UnknownMember(format!("{interface}.{member}"))
 }
 
 /// The interfaces beyond [`INTERFACE`] that we implement, for its property `Interfaces`.
@@ -193,9 +195,9 @@ impl Picture {
     /// plain guest memory of `hw/display/virtio-gpu-udmabuf.c`, whose first row is the top one, is sent without it.
     ///
     /// # Errors
-    /// [`Fault`] if the call was ignored or refused; the picture is as before then, but for a refused dmabuf, after
+    /// [`DisplayFault`] if the call was ignored or refused; the picture is as before then, but for a refused dmabuf, after
     /// which nothing is shown.
-    pub fn apply(&mut self, call: Call<'_>) -> Result<(), Fault> {
+    pub fn apply(&mut self, call: Call<'_>) -> Result<(), DisplayFault> {
         match call {
             Call::Scanout { width, height, stride, format, data } => {
                 self.scanout(width, height, stride, format, data)

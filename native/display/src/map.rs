@@ -1,6 +1,6 @@
 //! `org.qemu.Display1.Listener.Unix.Map`: pictures in shared memory.
 
-use crate::fault::Fault;
+use crate::fault::DisplayFault;
 use crate::listener::{Call, arguments, unknown};
 use crate::picture::Picture;
 use sampan_frame::{Geometry, PixelFormat, Scanout, Size};
@@ -9,7 +9,7 @@ use zbus::message::Body;
 
 pub(crate) const INTERFACE: &str = "org.qemu.Display1.Listener.Unix.Map";
 
-pub(crate) fn decode<'m>(member: &str, body: &'m Body) -> Result<Call<'m>, Fault> {
+pub(crate) fn decode<'m>(member: &str, body: &'m Body) -> Result<Call<'m>, DisplayFault> {
     Ok(match member {
         "ScanoutMap" => {
             let (file, offset, width, height, stride, format): (zbus::OwnedFd, _, _, _, _, _) =
@@ -32,7 +32,7 @@ impl Picture {
         offset: u32,
         [width, height, stride]: [u32; 3],
         format: u32,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DisplayFault> {
         let geometry = Geometry {
             size: Size::new(width, height)?,
             offset: offset.into(),

@@ -1,6 +1,6 @@
 //! What a listener knows about its console's picture, and how each call changes it.
 
-use crate::fault::Fault;
+use crate::fault::DisplayFault;
 use sampan_frame::{Cursor, PixelFormat, Rect, Scanout, Screen, Size};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,12 +39,12 @@ impl GuestSize {
 pub struct Budget(AtomicU64);
 
 impl Budget {
-    fn replace(&self, old: u64, new: u64) -> Result<(), Fault> {
+    fn replace(&self, old: u64, new: u64) -> Result<(), DisplayFault> {
         let swapped = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             let used = used.saturating_sub(old).checked_add(new)?;
             (used <= LIMIT).then_some(used)
         });
-        swapped.map(|_| ()).map_err(|_| Fault::Memory(new))
+        swapped.map(|_| ()).map_err(|_| DisplayFault::Memory(new))
     }
 }
 
@@ -101,7 +101,7 @@ impl Picture {
         stride: u32,
         format: u32,
         data: &[u8],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DisplayFault> {
         let size = Size::new(width, height)?;
         let format = PixelFormat::from_pixman(format)?;
         if let Shown::Owned(shown, _) = self.shown
@@ -131,9 +131,9 @@ impl Picture {
         stride: u32,
         format: u32,
         data: &[u8],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DisplayFault> {
         let format = PixelFormat::from_pixman(format)?;
-        let fault = Fault::Rectangle { x, y, width, height };
+        let fault = DisplayFault::Rectangle { x, y, width, height };
         let number = |n: i32| u32::try_from(n).ok();
         let (Some(x), Some(y), Some(width), Some(height)) =
             (number(x), number(y), number(width), number(height))
@@ -155,7 +155,7 @@ impl Picture {
     }
 
     /// Makes the picture our own and as large as the console or at least `reach`.
-    fn fit(&mut self, reach: Size) -> Result<(), Fault> {
+    fn fit(&mut self, reach: Size) -> Result<(), DisplayFault> {
         let console = self.guest_size.get();
         let covers = |size: Size| size.width >= reach.width && size.height >= reach.height;
         let (old, resized) = match self.shown {
@@ -186,10 +186,14 @@ impl Picture {
     }
 
     /// `UpdateMap` and `UpdateDMABUF`: a part of the shared picture changed.
-    pub(crate) fn update_shared(&mut self, [x, y, width, height]: [i32; 4]) -> Result<(), Fault> {
-        let Shown::Shared(size) = self.shown else { return Err(Fault::NotMapped) };
-        let rect =
-            Rect::clipped(x, y, width, height, size).ok_or(Fault::Rectangle { x, y, width, height })?;
+    pub(crate) fn update_shared(&mut self, [x, y, width, height]: [i32; 4]) -> Result<(), DisplayFault> {
+        let Shown::Shared(size) = self.shown else { return Err(DisplayFault::NotMapped) };
+        let rect = Rect::clipped(x, y, width, height, size).ok_or(DisplayFault::Rectangle {
+            x,
+            y,
+            width,
+            height,
+        })?;
         self.screen.damage(rect);
         Ok(())
     }
@@ -200,9 +204,9 @@ impl Picture {
         [width, height]: [i32; 2],
         [hot_x, hot_y]: [i32; 2],
         data: &[u8],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DisplayFault> {
         let cursor = Cursor::from_bgra(width, height, hot_x, hot_y, data);
-        let cursor = cursor.ok_or(Fault::Cursor { width, height, bytes: data.len() })?;
+        let cursor = cursor.ok_or(DisplayFault::Cursor { width, height, bytes: data.len() })?;
         self.screen.set_cursor_shape(Some(Arc::new(cursor)));
         self.place_cursor();
         Ok(())
@@ -221,7 +225,7 @@ impl Picture {
         self.screen.move_cursor(x.saturating_add_unsigned(hot_x), y.saturating_add_unsigned(hot_y), on);
     }
 
-    fn hold(&mut self, bytes: u64) -> Result<(), Fault> {
+    fn hold(&mut self, bytes: u64) -> Result<(), DisplayFault> {
         self.budget.replace(self.held, bytes)?;
         self.held = bytes;
         Ok(())

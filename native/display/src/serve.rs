@@ -1,7 +1,7 @@
 //! Answers what QEMU calls on a listener's connection, one call after the other.
 
 use crate::bus::PROPERTIES;
-use crate::fault::{Fault, Faults};
+use crate::fault::{DisplayFault, Faults};
 use crate::listener::{Call, INTERFACE, INTERFACES, PATH};
 use crate::picture::Picture;
 use futures_util::StreamExt;
@@ -56,7 +56,7 @@ fn handle(message: &Message, picture: &mut Picture, faults: &Faults) -> Answer {
         _ => {}
     }
     if header.path().is_none_or(|path| path.as_str() != PATH) {
-        faults.note(&Fault::UnknownMember(member.to_owned()));
+        faults.note(&DisplayFault::UnknownMember(member.to_owned()));
         return Answer::Error(UNKNOWN_OBJECT, format!("the only object here is {PATH}"));
     }
     let body = message.body();
@@ -64,7 +64,8 @@ fn handle(message: &Message, picture: &mut Picture, faults: &Faults) -> Answer {
         Ok(()) => Answer::Done,
         Err(fault) => {
             faults.note(&fault);
-            let name = if matches!(fault, Fault::UnknownMember(_)) { UNKNOWN_METHOD } else { INVALID_ARGS };
+            let name =
+                if matches!(fault, DisplayFault::UnknownMember(_)) { UNKNOWN_METHOD } else { INVALID_ARGS };
             Answer::Error(name, fault.to_string())
         }
     }

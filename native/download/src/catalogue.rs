@@ -14,7 +14,9 @@ use std::path::Path;
 pub const MAX_BYTES: usize = 1 << 20;
 const MAX_ENTRIES: usize = 1000;
 const MAX_TEXT: usize = 2000;
-const VERSION: u32 = 1;
+/// The most entries that are featured for one processor: more are a list again, and no help to choose.
+const MAX_FEATURED: usize = 6;
+pub(crate) const VERSION: u32 = 1;
 const BUILT_IN: &str = include_str!("catalogue.json");
 
 /// The processor that an image is for.
@@ -112,6 +114,9 @@ pub struct Entry {
     pub firmware: Firmware,
     /// Whether cloud-init in it reads a seed.
     pub cloud_init: bool,
+    /// Whether it is one of the few that a new person is shown first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub featured: bool,
     /// How to log in first.
     pub login: String,
     /// The system's page.
@@ -143,7 +148,7 @@ pub enum CatalogueError {
         bytes: usize,
     },
     /// Not of this form.
-    #[error("the catalogue cannot be read: {why}; compare it with the built-in one (`sampan images --json`)")]
+    #[error("the catalogue cannot be read: {why}; compare it with the built-in one")]
     Malformed {
         /// What the reader says.
         why: String,
@@ -208,6 +213,13 @@ impl Catalogue {
             if !seen.insert((&entry.id, entry.arch)) {
                 return Err(fault("it is there twice".into()));
             }
+            let featured = catalogue.entries.iter().filter(|e| e.featured && e.arch == entry.arch).count();
+            if entry.featured && featured > MAX_FEATURED {
+                let why = format!(
+                    "{featured} entries of its processor are featured, and at most {MAX_FEATURED} can be"
+                );
+                return Err(fault(why));
+            }
         }
         Ok(catalogue)
     }
@@ -266,6 +278,9 @@ impl Entry {
         if self.page.as_ref().is_some_and(|page| !page.starts_with("https://")) {
             return Err("a page's address begins with https://".into());
         }
+        if self.featured && self.kind == Kind::BringYourOwn {
+            return Err("what the user brings is not featured: there is nothing to begin with".into());
+        }
         match (&self.source, self.kind) {
             (None, Kind::BringYourOwn) if self.page.is_some() && self.words.is_some() => Ok(()),
             (_, Kind::BringYourOwn) => Err("what the user brings has a page and words, and no source".into()),
@@ -303,6 +318,12 @@ mod tests {
             for arch in [Arch::X86_64, Arch::Aarch64] {
                 assert!(!parsed.filter(name, Some(arch), None).is_empty(), "{name} {arch:?}");
             }
+        }
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let featured = parsed.entries.iter().filter(|entry| entry.featured && entry.arch == arch);
+            let featured: Vec<_> = featured.collect();
+            assert!((3..=MAX_FEATURED).contains(&featured.len()), "{arch:?}");
+            assert!(featured.iter().all(|entry| entry.kind == Kind::Disk && entry.about_mib < 1000));
         }
         for entry in &parsed.entries {
             let Ok(request) = entry.resolve(Path::new("/images")) else {
@@ -342,11 +363,17 @@ mod tests {
             ("\"kind\": \"bring-your-own\"", "\"kind\": \"installer\""),
             ("\"kind\": \"installer\"", "\"kind\": \"bring-your-own\""),
             ("\"login\": \"The", "\"login\": \"\\u001bThe"),
+            ("\"featured\": true", "\"featured\": 1"),
+            ("\"kind\": \"bring-your-own\"", "\"featured\": true, \"kind\": \"bring-your-own\""),
         ] {
             assert!(BUILT_IN.contains(from), "{from}");
             let changed = BUILT_IN.replacen(from, to, 1);
             assert!(Catalogue::parse(changed.as_bytes()).is_err(), "{to}");
         }
+        let all_featured = BUILT_IN.replace("\"kind\": \"disk\"", "\"kind\": \"disk\", \"featured\": true");
+        let all_featured = all_featured.replace("      \"featured\": true,\n", "");
+        let refused = Catalogue::parse(all_featured.as_bytes()).expect_err("too many").to_string();
+        assert!(refused.contains("are featured"), "{refused}");
         let large = vec![b' '; MAX_BYTES + 1];
         assert!(matches!(Catalogue::parse(&large), Err(CatalogueError::TooLarge { .. })));
     }

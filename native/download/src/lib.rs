@@ -24,6 +24,7 @@
 
 pub mod catalogue;
 pub mod checksums;
+mod codes;
 mod digest;
 mod error;
 mod http;
@@ -39,6 +40,8 @@ mod settings;
 mod transfer;
 
 pub use catalogue::{Catalogue, CatalogueError, Entry};
+#[doc(hidden)]
+pub use codes::samples;
 pub use digest::{Digest, Hasher, NotADigest};
 pub use error::DownloadError;
 pub use http::Proxy;

@@ -123,6 +123,9 @@ impl fmt::Display for Exit {
     }
 }
 
+/// For whoever tells how a VM ended as they tell errors.
+impl std::error::Error for Exit {}
+
 /// Why a VM was not started. QEMU has not been called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

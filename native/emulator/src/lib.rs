@@ -22,6 +22,7 @@
 mod arch;
 mod attributes;
 mod child;
+mod codes;
 mod copies;
 mod elf;
 pub mod environment;
@@ -42,6 +43,8 @@ mod words;
 pub use arch::{Arch, Engine, UnknownArch};
 pub use attributes::keeps_attributes;
 pub use child::{Child, vmhost_program};
+#[doc(hidden)]
+pub use codes::samples;
 pub use copies::{Copies, FixedCopies, FreshCopies, LibraryCopy};
 pub use in_process::InProcess;
 pub use launch::{Control, Exit, KillError, LaunchError, Launcher, OnExit, Running};

@@ -147,7 +147,7 @@ pub enum BlockError {
         message: String,
     },
     /// There is no block layer, or it died.
-    #[error("QEMU's block layer is not available ({0}): see `doctor`")]
+    #[error("QEMU's block layer is not available ({0}): look at what is missing on this host")]
     Unavailable(String),
 }
 

@@ -153,9 +153,10 @@ pub(crate) fn check_sections(document: &Sections) -> Result<()> {
     for (name, text) in document {
         name.parse::<FileName>()?;
         if text.len() as u64 > MAX_SECTION {
-            return Err(Error::Unusable {
-                what: format!("the section {name}"),
-                why: format!("it has {} bytes, at most {MAX_SECTION} are possible", text.len()),
+            return Err(Error::SectionTooLong {
+                section: name.clone(),
+                bytes: text.len(),
+                limit: MAX_SECTION,
             });
         }
     }

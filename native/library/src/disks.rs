@@ -145,7 +145,7 @@ impl Locked {
     /// # Errors
     ///
     /// [`Error::Probe`] when its header needs other files or a key, [`Error::NoSpace`], [`Error::Cancelled`];
-    /// [`Error::Unusable`] for an image of a machine of this library.
+    /// [`Error::PartOfAMachine`] for an image of a machine of this library.
     pub fn import_drive(
         &mut self,
         layer: &dyn BlockLayer,

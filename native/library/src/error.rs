@@ -1,7 +1,7 @@
 //! Why something in the library did not work, and what to do.
 
 use crate::id::{SnapshotId, VmId};
-use crate::words::{holder, shell_word};
+use crate::words::holder;
 use std::path::{Path, PathBuf};
 
 /// The result of everything here.
@@ -22,7 +22,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Somebody else holds the machine.
-    #[error("“{name}” is in use by {}: if it runs, end it with `sampan stop {}`, else wait until that process is done", holder(*.pid, *.since), shell_word(.name))]
+    #[error("“{name}” is in use by {}: if it runs, stop it, else wait until that process is done", holder(*.pid, *.since))]
     InUse {
         /// The machine's name, or its id when the name cannot be read.
         name: String,
@@ -35,10 +35,10 @@ pub enum Error {
     #[error("the library {} is being changed by another process: try again in a moment", .0.display())]
     LibraryBusy(PathBuf),
     /// No library is there.
-    #[error("there is no library of machines in {}: check SAMPAN_HOME if you have set it; `sampan new` makes one there", .0.display())]
+    #[error("there is no library of machines in {}: check SAMPAN_HOME if you have set it; the first machine makes one there", .0.display())]
     NoLibrary(PathBuf),
     /// No such machine.
-    #[error("no machine is called “{0}”: `list` shows those there are")]
+    #[error("no machine is called “{0}”: choose one of those there are")]
     NotFound(String),
     /// Several machines fit.
     #[error("“{what}” may be any of {}: give more of the id", .candidates.join(", "))]
@@ -126,13 +126,13 @@ pub enum Error {
     #[error("the machine has a drive “{0}” already: remove it first, or choose another id")]
     DriveExists(String),
     /// No removed drive of this name.
-    #[error("no drive “{0}” was removed from the machine: `sampan disk info` shows those that were")]
+    #[error("no drive “{0}” was removed from the machine: choose one of those that were")]
     NoRemoved(String),
     /// No such snapshot.
-    #[error("the machine has no snapshot “{0}”: `snapshot list` shows those there are")]
+    #[error("the machine has no snapshot “{0}”: choose one of those there are")]
     NoSnapshot(String),
     /// Deleting what others are built on.
-    #[error("“{what}” is the base of {}: delete these first; a linked clone is made independent by `sampan disk flatten`", list(.dependents))]
+    #[error("“{what}” is the base of {}: delete these first, or make a linked clone independent", list(.dependents))]
     HasDependents {
         /// The machine, drive or snapshot.
         what: String,
@@ -140,7 +140,7 @@ pub enum Error {
         dependents: Vec<String>,
     },
     /// Deleting a medium that machines have.
-    #[error("“{name}” is a medium of {}: take it out of them with `set … cdrom=-`, or delete them for ever", list(.users))]
+    #[error("“{name}” is a medium of {}: take it out of their drives, or delete them for ever", list(.users))]
     MediumInUse {
         /// The medium.
         name: String,
@@ -200,12 +200,44 @@ pub enum Error {
         /// The most.
         limit: usize,
     },
-    /// Something given is out of bounds.
-    #[error("{what} cannot be used: {why}")]
-    Unusable {
-        /// What was given.
-        what: String,
-        /// Why not, and what would do.
+    /// No such medium.
+    #[error("the library has no medium “{0}”: choose one of those there are")]
+    NoMedium(String),
+    /// Something of this name is there.
+    #[error("{} exists already: choose another name, or remove it", .0.display())]
+    Exists(PathBuf),
+    /// A file of a machine, where one from elsewhere was wanted.
+    #[error("{} is a part of a machine of this library: clone that machine, or export it", .0.display())]
+    PartOfAMachine(PathBuf),
+    /// A snapshot's picture that is none.
+    #[error("the snapshot's picture cannot be used: it must be a PNG of at most {limit} bytes")]
+    BadPicture {
+        /// The most bytes it may have.
+        limit: u64,
+    },
+    /// A section of a description beyond its limit.
+    #[error("the section {section} has {bytes} bytes, and at most {limit} are possible: make it shorter")]
+    SectionTooLong {
+        /// The section's file.
+        section: String,
+        /// Its bytes.
+        bytes: usize,
+        /// The most it may have.
+        limit: u64,
+    },
+    /// What belongs to this host alone cannot be read.
+    #[error("{} is damaged: remove it, then share the folders and set the VNC password again", .0.display())]
+    HostSettings(PathBuf),
+    /// QEMU wrote nothing to the file of a state.
+    #[error("nothing was saved to {}: try again", .0.display())]
+    NothingSaved(PathBuf),
+    /// A state in another file than was planned.
+    #[error("{} is not the file that was planned for the machine's state: try again", .0.display())]
+    OtherState(PathBuf),
+    /// A change after which the manifest would not be sound.
+    #[error("this change cannot be made: {why}")]
+    BadChange {
+        /// The rule that would be broken.
         why: String,
     },
     /// An image differs from what the manifest says of it.
@@ -225,12 +257,12 @@ pub enum Error {
         source: crate::image::ProbeError,
     },
     /// A file with a machine is refused.
-    #[error("{} cannot be imported: {why}", .path.display())]
+    #[error("{} cannot be imported: {source}", .path.display())]
     Archive {
         /// The file.
         path: PathBuf,
         /// Why not, and what would do.
-        why: String,
+        source: ArchiveError,
     },
     /// The block layer could not.
     #[error("{0}")]
@@ -238,6 +270,43 @@ pub enum Error {
     /// Stopped by the caller; nothing was left behind.
     #[error("cancelled; nothing was changed")]
     Cancelled,
+}
+
+/// Why a file with a machine is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// A disk without a machine.
+    #[error("this is a disk image ({0}), not a machine: make a machine of it")]
+    DiskImage(&'static str),
+    /// A CD.
+    #[error("this is a CD image, not a machine: make a machine that starts from it")]
+    Cd,
+    /// Something else.
+    #[error("this is {what}, not a machine: {remedy}")]
+    NotAMachine {
+        /// What it is.
+        what: &'static str,
+        /// What to do with it.
+        remedy: &'static str,
+    },
+    /// Nothing that is known.
+    #[error(
+        "this is no machine of a known kind: .sampanvm, OVA and OVF files and UTM's folders are; get it anew if it is damaged"
+    )]
+    Unknown,
+    /// A folder with more than one machine.
+    #[error("it holds several descriptions (.ovf): name one of them")]
+    Several,
+    /// A folder or an archive without a machine.
+    #[error("it holds neither a config.plist, as UTM's machines do, nor a description (.ovf)")]
+    NoDescription,
+    /// It does not hold what it says of itself.
+    #[error("{0}")]
+    Damaged(String),
+    /// It is sound, and no such machine can be here.
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 fn list(names: &[String]) -> String {
@@ -268,6 +337,16 @@ impl Error {
     pub(crate) fn not_found(id: VmId) -> Self {
         Self::NotFound(id.to_string())
     }
+}
+
+/// For `map_err`: the machine's file, and what is wrong with it.
+pub(crate) fn damaged(path: &Path, why: impl Into<String>) -> Error {
+    Error::Archive { path: path.to_path_buf(), source: ArchiveError::Damaged(why.into()) }
+}
+
+/// For `map_err`: the machine's file, and why it cannot be here.
+pub(crate) fn unsupported(path: &Path, why: impl Into<String>) -> Error {
+    Error::Archive { path: path.to_path_buf(), source: ArchiveError::Unsupported(why.into()) }
 }
 
 impl From<crate::block::BlockError> for Error {

@@ -48,10 +48,7 @@ impl Bundle {
             other => other?,
         };
         // Not in its words, which could quote the password.
-        serde_json::from_slice(&bytes).map_err(|_| Error::Unusable {
-            what: path.display().to_string(),
-            why: "it is damaged: remove it, then share the folders and set the VNC password again".into(),
-        })
+        serde_json::from_slice(&bytes).map_err(|_| Error::HostSettings(path))
     }
 }
 
@@ -63,10 +60,8 @@ impl Locked {
     ///
     /// What the system says; what was set before stays.
     pub fn set_host(&self, settings: &HostSettings) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(settings).map_err(|why| Error::Unusable {
-            what: "what belongs to this host".into(),
-            why: why.to_string(),
-        })?;
+        let bytes =
+            serde_json::to_vec_pretty(settings).map_err(|why| Error::BadChange { why: why.to_string() })?;
         if bytes.len() as u64 > MAX {
             return Err(Error::TooLong { path: self.path().join(HOST), limit: MAX });
         }

@@ -31,6 +31,7 @@ mod bundle;
 mod chain;
 mod checked;
 mod clone;
+mod codes;
 mod collect;
 mod disks;
 mod error;
@@ -64,8 +65,10 @@ pub use block::{
 pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections};
 pub use checked::{CheckedChain, OpenImage, Pin, new_image_file};
 pub use clone::NewClone;
+#[doc(hidden)]
+pub use codes::samples;
 pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import, why_no_cd};
-pub use error::{Error, Result};
+pub use error::{ArchiveError, Error, Result};
 pub use foreign::{
     Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, MachineFile, NicPlan, Origin, machine_file, name_from,
     parse_ovf, parse_utm, plan_import,

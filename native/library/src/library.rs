@@ -129,9 +129,7 @@ impl Library {
         let real = path.canonicalize().map_err(io("find", path))?;
         let home = self.vms().canonicalize().map_err(io("find", &self.vms()))?;
         if VmId::inside(&home, &real).is_some() {
-            let why =
-                "it is a part of a machine of this library: clone that machine, or export it".to_owned();
-            return Err(Error::Unusable { what: path.display().to_string(), why });
+            return Err(Error::PartOfAMachine(path.to_path_buf()));
         }
         Ok(real)
     }

@@ -75,8 +75,7 @@ impl Locked {
         next.trashed = None;
         let needed = next.needed_images();
         next.images.retain(|name, _| needed.contains(name));
-        let damaged = |why| Error::Unusable { what: "this change".into(), why };
-        next.check().map_err(damaged)?;
+        next.check().map_err(|why| Error::BadChange { why })?;
         self.write_manifest(next)
     }
 

@@ -69,14 +69,13 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`Error::Unusable`] if there is none.
+    /// [`Error::NoMedium`] if there is none.
     pub fn medium(&self, name: &str) -> Result<Medium> {
         let media = self.media()?;
         let exact = media.iter().position(|m| m.name == name);
         let alike = || media.iter().position(|m| looks(&m.name) == looks(name));
         let found = exact.or_else(alike).and_then(|at| media.into_iter().nth(at));
-        let why = "the library has no medium of this name: `images` shows those there are".to_owned();
-        found.ok_or_else(|| Error::Unusable { what: name.to_owned(), why })
+        found.ok_or_else(|| Error::NoMedium(name.to_owned()))
     }
 
     /// Takes a file into the library under a name. Cancelled, failed or killed, it leaves nothing.

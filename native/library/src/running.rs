@@ -138,8 +138,7 @@ impl Locked {
         let path = self.state_path(memory);
         let length = open_regular(&path)?.metadata().map_err(crate::error::io("look at", &path))?.len();
         if length == 0 {
-            let why = "nothing was saved to it".to_owned();
-            return Err(Error::Unusable { what: path.display().to_string(), why });
+            return Err(Error::NothingSaved(path));
         }
         self.fs().sync_file(&path)?;
         self.fs().sync_dir(&self.path().join(STATE))
@@ -174,8 +173,7 @@ impl Locked {
         self.check_idle()?;
         let name: FileName = memory.file_name().and_then(|n| n.to_str()).unwrap_or_default().parse()?;
         if self.state_path(&name) != memory {
-            let why = "it is not the file that was planned".to_owned();
-            return Err(Error::Unusable { what: memory.display().to_string(), why });
+            return Err(Error::OtherState(memory.to_path_buf()));
         }
         self.sync_state(&name)?;
         let document = self.generation_of_run()?;

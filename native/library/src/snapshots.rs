@@ -126,8 +126,7 @@ impl Locked {
     pub(crate) fn write_thumbnail(&self, new: &NewSnapshot) -> Result<Option<(FileName, Unfinished)>> {
         let Some(png) = &new.thumbnail else { return Ok(None) };
         if png.len() as u64 > MAX_THUMBNAIL || !png.starts_with(b"\x89PNG\r\n\x1a\n") {
-            let why = format!("it must be a PNG of at most {MAX_THUMBNAIL} bytes");
-            return Err(Error::Unusable { what: "the snapshot's picture".into(), why });
+            return Err(Error::BadPicture { limit: MAX_THUMBNAIL });
         }
         let (folder, name) = (self.path().join(THUMBS), FileName::fresh("thumb", "png"));
         let unfinished = Unfinished::new(self.fs(), &folder.join(name.as_str()));

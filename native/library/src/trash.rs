@@ -38,8 +38,7 @@ impl Library {
 
     fn move_bundle(&self, from: &Path, to: &Path) -> Result<()> {
         if to.symlink_metadata().is_ok() {
-            let why = "there is a folder of this id already: remove it by hand".to_owned();
-            return Err(Error::Unusable { what: to.display().to_string(), why });
+            return Err(Error::Exists(to.to_path_buf()));
         }
         self.fs.rename(from, to)?;
         self.fs.sync_dir(&self.trash_folder())?;

@@ -163,7 +163,7 @@ fn a_machine_goes_into_one_file_and_out_of_it_elsewhere() {
     write(&qemu, &source, 4);
     let file = home.path().join("machine.sampanvm");
     export(&source, &qemu, &file);
-    assert!(matches!(source.export(&qemu, None, &file, &mut go_on), Err(Error::Unusable { .. })));
+    assert!(matches!(source.export(&qemu, None, &file, &mut go_on), Err(Error::Exists(_))));
     assert_eq!(std::fs::read_dir(source.path().join("tmp")).expect("a folder").count(), 0);
     let listed = std::process::Command::new("sh")
         .args(["-c", "mkdir x && tar xf machine.sampanvm -C x && cd x && sha256sum -c SHA256SUMS"])
@@ -188,7 +188,7 @@ fn a_machine_goes_into_one_file_and_out_of_it_elsewhere() {
     let cancelled = elsewhere.import(&file, Some("third"), 7, &mut adopt, &mut |_| ControlFlow::Break(()));
     assert!(matches!(cancelled, Err(Error::Cancelled)));
     let refused = elsewhere.import(&file, Some("third"), 7, &mut |_, _| Err("it is odd".into()), &mut go_on);
-    assert!(matches!(refused, Err(Error::Archive { why, .. }) if why == "it is odd"));
+    assert!(matches!(refused, Err(Error::Archive { source, .. }) if source.to_string() == "it is odd"));
     assert_eq!(std::fs::read_dir(elsewhere.machines_folder()).expect("a folder").count(), 2);
 }
 

@@ -298,14 +298,14 @@ fn what_is_brought_in_is_told_by_its_content() {
     let mut page = String::new();
     fs::File::open(foreign("page.iso")).expect("there").read_to_string(&mut page).expect("read");
     for (path, words) in [
-        (foreign("overlay.img"), "disk image (qcow2), not a machine: `sampan new NAME --image FILE`"),
+        (foreign("overlay.img"), "disk image (qcow2), not a machine: make a machine of it"),
         (foreign("truncated.vmdk"), "disk image (vmdk)"),
         (put("box.utm.zip", b"PK\x03\x04...."), "unpack it, and import the folder"),
         (put("box.ova.gz", b"\x1f\x8b...."), "gunzip"),
         (put("box.ova", page.as_bytes()), "web page (HTML), not a machine"),
         (put("empty.ova", b""), "an empty file"),
         (put("noise.ova", &[7; 4096]), "no machine of a known kind"),
-        (put("a.iso", &[vec![0; 32_769], b"CD001".to_vec()].concat()), "--cdrom FILE"),
+        (put("a.iso", &[vec![0; 32_769], b"CD001".to_vec()].concat()), "a machine that starts from it"),
         (foreign("garbage-disk.utm/config.plist"), "the folder that it lies in"),
         (home.path().to_owned(), "neither a config.plist"),
     ] {

@@ -1,6 +1,5 @@
 //! Why something could not be done, with a code for programs and translations.
 
-use crate::pending::Pending as _;
 use sampan_config::DocumentError;
 use sampan_control::{BindError, ClientError};
 use sampan_emulator::LaunchError;

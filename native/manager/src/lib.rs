@@ -21,7 +21,6 @@ mod jobs;
 mod lifecycle;
 mod live;
 pub mod machine;
-mod pending;
 pub mod run;
 mod runs;
 mod summary;

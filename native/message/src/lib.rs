@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// One value of a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     /// A count or a size. Sizes are in bytes where the name of the value does not say otherwise.
@@ -96,7 +96,7 @@ impl From<&std::path::Path> for Value {
 }
 
 /// The values of a message, by name.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Params(BTreeMap<Cow<'static, str>, Value>);
 
@@ -106,7 +106,12 @@ impl Params {
         Self::default()
     }
 
-    /// The same with one more value. A name is in snake case.
+    /// One value. Its name is in snake case.
+    pub fn of(name: &'static str, value: impl Into<Value>) -> Self {
+        Self::new().with(name, value)
+    }
+
+    /// The same with one more value.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.insert(Cow::Borrowed(name), value.into());
@@ -125,7 +130,7 @@ impl Params {
 }
 
 /// A code, its values, and English beside them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The kind, in snake case: `port_in_use`. It is never renamed.
     pub code: Cow<'static, str>,
@@ -183,6 +188,39 @@ pub trait Coded: std::error::Error {
         }
         Message { code: self.code().into(), params: self.params(), message: text }
     }
+}
+
+/// The code for what the system says: those that a person can do something about have one of their own.
+pub fn io_code(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => "no_space",
+        NotFound => "file_missing",
+        PermissionDenied => "no_permission",
+        _ => "io",
+    }
+}
+
+/// Implements [`Coded`] by a method `parts(&self) -> (&'static str, Params)`, so that an enum has one match for both.
+#[macro_export]
+macro_rules! coded {
+    ($($error:ty),+ $(,)?) => {$(
+        impl $crate::Coded for $error {
+            fn code(&self) -> &'static str {
+                self.parts().0
+            }
+
+            fn params(&self) -> $crate::Params {
+                self.parts().1
+            }
+        }
+    )+};
+}
+
+/// The messages of one sample for each variant of an error, for the list of all codes in `docs/errors.md`: `next` names
+/// the variant that follows, so that its match forgets none.
+pub fn samples<E: Coded>(first: E, next: impl FnMut(&E) -> Option<E>) -> Vec<Message> {
+    std::iter::successors(Some(first), next).map(|error| error.message()).collect()
 }
 
 #[cfg(test)]

@@ -19,11 +19,14 @@
 
 pub mod agent;
 mod client;
+mod codes;
 mod event;
 mod shape;
 mod wire;
 
 pub use client::{DEFAULT_TIMEOUT, Qmp};
+#[doc(hidden)]
+pub use codes::samples;
 pub use event::Event;
 pub use qapi_qmp as types;
 

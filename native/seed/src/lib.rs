@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod cloud;
+mod codes;
 mod error;
 pub mod iso;
 mod password;
@@ -33,6 +34,8 @@ mod xml;
 mod yaml;
 
 pub use cloud::{Keyboard, Seed, StaticNetwork, User, for_copy};
+#[doc(hidden)]
+pub use codes::samples;
 pub use error::SeedError;
 pub use password::PasswordHash;
 pub use ssh_key::{KeyError, Why as KeyFault, ssh_keys};

@@ -1,6 +1,6 @@
 //! What a machine can be told.
 
-use crate::{Screenshot, State, wrapped};
+use crate::{Screenshot, State};
 use sampan_display::DisplayError;
 use sampan_frame::{ReadError, Size};
 use sampan_input::{Button, Event, Key};
@@ -202,11 +202,11 @@ impl Coded for CommandError {
             Self::NoDrive(_) => "no_such_drive",
             Self::Shrink { .. } => "disk_cannot_shrink",
             Self::MediumHeld(_) => "medium_held",
-            Self::Image(error) => wrapped::library(error),
+            Self::Image(error) => error.code(),
             Self::Io { .. } => "file_unusable",
             Self::Thread => "thread_failed",
-            Self::Qmp(error) => wrapped::qmp(error),
-            Self::Display(error) => wrapped::display(error),
+            Self::Qmp(error) => error.code(),
+            Self::Display(error) => error.code(),
         }
     }
 

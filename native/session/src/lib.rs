@@ -40,7 +40,6 @@ mod session;
 mod start;
 mod state;
 pub mod vm;
-mod wrapped;
 
 pub use background::SLOWED;
 pub use command::{Command, CommandError, ProgressFn, Remedy, Reply};

@@ -2,7 +2,7 @@
 
 use crate::log_ring::{LogRing, drain};
 use crate::machine_log::MachineLog;
-use crate::{CommandError, Serial, wrapped};
+use crate::{CommandError, Serial};
 use sampan_display::{Display, DisplayError};
 use sampan_emulator::{Control, Exit, LaunchError, LaunchSpec, Launcher};
 use sampan_message::{Coded, Params};
@@ -44,10 +44,10 @@ pub enum StartError {
 impl Coded for StartError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Launch(error) => wrapped::launch(error),
+            Self::Launch(error) => error.code(),
             Self::Qemu(_) => "qemu_ended",
-            Self::Qmp(error) => wrapped::qmp(error),
-            Self::Display(error) => wrapped::display(error),
+            Self::Qmp(error) => error.code(),
+            Self::Display(error) => error.code(),
             Self::State(_) => "state_not_loaded",
             Self::Thread => "thread_failed",
             Self::Io(_) => "no_socket",

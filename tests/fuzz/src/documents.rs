@@ -17,7 +17,7 @@ pub(crate) fn document(data: &[u8]) {
     assert_eq!(written.len(), Section::ALL.len());
     assert_eq!(Document::from_files(&written).as_ref(), Ok(&document));
     let (faults, _, _) = (document.check(), document.warnings(), document.state_blockers());
-    assert!(faults.iter().all(|fault| !fault.field.is_empty() && !fault.words.is_empty()));
+    assert!(faults.iter().all(|fault| !fault.field.is_empty() && !fault.message.message.is_empty()));
     let argv = |name: &str| {
         let disk = Disk { file: name.into(), format: DiskFormat::Qcow2, base: None };
         let drives = document.drives.drives.iter().map(|drive| (drive.id.clone(), disk.clone()));

@@ -26,7 +26,7 @@ pub fn disk(action: &DiskAction) -> Result<Answer> {
     match action {
         DiskAction::Info { vm } => info(&library, &vm.vm),
         DiskAction::Create { vm, size, fixed, yes } => {
-            confirm(Limits::check_disk(*size, *fixed, &figures(library.home())?), *yes)?;
+            confirm(Limits::check_disk("disk", *size, *fixed, &figures(library.home())?), *yes)?;
             let mut locked = library.lock(library.find(&vm.vm)?)?;
             let images = Images::new()?;
             let preallocation = if *fixed { Preallocation::Fixed } else { Preallocation::Dynamic };
@@ -69,11 +69,11 @@ pub fn image_findings(
 ) -> Result<Vec<Finding>> {
     let header = sampan_library::probe_import(file, said)?;
     let blocks = std::fs::metadata(file).with_context(|| file.display().to_string())?.blocks();
-    let at_once = Limits::check_disk(blocks.saturating_mul(512), true, host);
+    let at_once = Limits::check_disk("disk0", blocks.saturating_mul(512), true, host);
     if !at_once.is_empty() {
         return Ok(at_once);
     }
-    Ok(Limits::check_disk(size.unwrap_or(0).max(header.virtual_size), false, host))
+    Ok(Limits::check_disk("disk0", size.unwrap_or(0).max(header.virtual_size), false, host))
 }
 
 /// Brings an image into a machine as a drive; what of it was left out.
@@ -197,7 +197,7 @@ fn grow(library: &Library, vm: &str, drive: &str, change: Change, yes: bool) -> 
     // Whole sectors.
     let size = size.checked_next_multiple_of(512).context("that is too much")?;
     // What it has now may have been written already: it is the growth that needs room.
-    confirm(Limits::check_disk(size.saturating_sub(now), false, &figures(library.home())?), yes)?;
+    confirm(Limits::check_disk(drive, size.saturating_sub(now), false, &figures(library.home())?), yes)?;
     let app = App::open()?;
     let machine = app.machine(vm)?;
     app.watch(async |reporter| machine.call(Request::Grow { drive: id.to_string(), size }, reporter).await)?;

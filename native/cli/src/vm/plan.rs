@@ -11,6 +11,7 @@ use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Entry, Request};
 use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target, image};
 use sampan_manager::host::idle_figures;
+use sampan_message::Message;
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe, fast_cores};
 use std::path::{Path, PathBuf};
 
@@ -113,18 +114,20 @@ impl Plan {
         match (&recipe.disk, &self.entry) {
             (_, Some(entry)) if entry.kind == Kind::Disk => {
                 if let Some(size) = self.grow_to {
-                    findings.extend(Limits::check_disk(size, false, &host));
+                    findings.extend(Limits::check_disk("disk0", size, false, &host));
                 }
             }
             (FirstDisk::None, _) => {}
             (FirstDisk::Empty { size, target }, _) => {
                 let fixed = target.preallocation == Preallocation::Fixed;
-                findings.extend(Limits::check_disk(*size, fixed, &host));
+                findings.extend(Limits::check_disk("disk0", *size, fixed, &host));
             }
             (FirstDisk::Image { .. }, _) => findings.extend(self.findings_of_image(library)?),
         }
         let doubt = recipe.first_start.doubt().map(str::to_owned);
-        findings.extend(doubt.map(|words| Finding { severity: Severity::Confirm, words }));
+        findings.extend(
+            doubt.map(|words| Finding::new(Severity::Confirm, "seed", Message::new("seed_doubtful", words))),
+        );
         Ok(findings)
     }
 
@@ -137,7 +140,8 @@ impl Plan {
         };
         let why = sampan_library::why_no_cd(&file)?;
         Ok(why
-            .map(|why| Finding { severity: Severity::Confirm, words: format!("{}: {why}", file.display()) }))
+            .map(|why| Message::new("not_a_cd", format!("{}: {why}", file.display())))
+            .map(|message| Finding::new(Severity::Confirm, "drives.cd0", message)))
     }
 
     /// What the copy of its image would do to this host, once the image is here.
@@ -243,7 +247,7 @@ pub fn default_cpus(preset: Preset, arch: Arch) -> u32 {
 
 /// The size of a disk that nobody gave one.
 pub fn default_disk(library: &Library) -> Result<u64> {
-    Ok(DISK.min(Limits::for_host(&idle_figures(library.home())?).disk_bytes))
+    Ok(DISK.min(Limits::for_host(&idle_figures(library.home())?).disk.proposed))
 }
 
 /// A file's full name.

@@ -266,7 +266,7 @@ impl Asker<'_> {
         let refused = match plan.findings(self.library) {
             Ok(findings) => {
                 for finding in &findings {
-                    tell(format_args!("  but {}", finding.words));
+                    tell(format_args!("  but {}", finding.message));
                 }
                 findings.iter().any(|finding| finding.severity == Severity::Refuse)
             }
@@ -343,7 +343,7 @@ fn trial(library: &Library, args: &NewArgs) -> Result<(), String> {
     let findings = Plan::of(&args, &nobody, library).and_then(|plan| plan.findings(library));
     let findings = findings.map_err(|e| of_error(&e))?;
     let refused = findings.into_iter().find(|finding| finding.severity == Severity::Refuse);
-    refused.map_or(Ok(()), |finding| Err(finding.words))
+    refused.map_or(Ok(()), |finding| Err(finding.message.to_string()))
 }
 
 /// MiB that any host has.

@@ -235,10 +235,10 @@ fn a_disk_that_shows_nothing_is_one_only_if_that_is_said() {
     let blank = home.path("blank.img").display().to_string();
     std::fs::write(&blank, vec![0; 1 << 20]).expect("writes");
     let new = ["new", "vm", "--arch", "x86_64", "--firmware", "bios", "--image", &blank];
-    assert!(home.refused(&new).contains("--format raw"));
+    assert!(home.refused(&new).contains("say that it is raw"));
     home.json(&[&new[..], &["--format", "raw"]].concat());
     let import = ["disk", "import", &blank, "--to", "vm"];
-    assert!(home.refused(&import).contains("--format raw"));
+    assert!(home.refused(&import).contains("say that it is raw"));
     home.json(&[&import[..], &["--format", "raw"]].concat());
     assert!(home.refused(&["import", &home.write("page.ova", "<html>")]).contains("web page"));
 }

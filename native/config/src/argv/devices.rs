@@ -1,6 +1,7 @@
 //! Everything else that is plugged in.
 
 use super::{Argv, path};
+use crate::Rule;
 use crate::{
     Arch, Bus, Channel, Chipset, ConfigError, DisplayKind, Keyboard, Machine, Nic, Pointer, SoundDevice,
     UsbController, escaped,
@@ -10,7 +11,7 @@ impl Machine {
     pub(super) fn devices(&self, argv: &mut Argv) -> Result<(), ConfigError> {
         argv.device(self.graphics());
         if let Some(vnc) = &self.vnc {
-            argv.option("-vnc", vnc.argument().ok_or(ConfigError::VncPort(vnc.port))?);
+            argv.option("-vnc", vnc.argument().ok_or(Rule::VncPort(vnc.port))?);
         }
         self.input(argv);
         if self.chipset != Chipset::Pc {

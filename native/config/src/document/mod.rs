@@ -7,8 +7,10 @@ mod migrate;
 mod place;
 mod sections;
 
-pub use check::{Fault, Section};
+pub use check::{Section, ValidationError};
 pub use files::{DocumentError, MAX_SECTION_BYTES};
+pub use foreign::LeftOut;
+pub(crate) use foreign::shortened;
 pub use migrate::CURRENT_VERSION;
 pub use place::Place;
 pub use sections::{

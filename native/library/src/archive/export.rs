@@ -6,7 +6,7 @@ use crate::bundle::Sections;
 use crate::chain::Unfinished;
 use crate::checked::CheckedChain;
 use crate::clone::Share;
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result, damaged, io};
 use crate::fs::open_regular;
 use crate::id::{DriveId, SnapshotId};
 use crate::locked::Locked;
@@ -43,7 +43,7 @@ impl Locked {
     ///
     /// # Errors
     ///
-    /// [`Error::Unusable`] if the target exists, [`Error::NoSpace`], [`Error::Cancelled`]; nothing is left.
+    /// [`Error::Exists`] for the target, [`Error::NoSpace`], [`Error::Cancelled`]; nothing is left.
     pub fn export(
         &self,
         layer: &dyn BlockLayer,
@@ -53,8 +53,7 @@ impl Locked {
     ) -> Result<Exported> {
         self.check_idle()?;
         if target.symlink_metadata().is_ok() {
-            let why = "it exists already: choose another name, or remove it".to_owned();
-            return Err(Error::Unusable { what: target.display().to_string(), why });
+            return Err(Error::Exists(target.to_path_buf()));
         }
         let (drives, document) = self.state_at(at)?;
         let mut sizes = BTreeMap::new();
@@ -167,7 +166,7 @@ fn beside(file: &Path, more: &str) -> PathBuf {
 pub(super) fn tar_failed(e: TarError, path: &Path) -> Error {
     match e {
         TarError::Io(source) => io("write", path)(source),
-        other => Error::Archive { path: path.to_path_buf(), why: other.to_string() },
+        other => damaged(path, other.to_string()),
     }
 }
 
@@ -206,8 +205,8 @@ impl Archive {
             let n = from.read(buffer.get_mut(..most).unwrap_or_default()).map_err(io("read for", part))?;
             let read = buffer.get(..n).unwrap_or_default();
             if read.is_empty() {
-                let why = "an image became shorter while it was read".to_owned();
-                return Err(Error::Unusable { what: name.to_owned(), why });
+                let why = "became shorter while it was read".to_owned();
+                return Err(Error::ImageChanged { path: name.into(), why });
             }
             digest.update(read);
             self.tar.write_all(read).map_err(io("write", part))?;

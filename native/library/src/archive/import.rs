@@ -6,7 +6,7 @@ use crate::block::{OnProgress, Progress, SourceFormat};
 use crate::bundle::{DISKS, MAX_SECTION, MAX_SECTIONS, Sections};
 use crate::chain::Unfinished;
 use crate::disks::check_existing_size;
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result, damaged, io, unsupported};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName, check_name};
 use crate::image;
@@ -137,7 +137,7 @@ impl Library {
         if document.len() != contents.document.len() || disks.len() != contents.drives.len() {
             return Err(reading.refuse("something that it declares is missing".into()));
         }
-        let document = adopt(&name, document).map_err(|why| reading.refuse(why))?;
+        let document = adopt(&name, document).map_err(|why| unsupported(path, why))?;
         let machine = draft.machine();
         machine.sync_disks()?;
         let mut kept = Vec::new();
@@ -192,7 +192,7 @@ impl<'a> Reading<'a> {
     }
 
     fn refuse(&self, why: String) -> Error {
-        Error::Archive { path: self.path.to_path_buf(), why }
+        damaged(self.path, why)
     }
 
     fn failed(&self, e: TarError) -> Error {

@@ -3,7 +3,7 @@
 use super::sums::{Found, Sums};
 use super::{ImportPlan, MAX_DESCRIPTION, parse_ovf};
 use crate::archive::{Member, TarError, TarReader};
-use crate::error::{Error, Result, io};
+use crate::error::{ArchiveError, Error, Result, damaged, io, unsupported};
 use crate::fs::open_regular;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -25,7 +25,7 @@ impl Appliance {
     }
 
     fn refuse(&self, why: impl Into<String>) -> Error {
-        Error::Archive { path: self.path.clone(), why: why.into() }
+        damaged(&self.path, why)
     }
 
     fn failed(&self, e: TarError) -> Error {
@@ -60,7 +60,7 @@ impl Appliance {
         while let Some(member) = self.next()? {
             if plan.is_none() && has_extension(&member.name, "ovf") {
                 let bytes = self.tar.small_member(MAX_DESCRIPTION).map_err(|e| self.failed(e))?;
-                plan = Some(parse(&bytes).map_err(|why| self.refuse(why))?);
+                plan = Some(parse(&bytes).map_err(|why| unsupported(&self.path, why))?);
                 description = (member.name.clone(), bytes);
             } else if sums.is_none() && has_extension(&member.name, "mf") {
                 sums = Some(self.read_sums(&member.name)?);
@@ -70,8 +70,8 @@ impl Appliance {
             }
             names.push(member.name);
         }
-        let mut plan =
-            plan.ok_or_else(|| self.refuse("it holds no description (.ovf): it is no appliance"))?;
+        let mut plan = plan
+            .ok_or_else(|| Error::Archive { path: self.path.clone(), source: ArchiveError::NoDescription })?;
         plan.find_files(folder_of(&description.0), &|name| names.iter().any(|n| n == name));
         if let Some(missing) = plan.disks.iter().find(|d| !names.contains(&d.file)) {
             return Err(self.refuse(format!("it does not hold “{}”, a disk that it describes", missing.file)));
@@ -98,14 +98,13 @@ impl Appliance {
 
 /// Reads a description that lies in a folder of its own, with its disks and perhaps its manifest beside it.
 pub(super) fn plan_beside(ovf: &Path) -> Result<ImportPlan> {
-    let refuse = |why: String| Error::Archive { path: ovf.to_path_buf(), why };
     let bytes = crate::fs::read_bounded(ovf, MAX_DESCRIPTION)?;
-    let mut plan = parse(&bytes).map_err(refuse)?;
+    let mut plan = parse(&bytes).map_err(|why| unsupported(ovf, why))?;
     let folder = ovf.parent().unwrap_or(Path::new("/"));
     plan.find_files("", &|name| folder.join(name).symlink_metadata().is_ok());
     let sums = manifest_beside(ovf).map(|_| sums_beside(ovf)).transpose()?;
     let name = ovf.file_name().unwrap_or_default().to_string_lossy();
-    check_sums(&mut plan, sums, &name, &bytes).map_err(refuse)?;
+    check_sums(&mut plan, sums, &name, &bytes).map_err(|why| damaged(ovf, why))?;
     Ok(plan)
 }
 
@@ -140,7 +139,7 @@ fn check_sums(
     let mut check = sums.check(name);
     check.update(description);
     if !check.agrees() {
-        return Err(damaged(name));
+        return Err(disagrees(name));
     }
     let disks: Vec<String> = plan.disks.iter().filter(|d| !d.cdrom).map(|d| d.file.clone()).collect();
     for file in disks {
@@ -158,7 +157,7 @@ fn check_sums(
 }
 
 /// What is told of a file whose digest is another.
-pub(super) fn damaged(name: &str) -> String {
+pub(super) fn disagrees(name: &str) -> String {
     format!("the checksum of “{name}” is wrong: it was damaged on its way, get it anew")
 }
 

@@ -1,10 +1,10 @@
 //! A disk's image on its way out of an appliance: unpacked, and compared with its digest.
 
-use super::appliance::damaged;
+use super::appliance::disagrees;
 use super::sums::Check;
 use crate::block::Progress;
 use crate::clone::Share;
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result, damaged, io};
 use crate::image::MAX_VIRTUAL_SIZE;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -65,13 +65,13 @@ impl<R: Read> Extract<'_, R> {
         let shown = Shown { from: &mut self.from, check: &mut self.check };
         let mut unpacked = MultiGzDecoder::new(shown);
         write(&mut unpacked, self.path, limit, to, share).map_err(|error| match error {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Error::Archive {
-                path: self.path.to_path_buf(),
-                why: format!(
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => damaged(
+                self.path,
+                format!(
                     "“{}” is no sound file of gzip, as which it is described: export it anew, not compressed",
                     self.name
                 ),
-            },
+            ),
             other => other,
         })?;
         self.agreed()
@@ -85,7 +85,7 @@ impl<R: Read> Extract<'_, R> {
 fn agreed(check: Check, path: &Path, name: &str) -> Result<()> {
     match check.agrees() {
         true => Ok(()),
-        false => Err(Error::Archive { path: path.to_path_buf(), why: damaged(name) }),
+        false => Err(damaged(path, disagrees(name))),
     }
 }
 
@@ -126,7 +126,7 @@ fn pump(
         }
         if read > limit {
             let why = "one of its disks unpacks to more than its description says".to_owned();
-            return Err(Error::Archive { path: path.to_path_buf(), why });
+            return Err(damaged(path, why));
         }
         each(buffer.get(..n).unwrap_or_default()).map_err(io("unpack from", path))?;
     }

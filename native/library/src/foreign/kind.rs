@@ -3,7 +3,7 @@
 use super::MAX_DESCRIPTION;
 use crate::archive::{HEADER, TarReader};
 use crate::block::SourceFormat;
-use crate::error::{Error, Result, io};
+use crate::error::{ArchiveError, Error, Result, io};
 use crate::fs::open_regular;
 use crate::image::{Content, ProbeError, ReadAt, identify};
 use std::io::BufReader;
@@ -60,44 +60,37 @@ fn content(file: &impl ReadAt, path: &Path) -> Result<Content> {
 }
 
 pub(super) fn foreign(path: &Path) -> Result<Foreign> {
-    let refuse = |why: &str| Err(Error::Archive { path: path.to_path_buf(), why: why.to_owned() });
+    let refuse = |source| Err(Error::Archive { path: path.to_path_buf(), source });
     if path.is_dir() {
         return folder(path);
     }
     let file = open_regular(path)?;
     match content(&file, path)? {
         Content::Tar => Ok(Foreign::Ova),
-        Content::Image(format) => refuse(&format!(
-            "this is a disk image ({}), not a machine: `sampan new NAME --image FILE` makes a machine of it",
-            match format {
-                SourceFormat::Vpc => "vhd",
-                other => other.driver(),
-            }
-        )),
-        Content::Disk => refuse(
-            "this is a raw disk image, not a machine: `sampan new NAME --image FILE` makes a machine of it",
-        ),
-        Content::Cd => refuse(
-            "this is a CD image, not a machine: `sampan new NAME --cdrom FILE` makes one that starts from it",
-        ),
-        Content::Other { what: "a zip archive", .. } => refuse(
-            "this is a zip archive: unpack it, and import the folder (UTM's ends with .utm) or the file that is in it",
-        ),
+        Content::Image(SourceFormat::Vpc) => refuse(ArchiveError::DiskImage("vhd")),
+        Content::Image(format) => refuse(ArchiveError::DiskImage(format.driver())),
+        Content::Disk => refuse(ArchiveError::DiskImage("raw")),
+        Content::Cd => refuse(ArchiveError::Cd),
+        Content::Other { what: what @ "a zip archive", .. } => refuse(ArchiveError::NotAMachine {
+            what,
+            remedy: "unpack it, and import the folder (UTM's ends with .utm) or the file that is in it",
+        }),
         Content::Text { what, remedy } => match text(&file, path)? {
             Some(Text::Ovf) => Ok(Foreign::Ovf(path.to_path_buf())),
-            Some(Text::Plist) => refuse("this is a property list: import the folder that it lies in"),
-            None => refuse(&format!("this is {what}, not a machine: {remedy}")),
+            Some(Text::Plist) => refuse(ArchiveError::NotAMachine {
+                what: "a property list",
+                remedy: "import the folder that it lies in",
+            }),
+            None => refuse(ArchiveError::NotAMachine { what, remedy }),
         },
         // Older archives have no mark of their own, and each header has a checksum.
         Content::Unknown if TarReader::new(BufReader::new(file)).next_member().is_ok_and(|m| m.is_some()) => {
             Ok(Foreign::Ova)
         }
-        content => match content.strange() {
-            Some((what, remedy)) => refuse(&format!("this is {what}, not a machine: {remedy}")),
-            None => refuse(
-                "this is no machine of a known kind: .sampanvm, OVA and OVF files and UTM's folders are; get it anew if it is damaged",
-            ),
-        },
+        content => refuse(match content.strange() {
+            Some((what, remedy)) => ArchiveError::NotAMachine { what, remedy },
+            None => ArchiveError::Unknown,
+        }),
     }
 }
 
@@ -123,7 +116,6 @@ fn text(file: &impl ReadAt, path: &Path) -> Result<Option<Text>> {
 
 /// A folder: UTM's, or one with a single description.
 fn folder(path: &Path) -> Result<Foreign> {
-    let refuse = |why: &str| Err(Error::Archive { path: path.to_path_buf(), why: why.to_owned() });
     if path.join("config.plist").symlink_metadata().is_ok() {
         return Ok(Foreign::Utm);
     }
@@ -134,9 +126,10 @@ fn folder(path: &Path) -> Result<Foreign> {
         !hidden && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ovf"))
     };
     let mut found: Vec<PathBuf> = names.filter(is_ovf).take(2).collect();
+    let refuse = |source| Err(Error::Archive { path: path.to_path_buf(), source });
     match (found.pop(), found.pop()) {
         (Some(only), None) => Ok(Foreign::Ovf(only)),
-        (Some(_), Some(_)) => refuse("it holds several descriptions (.ovf): name one of them"),
-        _ => refuse("it holds neither a config.plist, as UTM's machines do, nor a description (.ovf)"),
+        (Some(_), Some(_)) => refuse(ArchiveError::Several),
+        _ => refuse(ArchiveError::NoDescription),
     }
 }

@@ -18,7 +18,7 @@ use crate::block::{BlockLayer, OnProgress};
 use crate::bundle::Sections;
 use crate::clone::{Share, temporary};
 use crate::disks::Target;
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result, damaged, io};
 use crate::fs::open_regular;
 use crate::id::{DriveId, short};
 use crate::library::Library;
@@ -301,7 +301,7 @@ impl Library {
                 }
                 if let Some(missing) = left.first() {
                     let why = format!("it does not hold “{}”, a disk that it describes", missing.file);
-                    return Err(Error::Archive { path: path.clone(), why });
+                    return Err(damaged(path, why));
                 }
             }
         }
@@ -359,8 +359,7 @@ impl Conversion<'_> {
 
 /// A file below a folder, with no link on the way.
 fn below(folder: &Path, name: &str) -> Result<PathBuf> {
-    crate::archive::check_member(name)
-        .map_err(|e| Error::Archive { path: folder.into(), why: e.to_string() })?;
+    crate::archive::check_member(name).map_err(|e| damaged(folder, e.to_string()))?;
     let mut path = folder.to_path_buf();
     for part in name.split('/') {
         path.push(part);

@@ -2,23 +2,23 @@
 
 use super::plist::{Value, with_root};
 use super::{Bus, ImportPlan, MAX_DESCRIPTION, token};
-use crate::error::{Error, Result};
+use crate::error::{ArchiveError, Error, Result, damaged, unsupported};
 use std::path::{Path, PathBuf};
 
 pub(super) fn read(folder: &Path) -> Result<(PathBuf, ImportPlan)> {
     let path = folder.join("config.plist");
-    let refuse = |why: String| Error::Archive { path: folder.to_path_buf(), why };
     if path.symlink_metadata().is_err() {
-        return Err(refuse("it holds no config.plist: it is no UTM machine".into()));
+        return Err(Error::Archive { path: folder.to_path_buf(), source: ArchiveError::NoDescription });
     }
     let bytes = crate::fs::read_bounded(&path, MAX_DESCRIPTION)?;
     if bytes.starts_with(b"bplist") {
-        return Err(refuse(
-            "its config.plist is binary: convert it by `plutil -convert xml1 config.plist`".into(),
+        return Err(unsupported(
+            folder,
+            "its config.plist is binary: convert it by `plutil -convert xml1 config.plist`",
         ));
     }
-    let text = String::from_utf8(bytes).map_err(|_| refuse("its config.plist is no UTF-8 text".into()))?;
-    let mut plan = parse_utm(&text).map_err(refuse)?;
+    let text = String::from_utf8(bytes).map_err(|_| damaged(folder, "its config.plist is no UTF-8 text"))?;
+    let mut plan = parse_utm(&text).map_err(|why| unsupported(folder, why))?;
     if plan.name.is_none() {
         plan.name = Some(super::name_from(folder));
     }
@@ -89,9 +89,7 @@ fn current(root: Value<'_, '_>) -> ImportPlan {
         root.get("Serial").into_iter().flat_map(Value::items).filter_map(|port| port.get("Mode")?.text())
     {
         if mode.starts_with("Tcp") {
-            plan.note(
-                "a serial port that is reached over TCP was left out: `sampan console` shows the first one",
-            );
+            plan.note("a serial port that is reached over TCP was left out: the first one can be seen");
         }
     }
     if text(&["Sharing", "DirectoryShareMode"]).is_some_and(|m| m != "None") {
@@ -131,7 +129,7 @@ fn legacy(root: Value<'_, '_>) -> ImportPlan {
     plan
 }
 
-const SHARED: &str = "its shared folder was left out, which was one of the other machine: `sampan share add` shares one of yours";
+const SHARED: &str = "its shared folder was left out, which was one of the other machine: share one of yours";
 
 /// One by one: whoever imports it must see what it wanted of the host.
 fn arguments(plan: &mut ImportPlan, arguments: Option<Value<'_, '_>>) {
@@ -149,7 +147,7 @@ fn forwards(plan: &mut ImportPlan, forwards: Option<Value<'_, '_>>) {
             address => format!("{address}:"),
         };
         plan.note(format!(
-            "the forwarded port {}:{address}{}:{} was left out: add it by `sampan forward add` if you want it",
+            "the forwarded port {}:{address}{}:{} was left out: add it if you want it",
             text("Protocol").to_ascii_lowercase(),
             port("HostPort"),
             port("GuestPort"),

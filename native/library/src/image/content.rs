@@ -49,7 +49,7 @@ impl Content {
             Self::Image(_) | Self::Disk | Self::Cd | Self::Unknown => return None,
             Self::Unsupported("LUKS") => ("an encrypted disk (LUKS)", "decrypt it where its key is known"),
             Self::Unsupported(what) => (what, "convert it with the program that made it, to qcow2 or raw"),
-            Self::Tar => ("a tar archive", "bring it in as an appliance (sampan import), or unpack it"),
+            Self::Tar => ("a tar archive", "import it if it is an appliance, or unpack it"),
             Self::Other { what, remedy } | Self::Text { what, remedy } => (what, remedy),
             Self::Empty => ("an empty file", "get it anew: nothing of it came, or it was never written"),
         })
@@ -62,10 +62,10 @@ impl Content {
             (Self::Cd, _) => return None,
             (_, Some((what, remedy))) => format!("this is {what}: {remedy}"),
             (Self::Image(format), _) => {
-                format!("this is a disk image ({}): make a disk of it (--image)", format.driver())
+                format!("this is a disk image ({}): make a disk of it", format.driver())
             }
             (Self::Disk, _) => {
-                "this is a disk's image without a CD's file system: make a disk of it (--image)".to_owned()
+                "this is a disk's image without a CD's file system: make a disk of it".to_owned()
             }
             _ => "this has no file system of a CD (ISO 9660 or UDF): get it anew if it is damaged".to_owned(),
         })
@@ -103,7 +103,7 @@ const OTHERS: [(&[u8], &str, &str); 17] = [
     (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
     (b"MSCF", "a cabinet archive", UNPACK),
     (b"MSWIM\0\0\0", "a Windows image (WIM)", "use the ISO file that it comes in"),
-    (b"\x7fELF", "a program or a kernel", "a kernel is given to `run --kernel`"),
+    (b"\x7fELF", "a program or a kernel", "a kernel starts a machine in place of a boot loader"),
     (b"MZ", "a Windows or UEFI program", "use the disk or CD that it comes in"),
     (b"%PDF-", "a PDF document", GET_ANEW),
     (b"bplist00", "a property list", "name the folder that it lies in"),

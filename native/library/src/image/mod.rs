@@ -102,7 +102,7 @@ pub enum ProbeError {
     },
     /// No known header.
     #[error(
-        "this is no image of a known format, and it has no boot sector, partition table or file system: get it anew if it is damaged, or say that it is raw (--format raw) if it is an empty disk"
+        "this is no image of a known format, and it has no boot sector, partition table or file system: get it anew if it is damaged, or say that it is raw if it is an empty disk"
     )]
     Unknown,
     /// Its tables name places beyond the file's end.
@@ -125,6 +125,11 @@ pub enum ProbeError {
         /// What to do with it.
         remedy: &'static str,
     },
+    /// A CD.
+    #[error(
+        "this is a CD image (ISO 9660 or UDF), not a disk image: put it into a CD drive, or say that it is a raw disk if it is made to start from a USB stick"
+    )]
+    Cd,
     /// It was said to be another format.
     #[error("the image was said to be {said}, its header says {found}: name the right format")]
     OtherFormat {
@@ -180,10 +185,7 @@ pub fn recognise(file: &impl ReadAt) -> Result<Option<SourceFormat>, ProbeError>
         Content::Image(format) => Ok(Some(format)),
         Content::Disk => Ok(Some(SourceFormat::Raw)),
         Content::Unsupported("LUKS") => Err(ProbeError::Encrypted("LUKS".into())),
-        Content::Cd => Err(ProbeError::NotADisk {
-            what: "a CD image (ISO 9660 or UDF)",
-            remedy: "put it into a CD drive (--cdrom), or say that it is a raw disk (--format raw) if it is made to start from a USB stick",
-        }),
+        Content::Cd => Err(ProbeError::Cd),
         content => match content.strange() {
             Some((what, remedy)) => Err(ProbeError::NotADisk { what, remedy }),
             None => Ok(None),

@@ -5,9 +5,9 @@ pub mod change;
 
 use crate::error::{Error, Result};
 use crate::machine::document;
-use crate::pending::Pending as _;
 use sampan_config::Document;
 use sampan_library::Locked;
+use sampan_message::Message;
 
 /// Changes a machine's description: all of it, checked, or nothing.
 ///
@@ -29,7 +29,11 @@ pub fn edit(locked: &mut Locked, change: impl FnOnce(&mut Document) -> Result<()
 /// The first one.
 pub fn check(document: &Document) -> Result<()> {
     match document.check().into_iter().next() {
-        Some(fault) => Err(Error::Told(fault.message())),
+        Some(fault) => {
+            let text = fault.to_string();
+            let params = fault.message.params.with("field", fault.field);
+            Err(Error::Told(Message { message: text, params, ..fault.message }))
+        }
         None => Ok(()),
     }
 }

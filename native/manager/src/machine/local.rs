@@ -1,7 +1,6 @@
 //! A machine that runs in this process or in a child of it: requests become commands of its session.
 
 use super::pull::pull;
-use crate::pending::Pending as _;
 use crate::time::now;
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -234,7 +233,8 @@ impl Handler for LocalMachine {
             Request::Resume => self.command(Command::Resume).await,
             Request::Reset => self.command(Command::Reset).await,
             Request::Powerdown => match &self.vm {
-                _ => self.command(Command::Powerdown).await,
+                Some(vm) => vm.shut_down().await.map(|()| Reply::Done).map_err(|e| e.message()),
+                None => self.command(Command::Powerdown).await,
             },
             Request::Quit => self.command(Command::Quit).await,
             Request::Console | Request::Watch => {

@@ -1,6 +1,5 @@
 //! Copying a file out of a guest. The guest decides where the file ends, and may never end it.
 
-use crate::pending::Pending as _;
 use sampan_control::Reporter;
 use sampan_library::RESERVE;
 use sampan_message::{Coded, Message};

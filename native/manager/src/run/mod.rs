@@ -19,7 +19,7 @@ use sampan_library::{Library, Locked, date};
 use sampan_message::Message;
 use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{Host, RunOptions, Vm};
-use sampan_session::{Command, Ended, State};
+use sampan_session::{Command, Ended, LogCrate, State};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,8 +112,10 @@ impl Starting {
             ),
             choice: choice.clone(),
             libqemu,
+            log: Arc::new(LogCrate::new(locked.name())),
         };
-        let run = RunOptions { throw_away: options.throw_away, discard_state: options.discard_state };
+        let (throw_away, discard_state) = (options.throw_away, options.discard_state);
+        let run = RunOptions { throw_away, discard_state, ..RunOptions::default() };
         let vm = Arc::new(Vm::start(host, locked, run).await?);
         let document = vm.document();
         let accelerator = choice.name.to_string();
@@ -137,8 +139,9 @@ fn tell_start(document: &Document, choice: &Choice, options: StartOptions, resum
     // A saved state is that of a CPU as it was.
     let hint = document.tuning_hint().filter(|_| choice.name == AcceleratorName::Tcg && !resumes);
     if let Some(hint) = hint {
-        log::info!("{hint}");
-        tell(Message::new("cpu_tuning_hint", format!("hint: {hint}")));
+        let text = format!("hint: {}", hint.message);
+        log::info!("{text}");
+        tell(Message { message: text, ..hint.message });
     }
     let place = if options.in_process { "inside this process" } else { "in a process of its own" };
     let (code, words) = if resumes { ("resuming", "resuming") } else { ("starting", "starting") };

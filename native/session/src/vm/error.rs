@@ -1,7 +1,7 @@
 //! Why something could not be done with a machine of the library.
 
-use crate::{CommandError, StartError, wrapped};
-use sampan_config::{Blocker, ConfigError, DocumentError, Fault, Forward};
+use crate::{CommandError, StartError};
+use sampan_config::{Blocker, ConfigError, DocumentError, Forward, ValidationError};
 use sampan_emulator::LaunchError;
 use sampan_library::Error as LibraryError;
 use sampan_message::{Coded, Params};
@@ -51,7 +51,7 @@ pub enum VmError {
     Thread,
     /// Something of a document cannot be.
     #[error("{0}")]
-    Fault(Fault),
+    Fault(ValidationError),
     /// What was asked for is to last, and nothing of this run does.
     #[error(
         "this run leaves no trace, so nothing of it can be kept: end it, and start the machine the ordinary way first"
@@ -245,14 +245,14 @@ fn share(tag: &str, path: &std::path::Path) -> Params {
 impl Coded for VmError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Library(error) => wrapped::library(error),
-            Self::Document(error) => wrapped::document(error),
-            Self::Config(error) => wrapped::config(error),
+            Self::Library(error) => error.code(),
+            Self::Document(error) => error.code(),
+            Self::Config(error) => error.code(),
             Self::Start(error) => error.code(),
-            Self::Launch(error) => wrapped::launch(error),
-            Self::Agent(error) => wrapped::agent(error),
+            Self::Launch(error) => error.code(),
+            Self::Agent(error) => error.code(),
             Self::Command(error) => error.code(),
-            Self::Seed(error) => wrapped::seed(error),
+            Self::Seed(error) => error.code(),
             Self::Io { .. } => "file_unusable",
             Self::Thread => "thread_failed",
             Self::Fault(_) => "document_fault",
@@ -287,9 +287,13 @@ impl Coded for VmError {
             Self::Start(error) => error.params(),
             Self::Command(error) => error.params(),
             Self::Io { path, .. } => none.with("path", path.as_path()),
-            Self::Fault(fault) => {
-                none.with("section", fault.section.file()).with("field", fault.field.as_str())
-            }
+            Self::Fault(fault) => fault.message.params.clone().with("field", fault.field.as_str()),
+            Self::Library(error) => error.params(),
+            Self::Document(error) => error.params(),
+            Self::Config(error) => error.params(),
+            Self::Launch(error) => error.params(),
+            Self::Agent(error) => error.params(),
+            Self::Seed(error) => error.params(),
             Self::NoImage(drive) | Self::NoMediaDrive(drive) => none.with("drive", drive.as_str()),
             Self::PortInUse { port: number, address, what }
             | Self::PortPrivileged { port: number, address, what }

@@ -53,7 +53,7 @@ pub fn import_archive(
     let (identity, mut notes) = (Identity::random(), Vec::new());
     let mut adopt = |name: &str, files: Sections| {
         let (document, left_out) = Document::from_foreign(&files).map_err(|e| e.to_string())?;
-        notes = left_out;
+        notes = left_out.iter().map(ToString::to_string).collect();
         let mut sections = document.to_files();
         identity.give(Some(name), &mut sections);
         Ok(sections)

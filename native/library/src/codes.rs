@@ -1,0 +1,293 @@
+//! The codes of this crate's errors, and the values that their texts are made of.
+
+use crate::archive::TarError;
+use crate::block::{BlockError, SourceFormat};
+use crate::error::{ArchiveError, Error};
+use crate::image::ProbeError;
+use sampan_message::{Message, Params, io_code, samples as samples_of};
+use std::io::{Error as IoError, ErrorKind};
+use std::path::{Path, PathBuf};
+
+fn path_of(path: &Path) -> Params {
+    Params::of("path", path)
+}
+
+impl Error {
+    fn parts(&self) -> (&'static str, Params) {
+        let name_of = |name: &str| Params::of("name", name);
+        match self {
+            Self::Io { doing, path, source } => {
+                (io_code(source), path_of(path).with("doing", *doing).with("why", source.to_string()))
+            }
+            Self::InUse { name, pid, since } => {
+                let params = name_of(name).with("since", *since);
+                ("in_use", pid.map_or(params.clone(), |pid| params.with("pid", pid)))
+            }
+            Self::LibraryBusy(path) => ("library_busy", path_of(path)),
+            Self::NoLibrary(path) => ("no_library", path_of(path)),
+            Self::NotFound(name) => ("not_found", name_of(name)),
+            Self::Ambiguous { what, candidates } => {
+                ("ambiguous", name_of(what).with("candidates", candidates.join(", ")))
+            }
+            Self::NameTaken(name) => ("name_taken", name_of(name)),
+            Self::BadName { name, why } => ("bad_name", name_of(name).with("why", *why)),
+            Self::Damaged { path, why } => ("damaged_machine", path_of(path).with("why", &**why)),
+            Self::TooNew { path, found, known } => {
+                ("too_new", path_of(path).with("found", *found).with("known", *known))
+            }
+            Self::NotAFile(path) => ("not_a_file", path_of(path)),
+            Self::TooLong { path, limit } => ("file_too_long", path_of(path).with("limit", *limit)),
+            Self::TooMany { path, limit } => ("folder_too_full", path_of(path).with("limit", *limit)),
+            Self::NotOurs { path, owner } => ("not_ours", path_of(path).with("owner", *owner)),
+            Self::OthersWrite { path, mode } => {
+                ("others_write", path_of(path).with("mode", format!("{mode:04o}")))
+            }
+            Self::NoDrive { drive, has } => {
+                ("no_drive", Params::of("drive", &**drive).with("has", has.join(", ")))
+            }
+            Self::DriveExists(drive) => ("drive_exists", Params::of("drive", &**drive)),
+            Self::NoRemoved(drive) => ("no_removed_drive", Params::of("drive", &**drive)),
+            Self::NoSnapshot(name) => ("no_snapshot", name_of(name)),
+            Self::HasDependents { what, dependents } => {
+                ("has_dependents", name_of(what).with("dependents", dependents.join(", ")))
+            }
+            Self::MediumInUse { name, users } => {
+                ("medium_in_use", name_of(name).with("users", users.join(", ")))
+            }
+            Self::DependentsUnknown { what, unreadable } => {
+                ("dependents_unknown", name_of(what).with("path", unreadable.as_path()))
+            }
+            Self::Shrink { now, asked } => ("cannot_shrink", Params::of("now", *now).with("asked", *asked)),
+            Self::BadSize(bytes) => ("bad_size", Params::of("bytes", *bytes)),
+            Self::NoSpace { path, needed, free } => {
+                ("no_space", path_of(path).with("needed", *needed).with("free", *free))
+            }
+            Self::UnsavedState => ("unsaved_state", Params::new()),
+            Self::Suspended => ("suspended", Params::new()),
+            Self::SnapshotUnderWay => ("snapshot_under_way", Params::new()),
+            Self::NoSnapshotUnderWay => ("no_snapshot_under_way", Params::new()),
+            Self::Limit { what, limit } => ("too_many", Params::of("what", *what).with("most", *limit)),
+            Self::NoMedium(name) => ("no_medium", name_of(name)),
+            Self::Exists(path) => ("exists", path_of(path)),
+            Self::PartOfAMachine(path) => ("part_of_a_machine", path_of(path)),
+            Self::BadPicture { limit } => ("bad_picture", Params::of("limit", *limit)),
+            Self::SectionTooLong { section, bytes, limit } => (
+                "section_too_long",
+                Params::of("section", &**section).with("bytes", *bytes).with("limit", *limit),
+            ),
+            Self::HostSettings(path) => ("damaged_host_settings", path_of(path)),
+            Self::NothingSaved(path) | Self::OtherState(path) => ("state_not_saved", path_of(path)),
+            Self::BadChange { why } => ("bad_change", Params::of("why", &**why)),
+            Self::ImageChanged { path, why } => ("image_changed", path_of(path).with("why", &**why)),
+            Self::Probe { path, source } => {
+                let (code, params) = source.parts();
+                (code, params.with("path", path.as_path()))
+            }
+            Self::Archive { path, source } => {
+                let (code, params) = source.parts();
+                (code, params.with("path", path.as_path()))
+            }
+            Self::Block(error) => error.parts(),
+            Self::Cancelled => ("cancelled", Params::new()),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        let path = || PathBuf::from("/vms/debian");
+        let (name, drive) = (|| "debian".to_owned(), || "disk0".to_owned());
+        let io = |kind| Self::Io { doing: "write", path: path(), source: IoError::from(kind) };
+        Some(match self {
+            Self::Io { source, .. } => match source.kind() {
+                ErrorKind::StorageFull => io(ErrorKind::NotFound),
+                ErrorKind::NotFound => io(ErrorKind::PermissionDenied),
+                ErrorKind::PermissionDenied => io(ErrorKind::BrokenPipe),
+                _ => Self::InUse { name: name(), pid: Some(7), since: 0 },
+            },
+            Self::InUse { .. } => Self::LibraryBusy("/vms".into()),
+            Self::LibraryBusy(_) => Self::NoLibrary("/vms".into()),
+            Self::NoLibrary(_) => Self::NotFound(name()),
+            Self::NotFound(_) => {
+                Self::Ambiguous { what: "1a".into(), candidates: vec![name(), "arch".into()] }
+            }
+            Self::Ambiguous { .. } => Self::NameTaken(name()),
+            Self::NameTaken(_) => {
+                Self::BadName { name: "..".into(), why: "“.” and “..” are folders" }
+            }
+            Self::BadName { .. } => Self::Damaged { path: path(), why: "it is no UTF-8 text".into() },
+            Self::Damaged { .. } => Self::TooNew { path: path(), found: 9, known: 3 },
+            Self::TooNew { .. } => Self::NotAFile(path()),
+            Self::NotAFile(_) => Self::TooLong { path: path(), limit: 1 << 20 },
+            Self::TooLong { .. } => Self::TooMany { path: path(), limit: 10_000 },
+            Self::TooMany { .. } => Self::NotOurs { path: path(), owner: 1001 },
+            Self::NotOurs { .. } => Self::OthersWrite { path: path(), mode: 0o777 },
+            Self::OthersWrite { .. } => Self::NoDrive { drive: "disk7".into(), has: vec![drive()] },
+            Self::NoDrive { .. } => Self::DriveExists(drive()),
+            Self::DriveExists(_) => Self::NoRemoved(drive()),
+            Self::NoRemoved(_) => Self::NoSnapshot("before".into()),
+            Self::NoSnapshot(_) => Self::HasDependents { what: name(), dependents: vec!["web".into()] },
+            Self::HasDependents { .. } => {
+                Self::MediumInUse { name: "debian.iso".into(), users: vec![name()] }
+            }
+            Self::MediumInUse { .. } => Self::DependentsUnknown { what: name(), unreadable: path() },
+            Self::DependentsUnknown { .. } => Self::Shrink { now: 2 << 30, asked: 1 << 30 },
+            Self::Shrink { .. } => Self::BadSize(7),
+            Self::BadSize(_) => Self::NoSpace { path: "/vms".into(), needed: 2 << 30, free: 1 << 30 },
+            Self::NoSpace { .. } => Self::UnsavedState,
+            Self::UnsavedState => Self::Suspended,
+            Self::Suspended => Self::SnapshotUnderWay,
+            Self::SnapshotUnderWay => Self::NoSnapshotUnderWay,
+            Self::NoSnapshotUnderWay => Self::Limit { what: "snapshots", limit: 1000 },
+            Self::Limit { .. } => Self::NoMedium("debian.iso".into()),
+            Self::NoMedium(_) => Self::Exists("/home/ada/debian.sampanvm".into()),
+            Self::Exists(_) => Self::PartOfAMachine(path()),
+            Self::PartOfAMachine(_) => Self::BadPicture { limit: 1 << 20 },
+            Self::BadPicture { .. } => {
+                Self::SectionTooLong { section: "extra.json".into(), bytes: 300_000, limit: 262_144 }
+            }
+            Self::SectionTooLong { .. } => Self::HostSettings("/vms/debian/host.json".into()),
+            Self::HostSettings(_) => Self::NothingSaved("/vms/debian/state/memory".into()),
+            Self::NothingSaved(_) => Self::OtherState("/vms/debian/state/memory".into()),
+            Self::OtherState(_) => Self::BadChange { why: "a drive has no image".into() },
+            Self::BadChange { .. } => {
+                Self::ImageChanged { path: path(), why: "names another backing file".into() }
+            }
+            Self::ImageChanged { .. } => Self::Cancelled,
+            // These have samples of their own.
+            Self::Cancelled | Self::Probe { .. } | Self::Archive { .. } | Self::Block(_) => return None,
+        })
+    }
+}
+
+impl ArchiveError {
+    fn parts(&self) -> (&'static str, Params) {
+        match self {
+            Self::DiskImage(format) => ("disk_image", Params::of("format", *format)),
+            Self::Cd => ("cd_image", Params::new()),
+            Self::NotAMachine { what, remedy } => {
+                ("not_a_machine", Params::of("what", *what).with("remedy", *remedy))
+            }
+            Self::Unknown => ("unknown_format", Params::new()),
+            Self::Several => ("several_descriptions", Params::new()),
+            Self::NoDescription => ("no_description", Params::new()),
+            Self::Damaged(why) => ("damaged_archive", Params::of("why", &**why)),
+            Self::Unsupported(why) => ("unsupported_machine", Params::of("why", &**why)),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        Some(match self {
+            Self::DiskImage(_) => Self::Cd,
+            Self::Cd => Self::NotAMachine { what: "a PDF document", remedy: "get the image itself" },
+            Self::NotAMachine { .. } => Self::Unknown,
+            Self::Unknown => Self::Several,
+            Self::Several => Self::NoDescription,
+            Self::NoDescription => Self::Damaged("it is not complete: get it anew".into()),
+            Self::Damaged(_) => Self::Unsupported("its processor is a PowerPC".into()),
+            Self::Unsupported(_) => return None,
+        })
+    }
+}
+
+impl ProbeError {
+    fn parts(&self) -> (&'static str, Params) {
+        let of = |format: &SourceFormat| Params::of("format", format.driver());
+        match self {
+            Self::Io(error) => (io_code(error), Params::of("why", error.to_string())),
+            Self::Damaged { format, why } => ("damaged_image", of(format).with("why", &**why)),
+            Self::Unsupported { format, what } => ("unsupported_image", of(format).with("what", &**what)),
+            Self::Unknown => ("unknown_format", Params::new()),
+            Self::Incomplete { format, needed, size } => {
+                ("damaged_image", of(format).with("needed", *needed).with("size", *size))
+            }
+            Self::NotADisk { what, remedy } => {
+                ("not_a_disk", Params::of("what", *what).with("remedy", *remedy))
+            }
+            Self::Cd => ("cd_image", Params::new()),
+            Self::OtherFormat { said, found } => {
+                ("other_format", Params::of("said", *said).with("found", *found))
+            }
+            Self::BackingFile(name) => ("backing_file", Params::of("name", &**name)),
+            Self::ExternalData(names) => ("external_data", Params::of("names", names.join(", "))),
+            Self::Encrypted(how) => ("encrypted_image", Params::of("how", &**how)),
+            Self::Corrupt => ("corrupt_image", Params::new()),
+            Self::NeedsReplay => ("needs_replay", Params::new()),
+            Self::Size(bytes) => ("bad_size", Params::of("bytes", *bytes)),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        let format = SourceFormat::Qcow2;
+        Some(match self {
+            Self::Io(_) => Self::Damaged { format, why: "its cluster size is 0".into() },
+            Self::Damaged { .. } => Self::Unsupported { format, what: "an unknown feature".into() },
+            Self::Unsupported { .. } => Self::Unknown,
+            Self::Unknown => Self::Incomplete { format, needed: 2 << 30, size: 1 << 30 },
+            Self::Incomplete { .. } => {
+                Self::NotADisk { what: "a zip archive", remedy: "unpack it first, and name what is in it" }
+            }
+            Self::NotADisk { .. } => Self::Cd,
+            Self::Cd => Self::OtherFormat { said: "vdi", found: "qcow2" },
+            Self::OtherFormat { .. } => Self::BackingFile("/base.qcow2".into()),
+            Self::BackingFile(_) => Self::ExternalData(vec!["a-flat.vmdk".into()]),
+            Self::ExternalData(_) => Self::Encrypted("LUKS".into()),
+            Self::Encrypted(_) => Self::Corrupt,
+            Self::Corrupt => Self::NeedsReplay,
+            Self::NeedsReplay => Self::Size(7),
+            Self::Size(_) => return None,
+        })
+    }
+}
+
+impl BlockError {
+    fn parts(&self) -> (&'static str, Params) {
+        match self {
+            Self::Cancelled => ("cancelled", Params::new()),
+            Self::NoSpace(path) => ("no_space", path_of(path)),
+            Self::Refused { path, message } => ("block_refused", path_of(path).with("message", &**message)),
+            Self::Unavailable(why) => ("block_layer_unavailable", Params::of("why", &**why)),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        let path = || PathBuf::from("/vms/debian/disks/disk0.qcow2");
+        Some(match self {
+            Self::Cancelled => Self::NoSpace(path()),
+            Self::NoSpace(_) => Self::Refused { path: path(), message: "Could not read image".into() },
+            Self::Refused { .. } => Self::Unavailable("sampan-vmhost is missing".into()),
+            Self::Unavailable(_) => return None,
+        })
+    }
+}
+
+impl TarError {
+    fn parts(&self) -> (&'static str, Params) {
+        match self {
+            Self::Io(error) => (io_code(error), Params::of("why", error.to_string())),
+            Self::Damaged(why) => ("damaged_archive", Params::of("why", *why)),
+            Self::NotAFile(name) | Self::BadName(name) => ("damaged_archive", Params::of("name", &**name)),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        Some(match self {
+            Self::Io(_) => Self::Damaged("it ends within a header"),
+            Self::Damaged(_) => Self::NotAFile("disk0".into()),
+            Self::NotAFile(_) => Self::BadName("../disk0".into()),
+            Self::BadName(_) => return None,
+        })
+    }
+}
+
+sampan_message::coded!(Error, ArchiveError, ProbeError, BlockError, TarError);
+
+/// A message of every kind that this crate makes, for `docs/errors.md`.
+pub fn samples() -> Vec<Message> {
+    let io = |kind| IoError::from(kind);
+    let full = Error::Io { doing: "write", path: "/vms".into(), source: io(ErrorKind::StorageFull) };
+    let mut all = samples_of(full, Error::after);
+    all.extend(samples_of(ArchiveError::DiskImage("qcow2"), ArchiveError::after));
+    all.extend(samples_of(ProbeError::Io(io(ErrorKind::UnexpectedEof)), ProbeError::after));
+    all.extend(samples_of(BlockError::Cancelled, BlockError::after));
+    all.extend(samples_of(TarError::Io(io(ErrorKind::UnexpectedEof)), TarError::after));
+    all
+}

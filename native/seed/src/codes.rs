@@ -1,0 +1,97 @@
+//! The codes of this crate's errors, and the values that their texts are made of. No password and no key is among them.
+
+use crate::error::SeedError;
+use crate::ssh_key::{KeyError, Why};
+use sampan_message::{Message, Params, samples as samples_of};
+
+impl SeedError {
+    fn parts(&self) -> (&'static str, Params) {
+        match self {
+            Self::Value { field, value, rule } => {
+                ("bad_value", Params::of("field", *field).with("value", &**value).with("rule", *rule))
+            }
+            Self::Password { rule } => ("bad_password", Params::of("rule", *rule)),
+            Self::Key { why } => why.parts(),
+            Self::TooMany { field, count, limit } => {
+                ("too_many", Params::of("what", *field).with("count", *count).with("most", *limit))
+            }
+            Self::File { name, why } => {
+                ("seed_file_does_not_fit", Params::of("name", &**name).with("why", *why))
+            }
+            Self::Random { why } => ("no_random_numbers", Params::of("why", &**why)),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        Some(match self {
+            Self::Value { .. } => Self::Password { rule: "at least one character" },
+            Self::Password { .. } => Self::Key { why: Why::Form },
+            Self::Key { .. } => Self::TooMany { field: "packages", count: 200, limit: 100 },
+            Self::TooMany { .. } => Self::File { name: "user-data".into(), why: "it is too long" },
+            Self::File { .. } => Self::Random { why: "operation not permitted".into() },
+            Self::Random { .. } => return None,
+        })
+    }
+}
+
+impl KeyError {
+    fn parts(&self) -> (&'static str, Params) {
+        match self {
+            Self::Private | Self::Putty => ("private_key", Params::new()),
+            Self::Form(form) => ("other_key_form", Params::of("form", *form)),
+            Self::Other(what) => ("not_a_key", Params::of("what", &**what)),
+            Self::Line { line, why } => {
+                let (code, params) = why.parts();
+                (code, params.with("line", *line))
+            }
+            Self::None => ("no_key", Params::new()),
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        Some(match self {
+            Self::Private => Self::Putty,
+            Self::Putty => Self::Form("PEM"),
+            Self::Form(_) => Self::Other("CERTIFICATE".into()),
+            Self::Other(_) => Self::Line { line: 2, why: Why::Damaged },
+            Self::Line { .. } => Self::None,
+            Self::None => return None,
+        })
+    }
+}
+
+impl Why {
+    fn parts(self) -> (&'static str, Params) {
+        let code = match self {
+            Self::Form | Self::Line => "not_a_key",
+            Self::Option => "bad_key_option",
+            Self::Dsa | Self::Short => "weak_key",
+            Self::Base64 | Self::Type | Self::Damaged => "damaged_key",
+        };
+        (code, Params::new())
+    }
+
+    fn after(self) -> Option<Self> {
+        Some(match self {
+            Self::Form => Self::Option,
+            Self::Option => Self::Dsa,
+            Self::Dsa => Self::Base64,
+            Self::Base64 => Self::Type,
+            Self::Type => Self::Damaged,
+            Self::Damaged => Self::Short,
+            Self::Short => Self::Line,
+            Self::Line => return None,
+        })
+    }
+}
+
+sampan_message::coded!(SeedError, KeyError, Why);
+
+/// A message of every kind that this crate makes, for `docs/errors.md`.
+pub fn samples() -> Vec<Message> {
+    let value = SeedError::Value { field: "user", value: "Ada".into(), rule: "small letters and digits" };
+    let mut all = samples_of(value, SeedError::after);
+    all.extend(samples_of(KeyError::Private, KeyError::after));
+    all.extend(samples_of(Why::Form, |why| why.after()));
+    all
+}
