@@ -13,7 +13,7 @@ use std::thread;
 
 use crate::environment;
 use crate::launch::{KillError, Stop};
-use crate::words::LogTee;
+use crate::log_tee::LogTee;
 use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running};
 
 /// Runs each VM in a child process, which dies alone of whatever QEMU does, and with this process.
