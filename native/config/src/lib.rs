@@ -39,8 +39,8 @@ pub use blockers::{BlockedWhen, Blocker};
 pub use codes::samples;
 pub use document::{
     CURRENT_VERSION, Card, Cpu, DirectKernel, Displays, Document, DocumentError, DriveSection, Drives, Extra,
-    FirmwareKind, FirmwareSection, Input, LeftOut, MAX_SECTION_BYTES, Memory, Network, Performance, Place,
-    Section, Serial, ShareSection, Shares, Sound, System, Usb, ValidationError,
+    FirmwareKind, FirmwareSection, HostPaths, Input, LeftOut, MAX_SECTION_BYTES, Memory, Network,
+    Performance, Section, Serial, ShareSection, Shares, Sound, System, Usb, ValidationError,
 };
 pub use escape::escaped;
 pub use finding::{Finding, Severity};

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sampan_config::{
     Arch, Bus, CURRENT_VERSION, Chipset, ConfigError, Disk, DiskFormat, Document, DocumentError, DriveKind,
-    Forward, Keyboard, MAX_SECTION_BYTES, Place, Preset, Section,
+    Forward, HostPaths, Keyboard, MAX_SECTION_BYTES, Preset, Section,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -197,7 +197,7 @@ fn faults_are_found_where_they_are() {
         change(&mut document);
         let faults: Vec<_> = document.check().iter().map(ToString::to_string).collect();
         assert!(faults.len() == 1 && faults[0].contains(words), "{words}: {faults:?}");
-        assert!(matches!(document.machine(&Place::default()), Err(ConfigError::Document(_))));
+        assert!(matches!(document.machine(&HostPaths::default()), Err(ConfigError::Document(_))));
     }
 }
 
@@ -205,9 +205,9 @@ fn faults_are_found_where_they_are() {
 fn what_is_not_placed_is_named() {
     let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
     document.firmware.kind = sampan_config::FirmwareKind::Bios;
-    assert_eq!(document.machine(&Place::default()), Err(ConfigError::NoImage("disk0".into())));
+    assert_eq!(document.machine(&HostPaths::default()), Err(ConfigError::NoImage("disk0".into())));
     let disk = Disk { file: "/vm/a".into(), format: DiskFormat::Qcow2, base: None };
-    let mut place = Place::default();
+    let mut place = HostPaths::default();
     place.drives.insert("disk0".into(), disk);
     assert!(document.machine(&place).is_ok(), "an empty CD drive is one");
     document.drives.drives[0].media = Some("a.iso".into());
@@ -222,7 +222,7 @@ fn what_an_image_is_built_on_is_named_down_to_the_last() {
     let middle = Disk { file: "/vm/middle".into(), format: DiskFormat::Qcow2, base: Some(raw.into()) };
     let top = Disk { file: "/vm/top".into(), format: DiskFormat::Qcow2, base: Some(middle.into()) };
     let node = |disk: Disk| {
-        let mut place = Place::default();
+        let mut place = HostPaths::default();
         place.drives.insert("disk0".into(), disk);
         let argv =
             document.machine(&place).expect("a machine").argv(&["tcg".into()]).expect("a good machine");
@@ -294,7 +294,7 @@ proptest! {
         }
         match Document::from_files(&files) {
             Ok(document) => {
-                let _ = (document.check(), document.warnings(), document.machine(&Place::default()));
+                let _ = (document.check(), document.warnings(), document.machine(&HostPaths::default()));
                 prop_assert_eq!(Document::from_files(&document.to_files()), Ok(document));
             }
             Err(error) => prop_assert!(!error.to_string().is_empty()),

@@ -2,16 +2,16 @@
 
 use expect_test::{Expect, expect};
 use sampan_config::{
-    Arch, Card, Channel, Clock, Disk, DiskFormat, Document, Forward, Machine, NicDevice, Place, Preset,
+    Arch, Card, Channel, Clock, Disk, DiskFormat, Document, Forward, HostPaths, Machine, NicDevice, Preset,
     SerialPort, ShareSection, ShareSecurity, Topology, Vnc,
 };
 
-fn place() -> Place {
+fn place() -> HostPaths {
     let disk = |file: &str, format| Disk { file: file.into(), format, base: None };
-    let mut place = Place {
+    let mut place = HostPaths {
         uefi_code: Some("/fw/code.fd".into()),
         uefi_vars: Some(disk("/vm/vars.qcow2", DiskFormat::Qcow2)),
-        ..Place::default()
+        ..HostPaths::default()
     };
     place.drives.insert("disk0".into(), disk("/vm/disk0.qcow2", DiskFormat::Qcow2));
     place.drives.insert("cd0".into(), disk("/media/a, b.iso", DiskFormat::Raw));
@@ -265,7 +265,7 @@ fn a_machine_with_everything() {
     document.serial.console = Channel::Virtio;
     document.serial.ports = vec![SerialPort { id: "log2".into(), device: Channel::Uart }];
     document.extra.arguments = vec!["-device".into(), "virtio-balloon-pci".into()];
-    let machine = document.machine(&Place { incoming: true, ..place() }).expect("a good machine");
+    let machine = document.machine(&HostPaths { incoming: true, ..place() }).expect("a good machine");
     assert_eq!(machine.sockets(), ["agent", "log2"]);
     check(
         &machine,
@@ -322,7 +322,7 @@ fn a_machine_with_everything() {
 #[test]
 fn a_throw_away_run() {
     let document = Document::new("once", Preset::Linux, Arch::Aarch64);
-    let machine = document.machine(&Place { throw_away: true, ..place() }).expect("a good machine");
+    let machine = document.machine(&HostPaths { throw_away: true, ..place() }).expect("a good machine");
     let argv = machine.argv(&["tcg".into()]).expect("arguments");
     let writable = |argument: &&String| argument.contains(",file=") && !argument.contains("readonly=on");
     assert!(argv.iter().filter(writable).all(|argument| argument.contains("snapshot=on")), "{argv:?}");

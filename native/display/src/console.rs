@@ -9,7 +9,7 @@ use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Pressed, TouchPhase, rescale};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use zbus::message::Sequence;
@@ -41,7 +41,7 @@ struct Inner {
     screen: Arc<Screen>,
     guest_size: Arc<GuestSize>,
     absolute: watch::Sender<bool>,
-    facts: std::sync::Mutex<Facts>,
+    facts: parking_lot::Mutex<Facts>,
     /// Held while an event is sent, so that events of several callers do not mix.
     hand: Mutex<Hand>,
 }
@@ -82,7 +82,7 @@ impl Console {
             screen: Screen::new(),
             guest_size: Arc::default(),
             absolute: watch::Sender::new(false),
-            facts: std::sync::Mutex::new(facts),
+            facts: parking_lot::Mutex::new(facts),
             hand: Mutex::default(),
         }))
     }
@@ -98,7 +98,7 @@ impl Console {
 
     /// Takes over properties that were received `at` a moment.
     pub(crate) fn note(&self, interface: &str, properties: &Properties, at: Sequence) {
-        let mut facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut facts = self.0.facts.lock();
         let mut newer = |seen: fn(&mut Facts) -> &mut Option<Sequence>| {
             let seen = seen(&mut facts);
             let newer = seen.is_none_or(|seen| seen < at);
@@ -243,7 +243,7 @@ impl Console {
     }
 
     fn facts(&self) -> Facts {
-        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.facts.lock().clone()
     }
 
     async fn call(&self, (member, argument): (Member, u32)) -> Result<(), DisplayError> {

@@ -8,8 +8,9 @@ use crate::picture::{Budget, Picture};
 use crate::serve;
 use crate::vm::Vm;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -90,7 +91,7 @@ impl Display {
                 break;
             }
             let console = Console::new(connection.clone(), id);
-            known.lock().unwrap_or_else(PoisonError::into_inner).push(console.clone());
+            known.lock().push(console.clone());
             match watch_console(&console, patience, &budget, &faults, &closed).await {
                 Ok(task) => {
                     tasks.spawn(task);
@@ -189,7 +190,7 @@ fn changed(message: &Message, known: &Known) {
     {
         return;
     }
-    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.lock();
     let console = header.path().and_then(|path| known.iter().find(|c| c.path() == path.as_str()));
     let body = message.body();
     let Some(console) = console else { return };

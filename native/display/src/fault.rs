@@ -1,8 +1,7 @@
 //! Faults of the peer: each kind is logged once and counted ever after.
 
+use parking_lot::Mutex;
 use sampan_frame::ScanoutError;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 /// One thing that a correct QEMU would not have sent.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +153,7 @@ impl Faults {
     /// Counts a fault, and logs it if it is the first of its kind. Returns whether it was.
     pub fn note(&self, fault: &DisplayFault) -> bool {
         let first = {
-            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut counts = self.counts.lock();
             let count = &mut counts[fault.kind() as usize];
             *count += 1;
             *count == 1
@@ -167,7 +166,7 @@ impl Faults {
 
     /// The kinds that occurred, with their counts.
     pub fn counts(&self) -> Vec<(FaultKind, u64)> {
-        let counts = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = *self.counts.lock();
         FaultKind::ALL.into_iter().zip(counts).filter(|&(_, n)| n > 0).collect()
     }
 }

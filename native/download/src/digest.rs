@@ -39,7 +39,7 @@ impl Digest {
 
     /// The digits alone, in lower case.
     pub fn hex(&self) -> String {
-        self.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.bytes())
     }
 }
 
@@ -66,12 +66,7 @@ impl FromStr for Digest {
 
 fn bytes<const N: usize>(digits: &str) -> Result<[u8; N], NotADigest> {
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let [high, low] = pair else { return Err(NotADigest) };
-        let digit = |d: &u8| char::from(*d).to_digit(16).ok_or(NotADigest);
-        // Two digits below 16 fit a byte.
-        *byte = (digit(high)? << 4 | digit(low)?) as u8;
-    }
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| NotADigest)?;
     Ok(bytes)
 }
 

@@ -1,8 +1,9 @@
 //! The state of a download, shared between its task and whoever looks at it.
 
 use crate::progress::{Lane, Meter, Progress, State, eta};
+use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Progress in bytes is told to waiters so often at most.
@@ -17,25 +18,20 @@ pub(crate) struct Changes {
 
 impl Changes {
     pub fn bump(&self) {
-        *lock(&self.count) += 1;
+        *self.count.lock() += 1;
         self.changed.notify_all();
     }
 
     pub fn count(&self) -> u64 {
-        *lock(&self.count)
+        *self.count.lock()
     }
 
     /// Waits until the count differs from `seen`, or for so long; returns the count.
     pub fn wait(&self, seen: u64, limit: Duration) -> u64 {
-        let count = lock(&self.count);
-        let waited = self.changed.wait_timeout_while(count, limit, |count| *count == seen);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut count = self.count.lock();
+        self.changed.wait_while_for(&mut count, |count| *count == seen, limit);
+        *count
     }
-}
-
-/// A lock whose holders cannot leave anything half done.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One download as others see it.
@@ -71,12 +67,12 @@ impl Live {
     }
 
     pub fn state(&self) -> State {
-        lock(&self.inner).state.clone()
+        self.inner.lock().state.clone()
     }
 
     pub fn set(&self, state: State) {
         {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner.lock();
             if state.is_settled() || matches!(state, State::Waiting { .. } | State::Queued) {
                 inner.lanes.clear();
                 inner.meter = Meter::default();
@@ -89,7 +85,7 @@ impl Live {
     /// What is known before or after bytes came.
     pub fn size(&self, loaded: u64, total: Option<u64>) {
         {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner.lock();
             inner.loaded = loaded;
             inner.total = total;
             inner.verified = 0;
@@ -99,7 +95,7 @@ impl Live {
 
     /// A connection begins with a range.
     pub fn lane(&self, index: usize, at: u64, end: Option<u64>) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.lanes.len() <= index {
             inner.lanes.resize(index + 1, None);
         }
@@ -110,7 +106,7 @@ impl Live {
     }
 
     pub fn close_lane(&self, index: usize) {
-        if let Some(lane) = lock(&self.inner).lanes.get_mut(index) {
+        if let Some(lane) = self.inner.lock().lanes.get_mut(index) {
             *lane = None;
         }
     }
@@ -119,7 +115,7 @@ impl Live {
     pub fn add(&self, index: usize, bytes: u64) {
         let now = Instant::now();
         let tell = {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner.lock();
             inner.loaded += bytes;
             inner.meter.add(now, bytes);
             if let Some(Some((at, _, meter))) = inner.lanes.get_mut(index) {
@@ -135,7 +131,7 @@ impl Live {
 
     pub fn verified(&self, bytes: u64) {
         let tell = {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner.lock();
             inner.verified = bytes;
             inner.due(Instant::now())
         };
@@ -146,7 +142,7 @@ impl Live {
 
     pub fn snapshot(&self, id: u64, to: PathBuf) -> Progress {
         let now = Instant::now();
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         let speed = inner.meter.speed(now);
         let lane = |(at, end, meter): &(u64, Option<u64>, Meter)| Lane {
             at: *at,

@@ -8,6 +8,7 @@ use crate::error::DownloadError;
 use crate::journal::{BAD, Identity, JOURNAL, Journal, PART, folder, nofollow, sync_folder};
 use crate::ranges::Ranges;
 use crate::request::Request;
+use parking_lot::Mutex;
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -15,7 +16,7 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The part file of one download; locked, so that no other process writes it.
 pub(crate) struct Part {
@@ -44,7 +45,7 @@ impl Checkpoint {
     /// Syncs the data, then replaces the journal.
     pub fn save(self) -> Result<(), DownloadError> {
         self.file.sync_data().map_err(|e| unwritten(&self.part, 0, &e))?;
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.written.lock();
         if *written < self.number {
             self.journal.write(&self.path).map_err(|e| unwritten(&self.path, JOURNAL_ROOM, &e))?;
             *written = self.number;
@@ -261,7 +262,7 @@ impl Finisher {
 
     /// Removes the journal, and sees to it that no late checkpoint brings it back.
     fn forget(&self) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.written.lock();
         *written = u64::MAX;
         let _ = std::fs::remove_file(self.request.beside(JOURNAL));
     }

@@ -3,14 +3,15 @@
 use crate::error::DownloadError;
 use crate::http::{Client, Trust};
 use crate::journal::{JOURNAL, PART};
-use crate::live::{Changes, Live, lock};
+use crate::live::{Changes, Live};
 use crate::part::Part;
 use crate::progress::{Progress, State};
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::transfer::{Context, Ended, blocking, run};
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -110,7 +111,7 @@ impl Queue {
         request.check()?;
         let shared = &self.0.shared;
         let id = {
-            let mut table = lock(&shared.table);
+            let mut table = shared.table.lock();
             if table.closing {
                 return Err(DownloadError::Closed);
             }
@@ -133,19 +134,19 @@ impl Queue {
 
     /// All downloads, in the order of the queue.
     pub fn list(&self) -> Vec<Progress> {
-        let table = lock(&self.0.shared.table);
+        let table = self.0.shared.table.lock();
         table.items.iter().map(Item::progress).collect()
     }
 
     /// The download with this number.
     pub fn get(&self, id: u64) -> Option<Download> {
-        let table = lock(&self.0.shared.table);
+        let table = self.0.shared.table.lock();
         table.items.iter().any(|i| i.id == id).then(|| Download { id, owner: self.0.clone() })
     }
 
     /// How many files are loaded at the same time; at least 1, at most 16. Running downloads go on.
     pub fn set_parallel(&self, files: usize) {
-        lock(&self.0.shared.table).parallel = files.clamp(1, 16);
+        self.0.shared.table.lock().parallel = files.clamp(1, 16);
         self.0.shared.notice();
     }
 
@@ -174,9 +175,9 @@ impl Drop for Owner {
 
 impl Owner {
     fn close(&self) {
-        lock(&self.shared.table).closing = true;
+        self.shared.table.lock().closing = true;
         self.shared.notice();
-        if let Some(thread) = lock(&self.thread).take() {
+        if let Some(thread) = self.thread.lock().take() {
             // A panic in it has been reported by the panic hook.
             let _ = thread.join();
         }
@@ -184,7 +185,7 @@ impl Owner {
 
     fn with<T>(&self, id: u64, f: impl FnOnce(&mut Table, usize) -> T) -> Result<T, DownloadError> {
         let result = {
-            let mut table = lock(&self.shared.table);
+            let mut table = self.shared.table.lock();
             let at = table.items.iter().position(|i| i.id == id).ok_or(DownloadError::Unknown)?;
             f(&mut table, at)
         };
@@ -242,7 +243,7 @@ impl Download {
     /// # Errors
     /// [`DownloadError::Unknown`] after [`Download::remove`]; so the others.
     pub fn progress(&self) -> Result<Progress, DownloadError> {
-        let table = lock(&self.owner.shared.table);
+        let table = self.owner.shared.table.lock();
         table.items.iter().find(|i| i.id == self.id).map(Item::progress).ok_or(DownloadError::Unknown)
     }
 
@@ -312,7 +313,7 @@ impl Download {
                 State::Failed(error) => return Err(error),
                 State::Cancelled => return Err(DownloadError::Cancelled),
                 State::Paused => return Ok(None),
-                _ if lock(&self.owner.shared.table).closing => return Err(DownloadError::Closed),
+                _ if self.owner.shared.table.lock().closing => return Err(DownloadError::Closed),
                 _ => {}
             }
             let left = until
@@ -343,7 +344,7 @@ impl Shared {
 
     /// Starts tasks; tells whether everything is over.
     fn step(self: &Arc<Self>) -> bool {
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         let closing = table.closing;
         let mut running = table.items.iter().filter(|i| i.running.is_some()).count();
         if closing {
@@ -399,7 +400,7 @@ impl Shared {
         if let State::Failed(error) = &state {
             log::warn!("{}: {error}", context.request.to.display());
         }
-        if let Some(item) = lock(&self.table).items.iter_mut().find(|i| i.id == id) {
+        if let Some(item) = self.table.lock().items.iter_mut().find(|i| i.id == id) {
             // A wish that came in the last moment is heard.
             let late = item.wish != wish;
             item.running = None;
@@ -412,7 +413,7 @@ impl Shared {
     }
 
     fn wish(&self, id: u64) -> Wish {
-        lock(&self.table).items.iter().find(|i| i.id == id).map_or(Wish::Pause, |i| i.wish)
+        self.table.lock().items.iter().find(|i| i.id == id).map_or(Wish::Pause, |i| i.wish)
     }
 }
 

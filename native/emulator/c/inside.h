@@ -38,7 +38,7 @@ int sampan_inside_end(struct sampan_inside *inside, int milliseconds);
 /* Signal handlers and descriptors that are left; returns how many descriptors. After the end only. */
 size_t sampan_inside_take_back(struct sampan_inside *inside);
 
-/* src/loader/belongings.rs: what the run maps and opens. */
+/* src/loader/run_resources.rs: what the run maps and opens. */
 void sampan_mapped(void *owner, void *address, size_t size);
 void sampan_unmapped(void *owner, void *address, size_t size);
 enum { SAMPAN_FILE, SAMPAN_FOLDER };

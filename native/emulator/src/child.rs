@@ -1,5 +1,6 @@
 //! VMs as processes of their own: the `sampan-vmhost` program with the same argv and named fds.
 
+use parking_lot::Mutex;
 use std::env;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -7,13 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{self, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::environment;
 use crate::launch::{KillError, Stop};
-use crate::words::LogTee;
+use crate::log_tee::LogTee;
 use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, Running};
 
 /// Runs each VM in a child process, which dies alone of whatever QEMU does, and with this process.
@@ -184,8 +185,8 @@ struct Process {
 }
 
 impl Process {
-    fn child(&self) -> std::sync::MutexGuard<'_, Option<process::Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn child(&self) -> parking_lot::MutexGuard<'_, Option<process::Child>> {
+        self.child.lock()
     }
 
     /// Called when the process has ended, so it does not wait with the lock held.

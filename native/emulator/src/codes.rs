@@ -144,5 +144,6 @@ pub fn samples() -> Vec<Message> {
     let path = LockInError::Path { path: "/vm/a".into(), reason: "no such file".into() };
     all.extend(samples_of(path, LockInError::after));
     all.extend(samples_of(KillError, |_| None));
+    all.extend(crate::probe::Reason::samples());
     all
 }

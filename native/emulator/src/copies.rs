@@ -19,7 +19,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::loader::Instance;
-use crate::{Arch, Engine, LaunchError, LibqemuDir, elf, keys};
+use crate::{Arch, Engine, LaunchError, LibqemuDir, elf, tls_keys};
 
 /// Where copies come from: made on the spot ([`FreshCopies`]), or shipped ([`FixedCopies`]).
 pub trait Copies: Send + Sync {
@@ -138,7 +138,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What the dynamic linker loads keeps its keys for ever.
 fn keys_left() -> Result<(), LaunchError> {
-    if keys::enough() { Ok(()) } else { Err(LaunchError::NoKeyLeft) }
+    if tls_keys::enough() { Ok(()) } else { Err(LaunchError::NoKeyLeft) }
 }
 
 /// A new copy of the file for each run: 28 MB of disk (shared where the file system can) that no name

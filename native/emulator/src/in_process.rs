@@ -13,8 +13,8 @@ use nix::sys::stat::fstat;
 use crate::copies::{Copies, FreshCopies};
 use crate::ffi::{Exited, Phase, Qemu, State, Vm};
 use crate::launch::{KillError, Stop};
+use crate::log_tee::{LogTee, Woken};
 use crate::spec::{c_args, host_args};
-use crate::words::{LogTee, Woken};
 use crate::{Control, Exit, LaunchError, LaunchSpec, Launcher, LibqemuDir, OnExit, OneFile, Running};
 
 /// How long the main loop may take to end after another thread of QEMU's called `exit()`. It may never end,

@@ -6,8 +6,8 @@ mod common;
 use common::{Vm, child, libqemu, tiny_guest_named, try_start};
 use sampan_config::{
     Arch, BlockedWhen, Bus, Channel, DirectKernel, Disk, DiskFormat, DisplayKind, Document, DriveKind,
-    DriveSection, FirmwareKind, Forward, Keyboard, MacAddress, Machine, NicDevice, Place, Pointer, Preset,
-    SerialPort, ShareSection, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
+    DriveSection, FirmwareKind, Forward, HostPaths, Keyboard, MacAddress, Machine, NicDevice, Pointer,
+    Preset, SerialPort, ShareSection, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
 };
 use sampan_emulator::{Exit, LaunchSpec};
 use serde_json::Value;
@@ -19,8 +19,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Images for a description, in a folder of their own.
-fn place(folder: &Path, document: &Document, format: DiskFormat) -> Place {
-    let mut place = Place::default();
+fn place(folder: &Path, document: &Document, format: DiskFormat) -> HostPaths {
+    let mut place = HostPaths::default();
     for drive in &document.drives.drives {
         let name = folder.join(format!("{}, {}", drive.id, format.qemu_name()));
         match (drive.kind, &drive.media) {
@@ -413,7 +413,7 @@ fn a_pc_boots_from_every_bus_in_the_order_it_is_told() {
             DriveSection { boot: Some(1), ..drive("other", DriveKind::Disk, Bus::VirtioScsi, None) },
             DriveSection { boot: Some(0), ..drive("first", kind, bus, media) },
         ];
-        let mut place = Place::default();
+        let mut place = HostPaths::default();
         for (id, letter, size) in
             [("other", b'X', 1 << 20), ("first", b'K', if media.is_some() { 1440 << 10 } else { 1 << 20 })]
         {
@@ -437,8 +437,11 @@ fn an_old_system_of_32_bits_runs() {
         initrd: Some("initrd".into()),
         append: Some("console=ttyS0 quiet no_timer_check".into()),
     });
-    let place =
-        Place { kernel: Some(guest.join("kernel")), initrd: Some(guest.join("initrd")), ..Place::default() };
+    let place = HostPaths {
+        kernel: Some(guest.join("kernel")),
+        initrd: Some(guest.join("initrd")),
+        ..HostPaths::default()
+    };
     let machine = document.machine(&place).unwrap();
     assert_eq!(machine.cpu.as_deref(), Some("pentium3"), "no 64 bits are there to be used");
     runs_until(&machine, "sampan-guest ready");

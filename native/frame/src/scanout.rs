@@ -4,8 +4,8 @@ use crate::error::{ReadError, ScanoutError};
 use crate::format::{PixelFormat, make_opaque};
 use crate::memory::Memory;
 use crate::rect::{Rect, Size};
+use parking_lot::RwLock;
 use std::os::fd::OwnedFd;
-use std::sync::{PoisonError, RwLock};
 
 /// One read takes at most this much, so that what was just copied is still in the cache when its fourth byte
 /// is set or it is converted, and a writer waits no longer than one band takes (about 50 µs).
@@ -104,7 +104,7 @@ impl Scanout {
         // Visible is inside rect (so the payload has it) and inside the screen (so the target has it).
         let columns = visible.width as usize;
         let skip = (visible.x - rect.x) as usize * format.bytes_per_pixel() as usize;
-        let mut pixels = pixels.write().unwrap_or_else(PoisonError::into_inner);
+        let mut pixels = pixels.write();
         for y in visible.y..visible.bottom() {
             let from = (y - rect.y) as usize * stride as usize + skip;
             let source = &bytes[from..from + columns * format.bytes_per_pixel() as usize];
@@ -121,8 +121,8 @@ impl Scanout {
         if std::ptr::eq(to, from) {
             return;
         }
-        let from = from.read().unwrap_or_else(PoisonError::into_inner);
-        let mut to = to.write().unwrap_or_else(PoisonError::into_inner);
+        let from = from.read();
+        let mut to = to.write();
         let (row, row_before) = (self.size.width as usize * 4, before.size.width as usize * 4);
         let common = row.min(row_before);
         for (to, from) in to.chunks_exact_mut(row).zip(from.chunks_exact(row_before)) {
@@ -181,7 +181,7 @@ fn copy_owned(pixels: &RwLock<Vec<u8>>, row: usize, rect: Rect, frame: &mut [u8]
     let bottom = rect.bottom() as usize;
     while y < bottom {
         // The lock is given back between bands: the writer is the display's handler, which must not wait.
-        let pixels = pixels.read().unwrap_or_else(PoisonError::into_inner);
+        let pixels = pixels.read();
         for y in y..bottom.min(y + rows_at_once) {
             let source = &pixels[y * row + left..][..length];
             PixelFormat::Bgrx8888.convert(source, &mut frame[y * stride + left..][..length]);

@@ -6,8 +6,9 @@ use crate::error::{ReadError, ScanoutError};
 use crate::format::PixelFormat;
 use crate::rect::{Rect, Size};
 use crate::scanout::Scanout;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -185,7 +186,7 @@ impl Screen {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs while the lock is held and its data is half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -81,7 +81,7 @@ pub use manifest::{
     Base, Flattening, Image, ImageFormat, MAX_CHAIN, MAX_DRIVES, MAX_IMAGES, MAX_MANIFEST, MAX_NOTE,
     MAX_SNAPSHOTS, Manifest, Pending, Removed, Snapshot, Suspended, VERSION,
 };
-pub use media::{MAX_MEDIA, Medium, Otherwise};
+pub use media::{IfNoReflink, MAX_MEDIA, Medium};
 pub use owner::private_folder;
 pub use running::Planned;
 pub use snapshots::{MAX_THUMBNAIL, NewSnapshot, Unsaved};

@@ -29,7 +29,7 @@ pub struct Medium {
 
 /// How a medium comes into the library where the file system cannot share its blocks (reflink).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Otherwise {
+pub enum IfNoReflink {
     /// Its bytes are copied.
     Copy,
     /// It gets a second name (hard link) and takes no room; whoever changes the original changes it, too. Copied if the two
@@ -87,7 +87,7 @@ impl Library {
         &self,
         source: &Path,
         name: &str,
-        otherwise: Otherwise,
+        otherwise: IfNoReflink,
         progress: OnProgress<'_>,
     ) -> Result<Medium> {
         check_medium(name)?;
@@ -109,7 +109,7 @@ impl Library {
             // Made and locked while nobody looks for what killed processes left.
             let _names = self.lock_names()?;
             self.clean_media()?;
-            match otherwise == Otherwise::Link && std::fs::hard_link(&real, &temporary).is_ok() {
+            match otherwise == IfNoReflink::Link && std::fs::hard_link(&real, &temporary).is_ok() {
                 true => None,
                 false => Some(create_locked(&temporary)?),
             }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{QemuImg, document};
 use sampan_library::{
-    DriveId, Error, HostSettings, ImageFormat, Library, Locked, NewClone, NewSnapshot, Otherwise,
+    DriveId, Error, HostSettings, IfNoReflink, ImageFormat, Library, Locked, NewClone, NewSnapshot,
     Preallocation, Sections, TarReader, TarWriter, Target,
 };
 use std::io::{Read, Write};
@@ -326,21 +326,21 @@ fn media_are_kept_once_and_not_removed_while_used() {
     let (home, library, mut machine, _) = machine();
     let iso = home.path().join("debian.iso");
     std::fs::write(&iso, vec![9; 3 << 20]).expect("written");
-    for (name, how) in [("copy.iso", Otherwise::Copy), ("link.iso", Otherwise::Link)] {
+    for (name, how) in [("copy.iso", IfNoReflink::Copy), ("link.iso", IfNoReflink::Link)] {
         let medium = library.add_medium(&iso, name, how, &mut go_on).expect("added");
         assert_eq!(std::fs::read(&medium.path).expect("read"), vec![9; 3 << 20]);
     }
     assert!(matches!(
-        library.add_medium(&iso, "copy.iso", Otherwise::Copy, &mut go_on),
+        library.add_medium(&iso, "copy.iso", IfNoReflink::Copy, &mut go_on),
         Err(Error::NameTaken(_))
     ));
     for bad in ["../x", ".x", "a/b", ""] {
         assert!(matches!(
-            library.add_medium(&iso, bad, Otherwise::Copy, &mut go_on),
+            library.add_medium(&iso, bad, IfNoReflink::Copy, &mut go_on),
             Err(Error::BadName { .. })
         ));
     }
-    let stopped = library.add_medium(&iso, "never.iso", Otherwise::Copy, &mut |_| ControlFlow::Break(()));
+    let stopped = library.add_medium(&iso, "never.iso", IfNoReflink::Copy, &mut |_| ControlFlow::Break(()));
     // Where blocks can be shared there is nothing to cancel.
     assert!(matches!(stopped, Err(Error::Cancelled)) || stopped.is_ok());
     let names: Vec<String> = library.media().expect("a list").into_iter().map(|m| m.name).collect();

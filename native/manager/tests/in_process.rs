@@ -28,7 +28,8 @@ async fn painted(manager: &Manager, id: VmId) {
         let machine = manager.machine(id).await.expect("a handle");
         let reply = machine.call(Request::Thumbnail { width: 64 }, &Reporter::new()).await;
         if let Ok(Reply::Picture(picture)) = reply {
-            let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.png)).read_info().expect("a PNG");
+            let mut reader =
+                png::Decoder::new(std::io::Cursor::new(&picture.png)).read_info().expect("a PNG");
             let mut pixels = vec![0; reader.output_buffer_size().expect("fits")];
             reader.next_frame(&mut pixels).expect("decodes");
             if picture.width == 64 && pixels.chunks_exact(3).all(|rgb| rgb == [0, 0xa8, 0]) {
@@ -77,7 +78,8 @@ async fn a_machine_lives_its_life_without_a_supervisor() {
     machine.tell(Request::Grow { drive: "disk0".into(), size: 8 << 20 }).await.expect("grows while it runs");
 
     let snapshot = Request::Snapshot { name: "first".into(), note: String::new(), disks_only: false };
-    let Reply::Snapshot { id: snapshot } = machine.call(snapshot, &Reporter::new()).await.expect("is taken") else {
+    let Reply::Snapshot { id: snapshot } = machine.call(snapshot, &Reporter::new()).await.expect("is taken")
+    else {
         panic!("another answer");
     };
     let bundle = manager.bundle(id).await.expect("is read");
@@ -106,16 +108,18 @@ async fn a_machine_lives_its_life_without_a_supervisor() {
 async fn two_machines_live_side_by_side_and_whoever_listens_hears_of_both() {
     let home = tempfile::tempdir().expect("a folder");
     let manager = manager(home.path());
-    let (one, two) = (painting_machine(&manager, "one", false).await, painting_machine(&manager, "two", false).await);
+    let (one, two) =
+        (painting_machine(&manager, "one", false).await, painting_machine(&manager, "two", false).await);
     let mut events = manager.events();
     let listener = tokio::spawn(async move {
         let mut seen = Vec::new();
         while let Ok(event) = events.next().await {
             let Event::Machines(machines) = event else { continue };
             let states: Vec<MachineState> = machines.iter().map(|machine| machine.state).collect();
-            let ended = seen.iter().any(|states: &Vec<MachineState>| {
-                states.iter().all(|state| *state == MachineState::Running)
-            }) && states.iter().all(|state| *state == MachineState::Stopped);
+            let ended = seen
+                .iter()
+                .any(|states: &Vec<MachineState>| states.iter().all(|state| *state == MachineState::Running))
+                && states.iter().all(|state| *state == MachineState::Stopped);
             seen.push(states);
             if ended {
                 return seen;
@@ -129,7 +133,10 @@ async fn two_machines_live_side_by_side_and_whoever_listens_hears_of_both() {
     tokio::join!(painted(&manager, one), painted(&manager, two));
     let machine = manager.machine(one).await.expect("a handle");
     machine.tell(Request::Pause).await.expect("pauses");
-    assert_eq!((state(&manager, one).await, state(&manager, two).await), (MachineState::Paused, MachineState::Running));
+    assert_eq!(
+        (state(&manager, one).await, state(&manager, two).await),
+        (MachineState::Paused, MachineState::Running)
+    );
     machine.tell(Request::Resume).await.expect("resumes");
     tokio::time::sleep(Duration::from_millis(500)).await;
     for id in [one, two] {
@@ -180,7 +187,8 @@ async fn whoever_takes_the_process_along_is_told_of_at_the_next_start() {
         .kill_on_drop(true)
         .spawn()
         .expect("the example is built with the tests");
-    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stdout.take().expect("piped")));
+    let mut lines =
+        tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stdout.take().expect("piped")));
     let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("reads");
     assert_eq!(line.as_deref(), Some("running"));
     // It has no control socket, so all that is known is that somebody holds it.
@@ -214,7 +222,8 @@ async fn a_process_that_says_nothing_is_silent_and_another_one_is_not_ended_in_i
     let id = painting_machine(&manager, "one", false).await;
     let bundle = manager.bundle(id).await.expect("is read");
     std::fs::create_dir(bundle.path().join("run")).expect("a folder");
-    let _listener = std::os::unix::net::UnixListener::bind(bundle.path().join("run/control")).expect("listens");
+    let _listener =
+        std::os::unix::net::UnixListener::bind(bundle.path().join("run/control")).expect("listens");
     let condition = manager.condition(&bundle, Duration::from_millis(300)).await;
     assert!(matches!(condition, Condition::Silent { .. }), "{condition:?}");
     let machine = manager.machine_within(id, Some(Duration::from_millis(300))).await.expect("connects");

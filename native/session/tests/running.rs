@@ -7,7 +7,7 @@ use common::logs::Kept;
 use common::{child, state, until};
 use sampan_config::{Arch, Document, Section};
 use sampan_library::fs::Fs;
-use sampan_library::{Bundle, Library, Otherwise, SnapshotId};
+use sampan_library::{Bundle, IfNoReflink, Library, SnapshotId};
 use sampan_message::Coded;
 use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{RunOptions, Vm, VmError};
@@ -174,7 +174,7 @@ async fn it_is_renamed_while_it_runs() {
 fn add_medium(library: &Library, folder: &Path, name: &str, fill: u8) {
     let file = folder.join(name);
     std::fs::write(&file, vec![fill; 1 << 20]).expect("a file");
-    library.add_medium(&file, name, Otherwise::Copy, &mut |_| Continue(())).expect("is taken");
+    library.add_medium(&file, name, IfNoReflink::Copy, &mut |_| Continue(())).expect("is taken");
 }
 
 /// Which of the media QEMU has open: its process, as `/proc` tells.

@@ -8,11 +8,12 @@ use crate::screen::{self, ScreenState};
 use crate::stats::{Stats, ViewerStats};
 use crate::transport::{Connection, MediaTransport, Rates, TransportError, WebRtc};
 use crate::web::{self, Guard};
+use parking_lot::{Mutex, MutexGuard};
 use sampan_guest::{Guest, GuestStatus};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -167,7 +168,7 @@ impl Inner {
     }
 
     fn viewers(&self) -> MutexGuard<'_, HashMap<String, Viewer>> {
-        self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.viewers.lock()
     }
 
     /// Answers an offer: the new viewer's name and our SDP.
@@ -238,7 +239,7 @@ impl Inner {
         let id = web::random_text(16)?;
         let stop = watch::Sender::new(false);
         let receiver = stop.subscribe();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         *seen += 1;
         let label = seen.to_string();
         drop(seen);

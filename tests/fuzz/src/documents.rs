@@ -1,6 +1,6 @@
 //! A machine's description, which may come with an imported machine, and what a person writes for a forward.
 
-use sampan_config::{Disk, DiskFormat, Document, Forward, Place, Section};
+use sampan_config::{Disk, DiskFormat, Document, Forward, HostPaths, Section};
 use std::collections::BTreeMap;
 
 /// Sections, each after a line `=== NAME`: they are refused, or written again as they were read; without faults they
@@ -22,7 +22,7 @@ pub(crate) fn document(data: &[u8]) {
         let disk = Disk { file: name.into(), format: DiskFormat::Qcow2, base: None };
         let drives = document.drives.drives.iter().map(|drive| (drive.id.clone(), disk.clone()));
         let shares = document.shares.shares.iter().map(|share| (share.tag.clone(), name.into()));
-        let place = Place {
+        let place = HostPaths {
             drives: drives.collect(),
             uefi_code: Some(name.into()),
             uefi_vars: Some(disk.clone()),

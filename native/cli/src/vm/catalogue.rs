@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use sampan_config::Arch;
 use sampan_download::catalogue::{self, Kind};
 use sampan_download::{Catalogue, Entry};
-use sampan_library::{Library, Otherwise};
+use sampan_library::{IfNoReflink, Library};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -148,7 +148,7 @@ fn add(file: &Path, name: Option<&str>, yes: bool) -> Result<Answer> {
         bail!("{}: {why}. If that is what you want, say --yes", file.display());
     }
     let mut bar = Bar::new(interruption()?);
-    let medium = library.add_medium(file, name, Otherwise::Link, &mut bar.progress())?;
+    let medium = library.add_medium(file, name, IfNoReflink::Link, &mut bar.progress())?;
     let text = format!("{}: {}", medium.name, human(medium.size));
     Ok(Answer::new(json!({ "name": medium.name, "path": medium.path, "size": medium.size }), text))
 }

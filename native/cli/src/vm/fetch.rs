@@ -7,7 +7,7 @@ use crate::words::{are_watched, of_error, one_line, redraw, tell};
 use anyhow::{Context, Result, anyhow, bail};
 use sampan_download::{Entry, Hasher, Progress, Queue, Request, Settings, Source, State, loaded};
 use sampan_library::image::{Content, identify};
-use sampan_library::{Library, Medium, Otherwise};
+use sampan_library::{IfNoReflink, Library, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -189,7 +189,7 @@ fn take(library: &Library, request: &Request, interrupted: &Arc<AtomicBool>) -> 
     let name = name_of(request);
     check_content(request)?;
     let mut bar = Bar::new(Arc::clone(interrupted));
-    let medium = library.add_medium(&request.to, &name, Otherwise::Link, &mut bar.progress())?;
+    let medium = library.add_medium(&request.to, &name, IfNoReflink::Link, &mut bar.progress())?;
     if let Err(error) = std::fs::remove_file(&request.to) {
         log::warn!("{} stays: {error}", request.to.display());
     }

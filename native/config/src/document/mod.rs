@@ -3,16 +3,16 @@
 mod check;
 mod files;
 mod foreign;
+mod host_paths;
 mod migrate;
-mod place;
 mod sections;
 
 pub use check::{Section, ValidationError};
 pub use files::{DocumentError, MAX_SECTION_BYTES};
 pub use foreign::LeftOut;
 pub(crate) use foreign::shortened;
+pub use host_paths::HostPaths;
 pub use migrate::CURRENT_VERSION;
-pub use place::Place;
 pub use sections::{
     Card, Cpu, DirectKernel, Displays, DriveSection, Drives, Extra, FirmwareKind, FirmwareSection, Input,
     Memory, Network, Performance, Serial, ShareSection, Shares, Sound, System, Usb,
@@ -21,7 +21,7 @@ pub use sections::{
 /// A machine's description: a section for each of its parts, one file each.
 ///
 /// There is no path of the host in it and nothing of a run: disks and shared folders have names, and whoever starts the
-/// machine says by a [`Place`] where they are.
+/// machine says by a [`HostPaths`] where they are.
 ///
 /// ```
 /// use sampan_config::{Arch, Document, Preset};

@@ -12,14 +12,14 @@
 //!
 //! `docs/emulator.md`, "Running one file again and again", tells what is not taken back.
 
-mod belongings;
-mod calls;
 mod dynamic;
 mod heap;
-mod inside;
-mod link;
+mod interpose;
 mod mapping;
 mod program;
+mod relocate;
+mod run_context;
+mod run_resources;
 #[cfg(test)]
 mod sample;
 mod tables;
@@ -34,12 +34,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use calls::Owner;
 use dynamic::Dynamic;
-use inside::Inside;
-pub(crate) use inside::RawInside;
+use interpose::Owner;
 use mapping::Mapping;
 use program::{Checked, Program};
+use run_context::Inside;
+pub(crate) use run_context::RawInside;
 use tables::Tables;
 
 use crate::elf;
@@ -103,7 +103,7 @@ fn mapped(path: &Path) -> Checked<(Parts, Dynamic)> {
     let mapping = Mapping::new(&file, program, page).map_err(system)?;
     check_needed(&Tables::new(mapping.view(), &dynamic)?)?;
     // SAFETY: nothing of it has run.
-    unsafe { link::link(&mapping, &dynamic, &resolve)? };
+    unsafe { relocate::link(&mapping, &dynamic, &resolve)? };
     mapping.protect().map_err(system)?;
 
     let owner = Owner::new_raw().ok_or("cannot be given a heap: there is no address space left")?;
@@ -138,7 +138,7 @@ fn resolve(name: &CString) -> Checked<Option<usize>> {
     if UNFIT.contains(&name.to_bytes()) {
         return Err(format!("uses {}, which our loader cannot take back", name.to_string_lossy()));
     }
-    let ours = calls::heap_function(name).or_else(|| inside::name(name));
+    let ours = interpose::heap_function(name).or_else(|| run_context::name(name));
     Ok(ours.or_else(|| {
         // SAFETY: a string.
         let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
@@ -154,7 +154,7 @@ impl Instance {
     pub(crate) unsafe fn load(path: &Path) -> Checked<Self> {
         let (parts, dynamic) = mapped(path)?;
         // SAFETY: linked.
-        let constructors = unsafe { link::constructors(&parts.mapping, &dynamic)? };
+        let constructors = unsafe { relocate::constructors(&parts.mapping, &dynamic)? };
         parts.inside.visit(|| {
             for constructor in constructors {
                 // SAFETY: code of the library; what it does is the caller's.
@@ -224,11 +224,11 @@ impl Drop for Parts {
     /// Only when no thread is in the library. Its code is still needed for what its streams have to write.
     fn drop(&mut self) {
         // SAFETY: it is dropped at the end of this function only.
-        let mut belongings = unsafe { &*self.owner }.belongings();
+        let mut resources = unsafe { &*self.owner }.resources();
         // Streams first: what they write goes to descriptors.
-        let streams = belongings.close();
-        let (descriptors, mappings) = (self.inside.take_back(), belongings.unmap());
-        drop(belongings);
+        let streams = resources.close();
+        let (descriptors, mappings) = (self.inside.take_back(), resources.unmap());
+        drop(resources);
         log::debug!("taken back: {descriptors} descriptors, {streams} streams, {mappings} mappings");
         // SAFETY: nobody is in the run, as its threads have ended, and neither C's part nor the owner is used
         // again; the library itself is unmapped after this.

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 use super::isolate::{Answer, Silence};
 use super::kvm_abi::{self as abi, Guest, MemoryRegion};
+use super::reason::Reason;
 
 /// The steps that can fail, as [`Answer`] numbers them.
 mod step {
@@ -39,24 +40,20 @@ const SLOWEST_FIRST: u32 = 100;
 /// The only version there has been since 2007.
 const API_VERSION: i32 = 12;
 
-/// The reason in words; `Ok` when KVM is to be used.
-pub(crate) fn verdict(answer: Result<Answer, Silence>) -> Result<String, String> {
+/// `Ok` when KVM is to be used.
+pub(crate) fn verdict(answer: Result<Answer, Silence>) -> Result<Reason, Reason> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(Silence(words)) => return Err(format!("a test guest did not run: the probe {words}")),
+        Err(Silence(words)) => {
+            return Err(Reason::KvmFails(format!("a test guest did not run: the probe {words}")));
+        }
     };
     let errno = Errno::from_raw(answer.errno);
     let [guest, host] = answer.values.map(|thousands| format!("{:.1}", thousands as f64 / 1e3));
-    Err(match answer.failed_step {
-        0 => {
-            return Ok(format!(
-                "a test guest ran {guest} million loops a second, the processor itself {host}"
-            ));
-        }
-        step::OPEN if errno == Errno::ENOENT => "there is no /dev/kvm".into(),
-        step::OPEN if errno == Errno::EACCES => {
-            "/dev/kvm may not be opened: add this user to the group kvm".into()
-        }
+    Err(Reason::KvmFails(match answer.failed_step {
+        0 => return Ok(Reason::KvmRuns { guest, host }),
+        step::OPEN if errno == Errno::ENOENT => return Err(Reason::NoKvm),
+        step::OPEN if errno == Errno::EACCES => return Err(Reason::KvmNotAllowed),
         step::OPEN => format!("/dev/kvm cannot be opened: {}", errno.desc()),
         step::VERSION => format!("/dev/kvm speaks version {} instead of {API_VERSION}", answer.values[0]),
         step::CREATE_VM => format!("KVM makes no virtual machine: {}", errno.desc()),
@@ -65,11 +62,8 @@ pub(crate) fn verdict(answer: Result<Answer, Silence>) -> Result<String, String>
         step::REGISTERS => format!("KVM does not set a processor's registers: {}", errno.desc()),
         step::RUN => format!("KVM did not run a test guest: {}", errno.desc()),
         step::EXIT => format!("a test guest did not end its loop (KVM exit reason {})", answer.values[0]),
-        _ => format!(
-            "a test guest ran {guest} million loops a second where the processor itself runs {host}: \
-             its instructions are emulated, which is slower than QEMU's translator"
-        ),
-    })
+        _ => return Err(Reason::KvmEmulated { guest, host }),
+    }))
 }
 
 /// Runs the guests, by system calls only. A kernel that hangs in one hangs this process.
@@ -213,7 +207,7 @@ mod tests {
 
     #[test]
     fn reasons_are_words() {
-        let words = |answer| verdict(answer).unwrap_err();
+        let words = |answer| verdict(answer).unwrap_err().to_string();
         assert_eq!(words(Ok(Answer::failed_with(step::OPEN, Errno::ENOENT))), "there is no /dev/kvm");
         let slow = Answer { failed_step: step::SLOW, errno: 0, values: [800, 2_900_000] };
         assert!(words(Ok(slow)).starts_with(

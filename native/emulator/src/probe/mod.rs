@@ -6,14 +6,18 @@ mod isolate;
 mod jit;
 mod kvm;
 mod kvm_abi;
+mod reason;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use sampan_message::{Coded, Message, Params};
 use serde::{Deserialize, Serialize};
 
 pub use gpu::{Gpu, GpuKind};
 pub use isolate::Isolation;
 pub use jit::Jit;
+pub(crate) use reason::Reason;
 
 use crate::{Arch, Engine, LibqemuDir, child};
 use isolate::{Answer, Silence, ask};
@@ -98,9 +102,27 @@ pub struct Accelerator {
     pub usable: bool,
     /// Why, or why not, in words.
     pub reason: String,
+    /// The code of the reason.
+    #[serde(default)]
+    pub code: Cow<'static, str>,
+    /// What the reason is made of.
+    #[serde(default)]
+    pub params: Params,
     /// For `tcg`: how its code buffer is to be mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jit: Option<Jit>,
+}
+
+impl Accelerator {
+    fn new(name: AcceleratorName, usable: bool, why: &Reason, jit: Option<Jit>) -> Self {
+        let Message { code, params, message: reason } = why.message();
+        Self { name, usable, reason, code, params, jit }
+    }
+
+    /// Why, or why not.
+    pub fn why(&self) -> Message {
+        Message { code: self.code.clone(), params: self.params.clone(), message: self.reason.clone() }
+    }
 }
 
 /// The ways there are.
@@ -169,13 +191,9 @@ pub fn probe_in(isolation: &Isolation, dir: Option<&LibqemuDir>) -> Probe {
     };
     let kvm = kvm::verdict(ask(Question::Kvm));
     let tcg = first_open_way(|way| jit::refusal(ask(Question::Jit(way))));
-    Probe { accelerators: vec![kvm_words(kvm), tcg, interpreter(dir)] }
-}
-
-fn kvm_words(verdict: Result<String, String>) -> Accelerator {
-    let usable = verdict.is_ok();
-    let reason = verdict.unwrap_or_else(|reason| reason);
-    Accelerator { name: AcceleratorName::Kvm, usable, reason, jit: None }
+    let usable = kvm.is_ok();
+    let kvm = Accelerator::new(AcceleratorName::Kvm, usable, &kvm.unwrap_or_else(|reason| reason), None);
+    Probe { accelerators: vec![kvm, tcg, interpreter(dir)] }
 }
 
 fn first_open_way(mut refusal: impl FnMut(Jit) -> Option<String>) -> Accelerator {
@@ -184,16 +202,13 @@ fn first_open_way(mut refusal: impl FnMut(Jit) -> Option<String>) -> Accelerator
         match refusal(way) {
             Some(reason) => refused.push(format!("{}: {reason}", way.name())),
             None => {
-                let mut reason = format!("code that was written into memory ran ({})", way.name());
-                if !refused.is_empty() {
-                    reason = format!("{reason}; refused: {}", refused.join("; "));
-                }
-                return Accelerator { name: AcceleratorName::Tcg, usable: true, reason, jit: Some(way) };
+                let why = Reason::JitRuns { way: way.name(), refused: refused.join("; ") };
+                return Accelerator::new(AcceleratorName::Tcg, true, &why, Some(way));
             }
         }
     }
-    let reason = format!("no memory can be both written and executed: {}", refused.join("; "));
-    Accelerator { name: AcceleratorName::Tcg, usable: false, reason, jit: None }
+    let why = Reason::NoJit { refused: refused.join("; ") };
+    Accelerator::new(AcceleratorName::Tcg, false, &why, None)
 }
 
 fn interpreter(dir: Option<&LibqemuDir>) -> Accelerator {
@@ -204,12 +219,11 @@ fn interpreter(dir: Option<&LibqemuDir>) -> Accelerator {
         .filter(|(_, engine, _)| *engine == Engine::Interpreter)
         .map(|(arch, ..)| arch.to_string())
         .collect();
-    let reason = if archs.is_empty() {
-        "libqemu was not built with the interpreter".to_owned()
-    } else {
-        format!("runs {} guests anywhere, 16 to 19 times slower than translation", archs.join(" and "))
+    let why = match archs.is_empty() {
+        true => Reason::NoInterpreter,
+        false => Reason::InterpreterRuns { archs: archs.join(" and ") },
     };
-    Accelerator { name: AcceleratorName::Tci, usable: !archs.is_empty(), reason, jit: None }
+    Accelerator::new(AcceleratorName::Tci, !archs.is_empty(), &why, None)
 }
 
 impl Probe {
@@ -244,7 +258,7 @@ mod tests {
     use super::*;
 
     fn found(kvm: bool, jit: Option<Jit>, tci: bool) -> Probe {
-        let accelerator = |name, usable, jit| Accelerator { name, usable, reason: String::new(), jit };
+        let accelerator = |name, usable, jit| Accelerator::new(name, usable, &Reason::NoKvm, jit);
         Probe {
             accelerators: vec![
                 accelerator(AcceleratorName::Kvm, kvm, None),

@@ -177,7 +177,7 @@ struct Archive {
 
 impl Archive {
     fn sum(&mut self, name: &str, digest: impl AsRef<[u8]>) {
-        self.sums += &format!("{}  {name}\n", hex(digest));
+        self.sums += &format!("{}  {name}\n", hex::encode(digest));
     }
 
     fn small(&mut self, name: &str, bytes: &[u8]) -> std::result::Result<(), TarError> {
@@ -222,8 +222,4 @@ impl Archive {
         self.tar.write_all(sums.as_bytes())?;
         self.tar.finish()?.into_inner().map_err(|e| e.into_error().into())
     }
-}
-
-pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,6 +1,5 @@
 //! Reading a machine from one file.
 
-use super::export::hex;
 use super::{ARCHIVE_VERSION, Contents, HEADER, MAX_HEADER, SUMS, TarError, TarReader};
 use crate::block::{OnProgress, Progress, SourceFormat};
 use crate::bundle::{DISKS, MAX_SECTION, MAX_SECTIONS, Sections};
@@ -186,7 +185,7 @@ impl<'a> Reading<'a> {
             return Err(reading.refuse(format!("it does not begin with {HEADER}: it is no .sampanvm file")));
         }
         let bytes = reading.tar.small_member(MAX_HEADER).map_err(|e| reading.failed(e))?;
-        reading.sums.insert(HEADER.into(), hex(Sha256::digest(&bytes)));
+        reading.sums.insert(HEADER.into(), hex::encode(Sha256::digest(&bytes)));
         let contents = Contents::parse(&bytes).map_err(|why| reading.refuse(why))?;
         Ok((reading, contents))
     }
@@ -224,7 +223,7 @@ impl<'a> Reading<'a> {
             return Err(self.refuse(format!("“{member}” is not as long as declared, or not declared")));
         }
         let bytes = self.tar.small_member(MAX_SECTION).map_err(|e| self.failed(e))?;
-        self.sums.insert(member.to_owned(), hex(Sha256::digest(&bytes)));
+        self.sums.insert(member.to_owned(), hex::encode(Sha256::digest(&bytes)));
         String::from_utf8(bytes).map_err(|_| self.refuse(format!("“{member}” is no text")))
     }
 
@@ -266,7 +265,7 @@ impl<'a> Reading<'a> {
             self.done += n as u64;
         }
         machine.fs().sync_file(&path)?;
-        self.sums.insert(member.to_owned(), hex(digest.finalize()));
+        self.sums.insert(member.to_owned(), hex::encode(digest.finalize()));
         let header = image::probe_import(&open_regular(&path)?, Some(SourceFormat::Qcow2));
         let header = header.map_err(|e| self.refuse(format!("“{member}”: {e}")))?;
         if header.virtual_size != disk.size {

@@ -98,11 +98,10 @@ impl Check {
     }
 
     pub(super) fn agrees(self) -> bool {
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         match self.0 {
-            Some((Hasher::Sha1(hasher), sum)) => hex(&hasher.finalize()) == sum,
-            Some((Hasher::Sha256(hasher), sum)) => hex(&hasher.finalize()) == sum,
-            Some((Hasher::Sha512(hasher), sum)) => hex(&hasher.finalize()) == sum,
+            Some((Hasher::Sha1(hasher), sum)) => hex::encode(hasher.finalize()) == sum,
+            Some((Hasher::Sha256(hasher), sum)) => hex::encode(hasher.finalize()) == sum,
+            Some((Hasher::Sha512(hasher), sum)) => hex::encode(hasher.finalize()) == sum,
             None => true,
         }
     }

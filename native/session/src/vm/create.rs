@@ -4,7 +4,7 @@ use super::provisioning::{FirstStart, SEED_DRIVE, seed_medium};
 use super::{UEFI_VARIABLES, VmError, uefi_variables};
 use sampan_config::{Arch, Document, DriveKind, FirmwareKind, Preset};
 use sampan_library::{
-    BlockLayer, DriveId, Library, Locked, OnProgress, Otherwise, SourceFormat, Target, VmId,
+    BlockLayer, DriveId, IfNoReflink, Library, Locked, OnProgress, SourceFormat, Target, VmId,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -172,7 +172,7 @@ fn take_medium(library: &Library, file: &Path, name: &str, progress: OnProgress<
         Some(medium) if medium.size == size(file)? => Ok(()),
         Some(_) => Err(VmError::MediumNameTaken(name.to_owned())),
         None => {
-            library.add_medium(file, name, Otherwise::Link, progress)?;
+            library.add_medium(file, name, IfNoReflink::Link, progress)?;
             Ok(())
         }
     }

@@ -3,7 +3,7 @@
 use super::{Host, RunOptions, VmError};
 use crate::log_ring::drain;
 use crate::machine_log::MachineLog;
-use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, Place};
+use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, HostPaths};
 use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
 use sampan_library::{CheckedChain, DriveId, Error as LibraryError, Layer, Library, Locked, SourceFormat};
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ fn build(
 /// the place of something that we open. Overlays of later snapshots, and memories, it gets as descriptors.
 fn allowed(
     document: &Document,
-    place: &Place,
+    place: &HostPaths,
     drives: &BTreeMap<DriveId, CheckedChain>,
     throw_away: &BTreeMap<DriveId, PathBuf>,
 ) -> Result<Vec<Allowed>, VmError> {
@@ -150,8 +150,8 @@ fn place(
     incoming: bool,
     drives: &BTreeMap<DriveId, CheckedChain>,
     tops: &BTreeMap<DriveId, PathBuf>,
-) -> Result<Place, VmError> {
-    let mut place = Place { shares: locked.host()?.shares, incoming, ..Place::default() };
+) -> Result<HostPaths, VmError> {
+    let mut place = HostPaths { shares: locked.host()?.shares, incoming, ..HostPaths::default() };
     let top = |id: &DriveId| -> Result<Disk, VmError> {
         let chain = drives.get(id).ok_or_else(|| VmError::NoImage(id.to_string()))?;
         // From the bottom up: each is built on the one before.

@@ -10,9 +10,10 @@ use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, PeerEvent};
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
+use parking_lot::Mutex;
 use sampan_guest::Guest;
 use sampan_input::{Event, Pressed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teller::Teller;
 use tokio::sync::{mpsc, watch};
@@ -63,7 +64,7 @@ async fn send_frames(connection: &Arc<dyn Connection>, seat: &Seat, last: &Mutex
     while let Some(frame) = seat.outbox().next().await {
         let result = connection.send(&frame).await;
         let sent = LastFrame { at: Instant::now(), refined: frame.refined };
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
+        *last.lock() = Some(sent);
         seat.outbox().sent();
         seat.wake();
         if let Err(error) = result {
@@ -172,7 +173,7 @@ impl Control {
             PeerEvent::Closed(channel) => self.teller.closed(channel),
             PeerEvent::Message(channel, text) => self.message(channel, &text),
             PeerEvent::KeyRequest => {
-                let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                let last = *self.last.lock();
                 if self.requests.answer(Instant::now(), last) {
                     self.peer.seat.outbox().ask_key();
                     self.peer.seat.wake();

@@ -6,9 +6,10 @@ use super::signal::Signal;
 use super::{Counters, Limits};
 use crate::codec::{self, Codec, Encoder, Kind, Picture, Settings};
 use crate::transport::{Frame, packetize, rtp_time};
+use parking_lot::{Mutex, MutexGuard};
 use sampan_frame::{Consumer, Rect, Screen, Size, Staging};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -103,7 +104,7 @@ impl Lane {
     }
 
     fn seats(&self) -> MutexGuard<'_, Vec<Arc<Outbox>>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seats.lock()
     }
 }
 

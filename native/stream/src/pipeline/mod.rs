@@ -10,10 +10,11 @@ pub use outbox::Outbox;
 use crate::codec::Codec;
 use crate::transport::{Flow, Rates};
 use lane::Lane;
+use parking_lot::Mutex;
 use sampan_frame::Screen;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -70,7 +71,7 @@ impl Pipeline {
     /// The system's, if it has no thread for the encoder.
     pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>) -> std::io::Result<Seat> {
         let outbox = Arc::new(Outbox::new(flow));
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock();
         let lane = match lanes.get(&codec) {
             Some(lane) => lane.clone(),
             None => {
@@ -87,7 +88,7 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        let lanes = self.lanes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let lanes = self.lanes.get_mut();
         lanes.values().for_each(|lane| lane.stop());
     }
 }
@@ -126,7 +127,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.outbox.close();
         let Some(pipeline) = self.pipeline.upgrade() else { return };
-        let mut lanes = pipeline.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = pipeline.lanes.lock();
         if self.lane.leave(&self.outbox) {
             self.lane.stop();
             if lanes.get(&self.codec).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {

@@ -1,8 +1,9 @@
 //! What waits to be sent to one viewer: bounded, and dropped to the next keyframe when it does not drain.
 
 use crate::transport::{Flow, Frame};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// Frames that may wait for a viewer. More than one, because a viewer in step takes a frame as soon as the one before
@@ -123,7 +124,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -3,8 +3,9 @@
 //! Whoever may connect may hold connections open and say nothing. They must not keep the owner out: of those that wait
 //! for nothing of ours the oldest makes room, and whoever has shown the token stays longer than whoever has not.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 /// Connections at a time: a browser opens six.
@@ -51,7 +52,7 @@ impl State {
 
 impl Crowd {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     /// A place for one more connection. Where there is none, an idle one has to go; as long as all are being answered, this

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Where a machine's files are, and how it is started this time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct HostPaths {
     /// The image of each disk, and of each CD or floppy drive that has one, by the drive's `id`.
     pub drives: BTreeMap<String, Disk>,
     /// UEFI's code, read only, raw.
@@ -32,7 +32,7 @@ impl Document {
     /// # Errors
     /// The description's faults, or a file or folder of it that `place` does not tell. CD and floppy drives may be
     /// empty.
-    pub fn machine(&self, place: &Place) -> Result<Machine, ConfigError> {
+    pub fn machine(&self, place: &HostPaths) -> Result<Machine, ConfigError> {
         let faults = self.check();
         if !faults.is_empty() {
             return Err(ConfigError::Document(faults));
@@ -72,7 +72,7 @@ impl Document {
         Ok(machine)
     }
 
-    fn placed_firmware(&self, place: &Place) -> Result<Option<Firmware>, ConfigError> {
+    fn placed_firmware(&self, place: &HostPaths) -> Result<Option<Firmware>, ConfigError> {
         match self.firmware.kind {
             FirmwareKind::Bios => Ok(Some(Firmware::Bios)),
             FirmwareKind::None => Ok(None),
@@ -84,7 +84,7 @@ impl Document {
         }
     }
 
-    fn placed_kernel(&self, place: &Place) -> Result<Option<Kernel>, ConfigError> {
+    fn placed_kernel(&self, place: &HostPaths) -> Result<Option<Kernel>, ConfigError> {
         let Some(wanted) = &self.firmware.kernel else { return Ok(None) };
         let kernel = place.kernel.clone().ok_or_else(|| ConfigError::NotPlaced(wanted.kernel.clone()))?;
         let initrd = match &wanted.initrd {
@@ -94,7 +94,7 @@ impl Document {
         Ok(Some(Kernel { kernel, initrd, append: wanted.append.clone() }))
     }
 
-    fn placed_drives(&self, place: &Place) -> Result<Vec<Drive>, ConfigError> {
+    fn placed_drives(&self, place: &HostPaths) -> Result<Vec<Drive>, ConfigError> {
         let placed = self.drives.drives.iter().map(|drive| {
             let image = match (&drive.media, drive.kind) {
                 (None, DriveKind::Cdrom | DriveKind::Floppy) => None,
@@ -119,7 +119,7 @@ impl Document {
         placed.collect()
     }
 
-    fn placed_shares(&self, place: &Place) -> Result<Vec<SharedFolder>, ConfigError> {
+    fn placed_shares(&self, place: &HostPaths) -> Result<Vec<SharedFolder>, ConfigError> {
         let placed = self.shares.shares.iter().map(|share| {
             let path = place.shares.get(&share.tag).cloned();
             Ok(SharedFolder {

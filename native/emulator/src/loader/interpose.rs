@@ -6,15 +6,15 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard};
 
-use super::belongings::{Belongings, Stream};
 use super::heap::Heap;
-use super::inside;
+use super::run_context;
+use super::run_resources::{RunResources, Stream};
 use crate::copies::locked;
 
 /// What a run owns. Shared with all its threads.
 pub(crate) struct Owner {
     pub(crate) heap: Heap,
-    belongings: Mutex<Belongings>,
+    resources: Mutex<RunResources>,
 }
 
 /// The owners there are, for a block that is freed on a thread of nobody's.
@@ -23,7 +23,7 @@ static OWNERS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 impl Owner {
     /// `None` where there is no address space left. To be given to [`Owner::drop_raw`].
     pub(crate) fn new_raw() -> Option<*const Self> {
-        let owner = Box::new(Self { heap: Heap::new()?, belongings: Mutex::default() });
+        let owner = Box::new(Self { heap: Heap::new()?, resources: Mutex::default() });
         let owner: *const Self = Box::into_raw(owner);
         locked(&OWNERS).push(owner.expose_provenance());
         Some(owner)
@@ -37,15 +37,15 @@ impl Owner {
         drop(unsafe { Box::from_raw(owner.cast_mut()) });
     }
 
-    pub(crate) fn belongings(&self) -> MutexGuard<'_, Belongings> {
-        locked(&self.belongings)
+    pub(crate) fn resources(&self) -> MutexGuard<'_, RunResources> {
+        locked(&self.resources)
     }
 }
 
 /// That of this thread's run.
 fn owner<'a>() -> Option<&'a Owner> {
-    // SAFETY: what `inside::Inside::new` was given, and for as long as this thread is in the run.
-    unsafe { inside::owner().cast::<Owner>().as_ref() }
+    // SAFETY: what `run_context::Inside::new` was given, and for as long as this thread is in the run.
+    unsafe { run_context::owner().cast::<Owner>().as_ref() }
 }
 
 /// Calls `with` for the heap that has the block; `None` for a block of libc's.
@@ -146,10 +146,10 @@ pub(crate) fn heap_function(name: &CStr) -> Option<usize> {
 
 /// # Safety
 /// What C was given for the run that calls.
-unsafe fn note(owner: *mut c_void, note: impl FnOnce(&mut Belongings)) {
+unsafe fn note(owner: *mut c_void, note: impl FnOnce(&mut RunResources)) {
     // SAFETY: the caller's.
     if let Some(owner) = unsafe { owner.cast::<Owner>().as_ref() } {
-        note(&mut owner.belongings());
+        note(&mut owner.resources());
     }
 }
 

@@ -19,14 +19,14 @@ unsafe extern "C" {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Belongings {
+pub(crate) struct RunResources {
     /// Address ranges.
     pub(crate) mapped: RangeSet<usize>,
     /// Pointers that libc gave.
     pub(crate) streams: BTreeMap<usize, Stream>,
 }
 
-impl Belongings {
+impl RunResources {
     /// Closes what is open. What was to be written to a stream is written, by the library's own code where it is
     /// a stream of the library's own.
     pub(crate) fn close(&mut self) -> usize {
