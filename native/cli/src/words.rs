@@ -8,7 +8,8 @@
 //! Whoever stops reading (`| head -1`) does no harm; what cannot be written otherwise is noted, and the program ends with an error.
 #![expect(clippy::disallowed_methods, reason = "this is the way to stdout and stderr")]
 
-use sampan_library::shell_word;
+use sampan_download::DownloadError;
+use sampan_library::{Error as LibraryError, shell_word};
 use sampan_message::{Coded, Message};
 use sampan_session::vm::VmError;
 use std::fmt::{Display, Write as _};
@@ -184,7 +185,7 @@ pub fn one_line(words: &str) -> String {
     escaped(&line)
 }
 
-/// An error with its causes, each told once.
+/// An error with its causes, each told once, and the command that helps where there is one.
 pub fn of_error(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain() {
@@ -201,48 +202,70 @@ pub fn of_error(error: &anyhow::Error) -> String {
             rest => told = format!("{told}{SEPARATOR}{rest}"),
         }
     }
-    once(&told)
-}
-
-/// The same of an error of a machine, with the command that mends it where there is one.
-pub fn of_machine(error: &anyhow::Error, machine: &str) -> String {
-    let message = error
-        .downcast_ref::<VmError>()
-        .map(Coded::message)
-        .or_else(|| error.downcast_ref::<sampan_manager::Error>().map(Coded::message))
-        .or_else(|| error.downcast_ref::<AppError>().map(|error| error.message.clone()));
-    match message.and_then(|message| hint(&message, machine)) {
-        Some(hint) => format!("{}; {hint}", of_error(error)),
-        None => of_error(error),
+    let told = once(&told);
+    match hint_of(error) {
+        Some(hint) if !told.contains(&hint) => format!("{told}; {hint}"),
+        _ => told,
     }
 }
 
-/// An error of the application core, with the command that mends it where there is one.
+/// An error of the application core about the machine that a person named.
 #[derive(Debug, thiserror::Error)]
-#[error("{text}")]
+#[error("{message}")]
 pub struct AppError {
     /// The error itself.
     pub message: Message,
-    text: String,
+    machine: Option<String>,
 }
 
 impl AppError {
     /// About a machine, if one was named.
     pub fn new(error: &sampan_manager::Error, machine: Option<&str>) -> Self {
-        let message = error.message();
-        let text = match machine.and_then(|machine| hint(&message, machine)) {
-            Some(hint) => format!("{message}; {hint}"),
-            None => message.to_string(),
-        };
-        Self { message, text }
+        Self { message: error.message(), machine: machine.map(str::to_owned) }
     }
 }
 
-/// The command by which people at a terminal do what a message about a machine tells them to.
-fn hint(message: &Message, machine: &str) -> Option<String> {
-    let vm = shell_word(machine);
+/// What an error of ours says, and what a person called the machine that it is about.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(Message, Option<String>)> {
+    if let Some(AppError { message, machine }) = cause.downcast_ref() {
+        return Some((message.clone(), machine.clone()));
+    }
+    let message = cause
+        .downcast_ref::<sampan_manager::Error>()
+        .map(Coded::message)
+        .or_else(|| cause.downcast_ref::<VmError>().map(Coded::message))
+        .or_else(|| cause.downcast_ref::<LibraryError>().map(Coded::message))
+        .or_else(|| cause.downcast_ref::<DownloadError>().map(Coded::message));
+    Some((message?, None))
+}
+
+/// The code of the first cause that has one, for programs.
+pub fn code_of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(known).map(|(message, _)| message.code.into_owned())
+}
+
+/// The command by which people at a terminal do what an error tells them to: by the code of the first cause that has one.
+/// Errors themselves name no command, since the app shows them, too.
+fn hint_of(error: &anyhow::Error) -> Option<String> {
+    error
+        .chain()
+        .find_map(|cause| known(cause).and_then(|(message, machine)| hint(&message, machine.as_deref())))
+}
+
+/// The command for a message; `machine` is what a person called the machine that it is about.
+fn hint(message: &Message, machine: Option<&str>) -> Option<String> {
     let param = |name| message.params.get(name).map(ToString::to_string);
+    let vm =
+        machine.map(str::to_owned).or_else(|| param("name")).map_or("VM".into(), |name| shell_word(&name));
     Some(match &*message.code {
+        "in_use" => format!("`sampan stop {vm}` ends it if it runs"),
+        "no_library" => "check SAMPAN_HOME if you have set it; `sampan new` makes one there".to_owned(),
+        "not_found" => "`sampan list` shows those there are".to_owned(),
+        "no_removed_drive" | "no_such_drive" | "no_drive" => format!("`sampan disk info {vm}` shows them"),
+        "no_snapshot" => format!("`sampan snapshot list {vm}` shows those there are"),
+        "has_dependents" => "`sampan disk flatten` makes a linked clone independent".to_owned(),
+        "medium_in_use" => "`sampan set VM cdrom=-` takes it out of a machine".to_owned(),
+        "no_medium" => "`sampan images` lists what there is".to_owned(),
         "port_in_use" | "port_privileged" | "no_such_address" | "port_unusable" => match param("forward") {
             Some(forward) => format!("`sampan forward remove {vm} {forward}` takes the forward away"),
             None => format!("`sampan vnc {vm} on --port N` chooses another one"),
@@ -258,10 +281,20 @@ fn hint(message: &Message, machine: &str) -> Option<String> {
         "no_such_forward" => format!("`sampan forward list {vm}` shows them"),
         "vnc_off" => format!("`sampan vnc {vm} on` turns it on"),
         "no_agent_channel" => format!("`sampan set {vm} serial.agent=virtio` gives it one"),
-        "no_such_drive" => format!("`sampan disk info {vm}` shows them"),
         "untypable" => format!("see `sampan console {vm}`, `sampan file push` and `sampan exec`"),
+        "disk_image" => "`sampan new NAME --image FILE` makes a machine of it".to_owned(),
+        "cd_image" => "`sampan new NAME --cdrom FILE` makes one that starts from it".to_owned(),
+        "old_tuning" => format!("`sampan set {vm} cpu.tuning={}` gives it that", param("newest")?),
         _ => return None,
     })
+}
+
+/// A message on its way, such as what a start is doing, with the command that it leads to.
+pub fn with_hint(message: &Message, machine: &str) -> String {
+    match hint(message, Some(machine)) {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_string(),
+    }
 }
 
 /// The same of an error that is a text already: a part that a later one tells with more words goes.

@@ -35,7 +35,7 @@ pub mod wire;
 pub use address::{Address, run_folder};
 pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
 pub use console::Console;
-pub use reply::{AgentInfo, Effect, Execution, Facts, Picture, Reply, State, Status};
+pub use reply::{AgentInfo, Applied, Effect, Execution, Facts, Picture, Reply, State, Status};
 pub use reporter::{Progress, Reporter};
 pub use request::Request;
 pub use server::{Handler, Server};

@@ -22,6 +22,8 @@ pub enum Reply {
         /// Its id.
         id: String,
     },
+    /// When changes of the description take effect.
+    Applied(Applied),
     /// What a change of performance did.
     Effect(Effect),
     /// A program in the guest has ended.
@@ -134,6 +136,15 @@ pub struct Picture {
     /// The picture as PNG.
     #[serde(with = "base64_bytes")]
     pub png: Vec<u8>,
+}
+
+/// When changes of a description take effect, by section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Sections whose changes have taken effect.
+    pub now: Vec<String>,
+    /// Sections in which something waits for the next start.
+    pub next_start: Vec<String>,
 }
 
 /// What a change of performance did.

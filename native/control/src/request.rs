@@ -2,6 +2,7 @@
 
 use sampan_config::Mode;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One request. Bytes are base64 on the wire.
@@ -78,6 +79,41 @@ pub enum Request {
         /// Whether the memory is left out.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         disks_only: bool,
+    },
+    /// Change a snapshot's name and note.
+    SnapshotEdit {
+        /// Its id.
+        snapshot: String,
+        /// Its new name.
+        name: String,
+        /// Its new note.
+        note: String,
+    },
+    /// Forget a snapshot.
+    SnapshotDelete {
+        /// Its id.
+        snapshot: String,
+    },
+    /// Give the machine another name.
+    Rename {
+        /// The new name.
+        name: String,
+    },
+    /// Change the machine's description. [`Reply::Applied`](crate::Reply::Applied).
+    Configure {
+        /// All of it: each section's JSON text by its file's name, as the bundle has them.
+        sections: BTreeMap<String, String>,
+    },
+    /// Put a medium into a CD or floppy drive in the place of what is there, or take that out.
+    Insert {
+        /// The drive's id.
+        drive: String,
+        /// A medium of the library; without one the drive is emptied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        medium: Option<String>,
+        /// Whether a guest that holds what is there is not asked to let go of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Make a disk larger.
     Grow {

@@ -25,6 +25,11 @@ const REQUESTS: &str = r#"
 {"command":"console"}
 {"command":"suspend"}
 {"command":"snapshot","name":"","note":"","disks_only":true}
+{"command":"snapshot-edit","snapshot":"","name":"","note":""}
+{"command":"snapshot-delete","snapshot":""}
+{"command":"rename","name":""}
+{"command":"configure","sections":{}}
+{"command":"insert","drive":"","medium":"","force":true}
 {"command":"grow","drive":"","size":1}
 {"command":"forward-add","forward":""}
 {"command":"forward-remove","forward":""}

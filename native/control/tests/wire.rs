@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sampan_config::Mode;
-use sampan_control::{AgentInfo, Effect, Execution, Picture, Progress, Reply, Request, wire};
+use sampan_control::{AgentInfo, Applied, Effect, Execution, Picture, Progress, Reply, Request, wire};
 use sampan_message::Message;
 
 fn request() -> impl Strategy<Value = Request> {
@@ -37,6 +37,17 @@ fn request() -> impl Strategy<Value = Request> {
                 note,
                 disks_only
             }),
+            (text(), text(), text()).prop_map(|(snapshot, name, note)| Request::SnapshotEdit {
+                snapshot,
+                name,
+                note
+            }),
+            text().prop_map(|snapshot| Request::SnapshotDelete { snapshot }),
+            text().prop_map(|name| Request::Rename { name }),
+            any::<std::collections::BTreeMap<String, String>>()
+                .prop_map(|sections| Request::Configure { sections }),
+            (text(), any::<Option<String>>(), any::<bool>())
+                .prop_map(|(drive, medium, force)| Request::Insert { drive, medium, force }),
             (text(), any::<u64>()).prop_map(|(drive, size)| Request::Grow { drive, size }),
             text().prop_map(|forward| Request::ForwardAdd { forward }),
             text().prop_map(|forward| Request::ForwardRemove { forward }),
@@ -67,6 +78,8 @@ fn reply() -> impl Strategy<Value = Reply> {
             png
         })),
         text().prop_map(|id| Reply::Snapshot { id }),
+        (any::<Vec<String>>(), any::<Vec<String>>())
+            .prop_map(|(now, next_start)| Reply::Applied(Applied { now, next_start })),
         (any::<Vec<String>>(), any::<Vec<String>>(), any::<(u32, u32)>()).prop_map(
             |(done, refused, (before, after))| Reply::Effect(Effect { done, refused, before, after })
         ),

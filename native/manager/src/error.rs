@@ -265,6 +265,10 @@ impl Coded for Error {
         match self {
             Self::Told(message) => message.clone(),
             Self::Client(error) => error.message(),
+            // The reason's code is what a face can act by.
+            Self::NotStarted { why, .. } => {
+                Message { code: why.code.clone(), params: why.params.clone(), message: self.to_string() }
+            }
             other => {
                 Message { code: other.code().into(), params: other.params(), message: other.to_string() }
             }

@@ -59,8 +59,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-config",
             "sampan-download",
             "sampan-emulator",
-            "sampan-frame",
-            "sampan-input",
             "sampan-library",
             "sampan-message",
             "sampan-seed",
@@ -133,6 +131,10 @@ fn check(metadata: &Metadata) -> Vec<String> {
             if ours && !allowed.contains(&dep.name.as_str()) {
                 faults.push(format!("{}: must not depend on {}", package.name, dep.name));
             }
+            let is_face = ["sampan", "xtask", "sampan-fuzz"].contains(&package.name.as_str());
+            if !is_face && crate::faces::NOT_BELOW_CLI.contains(&dep.name.as_str()) {
+                faults.push(format!("{}: is no face and must not depend on {}", package.name, dep.name));
+            }
             if PURE.contains(&package.name.as_str()) && NOT_PURE.contains(&dep.name.as_str()) {
                 faults.push(format!("{}: is pure and must not depend on {}", package.name, dep.name));
             }
@@ -160,8 +162,9 @@ mod tests {
                 package("sampan-frame", &[("sampan-display", None), ("tokio", None)]),
                 package("sampan-display", &[("sampan-frame", None), ("sampan-emulator", Some("dev"))]),
                 package("sampan-new", &[]),
+                package("sampan-manager", &[("clap", None)]),
             ],
         });
-        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found.len(), 4, "{found:?}");
     }
 }

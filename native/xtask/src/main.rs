@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod edges;
+mod faces;
 mod keys;
 mod unsafe_places;
 
@@ -48,13 +49,16 @@ fn check(root: &Path) -> Result<()> {
     }
     faults.extend(edges::faults(root)?);
     faults.extend(unsafe_places::faults(root)?);
+    faults.extend(faces::faults(root)?);
     for fault in &faults {
         eprintln!("error: {fault}");
     }
     if !faults.is_empty() {
         bail!("{} fault(s) in the architecture", faults.len());
     }
-    println!("architecture: key tables, dependency edges and unsafe places are as ARCHITECTURE.md says");
+    println!(
+        "architecture: key tables, dependency edges, unsafe places and what only faces do are as ARCHITECTURE.md says"
+    );
     Ok(())
 }
 

@@ -9,7 +9,7 @@ pub use log::BoundedLog;
 use crate::args::SuperviseArgs;
 use crate::exit::Code;
 use crate::run::{FAREWELL, Signals, runtime, viewer_of};
-use crate::words::{of_error, of_machine, say_json};
+use crate::words::{of_error, say_json};
 use again::Again;
 use anyhow::{Context, Result};
 use sampan_control::{Address, Server as ControlServer, run_folder};
@@ -38,10 +38,17 @@ pub fn supervise(args: SuperviseArgs) -> Result<Code> {
         Ok((code, None)) => Ok(code),
         Ok((_, Some(again))) => again.exec(&args).map(|()| Code::Died),
         Err(error) => {
-            announce(&Announcement::Error(Message::new("not_started", of_error(&error))));
+            announce(&Announcement::Error(message_of(&error)));
             Err(error)
         }
     }
+}
+
+/// The error with its code, for whoever waits: they add the command that helps.
+fn message_of(error: &anyhow::Error) -> Message {
+    use sampan_message::Coded;
+    let known = error.downcast_ref::<sampan_manager::Error>().map(Coded::message);
+    known.unwrap_or_else(|| Message::new("not_started", of_error(error)))
 }
 
 /// Tells the `start` that waits for it. The last word closes stdout; whoever does not wait any more does no harm.
@@ -88,9 +95,8 @@ async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<
         }
     };
     let (run, server) = started.map_err(|error| {
-        let words = of_machine(&error, &name);
-        not_started(&folder, &words);
-        anyhow::Error::msg(words)
+        not_started(&folder, &of_error(&error));
+        error
     })?;
     control.ready(run.machine().clone());
     ::log::info!("{name} runs");

@@ -2,7 +2,7 @@
 
 use crate::exit::Code;
 use crate::interrupt::is_interruption;
-use crate::words::{of_error, one_line, say, say_json, tell};
+use crate::words::{code_of, of_error, one_line, say, say_json, tell};
 use anyhow::Result;
 pub use sampan_library::date;
 use serde_json::{Value, json};
@@ -48,7 +48,11 @@ pub fn print(outcome: Result<Answer>, as_json: bool) -> Result<Code> {
         Ok(answer) if answer.text.is_empty() => {}
         Ok(answer) => say(&answer.text),
         Err(error) if as_json => {
-            say_json(&json!({ "error": of_error(&error) }));
+            let code = code_of(&error);
+            say_json(&match code {
+                Some(code) => json!({ "error": of_error(&error), "code": code }),
+                None => json!({ "error": of_error(&error) }),
+            });
         }
         Err(error) if code == Code::Interrupted => tell(format_args!("sampan: {}", of_error(&error))),
         Err(error) => return Err(error),

@@ -1,30 +1,33 @@
 //! `sampan set`: any field of a machine's document.
 
+use super::Answer;
 use super::place::shell_word;
-use super::{Answer, document, library};
+use crate::app::App;
 use crate::args::SetArgs;
 use crate::args::size::memory;
 use anyhow::{Context, Result, anyhow, bail};
-use sampan_config::{Document, DriveKind};
+use sampan_config::{Document, DriveKind, DriveSection};
+use sampan_control::{Reply, Reporter, Request};
 use sampan_library::{Library, Sections};
 use sampan_session::vm::{SEED_DRIVE, remove_seeds, seeds_of};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// `sampan set VM FIELD=VALUE…`.
+/// `sampan set VM FIELD=VALUE…`. Of a running machine the name and the CD change at once, most else at its next start.
 pub fn set(args: &SetArgs) -> Result<Answer> {
-    let library = library()?;
-    let mut locked = library.lock(library.find(&args.vm.vm)?)?;
-    if locked.suspended().is_some() {
-        bail!("{} is suspended, and its saved state fits it as it is: start it first", locked.name());
+    let app = App::open()?;
+    let library = app.manager.library();
+    let machine = app.machine(&args.vm.vm)?;
+    if !machine.runs() && machine.bundle().manifest().suspended.is_some() {
+        bail!("{} is suspended, and its saved state fits it as it is: start it first", machine.name());
     }
-    let mut document = document::of(&locked)?;
+    let before = machine.document()?;
+    let mut document = before.clone();
     let mut name = None;
-    let before = seeds_of(&locked);
     for change in &args.changes {
         let (field, value) = change
             .split_once('=')
-            .with_context(|| format!("{change:?} is no change: write it as memory=4G"))?;
+            .with_context(|| format!("{change:?} is not a change: write it as memory=4G"))?;
         let done = match field {
             "name" => {
                 name = Some(value.to_owned());
@@ -35,22 +38,48 @@ pub fn set(args: &SetArgs) -> Result<Answer> {
                 memory(value).map_err(|e| anyhow!(e)).map(|mib| document.memory.mib = mib)
             }
             "cpus" => value.parse().context("a number of CPUs").map(|count| document.cpu.count = count),
-            "cdrom" => cdrom(&library, &mut document, value),
+            "cdrom" => cdrom(library, &mut document, value),
             "seed" => no_seed(&mut document, value),
             _ => field_of(&mut document, field, value),
         };
         done.with_context(|| change.clone())?;
     }
+    // Before anything is written.
     if let Some(fault) = document.check().into_iter().next() {
         bail!("{fault}");
     }
+    let seeds = seeds_of(machine.bundle());
     if let Some(name) = name {
-        locked.rename(&name)?;
+        app.wait(machine.tell(Request::Rename { name }))?;
     }
-    locked.set_document(&document.to_files())?;
-    remove_seeds(&library, &before);
+    if machine.runs() {
+        for drive in changed_media(&before, &document) {
+            let (drive, medium) = (drive.id.clone(), drive.media.clone());
+            app.wait(machine.tell(Request::Insert { drive, medium, force: false }))?;
+        }
+    }
+    let configure = Request::Configure { sections: document.to_files() };
+    let Reply::Applied(applied) = app.wait(machine.call(configure, &Reporter::new()))? else {
+        bail!("the machine does not tell what has changed");
+    };
+    remove_seeds(library, &seeds);
     let warnings: Vec<String> = document.warnings().iter().map(ToString::to_string).collect();
-    Ok(Answer::new(json!({ "warnings": warnings }), warnings.join("\n")))
+    let mut text = warnings.join("\n");
+    if machine.runs() && !applied.next_start.is_empty() {
+        let waits = format!("from the next start on: {}", applied.next_start.join(", "));
+        text = if text.is_empty() { waits } else { format!("{text}\n{waits}") };
+    }
+    let json = json!({ "warnings": warnings, "now": applied.now, "next_start": applied.next_start });
+    Ok(Answer::new(json, text))
+}
+
+/// CD and floppy drives that have something else in them than before.
+fn changed_media<'a>(before: &'a Document, now: &'a Document) -> impl Iterator<Item = &'a DriveSection> {
+    let was = |id: &str| before.drives.drives.iter().find(|drive| drive.id == id);
+    now.drives.drives.iter().filter(move |drive| {
+        matches!(drive.kind, DriveKind::Cdrom | DriveKind::Floppy)
+            && was(&drive.id).is_some_and(|was| was.media != drive.media)
+    })
 }
 
 fn cdrom(library: &Library, document: &mut Document, value: &str) -> Result<()> {

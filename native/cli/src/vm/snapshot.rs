@@ -53,11 +53,15 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
             Ok(Answer::new(json!({ "id": id.as_str(), "memory": memory }), text))
         }
         SnapshotAction::Delete { vm, snapshot } => {
-            // Of a running machine too: none of its images is opened. But its supervisor has the lock.
-            let mut locked = library.lock(library.find(&vm.vm)?)?;
-            let id = locked.find_snapshot(snapshot)?;
-            locked.delete_snapshot(&id)?;
-            let reclaimable = locked.reclaimable()?;
+            let app = App::open()?;
+            let machine = app.machine(&vm.vm)?;
+            let id = find(machine.bundle().manifest(), snapshot)?;
+            app.wait(machine.tell(Request::SnapshotDelete { snapshot: id.to_string() }))?;
+            // Of a running machine nothing can be given back yet.
+            let reclaimable = match machine.runs() {
+                true => 0,
+                false => library.lock(machine.bundle().id())?.reclaimable()?,
+            };
             let text = if reclaimable > 0 {
                 format!("forgotten; `sampan disk compact {}` gives back more of its space", vm.vm)
             } else {

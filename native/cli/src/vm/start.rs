@@ -5,7 +5,7 @@ use super::list::death;
 use crate::app::App;
 use crate::args::StartArgs;
 use crate::confirm::confirm;
-use crate::words::Progress;
+use crate::words::{Progress, with_hint};
 use anyhow::{Result, bail};
 use sampan_manager::run::{EndRecord, StartOptions};
 use sampan_message::Message;
@@ -38,7 +38,8 @@ pub fn start(args: &StartArgs) -> Result<Answer> {
     if let Some(last) = EndRecord::last_death(bundle.path()) {
         progress.say(death(&bundle, &last));
     }
-    let tell = |message: Message| progress.say(message);
+    let name = bundle.name().to_owned();
+    let tell = |message: Message| progress.say(with_hint(&message, &name));
     let started = app.wait(app.manager.start(id, options, Some(args.listen), &tell))?;
     progress.say(format_args!("{} runs", bundle.name()));
     let viewer = started.viewer.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Single changes of a description.
 
 use crate::error::{Error, Result};
-use sampan_config::{Document, Forward};
+use sampan_config::{Document, DriveKind, Forward};
 
 /// Leads ports of the host to the guest.
 ///
@@ -31,4 +31,17 @@ pub fn remove_forward(document: &mut Document, forward: Forward) -> Result<()> {
         return Ok(());
     }
     Err(Error::Invalid { field: "network.cards", why: format!("the machine has no forward {forward}") })
+}
+
+/// Puts a medium into a CD or floppy drive, or takes out what is there.
+///
+/// # Errors
+/// There is no such drive.
+pub fn insert(document: &mut Document, drive: &str, medium: Option<String>) -> Result<()> {
+    let takes_media = |kind| matches!(kind, DriveKind::Cdrom | DriveKind::Floppy);
+    let mut drives = document.drives.drives.iter_mut();
+    let found = drives.find(|section| section.id == drive && takes_media(section.kind));
+    let why = || format!("the machine has no CD or floppy drive {drive}");
+    found.ok_or_else(|| Error::Invalid { field: "drives", why: why() })?.media = medium;
+    Ok(())
 }

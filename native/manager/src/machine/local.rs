@@ -5,13 +5,14 @@ use crate::time::now;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sampan_config::{Arch, Forward, VncPassword};
+use sampan_config::{Arch, Document, Forward, Section, VncPassword};
 use sampan_control::{
-    AgentInfo, Console, Effect, Execution, Facts, Handler, Picture, Reply, Reporter, Request, State, Status,
+    AgentInfo, Applied, Console, Effect, Execution, Facts, Handler, Picture, Reply, Reporter, Request, State,
+    Status,
 };
 use sampan_frame::Size;
 use sampan_input::{Button, Key};
-use sampan_library::{NewSnapshot, Progress};
+use sampan_library::{NewSnapshot, Progress, SnapshotId};
 use sampan_message::{Coded, Message};
 use sampan_session::agent::{Exec, Exited};
 use sampan_session::vm::{Vm, VmError};
@@ -162,6 +163,14 @@ impl LocalMachine {
                 let id = self.save(reporter, work).await?;
                 Ok(Reply::Snapshot { id: id.as_str().to_owned() })
             }
+            Request::Configure { sections } => {
+                let edited = Document::from_files(&sections).map_err(|e| e.message())?;
+                let applied = vm.change_settings(edited).await.map_err(|e| e.message())?;
+                Ok(Reply::Applied(Applied {
+                    now: names(&applied.now),
+                    next_start: names(&applied.next_start),
+                }))
+            }
             Request::Mode { mode } => effect(vm.set_mode(mode).await),
             Request::Background { on } => effect(vm.set_background(on).await),
             Request::Exec { argv, stdin, timeout } => exec(vm, argv, &stdin, timeout).await,
@@ -179,6 +188,18 @@ impl LocalMachine {
             }
             request => {
                 let done = match request {
+                    Request::SnapshotEdit { snapshot, name, note } => {
+                        let id = snapshot_id(&snapshot)?;
+                        match vm.rename_snapshot(id.clone(), name).await {
+                            Ok(()) => vm.note_snapshot(id, note).await,
+                            failed => failed,
+                        }
+                    }
+                    Request::SnapshotDelete { snapshot } => vm.delete_snapshot(snapshot_id(&snapshot)?).await,
+                    Request::Rename { name } => vm.rename(&name).await,
+                    Request::Insert { drive, medium, force } => {
+                        vm.change_medium(&drive, medium.as_deref(), force).await
+                    }
                     Request::Grow { drive, size } => vm.grow(&drive, size).await,
                     Request::ForwardAdd { forward } => vm.add_forward(parsed(&forward)?).await,
                     Request::ForwardRemove { forward } => vm.remove_forward(parsed(&forward)?).await,
@@ -303,6 +324,15 @@ impl Console for SerialConsole {
     async fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write(bytes).await
     }
+}
+
+/// The names of sections, as their files have them without the ending.
+fn names(sections: &[Section]) -> Vec<String> {
+    sections.iter().map(|section| section.file().trim_end_matches(".json").to_owned()).collect()
+}
+
+fn snapshot_id(text: &str) -> Result<SnapshotId, Message> {
+    text.parse().map_err(|e: sampan_library::Error| e.message())
 }
 
 fn effect(effect: Result<sampan_session::vm::Effect, VmError>) -> Result<Reply, Message> {

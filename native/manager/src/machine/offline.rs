@@ -4,9 +4,9 @@ use crate::Manager;
 use crate::edit::{change, edit};
 use crate::error::{Error, Result};
 use crate::time::now;
-use sampan_config::{Forward, VncPassword};
-use sampan_control::{Reply, Reporter, Request};
-use sampan_library::{Bundle, DriveId, Locked, NewSnapshot};
+use sampan_config::{Document, Forward, VncPassword};
+use sampan_control::{Applied, Reply, Reporter, Request};
+use sampan_library::{Bundle, DriveId, Locked, NewSnapshot, SnapshotId};
 
 /// Carries out what can be done without a running machine.
 pub(super) async fn call(
@@ -30,6 +30,58 @@ pub(super) async fn call(
             let layer = manager.block_layer(reporter)?;
             let id = locked(manager, id, move |locked| Ok(locked.take_snapshot(&layer, &new)?)).await?;
             Ok(Reply::Snapshot { id: id.as_str().to_owned() })
+        }
+        Request::SnapshotEdit { snapshot, name, note } => {
+            let snapshot: SnapshotId = snapshot.parse()?;
+            locked(manager, id, move |locked| Ok(locked.describe_snapshot(&snapshot, &name, &note)?)).await?;
+            Ok(Reply::Done)
+        }
+        Request::SnapshotDelete { snapshot } => {
+            let snapshot: SnapshotId = snapshot.parse()?;
+            locked(manager, id, move |locked| Ok(locked.delete_snapshot(&snapshot)?)).await?;
+            Ok(Reply::Done)
+        }
+        Request::Rename { name } => {
+            let rename = move |locked: &mut Locked| {
+                // The library refuses what is taken before anything is written.
+                locked.rename(&name)?;
+                edit(locked, |document| {
+                    name.clone_into(&mut document.system.name);
+                    Ok(())
+                })
+            };
+            locked(manager, id, rename).await?;
+            Ok(Reply::Done)
+        }
+        Request::Configure { sections } => {
+            let named = name.clone();
+            let edited =
+                Document::from_files(&sections).map_err(|source| Error::Document { name: named, source })?;
+            let set = move |locked: &mut Locked| {
+                let before = locked.document()?;
+                edit(locked, |document| {
+                    // The name has a request of its own.
+                    let name = std::mem::take(&mut document.system.name);
+                    *document = edited;
+                    document.system.name = name;
+                    Ok(())
+                })?;
+                let after = locked.document()?;
+                let changed = after.iter().filter(|(file, text)| before.get(*file) != Some(text));
+                Ok(changed.map(|(file, _)| file.trim_end_matches(".json").to_owned()).collect())
+            };
+            let next_start = locked(manager, id, set).await?;
+            Ok(Reply::Applied(Applied { now: Vec::new(), next_start }))
+        }
+        Request::Insert { drive, medium, force: _ } => {
+            let library = manager.library().clone();
+            let insert = move |locked: &mut Locked| {
+                // As it is written in the library: names that look alike are one.
+                let medium = medium.map(|name| library.medium(&name)).transpose()?.map(|medium| medium.name);
+                edit(locked, |document| change::insert(document, &drive, medium))
+            };
+            locked(manager, id, insert).await?;
+            Ok(Reply::Done)
         }
         Request::ForwardAdd { forward } => {
             let forward: Forward = parsed(&forward)?;
