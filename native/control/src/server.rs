@@ -51,8 +51,17 @@ struct Shared {
     name: String,
     /// The machine, once it has been started.
     handler: OnceLock<Arc<dyn Handler>>,
+    /// Tells of it those who wait for it.
+    started: watch::Sender<()>,
     /// Somebody ended it before.
     quit: Notify,
+}
+
+impl Shared {
+    /// The condition of a machine that is being started.
+    fn starting(&self) -> Status {
+        Status { name: self.name.clone(), state: State::Starting, detail: String::new(), facts: None }
+    }
 }
 
 /// A control socket that is being served.
@@ -72,7 +81,12 @@ impl Server {
         let socket =
             address.open().map_err(|source| BindError::Io { path: address.path().into(), source })?;
         let listener = bind(&socket.path)?;
-        let shared = Arc::new(Shared { name, handler: OnceLock::new(), quit: Notify::new() });
+        let shared = Arc::new(Shared {
+            name,
+            handler: OnceLock::new(),
+            started: watch::Sender::new(()),
+            quit: Notify::new(),
+        });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             match UnixListener::from_std(listener) {
@@ -86,6 +100,7 @@ impl Server {
     /// The machine has been started. Has an effect once.
     pub fn ready(&self, handler: Arc<dyn Handler>) {
         let _ = self.shared.handler.set(handler);
+        self.shared.started.send_replace(());
     }
 
     /// Returns when a client ends the machine before it has been started.
@@ -204,6 +219,7 @@ impl<'a> Connection<'a> {
         let answer = match (begun, self.shared.handler.get().cloned()) {
             (Err(NoPlace::TooMany), _) => ServerLine::Error(too_many()),
             (Err(NoPlace::GivenAway), _) => ServerLine::Error(place_given_away()),
+            (Ok(()), _) if request == Request::Watch => return self.watch().await.map(|()| false),
             (Ok(()), None) => self.while_starting(&request).await,
             (Ok(()), Some(handler)) => match request {
                 Request::Console if whole => {
@@ -216,7 +232,6 @@ impl<'a> Connection<'a> {
                     "invalid_request",
                     "a console takes both directions of its connection",
                 )),
-                Request::Watch => return self.watch(&*handler).await.map(|()| false),
                 request => match self.work(&*handler, request).await? {
                     Some(answer) => answer,
                     None => return Ok(false),
@@ -289,10 +304,21 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Tells the machine's condition until the client goes or the machine ends.
-    async fn watch(&mut self, handler: &dyn Handler) -> IoResult<()> {
+    /// Tells the machine's condition until the client goes or the machine ends, also while it is being started.
+    async fn watch(&mut self) -> IoResult<()> {
+        let mut started = self.shared.started.subscribe();
+        if self.shared.handler.get().is_none() {
+            self.write(&ServerLine::Status(Box::new(self.shared.starting())).to_line()).await?;
+        }
+        let handler = loop {
+            started.borrow_and_update();
+            match self.shared.handler.get().cloned() {
+                Some(handler) => break handler,
+                None if self.idle(&mut started).await? => {}
+                None => return Ok(()),
+            }
+        };
         let mut changes = handler.changes();
-        let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         let mut last = None;
         loop {
             changes.borrow_and_update();
@@ -303,15 +329,24 @@ impl<'a> Connection<'a> {
             }
             // A machine that changes all the time is told of no more often than progress is.
             sleep(PROGRESS).await;
-            let mut ignored = [0; 64];
+            if !self.idle(&mut changes).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for a change, and lets the client hear meanwhile that it is served. False where there is none any more, or
+    /// the client has gone.
+    async fn idle(&mut self, changes: &mut watch::Receiver<()>) -> IoResult<bool> {
+        let mut beat = interval_at(Instant::now() + BEAT, BEAT);
+        let mut ignored = [0; 64];
+        loop {
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() {
-                    return Ok(());
-                },
+                changed = changes.changed() => return Ok(changed.is_ok()),
                 _ = beat.tick() => self.write(b" ").await?,
                 // It says nothing; this notices that it has gone.
                 read = self.reader.read(&mut ignored) => if read? == 0 {
-                    return Ok(());
+                    return Ok(false);
                 },
             }
         }
@@ -325,12 +360,7 @@ impl<'a> Connection<'a> {
     async fn while_starting(&self, request: &Request) -> ServerLine {
         let name = &self.shared.name;
         match request {
-            Request::Status => ServerLine::Ok(Reply::Status(Box::new(Status {
-                name: name.clone(),
-                state: State::Starting,
-                detail: String::new(),
-                facts: None,
-            }))),
+            Request::Status => ServerLine::Ok(Reply::Status(Box::new(self.shared.starting()))),
             Request::Quit => {
                 self.shared.quit.notify_one();
                 // The end of this process ends the connection.

@@ -192,7 +192,7 @@ async fn a_machine_that_is_being_started_says_so_and_can_be_ended() {
         panic!("another answer");
     };
     assert_eq!((status.name.as_str(), status.state, status.facts), ("one", State::Starting, None));
-    for request in [Request::Pause, Request::Console, Request::Watch] {
+    for request in [Request::Pause, Request::Console] {
         let Err(ClientError::Refused(message)) = client.call(&request).await else { panic!("is refused") };
         assert_eq!(message.code, "starting");
     }
@@ -258,6 +258,19 @@ async fn a_watcher_hears_the_newest_condition_and_the_end() {
     site.server.stop().await;
     drop(site.machine);
     assert!(timeout(SOON, watcher.next()).await.is_ok(), "the end is heard");
+}
+
+#[tokio::test]
+async fn a_watcher_follows_a_machine_through_its_start() {
+    let site = Site::starting();
+    let mut watcher = site.client().await.watch().await.expect("is watched");
+    let mut states = Vec::new();
+    for _ in 0..2 {
+        let status = timeout(SOON, watcher.next()).await.expect("in time").expect("is understood");
+        states.push(status.expect("goes on").state);
+        site.server.ready(site.machine.clone());
+    }
+    assert_eq!(states, [State::Starting, State::Running]);
 }
 
 #[tokio::test]

@@ -185,7 +185,8 @@ impl Error {
 
     /// Whether it was cancelled, by whomever.
     pub fn is_cancelled(&self) -> bool {
-        self.code() == "cancelled"
+        // Of one that came over the wire the message has the code.
+        self.message().code == "cancelled"
     }
 }
 

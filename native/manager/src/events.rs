@@ -3,11 +3,9 @@
 
 use crate::error::Result;
 use crate::{JobInfo, Manager, Summary};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// How long the processes of machines may take to tell their conditions.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How often it is looked whether another process has changed the library.
 const PACE: Duration = Duration::from_secs(1);
@@ -19,7 +17,7 @@ const AT_MOST: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The machines of the library with their conditions.
-    Machines(Vec<Summary>),
+    Machines(Arc<Vec<Summary>>),
     /// What is being done.
     Jobs(Vec<JobInfo>),
 }
@@ -28,7 +26,7 @@ pub enum Event {
 pub struct Events {
     manager: Manager,
     changes: watch::Receiver<()>,
-    machines: Option<Vec<Summary>>,
+    machines: Option<Arc<Vec<Summary>>>,
     jobs: Option<Vec<JobInfo>>,
 }
 
@@ -52,7 +50,7 @@ impl Events {
                 self.jobs = Some(jobs.clone());
                 return Ok(Event::Jobs(jobs));
             }
-            let machines = self.manager.list(PATIENCE).await?;
+            let machines = self.manager.recent_list().await?;
             if self.machines.as_ref() != Some(&machines) {
                 self.machines = Some(machines.clone());
                 return Ok(Event::Machines(machines));

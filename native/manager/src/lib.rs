@@ -33,7 +33,7 @@ pub use events::{Event, Events};
 pub use jobs::{Action, Activity, Job, JobInfo};
 pub use lifecycle::{Ended, Pressed, Started};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
-pub use summary::{Condition, Crash, MachineState, Summary};
+pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
 
 use live::Live;
 use runs::Runs;
@@ -69,6 +69,7 @@ struct Inner {
     live: Live,
     jobs: jobs::Jobs,
     thumbnails: thumbnails::Thumbnails,
+    listing: tokio::sync::Mutex<summary::Listing>,
     /// Something in the list of machines may have changed.
     changed: watch::Sender<()>,
 }
@@ -88,6 +89,7 @@ impl Manager {
             live: Live::new(changed.clone()),
             jobs: jobs::Jobs::new(changed.clone()),
             thumbnails: thumbnails::Thumbnails::default(),
+            listing: tokio::sync::Mutex::new(summary::Listing::new(changed.subscribe())),
             changed,
         }))
     }
@@ -116,6 +118,10 @@ impl Manager {
 
     pub(crate) fn thumbnails(&self) -> &thumbnails::Thumbnails {
         &self.0.thumbnails
+    }
+
+    pub(crate) fn listing(&self) -> &tokio::sync::Mutex<summary::Listing> {
+        &self.0.listing
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<()> {

@@ -12,6 +12,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+/// A pause before one that was not understood is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
+
 struct Followed {
     condition: watch::Receiver<Option<Condition>>,
     task: AbortHandle,
@@ -98,14 +101,10 @@ async fn follow(address: &Address, sender: &watch::Sender<Option<Condition>>, ch
             Ok(Some(status)) => tell(Condition::Says(Box::new(status))),
             Ok(None) => return,
             Err(ClientError::Silent { pid }) => tell(Condition::Silent { pid }),
-            // A machine that is being started is asked again by whoever lists.
             Err(error) => {
-                tell(match error {
-                    ClientError::Refused(message) if message.code == "starting" => Condition::Starting,
-                    other => unintelligible(other),
-                });
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                return;
+                tell(unintelligible(error));
+                // Whoever lists asks anew then.
+                return tokio::time::sleep(AGAIN).await;
             }
         }
     }

@@ -9,15 +9,15 @@ use sampan_config::{Arch, Preset};
 use sampan_control::{State, Status};
 use sampan_library::{Bundle, Entry, VmId};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What a machine's process says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// There is none: the machine does not run.
     NotRunning,
-    /// It is starting the machine.
-    Starting,
     /// The machine's own word.
     Says(Box<Status>),
     /// Nothing was heard for too long: it hangs, or was stopped.
@@ -163,7 +163,6 @@ impl Summary {
     pub fn with(mut self, condition: Condition) -> Self {
         let (state, detail) = match condition {
             Condition::NotRunning => return self,
-            Condition::Starting => (MachineState::Starting, String::new()),
             Condition::Silent { pid } => {
                 (MachineState::Silent, sampan_control::ClientError::Silent { pid }.to_string())
             }
@@ -190,7 +189,43 @@ impl Summary {
     }
 }
 
+/// How long a list serves all who ask, unless something is known to have changed: it reads every bundle.
+pub const FRESH: Duration = Duration::from_secs(1);
+
+/// How long the processes of machines may take to tell their conditions to a page.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// The last list.
+pub(crate) struct Listing {
+    last: Option<(Instant, Arc<Vec<Summary>>)>,
+    changes: watch::Receiver<()>,
+}
+
+impl Listing {
+    pub(crate) fn new(changes: watch::Receiver<()>) -> Self {
+        Self { last: None, changes }
+    }
+}
+
 impl Manager {
+    /// The same as [`Manager::list`] for pages, which ask again and again: however many ask, the library is read once in
+    /// [`FRESH`], or when something has changed. A machine whose process says nothing for a moment is told as silent.
+    ///
+    /// # Errors
+    /// The library cannot be read.
+    pub async fn recent_list(&self) -> Result<Arc<Vec<Summary>>> {
+        let mut listing = self.listing().lock().await;
+        let changed = listing.changes.has_changed().unwrap_or(true);
+        listing.changes.borrow_and_update();
+        match &listing.last {
+            Some((at, list)) if !changed && at.elapsed() < FRESH => return Ok(Arc::clone(list)),
+            _ => {}
+        }
+        let list = Arc::new(self.list(PATIENCE).await?);
+        listing.last = Some((Instant::now(), Arc::clone(&list)));
+        Ok(list)
+    }
+
     /// What the machine's process says now. `patience` is how long nothing may be heard of it.
     pub async fn condition(&self, bundle: &Bundle, patience: Duration) -> Condition {
         match self.runs().local(bundle.id()) {

@@ -22,9 +22,6 @@ pub const MAX_BODY: usize = 1024;
 /// How long an answer waits for what was asked for; it goes on after that.
 const SHORTLY: Duration = Duration::from_secs(5);
 
-/// How long all supervisors together may take to tell their conditions.
-const PATIENCE: Duration = Duration::from_millis(1500);
-
 /// The routes; all need the token.
 pub fn routes(manager: Manager) -> Router {
     Router::new()
@@ -36,7 +33,7 @@ pub fn routes(manager: Manager) -> Router {
 }
 
 async fn list(State(manager): State<Manager>) -> Result<Response, ApiError> {
-    let machines = manager.list(PATIENCE).await?;
+    let machines = manager.recent_list().await?;
     Ok(Json(machines.iter().map(|machine| shown(&manager, machine)).collect::<Value>()).into_response())
 }
 

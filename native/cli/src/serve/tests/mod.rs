@@ -113,6 +113,7 @@ async fn bodies_that_are_no_requests_are_refused_in_words() {
 async fn machines_are_listed_as_they_are() {
     let site = Site::new().await;
     assert!(site.list().await.is_empty());
+    tokio::time::sleep(sampan_manager::FRESH).await;
     let (off, on, broken) = (site.vm("off"), site.vm("on"), site.vm("broken"));
     std::fs::write(site.folder(broken).join("manifest.json"), "{").expect("writes");
     let running = Played::new(&site.folder(on), |_| Ok(Reply::Done));
@@ -144,6 +145,7 @@ async fn a_supervisor_that_hangs_holds_nobody_up() {
     for _ in 0..3 {
         assert_eq!(site.listed(hung).await["state"], "silent");
         assert_eq!(site.listed(fine).await["state"], "running");
+        tokio::time::sleep(sampan_manager::FRESH).await;
     }
     let picture = site.ask(&format!("GET /api/vms/{hung}/picture"), "").await;
     assert_eq!(picture.status, 504);
