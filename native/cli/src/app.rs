@@ -2,7 +2,7 @@
 
 use crate::interrupt::interruption;
 use crate::run::runtime;
-use crate::vm::{Bar, library, library_if_there};
+use crate::vm::{Bar, library, library_if_there, library_to_fill};
 use crate::words::AppError;
 use anyhow::Result;
 use sampan_control::Reporter;
@@ -38,6 +38,11 @@ impl App {
     /// The same, if there is one.
     pub fn open_if_there() -> Result<Option<Self>> {
         library_if_there()?.map(Self::of).transpose()
+    }
+
+    /// The library, made if it is not there: for what puts something into it.
+    pub fn open_to_fill() -> Result<Self> {
+        Self::of(library_to_fill()?)
     }
 
     fn of(library: Library) -> Result<Self> {

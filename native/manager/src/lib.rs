@@ -27,6 +27,8 @@ mod summary;
 pub mod supervisor;
 pub mod thumbnails;
 pub mod time;
+mod transfer;
+mod trash;
 
 pub use error::{Error, Result};
 pub use events::{Event, Events};
@@ -34,6 +36,9 @@ pub use jobs::{Action, Activity, Job, JobInfo};
 pub use lifecycle::{Ended, Pressed, Started};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
 pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
+
+pub use transfer::{Arrived, CloneOptions};
+pub use trash::{Emptied, Trashed};
 
 use live::Live;
 use runs::Runs;

@@ -207,14 +207,16 @@ fn grow(library: &Library, vm: &str, drive: &str, change: Change, yes: bool) -> 
 
 /// Makes a linked clone's drives independent.
 fn flatten(library: &Library, vm: &str, drive: Option<&str>) -> Result<Answer> {
-    let mut locked = library.lock(library.find(vm)?)?;
+    let app = App::open()?;
+    let id = app.id(vm)?;
     let drive = drive.map(str::parse::<DriveId>).transpose()?;
-    let mut images = Images::new()?;
-    let layer = images.layer.clone();
-    let flattened = locked.flatten(&layer, drive.as_ref(), &mut images.bar.progress())?;
+    let flattened = app.watch(async |reporter| app.manager.detach(id, drive, reporter).await)?;
     let text = match flattened {
         0 => "it is built on no other machine's disks: nothing was to be done".to_owned(),
-        _ => format!("{} needs no other machine any more: {flattened} image(s) were filled", locked.name()),
+        _ => format!(
+            "{} needs no other machine any more: {flattened} image(s) were filled",
+            library.read(id)?.name()
+        ),
     };
     Ok(Answer::new(json!({ "flattened": flattened }), text))
 }
