@@ -514,4 +514,26 @@ mod tests {
         assert_eq!(one_line(" a\nb\x1b\tc "), "a b\\u{1b} c");
         assert!(one_line(&"y".repeat(5000)).chars().count() == MAX_WORDS + 1);
     }
+
+    #[test]
+    fn people_at_a_terminal_are_told_the_command() {
+        let port = |message: Message| message.with("port", 80_u16).with("address", "127.0.0.1");
+        for (message, told) in [
+            (
+                port(Message::new("port_in_use", "taken").with("forward", "tcp:127.0.0.1:80:80")),
+                "taken; `sampan forward remove 'my VM' tcp:127.0.0.1:80:80` takes the forward away",
+            ),
+            (
+                port(Message::new("port_in_use", "taken").with("what", "vnc")),
+                "taken; `sampan vnc 'my VM' on --port N` chooses another one",
+            ),
+            (
+                Message::new("share_missing", "gone").with("tag", "files"),
+                "gone; `sampan share remove 'my VM' files` shares it no more",
+            ),
+            (Message::new("no_picture", "dark"), "dark"),
+        ] {
+            assert_eq!(with_hint(&message, "my VM"), told);
+        }
+    }
 }

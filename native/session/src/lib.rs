@@ -39,6 +39,7 @@ mod serial;
 mod session;
 mod start;
 mod state;
+mod tasks;
 pub mod vm;
 
 pub use background::SLOWED;

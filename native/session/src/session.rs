@@ -7,11 +7,11 @@ use crate::input::{Queue, pump};
 use crate::log_ring::LogRing;
 use crate::machine_log::{LogCrate, LogSink, MachineLog};
 use crate::start::{StartError, Up, bring_up};
-use crate::state::{Ended, State, Status, ended};
-use crate::{Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor};
+use crate::state::{Ended, State, Status};
+use crate::{Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor, tasks};
 use sampan_config::Duty;
 use sampan_display::{Console, ConsoleKind, Display};
-use sampan_emulator::{Control, Exit, LaunchSpec, Launcher};
+use sampan_emulator::{Control, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
 use sampan_guest::Guest;
 use sampan_input::{Event, Key, stroke};
@@ -20,7 +20,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long QEMU may take to reset: it waits for its CPU threads.
@@ -134,20 +134,20 @@ impl Session {
         let queue = Arc::new(Queue::default());
         let quitting = Arc::new(AtomicBool::new(false));
         let (gate, duty) = (Gate::default(), watch::Sender::new(None));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(background::cycle(
+        let mut running = JoinSet::new();
+        running.spawn(background::cycle(
             qmp.clone(),
             gate.clone(),
             duty.subscribe(),
             status.clone(),
             log.clone(),
         ));
-        tasks.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone(), log.clone()));
-        tasks.spawn(pump(Arc::clone(&queue), console.clone()));
-        tasks.spawn(resizer(console.clone(), wish.subscribe(), log.clone()));
-        tasks.spawn(pointer_mode(console.clone(), status.clone()));
-        tasks.spawn(tell_viewers(status.subscribe(), for_viewers.clone()));
-        tasks.spawn(wait_for_end(exit, status.clone(), Arc::clone(&quitting)));
+        running.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone(), log.clone()));
+        running.spawn(pump(Arc::clone(&queue), console.clone()));
+        running.spawn(resizer(console.clone(), wish.subscribe(), log.clone()));
+        running.spawn(tasks::pointer_mode(console.clone(), status.clone()));
+        running.spawn(tasks::tell_viewers(status.subscribe(), for_viewers.clone()));
+        running.spawn(tasks::wait_for_end(exit, status.clone(), Arc::clone(&quitting)));
         Ok(Session {
             name,
             qmp,
@@ -165,7 +165,7 @@ impl Session {
             for_viewers,
             quitting,
             held: AtomicBool::new(false),
-            _tasks: tasks,
+            _tasks: running,
         })
     }
 
@@ -395,51 +395,4 @@ impl Drop for Session {
         self.quitting.store(true, Ordering::Relaxed);
         self.control.terminate();
     }
-}
-
-async fn pointer_mode(console: Console, status: watch::Sender<Status>) {
-    let mut absolute = console.absolute();
-    loop {
-        let now = *absolute.borrow_and_update();
-        status.send_if_modified(|status| std::mem::replace(&mut status.absolute, now) != now);
-        if absolute.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn tell_viewers(
-    mut status: watch::Receiver<Status>,
-    viewers: watch::Sender<sampan_guest::GuestStatus>,
-) {
-    loop {
-        let now = status.borrow_and_update().for_viewers();
-        viewers.send_if_modified(|told| {
-            let news = *told != now;
-            *told = now;
-            news
-        });
-        if status.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn wait_for_end(
-    exit: oneshot::Receiver<Exit>,
-    status: watch::Sender<Status>,
-    quitting: Arc<AtomicBool>,
-) {
-    let how = match exit.await {
-        Ok(exit) => ended(&exit, quitting.load(Ordering::Relaxed)),
-        Err(_) => Ended::Died("its host has vanished without a word".into()),
-    };
-    status.send_modify(|status| {
-        status.state = State::Ended;
-        status.detail = match &how {
-            Ended::Quit => String::new(),
-            Ended::Died(words) => words.clone(),
-        };
-        status.ended = Some(how);
-    });
 }

@@ -70,9 +70,10 @@ impl Vm {
         progress: &ProgressFn,
     ) -> Result<SnapshotId, VmError> {
         self.suspend_duty_cycle().await?;
-        let ran = self.running();
         // Without memory the disks had better be in order, which only the guest can see to; before it stands still.
-        let frozen = if disks_only && ran { self.freeze().await } else { None };
+        let frozen = if disks_only && self.running() { self.freeze().await } else { None };
+        // Asked after that: a person may have paused it while the agent was waited for.
+        let ran = self.running();
         let switched = async {
             if ran {
                 self.session.execute(Command::Pause).await?;
