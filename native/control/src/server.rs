@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 /// How long a client may take for its first request, and for each further one.
@@ -124,12 +124,15 @@ impl Drop for Server {
 
 async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     let places = Arc::new(Places::default());
+    // They end with this task.
+    let mut clients = JoinSet::new();
     loop {
+        while clients.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
                 let place = places.enter().await;
                 let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
+                clients.spawn(async move {
                     if let Err(error) = Connection::new(stream, &shared, &place).serve().await {
                         log::debug!("a control client: {error}");
                     }

@@ -157,7 +157,7 @@ async fn a_crash_is_told_with_a_report_and_a_machine_that_wants_to_starts_again(
         machine.status().await.expect("is asked").and_then(|status| status.facts).and_then(|facts| facts.pid)
     };
     let first = pid(manager.clone()).await.expect("a child");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first as i32), nix::sys::signal::Signal::SIGSEGV)
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first as i32), nix::sys::signal::Signal::SIGKILL)
         .expect("is killed");
     let begun = Instant::now();
     while pid(manager.clone()).await.is_none_or(|now| now == first) {
@@ -166,9 +166,9 @@ async fn a_crash_is_told_with_a_report_and_a_machine_that_wants_to_starts_again(
     }
     let bundle = manager.bundle(id).await.expect("is read");
     let before = sampan_manager::run::EndRecord::death_before(bundle.path()).expect("is known");
-    assert!(before.how == How::Died && before.again && before.words.contains("SIGSEGV"), "{before:?}");
+    assert!(before.how == How::Died && before.again && before.words.contains("SIGKILL"), "{before:?}");
     let report = sampan_manager::run::logs::newest_report(bundle.path()).expect("reads").expect("a report");
-    assert!(report.contains("one") && report.contains("SIGSEGV") && report.contains("-display"), "{report}");
+    assert!(report.contains("one") && report.contains("SIGKILL") && report.contains("-display"), "{report}");
     manager.force_off(id).await.expect("ends");
 }
 

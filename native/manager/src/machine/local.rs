@@ -52,8 +52,9 @@ pub struct Viewer {
 /// A running machine of this process. It is the [`Handler`] of its control socket, if it has one.
 pub struct LocalMachine {
     session: Arc<Session>,
-    /// The machine of the library that it is, if it is one.
-    vm: Option<Arc<Vm>>,
+    /// The machine of the library that it is, if it is one, until its run has ended: it holds the bundle's lock, which whoever
+    /// keeps a handle must not keep with it.
+    vm: Mutex<Option<Arc<Vm>>>,
     facts: StartFacts,
     viewer: OnceLock<Viewer>,
     since: Instant,
@@ -68,7 +69,7 @@ impl LocalMachine {
         let changes = watch::Sender::new(());
         let machine = Arc::new(Self {
             session,
-            vm,
+            vm: Mutex::new(vm),
             facts,
             viewer: OnceLock::new(),
             since: Instant::now(),
@@ -96,12 +97,25 @@ impl LocalMachine {
         &self.session
     }
 
+    /// The run has ended: lets go of the machine of the library.
+    pub(crate) fn release(&self) {
+        self.vm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.changes.send_replace(());
+    }
+
+    fn of_run(&self) -> Option<Arc<Vm>> {
+        self.vm.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The machine of the library.
     ///
     /// # Errors
-    /// It is not one.
-    pub fn vm(&self) -> Result<&Arc<Vm>, Message> {
-        self.vm.as_ref().ok_or_else(|| {
+    /// It is not one, or has ended.
+    pub fn vm(&self) -> Result<Arc<Vm>, Message> {
+        self.of_run().ok_or_else(|| {
+            if self.session.status().borrow().state == sampan_session::State::Ended {
+                return Message::new("ended", "the machine has ended: start it again");
+            }
             Message::new(
                 "not_in_library",
                 "this machine is not in the library: only machines of the library can",
@@ -173,8 +187,8 @@ impl LocalMachine {
             }
             Request::Mode { mode } => effect(vm.set_mode(mode).await),
             Request::Background { on } => effect(vm.set_background(on).await),
-            Request::Exec { argv, stdin, timeout } => exec(vm, argv, &stdin, timeout).await,
-            Request::Push { from, to } => push(vm, &from, &to, reporter).await,
+            Request::Exec { argv, stdin, timeout } => exec(&vm, argv, &stdin, timeout).await,
+            Request::Push { from, to } => push(&vm, &from, &to, reporter).await,
             Request::Pull { from, to } => {
                 let agent = vm.agent().map_err(|e| e.message())?;
                 let bytes = pull(agent, &from, &to, sampan_library::free, reporter).await?;
@@ -253,7 +267,7 @@ impl Handler for LocalMachine {
             Request::Pause => self.command(Command::Pause).await,
             Request::Resume => self.command(Command::Resume).await,
             Request::Reset => self.command(Command::Reset).await,
-            Request::Powerdown => match &self.vm {
+            Request::Powerdown => match self.of_run() {
                 Some(vm) => vm.shut_down().await.map(|()| Reply::Done).map_err(|e| e.message()),
                 None => self.command(Command::Powerdown).await,
             },
@@ -266,7 +280,8 @@ impl Handler for LocalMachine {
     }
 
     fn status(&self) -> Status {
-        let Self { session, vm, facts, viewer, since, .. } = self;
+        let Self { session, facts, viewer, since, .. } = self;
+        let vm = self.of_run();
         let status = session.status().borrow().clone();
         let document = vm.as_ref().map(|vm| vm.document());
         let progress = self.saving().as_ref().and_then(|saving| saving.watch().borrow().clone());

@@ -199,6 +199,7 @@ impl Run {
         }
         let record = EndRecord { again: again.is_some(), ..self.record(&ended) };
         record.write(&self.folder);
+        self.machine.release();
         (record, again)
     }
 
