@@ -146,7 +146,7 @@ describe("the web console", () => {
     await state(/^Stopped: QEMU died$/);
     await button("Show report").click();
     const dialog = page.getByRole("dialog", { name: "How Old PC ended" });
-    assert.match(await dialog.locator("pre").textContent(), /SIGKILL[^]*sampan start 'Old PC'/);
+    assert.match(await dialog.locator("pre").textContent(), /SIGKILL[^]*most guests repair themselves/);
     await page.keyboard.press("Escape");
     await until(async () => (await dialog.count()) === 0, "the dialog to close");
     await state(/^Stopped: QEMU died$/);

@@ -180,8 +180,7 @@ impl Request {
     pub fn takes_long(&self) -> bool {
         matches!(
             self,
-            Self::Watch
-                | Self::Type { .. }
+            Self::Type { .. }
                 | Self::Console
                 | Self::Suspend
                 | Self::Snapshot { .. }

@@ -309,6 +309,8 @@ impl<'a> Connection<'a> {
 
     /// Tells the machine's condition until the client goes or the machine ends, also while it is being started.
     async fn watch(&mut self) -> IoResult<()> {
+        // Between changes it asks nothing: it gives way to others as any idle client does, and may connect again.
+        self.place.rest();
         let mut started = self.shared.started.subscribe();
         if self.shared.handler.get().is_none() {
             self.write(&ServerLine::Status(Box::new(self.shared.starting())).to_line()).await?;
@@ -346,6 +348,10 @@ impl<'a> Connection<'a> {
         loop {
             tokio::select! {
                 changed = changes.changed() => return Ok(changed.is_ok()),
+                () = self.place.given_away() => {
+                    self.write(&ServerLine::Error(place_given_away()).to_line()).await?;
+                    return Ok(false);
+                }
                 _ = beat.tick() => self.write(b" ").await?,
                 // It says nothing; this notices that it has gone.
                 read = self.reader.read(&mut ignored) => if read? == 0 {

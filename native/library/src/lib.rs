@@ -12,7 +12,7 @@
 //!
 //! let home = tempfile::tempdir()?;
 //! let library = Library::open(home.path())?;
-//! let document = Sections::from([("system.toml".into(), "arch = \"x86_64\"\n".into())]);
+//! let document = Sections::from([("system.json".into(), r#"{"arch": "x86_64"}"#.into())]);
 //! let machine = library.create("Debian", &document, 1_700_000_000)?;
 //! assert_eq!(library.find("debian")?, machine.id());
 //! assert!(library.lock(machine.id()).is_err(), "one holder at a time");

@@ -85,27 +85,31 @@ async fn follow(address: &Address, sender: &watch::Sender<Option<Condition>>, ch
         sender.send_replace(Some(condition));
         changed.send_replace(());
     };
-    let unintelligible = |error: ClientError| Condition::Unintelligible(error.to_string());
-    // Connecting may wait for as long as the machine's process hangs; whoever asks gives up before.
-    let mut watcher = match Client::connect(address, None).await {
-        Ok(None) => return,
-        Ok(Some(client)) => match client.with_patience(PATIENCE).watch().await {
-            Ok(watcher) => watcher,
-            Err(ClientError::Gone) => return,
-            Err(error) => return tell(unintelligible(error)),
-        },
-        Err(error) => return tell(unintelligible(error)),
-    };
     loop {
-        match watcher.next().await {
-            Ok(Some(status)) => tell(Condition::Says(Box::new(status))),
-            Ok(None) => return,
-            Err(ClientError::Silent { pid }) => tell(Condition::Silent { pid }),
+        match follow_once(address, &tell).await {
+            Ok(()) | Err(ClientError::Gone) => return,
+            // Others had more to ask; what was told last stands meanwhile.
+            Err(ClientError::Refused(message)) if message.code == "place_given_away" => {}
             Err(error) => {
-                tell(unintelligible(error));
+                tell(Condition::Unintelligible(error.to_string()));
                 // Whoever lists asks anew then.
                 return tokio::time::sleep(AGAIN).await;
             }
+        }
+    }
+}
+
+/// The same by one connection.
+async fn follow_once(address: &Address, tell: &impl Fn(Condition)) -> Result<(), ClientError> {
+    // Connecting may wait for as long as the machine's process hangs; whoever asks gives up before.
+    let Some(client) = Client::connect(address, None).await? else { return Ok(()) };
+    let mut watcher = client.with_patience(PATIENCE).watch().await?;
+    loop {
+        match watcher.next().await {
+            Ok(Some(status)) => tell(Condition::Says(Box::new(status))),
+            Ok(None) => return Ok(()),
+            Err(ClientError::Silent { pid }) => tell(Condition::Silent { pid }),
+            Err(error) => return Err(error),
         }
     }
 }
