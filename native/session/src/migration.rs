@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How often QEMU is asked how far it is.
 const PACE: Duration = Duration::from_millis(50);
 
+/// The first questions come sooner: a guest stands still meanwhile, and a small one is saved at once.
+const FIRST: Duration = Duration::from_millis(2);
+
 /// How long QEMU may take to break off saving: beyond any disk that answers.
 const BREAKING_OFF: Duration = Duration::from_secs(60);
 
@@ -72,6 +75,7 @@ pub(crate) async fn blockers(qmp: &Qmp) -> Result<Vec<String>, QmpError> {
 
 async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) -> Result<(), CommandError> {
     let mut cancelled = false;
+    let mut wait = FIRST;
     loop {
         let info = qmp.execute_json("query-migrate", json!({})).await?;
         let bytes = |name: &str| info["ram"][name].as_u64().unwrap_or_default();
@@ -95,7 +99,8 @@ async fn follow(qmp: &Qmp, progress: &mut (dyn FnMut(Progress) -> bool + Send)) 
             // It may have completed meanwhile, which the next question tells.
             let _ = qmp.execute_json("migrate_cancel", json!({})).await;
         }
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(PACE);
     }
 }
 
