@@ -118,6 +118,7 @@ impl Manager {
             run.until_the_end().await;
             let (_, again) = run.finish(&restarts).await;
             manager.runs().remove(id);
+            run.release();
             manager.changed();
             if let Some(restarts) = again {
                 if let Err(error) = manager.clone().start_again(id, options, restarts).await {

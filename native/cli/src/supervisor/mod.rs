@@ -94,10 +94,7 @@ async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<
             return Ok((code, None));
         }
     };
-    let (run, server) = started.map_err(|error| {
-        not_started(&folder, &of_error(&error));
-        error
-    })?;
+    let (run, server) = started.inspect_err(|error| not_started(&folder, &of_error(error)))?;
     control.ready(run.machine().clone());
     ::log::info!("{name} runs");
     announce(&Announcement::Ready { viewer: Some(server.url()), pid: std::process::id() });
@@ -115,6 +112,7 @@ async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<
     if let Some(server) = Arc::into_inner(server) {
         server.stop().await;
     }
+    run.release();
     Ok((if died.died() { Code::Died } else { code }, again))
 }
 
@@ -134,6 +132,7 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
             // No machine without its screen: it would run unseen.
             run.end().await;
             run.finish(before.restarts()).await;
+            run.release();
             return Err(error.into());
         }
     };

@@ -187,9 +187,9 @@ impl Run {
         }
     }
 
-    /// Waits for the machine's end, notes it, and gives the bundle's lock back once the machine's last user is gone. With
-    /// the restarts so far it says whether the machine is to be started again by itself.
-    pub async fn finish(self, restarts: &Restarts) -> (EndRecord, Option<Restarts>) {
+    /// Waits for the machine's end and notes it. With the restarts so far it says whether the machine is to be started again
+    /// by itself.
+    pub async fn finish(&self, restarts: &Restarts) -> (EndRecord, Option<Restarts>) {
         let ended = self.vm.finish().await;
         let died = matches!(ended, Ended::Died(_));
         let wanted = died && self.vm.document().system.restart_after_crash;
@@ -199,8 +199,13 @@ impl Run {
         }
         let record = EndRecord { again: again.is_some(), ..self.record(&ended) };
         record.write(&self.folder);
-        self.machine.release();
         (record, again)
+    }
+
+    /// Gives the bundle's lock back. Whatever else says that the machine runs, such as its control socket, must be gone
+    /// before: whoever gets the lock next makes it anew.
+    pub fn release(self) {
+        self.machine.release();
     }
 
     fn record(&self, ended: &Ended) -> EndRecord {
