@@ -190,6 +190,6 @@ mod tests {
     #[test]
     fn options_of_a_kernel_want_one() {
         let error = kernel(&run_args(&["--append", "quiet"])).expect_err("no kernel").to_string();
-        assert!(error.contains("--append needs --kernel"), "{error}");
+        assert!(error.contains("--append needs a kernel"), "{error}");
     }
 }
