@@ -43,7 +43,10 @@ impl Rule {
             Self::PartName(name) => ("bad_part_name", Params::of("name", &**name)),
             Self::NameTaken(name) => ("name_taken", Params::of("name", &**name)),
             Self::NoFloppy => ("no_floppy", Params::new()),
-            Self::FloppyBus | Self::CdBus | Self::NoIde | Self::ReadOnlyBus => ("wrong_bus", Params::new()),
+            Self::FloppyBus => ("floppy_bus", Params::new()),
+            Self::CdBus => ("cd_bus", Params::new()),
+            Self::NoIde => ("no_ide", Params::new()),
+            Self::ReadOnlyBus => ("no_read_only_disk", Params::new()),
             Self::FullBus { bus, count, most } => {
                 ("bus_full", Params::of("bus", *bus).with("count", *count).with("most", *most))
             }
