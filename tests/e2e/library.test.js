@@ -175,7 +175,7 @@ describe("a Debian guest in the library", () => {
     const { last_run: last } = await here.json("status", "debian");
     assert.equal(last.how, "died");
     const { text } = await here.json("logs", "debian", "--crash");
-    for (const words of ["SIGKILL", "768 MiB", "start it again", "virtio"]) assert.ok(text.includes(words), text);
+    for (const words of ["SIGKILL", "768 MiB", "repair themselves", "virtio"]) assert.ok(text.includes(words), text);
     await here.json("start", "debian");
     await here.json("stop", "debian", "--force");
   });
