@@ -137,6 +137,8 @@ impl Manager {
         options: StartOptions,
         restarts: Restarts,
     ) -> Pin<Box<dyn Future<Output = Result<Started>> + Send>> {
+        // What was to be given up was at the first start.
+        let options = StartOptions { discard_state: false, ..options };
         Box::pin(async move { self.start_here(id, options, restarts, &|_| {}).await })
     }
 

@@ -79,8 +79,11 @@ fn prepare(args: &SuperviseArgs) -> Result<Starting> {
 async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<(Code, Option<Again>)> {
     let mut signals = Signals::new()?;
     let (folder, name) = (starting.folder().to_owned(), starting.name().to_owned());
-    sampan_library::private_folder(&run_folder(&folder))?;
-    let control = ControlServer::start(&Address::of_bundle(&folder), name.clone())?;
+    // Else the mark that a run begins would stand for a crash.
+    let unstarted = |why: &str| not_started(&folder, why);
+    sampan_library::private_folder(&run_folder(&folder)).inspect_err(|e| unstarted(&e.to_string()))?;
+    let control = ControlServer::start(&Address::of_bundle(&folder), name.clone())
+        .inspect_err(|e| unstarted(&e.to_string()))?;
     let ended = tokio::select! {
         started = start(args, &before, starting) => Ok(started),
         code = signals.first() => Err(code),
