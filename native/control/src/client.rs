@@ -185,7 +185,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn watch(mut self) -> Result<Watcher, ClientError> {
         self.send(&wire::request_line(&Request::Watch).map_err(|_| ClientError::Name)?).await?;
-        Ok(Watcher(self))
+        Ok(Watcher { client: self, last: None, silent: false })
     }
 
     async fn send(&mut self, line: &[u8]) -> Result<(), ClientError> {
@@ -196,48 +196,79 @@ impl Client {
     /// The next line. `beat` is called for every sign of life before its end.
     async fn line(&mut self, mut beat: impl FnMut()) -> Result<Vec<u8>, ClientError> {
         loop {
-            let (patience, pid) = (self.patience, self.pid);
-            let piece = gone(within(patience, pid, self.stream.fill_buf()).await)?;
-            let end = piece.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-            let taken = end.unwrap_or(piece.len());
-            self.partial.extend_from_slice(piece.get(..taken).unwrap_or_default());
-            self.stream.consume(taken);
-            match end {
-                _ if self.partial.len() > MAX_ANSWER => {
-                    return Err(ClientError::Unintelligible("its answer is too long".into()));
-                }
-                Some(_) => return Ok(std::mem::take(&mut self.partial)),
-                None if taken == 0 => return Err(ClientError::Gone),
+            match self.piece().await? {
+                Some(line) => return Ok(line),
                 None => beat(),
             }
+        }
+    }
+
+    /// What comes next: the end of a line, and with it the whole line, or `None` for any other sign of life.
+    async fn piece(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let (patience, pid) = (self.patience, self.pid);
+        let piece = gone(within(patience, pid, self.stream.fill_buf()).await)?;
+        let end = piece.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        let taken = end.unwrap_or(piece.len());
+        // Spaces between lines are signs of life alone: a watcher may hear them for months.
+        let kept = piece.get(..taken).unwrap_or_default();
+        self.partial.extend_from_slice(if self.partial.is_empty() { kept.trim_ascii_start() } else { kept });
+        self.stream.consume(taken);
+        match end {
+            _ if self.partial.len() > MAX_ANSWER => {
+                Err(ClientError::Unintelligible("its answer is too long".into()))
+            }
+            Some(_) => Ok(Some(std::mem::take(&mut self.partial))),
+            None if taken == 0 => Err(ClientError::Gone),
+            None => Ok(None),
         }
     }
 }
 
 /// A machine that tells every change of its condition.
 #[derive(Debug)]
-pub struct Watcher(Client);
+pub struct Watcher {
+    client: Client,
+    /// What it told last.
+    last: Option<Status>,
+    /// Nothing was heard of it for too long, and the caller knows.
+    silent: bool,
+}
 
 impl Watcher {
     /// The machine's process.
     pub fn pid(&self) -> Option<u32> {
-        self.0.pid
+        self.client.pid
     }
 
-    /// The next condition; `None` once the machine has ended. After [`ClientError::Silent`] it may be called again: a
-    /// machine that was stopped for a while goes on.
+    /// The next condition; `None` once the machine has ended. After [`ClientError::Silent`] it may be called again: of a
+    /// machine that was stopped for a while and goes on, the last condition is told once more.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn next(&mut self) -> Result<Option<Status>, ClientError> {
-        let line = match self.0.line(|| {}).await {
-            Err(ClientError::Gone) => return Ok(None),
-            line => line?,
-        };
-        match parsed(&line)? {
-            ServerLine::Status(status) => Ok(Some(*status)),
-            ServerLine::Error(message) => Err(ClientError::Refused(message)),
-            _ => Err(ClientError::Unintelligible("it tells what was not asked".into())),
+        loop {
+            let line = match self.client.piece().await {
+                Ok(Some(line)) => line,
+                // It lives. Whatever changed meanwhile comes as a line of its own.
+                Ok(None) => match &self.last {
+                    Some(last) if std::mem::take(&mut self.silent) => return Ok(Some(last.clone())),
+                    _ => continue,
+                },
+                Err(ClientError::Gone) => return Ok(None),
+                Err(error) => {
+                    self.silent = matches!(error, ClientError::Silent { .. });
+                    return Err(error);
+                }
+            };
+            self.silent = false;
+            return match parsed(&line)? {
+                ServerLine::Status(status) => {
+                    self.last = Some((*status).clone());
+                    Ok(Some(*status))
+                }
+                ServerLine::Error(message) => Err(ClientError::Refused(message)),
+                _ => Err(ClientError::Unintelligible("it tells what was not asked".into())),
+            };
         }
     }
 }

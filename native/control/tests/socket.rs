@@ -260,6 +260,31 @@ async fn a_watcher_hears_the_newest_condition_and_the_end() {
     assert!(timeout(SOON, watcher.next()).await.is_ok(), "the end is heard");
 }
 
+/// A machine that hung and goes on unchanged says nothing but that it lives: nobody would tell that it hangs no more.
+#[tokio::test]
+async fn a_watcher_hears_again_of_a_machine_that_was_silent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("control");
+    let address = Address::Socket(socket.clone());
+    let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    let client = Client::connect(&address, Some(Duration::from_millis(200))).await;
+    let client = client.expect("connects").expect("is there");
+    let (mut machine, _) = listener.accept().await.expect("a client");
+    let mut watcher = client.watch().await.expect("is watched");
+    let status = wire::ServerLine::Status(Box::new(Played::new().status()));
+    machine.write_all(&status.to_line()).await.expect("a status");
+    let told = watcher.next().await.expect("is understood").expect("goes on");
+    for _ in 0..2 {
+        let error = watcher.next().await.expect_err("is silent");
+        assert!(matches!(error, ClientError::Silent { .. }), "{error}");
+    }
+    machine.write_all(b" ").await.expect("a sign of life");
+    assert_eq!(watcher.next().await.expect("is understood"), Some(told));
+    // Once is enough.
+    machine.write_all(b" ").await.expect("a sign of life");
+    assert!(timeout(Duration::from_millis(100), watcher.next()).await.is_err());
+}
+
 #[tokio::test]
 async fn a_watcher_follows_a_machine_through_its_start() {
     let site = Site::starting();
