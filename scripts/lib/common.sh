@@ -25,13 +25,35 @@ log_of() {
   printf '%s\n' "$cache/logs/$name.log"
 }
 
+# Where the time went: seconds and what they were for, a line each.
+spent=()
+
+# spend LABEL SINCE: notes what the time since then went to.
+spend() { spent+=("$(printf '%5d s  %s' $((SECONDS - $2)) "$1")"); }
+
+# timed LABEL COMMAND…: runs it and notes how long it took, also where it fails.
+timed() {
+  local label=$1 since=$SECONDS rc=0
+  shift
+  "$@" || rc=$?
+  spend "$label" "$since"
+  return $rc
+}
+
+# tell_time: the longest parts, the longest first, and all of it.
+tell_time() {
+  say "where the time went"
+  printf '%s\n' "${spent[@]}" | sort -rn | head -n 12
+  printf '%5d s  all of it\n' $((SECONDS - begun))
+}
+
 # quietly LABEL COMMAND…: runs it with its output in a log, whose end is shown if it fails.
 quietly() {
   local label=$1 log
   shift
   log=$(log_of "$label")
   say "$label"
-  if ! "$@" >"$log" 2>&1; then
+  if ! timed "$label" "$@" >"$log" 2>&1; then
     tail -n 40 "$log" >&2
     fail "failed: $label (all of its output: $log)"
   fi
@@ -75,7 +97,10 @@ tool() {
 install_tool() {
   local name=$1 dir=$2 rc=0
   shift 2
-  env CARGO_TARGET_DIR="$cache/tools/build" cargo install "$name" --locked --root "$dir" "$@" || rc=$?
+  # It runs for seconds: what optimising it takes would never come back.
+  env CARGO_TARGET_DIR="$cache/tools/build" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+    cargo install "$name" --locked --root "$dir" "$@" || rc=$?
   rm -rf "$cache/tools/build"
   return $rc
 }

@@ -1,15 +1,16 @@
 //! The application core as commands use it: on a runtime of the program's, with Ctrl-C and progress.
 
+use crate::bar::Bar;
 use crate::interrupt::interruption;
 use crate::run::runtime;
-use crate::vm::{Bar, library, library_if_there, library_to_fill};
+use crate::vm::{library, library_if_there, library_to_fill};
 use crate::words::AppError;
 use anyhow::Result;
-use sampan_control::Reporter;
-use sampan_library::{Library, Progress, VmId};
+use sampan_control::{Progress, Reporter};
+use sampan_library::{Library, VmId};
 use sampan_manager::run::StartOptions;
 use sampan_manager::supervisor::SupervisorProgram;
-use sampan_manager::{Machine, Manager, Placement, host};
+use sampan_manager::{Confirmed, Machine, Manager, Placement, host};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,14 +54,34 @@ impl App {
 
     /// Waits for something.
     pub fn wait<T>(&self, work: impl Future<Output = sampan_manager::Result<T>>) -> Result<T> {
-        self.runtime.block_on(work).map_err(|error| self.told(&error))
+        self.told_of(self.runtime.block_on(work))
+    }
+
+    /// Does something on the runtime.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// Waits for something whose progress is shown, and which Ctrl-C cancels.
     pub fn watch<T>(&self, work: impl AsyncFnOnce(&Reporter) -> sampan_manager::Result<T>) -> Result<T> {
-        let cancelled = interruption()?;
-        let reporter = Reporter::cancelled_by(Arc::clone(&cancelled));
-        let mut bar = Bar::new(cancelled);
+        let mut bar = Bar::default();
+        self.watch_with(work, |progress| bar.draw(progress))
+    }
+
+    /// The same of what shows its progress itself.
+    pub fn cancellable<T>(
+        &self,
+        work: impl AsyncFnOnce(&Reporter) -> sampan_manager::Result<T>,
+    ) -> Result<T> {
+        self.watch_with(work, |_| {})
+    }
+
+    fn watch_with<T>(
+        &self,
+        work: impl AsyncFnOnce(&Reporter) -> sampan_manager::Result<T>,
+        mut show: impl FnMut(&Progress),
+    ) -> Result<T> {
+        let reporter = Reporter::cancelled_by(interruption()?);
         let done = self.runtime.block_on(async {
             let mut progress = reporter.watch();
             let mut work = std::pin::pin!(work(&reporter));
@@ -69,7 +90,7 @@ impl App {
                     done = &mut work => return done,
                     _ = progress.changed() => {
                         if let Some(now) = progress.borrow_and_update().clone() {
-                            let _ = bar.progress()(Progress { done: now.done, total: now.total });
+                            show(&now);
                         }
                     }
                     () = tokio::time::sleep(PACE) => if reporter.is_cancelled() {
@@ -78,7 +99,12 @@ impl App {
                 }
             }
         });
-        done.map_err(|error| self.told(&error))
+        self.told_of(done)
+    }
+
+    /// What the core gives back without being waited for.
+    pub fn told_of<T>(&self, outcome: sampan_manager::Result<T>) -> Result<T> {
+        outcome.map_err(|error| self.told(&error))
     }
 
     fn told(&self, error: &sampan_manager::Error) -> anyhow::Error {
@@ -102,6 +128,11 @@ impl App {
         let id = self.id(vm)?;
         self.wait(self.manager.running(id))
     }
+}
+
+/// What `--yes` says.
+pub fn confirmed(yes: bool) -> Confirmed {
+    if yes { Confirmed::Everything } else { Confirmed::Nothing }
 }
 
 /// A manager whose machines run behind supervisors of this program.

@@ -6,7 +6,7 @@
 
 mod app;
 mod args;
-mod confirm;
+mod bar;
 mod ctl;
 mod demo;
 mod doctor;
@@ -96,7 +96,8 @@ fn act(command: Command, json: bool) -> anyhow::Result<Code> {
         Command::Man => return manual::man(),
         Command::New(args) => vm::new(*args),
         Command::Set(args) => vm::set(&args),
-        Command::List => vm::list(),
+        Command::List(args) if args.watch => return vm::watch_list(json),
+        Command::List(_) => vm::list(),
         Command::Show(vm) => vm::show(&vm.vm),
         Command::Status(vm) => vm::status(&vm.vm),
         Command::Start(args) => vm::start(&args),

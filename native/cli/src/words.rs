@@ -47,6 +47,13 @@ pub fn say(answer: &str) {
     note(writeln!(out, "{}", escaped(answer)).and_then(|()| out.flush()));
 }
 
+/// The same in the place of all that the terminal shows.
+pub fn say_anew(answer: &str) {
+    let mut out = io::stdout().lock();
+    // To the first cell, and what is below it erased (ECMA-48, CUP and ED).
+    note(write!(out, "\x1b[H\x1b[J{}\n", escaped(answer)).and_then(|()| out.flush()));
+}
+
 /// One answer for programs, on stdout: a line or more of JSON.
 pub fn say_json(answer: &impl Display) {
     let mut out = io::stdout().lock();
@@ -285,6 +292,34 @@ fn hint(message: &Message, machine: Option<&str>) -> Option<String> {
         "disk_image" => "`sampan new NAME --image FILE` makes a machine of it".to_owned(),
         "cd_image" => "`sampan new NAME --cdrom FILE` makes one that starts from it".to_owned(),
         "old_tuning" => format!("`sampan set {vm} cpu.tuning={}` gives it that", param("newest")?),
+        "needs_confirm" if param("codes").is_some_and(|codes| codes.contains("changes_lost")) => {
+            "keep it with --keep NAME, or say --yes".to_owned()
+        }
+        "needs_confirm" => "if that is what you want, say --yes".to_owned(),
+        "no_arch" => "say --arch x86_64 or --arch aarch64".to_owned(),
+        "entry_of_other_arch" => format!("say --arch {}", param("arch")?),
+        "cd_twice" => "leave --cdrom out".to_owned(),
+        "disk_twice" => "leave --image, --no-disk and --fixed out".to_owned(),
+        "no_way_in" => "say --password-file or --ssh-key".to_owned(),
+        "cloud_unfit" => "say --windows-answers".to_owned(),
+        "answers_unfit" => "--windows-answers is for --preset windows11 and windows10".to_owned(),
+        "no_user" => "say --user".to_owned(),
+        "no_catalogue_entry" => "`sampan images` lists what it has".to_owned(),
+        "bring_your_own" => format!("then: `sampan new NAME --preset {} --cdrom FILE`", param("preset")?),
+        "address_without_name" | "bad_medium_name" => "--name chooses one".to_owned(),
+        "medium_name_taken" => {
+            let name = shell_word(&param("name")?);
+            format!("--name chooses another one, and `sampan images remove {name}` takes that one away")
+        }
+        "no_download" => "`sampan download --list` shows those there are".to_owned(),
+        "plain_http" => "tell its checksum by --sha256, or take what comes by --allow-http".to_owned(),
+        "share_tag_taken" => "--tag chooses another one".to_owned(),
+        "no_share" => format!("`sampan share list {vm}` shows them"),
+        "no_attributes" => "--security none keeps none".to_owned(),
+        "cd_drive" => format!("`sampan set {vm} cdrom=-` empties it"),
+        "no_cd_drive" => format!("`sampan disk info {vm}` shows its drives"),
+        "bad_field" => format!("`sampan show {vm} --json` shows them all"),
+        "password_in_seed" => format!("`sampan set {vm} seed=-` does that"),
         _ => return None,
     })
 }

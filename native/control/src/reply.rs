@@ -83,6 +83,13 @@ pub struct Status {
     pub facts: Option<Facts>,
 }
 
+impl Status {
+    /// The condition of a machine that is being started: no more is known of it.
+    pub fn starting(name: String) -> Self {
+        Self { name, state: State::Starting, detail: String::new(), facts: None }
+    }
+}
+
 /// What is known of a machine once it has been started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {

@@ -5,7 +5,7 @@ use crate::console::{self, Console};
 use crate::places::{LONG, NoPlace, Place, Places};
 use crate::socket::{BindError, bind};
 use crate::wire::{self, ClientLine, MAX_REQUEST, ParseError, ServerLine};
-use crate::{Reply, Reporter, Request, State, Status};
+use crate::{Reply, Reporter, Request, Status};
 use async_trait::async_trait;
 use sampan_message::{Coded, Message};
 use std::io::{Error, ErrorKind, Result as IoResult};
@@ -60,7 +60,7 @@ struct Shared {
 impl Shared {
     /// The condition of a machine that is being started.
     fn starting(&self) -> Status {
-        Status { name: self.name.clone(), state: State::Starting, detail: String::new(), facts: None }
+        Status::starting(self.name.clone())
     }
 }
 

@@ -2,12 +2,14 @@
 
 use crate::checked::CheckedChain;
 use crate::manifest::ImageFormat;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A format that images may be imported from. The names are QEMU's block drivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SourceFormat {
     /// QEMU's own.
     Qcow2,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::fs::{self, Fs};
-use crate::id::{FileName, VmId};
+use crate::id::{FileName, SnapshotId, VmId, are_alike};
 use crate::manifest::{MAX_MANIFEST, Manifest};
 use crate::{owner, tree};
 use rustix::fs::{AtFlags, statat};
@@ -97,12 +97,37 @@ impl Bundle {
         sections(&self.generation(generation))
     }
 
+    /// The snapshot with this name or id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSnapshot`], [`Error::Ambiguous`] when several have the name.
+    pub fn find_snapshot(&self, what: &str) -> Result<SnapshotId> {
+        let all = &self.manifest().snapshots;
+        if let Some((id, _)) = all.iter().find(|(id, _)| id.as_str() == what) {
+            return Ok(id.clone());
+        }
+        let named = |is: &dyn Fn(&str) -> bool| -> Vec<&SnapshotId> {
+            all.iter().filter(|(_, s)| is(&s.name)).map(|(id, _)| id).collect()
+        };
+        let exact = named(&|name| name == what);
+        let named = if exact.is_empty() { named(&|name| are_alike(name, what)) } else { exact };
+        match named.as_slice() {
+            [] => Err(Error::NoSnapshot(what.to_owned())),
+            [one] => Ok((*one).clone()),
+            several => {
+                let candidates = several.iter().map(ToString::to_string).collect();
+                Err(Error::Ambiguous { what: what.to_owned(), candidates })
+            }
+        }
+    }
+
     /// The picture of a snapshot, PNG.
     ///
     /// # Errors
     ///
     /// When the file cannot be read.
-    pub fn thumbnail(&self, snapshot: &crate::SnapshotId) -> Result<Option<Vec<u8>>> {
+    pub fn thumbnail(&self, snapshot: &SnapshotId) -> Result<Option<Vec<u8>>> {
         let node = self.manifest.snapshots.get(snapshot).ok_or_else(|| Error::no_snapshot(snapshot))?;
         let path = node.thumbnail.as_ref().map(|file| self.path.join(THUMBS).join(file.as_str()));
         path.map(|path| fs::read_own(&path, crate::snapshots::MAX_THUMBNAIL)).transpose()

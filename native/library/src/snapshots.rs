@@ -8,7 +8,7 @@ use crate::block::BlockLayer;
 use crate::bundle::THUMBS;
 use crate::chain::{Overlays, Unfinished};
 use crate::error::{Error, Result};
-use crate::id::{DriveId, FileName, SnapshotId, are_alike, check_name};
+use crate::id::{DriveId, FileName, SnapshotId, check_name};
 use crate::locked::Locked;
 use crate::manifest::{Base, MAX_CHAIN, MAX_NOTE, MAX_SNAPSHOTS, Snapshot, Suspended};
 use crate::space;
@@ -220,30 +220,5 @@ impl Locked {
 
     pub(crate) fn snapshot(&self, id: &SnapshotId) -> Result<&Snapshot> {
         self.manifest().snapshots.get(id).ok_or_else(|| Error::no_snapshot(id))
-    }
-
-    /// The snapshot with this name or id.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSnapshot`], [`Error::Ambiguous`] when several have the name.
-    pub fn find_snapshot(&self, what: &str) -> Result<SnapshotId> {
-        let all = &self.manifest().snapshots;
-        if let Some((id, _)) = all.iter().find(|(id, _)| id.as_str() == what) {
-            return Ok(id.clone());
-        }
-        let named = |is: &dyn Fn(&str) -> bool| -> Vec<&SnapshotId> {
-            all.iter().filter(|(_, s)| is(&s.name)).map(|(id, _)| id).collect()
-        };
-        let exact = named(&|name| name == what);
-        let named = if exact.is_empty() { named(&|name| are_alike(name, what)) } else { exact };
-        match named.as_slice() {
-            [] => Err(Error::NoSnapshot(what.to_owned())),
-            [one] => Ok((*one).clone()),
-            several => {
-                let candidates = several.iter().map(ToString::to_string).collect();
-                Err(Error::Ambiguous { what: what.to_owned(), candidates })
-            }
-        }
     }
 }

@@ -1,14 +1,21 @@
 //! Why something could not be done, with a code for programs and translations.
 
-use sampan_config::DocumentError;
+use crate::create::NewMachineError;
+use crate::downloads::MediaError;
+use crate::edit::EditError;
+use crate::text::TextError;
+use sampan_config::{DocumentError, Finding};
 use sampan_control::{BindError, ClientError};
+use sampan_download::{CatalogueError, DownloadError};
 use sampan_emulator::LaunchError;
 use sampan_library::{DriveId, Error as LibraryError};
 use sampan_message::{Coded, Message, Params};
+use sampan_seed::SeedError;
 use sampan_session::vm::VmError;
+use std::path::PathBuf;
 
 /// The result of everything here.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +44,41 @@ pub enum Error {
     /// A machine's control socket.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A new machine that cannot be as it was chosen.
+    #[error(transparent)]
+    New(#[from] NewMachineError),
+    /// What a system is to be told at its first start.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// A download.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// A catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// A medium.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// A machine's parts.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// A file of text.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The same in a file that a person named.
+    #[error("{}: {source}", .file.display())]
+    InFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// It would do damage to this host.
+    #[error("{}", crate::findings::text(.0))]
+    Refused(Vec<Finding>),
+    /// It might do damage: a person must confirm it.
+    #[error("{}", crate::findings::text(.0))]
+    NeedsConfirm(Vec<Finding>),
     /// What a running machine, another process or a lower part said.
     #[error(transparent)]
     Told(Message),
@@ -199,7 +241,17 @@ impl Coded for Error {
             Self::Launch(error) => error.code(),
             Self::Client(error) => error.code(),
             Self::Bind(error) => error.code(),
-            Self::Told(_) => "refused",
+            Self::New(error) => error.code(),
+            Self::Seed(error) => error.code(),
+            Self::Download(error) => error.code(),
+            Self::Catalogue(error) => error.code(),
+            Self::Media(error) => error.code(),
+            Self::Edit(error) => error.code(),
+            Self::Text(error) => error.code(),
+            Self::InFile { source, .. } => source.code(),
+            // The findings' own codes are in the message of the first.
+            Self::Refused(_) | Self::Told(_) => "refused",
+            Self::NeedsConfirm(_) => "needs_confirm",
             Self::NotRunning { .. } => "not_running",
             Self::Runs { .. } => "runs",
             Self::RunsAlready { .. } => "runs_already",
@@ -232,6 +284,21 @@ impl Coded for Error {
             Self::Launch(error) => error.params(),
             Self::Client(error) => error.params(),
             Self::Bind(error) => error.params(),
+            Self::New(error) => error.params(),
+            Self::Seed(error) => error.params(),
+            Self::Download(error) => error.params(),
+            Self::Catalogue(error) => error.params(),
+            Self::Media(error) => error.params(),
+            Self::Edit(error) => error.params(),
+            Self::Text(error) => error.params(),
+            Self::InFile { file, source } => source.params().with("path", file.as_path()),
+            Self::Refused(findings) => {
+                findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default()
+            }
+            Self::NeedsConfirm(findings) => {
+                let codes: Vec<&str> = findings.iter().map(|finding| &*finding.message.code).collect();
+                params.with("codes", codes.join(" "))
+            }
             Self::Told(message) => message.params.clone(),
             Self::NotRunning { name }
             | Self::Runs { name }
@@ -265,6 +332,11 @@ impl Coded for Error {
     fn message(&self) -> Message {
         match self {
             Self::Told(message) => message.clone(),
+            Self::Refused(findings) => Message {
+                code: findings.first().map_or("refused".into(), |finding| finding.message.code.clone()),
+                params: self.params(),
+                message: self.to_string(),
+            },
             Self::Client(error) => error.message(),
             // The reason's code is what a face can act by.
             Self::NotStarted { why, .. } => {

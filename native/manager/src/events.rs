@@ -18,7 +18,7 @@ const AT_MOST: Duration = Duration::from_millis(100);
 pub enum Event {
     /// The machines of the library with their conditions.
     Machines(Arc<Vec<Summary>>),
-    /// What is being done.
+    /// What is being done, downloads among it, and how far it is.
     Jobs(Vec<JobInfo>),
 }
 
@@ -56,7 +56,10 @@ impl Events {
                 return Ok(Event::Machines(machines));
             }
             tokio::time::sleep(AT_MOST).await;
-            let _ = tokio::time::timeout(PACE, self.changes.changed()).await;
+            // Of how far a job is nobody is told; while there is one, it is looked at.
+            let goes_on = jobs.iter().any(|job| job.error.is_none());
+            let pace = if goes_on { AT_MOST } else { PACE };
+            let _ = tokio::time::timeout(pace, self.changes.changed()).await;
         }
     }
 }

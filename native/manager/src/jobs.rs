@@ -4,13 +4,13 @@ use crate::Manager;
 use crate::error::{Error, Result};
 use crate::lifecycle::Pressed;
 use crate::run::StartOptions;
+use parking_lot::{Mutex, MutexGuard};
 use sampan_control::{Progress, Reporter, Request};
 use sampan_library::VmId;
 use sampan_message::{Coded, Message};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -72,6 +72,8 @@ pub struct JobInfo {
     pub kind: String,
     /// The machine it concerns.
     pub machine: Option<String>,
+    /// What it is about besides a machine: the name of a medium, or of a machine that is not there yet.
+    pub name: Option<String>,
     /// How far it is.
     pub progress: Option<Progress>,
     /// Why it has failed; `None` while it goes on.
@@ -94,6 +96,7 @@ pub struct Activity {
 struct Entry {
     kind: &'static str,
     machine: Option<VmId>,
+    name: Option<String>,
     reporter: Reporter,
     error: Option<Message>,
 }
@@ -117,16 +120,16 @@ impl Jobs {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change is whole after one step.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
-    fn insert(&self, kind: &'static str, machine: Option<VmId>) -> (u64, Reporter) {
+    fn insert(&self, kind: &'static str, about: About) -> (u64, Reporter) {
         let reporter = Reporter::new();
         let mut state = self.lock();
         state.last += 1;
         let id = state.last;
-        state.jobs.insert(id, Entry { kind, machine, reporter: reporter.clone(), error: None });
+        let About { machine, name } = about;
+        state.jobs.insert(id, Entry { kind, machine, name, reporter: reporter.clone(), error: None });
         drop(state);
         self.changed.send_replace(());
         (id, reporter)
@@ -149,6 +152,27 @@ impl Jobs {
         }
         drop(state);
         self.changed.send_replace(());
+    }
+}
+
+/// What a job is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The machine that it concerns.
+    pub machine: Option<VmId>,
+    /// The name of a medium, or of a machine that is not there yet.
+    pub name: Option<String>,
+}
+
+impl From<VmId> for About {
+    fn from(machine: VmId) -> Self {
+        Self { machine: Some(machine), name: None }
+    }
+}
+
+impl From<&str> for About {
+    fn from(name: &str) -> Self {
+        Self { machine: None, name: Some(name.to_owned()) }
     }
 }
 
@@ -184,14 +208,14 @@ impl Manager {
     pub fn spawn_job<T, F>(
         &self,
         kind: &'static str,
-        machine: Option<VmId>,
+        about: impl Into<About>,
         work: impl FnOnce(Manager, Reporter) -> F,
     ) -> Job<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (id, reporter) = self.jobs().insert(kind, machine);
+        let (id, reporter) = self.jobs().insert(kind, about.into());
         let work = work(self.clone(), reporter.clone());
         let manager = self.clone();
         let task = tokio::spawn(async move {
@@ -214,6 +238,7 @@ impl Manager {
             id: *id,
             kind: entry.kind.to_owned(),
             machine: entry.machine.map(|id| id.to_string()),
+            name: entry.name.clone(),
             progress: entry.reporter.watch().borrow().clone(),
             error: entry.error.clone(),
         };
@@ -272,7 +297,7 @@ impl Manager {
             activity.problem = None;
             activity.number
         };
-        Ok(self.spawn_job(action.kind(), Some(id), move |manager, reporter| async move {
+        Ok(self.spawn_job(action.kind(), id, move |manager, reporter| async move {
             let done = manager.act(id, action, listen, &reporter).await;
             let mut state = manager.jobs().lock();
             if let Some(activity) = state.activities.get_mut(&id).filter(|a| a.number == number) {

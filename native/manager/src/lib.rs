@@ -3,6 +3,8 @@
 //! The program, the web console and the app say what they want here and get back types; they hold no policy. A [`Manager`]
 //! is one library of machines with what runs of it:
 //!
+//! - [`Manager::plan`] and [`Manager::create`] make a machine of what a person chose; [`downloads`] are the catalogue and the
+//!   library's media, [`edit`] what machines are changed by.
 //! - [`Machine`] is one handle for a machine, whether it runs in this process, behind a process of its own, or not at all.
 //! - [`lifecycle`](Manager::start) starts, shuts down, suspends and ends machines; [`run`] is one run of one machine.
 //! - [`Manager::list`] and [`Manager::events`] tell what there is and what changes.
@@ -12,9 +14,13 @@
 //! process. Nothing waits for ever for a machine's process.
 #![forbid(unsafe_code)]
 
+mod codes;
+pub mod create;
+pub mod downloads;
 pub mod edit;
 mod error;
 mod events;
+mod findings;
 mod force;
 pub mod host;
 mod jobs;
@@ -23,16 +29,22 @@ mod live;
 pub mod machine;
 pub mod run;
 mod runs;
+mod snapshots;
 mod summary;
 pub mod supervisor;
+pub mod text;
 pub mod thumbnails;
 pub mod time;
 mod transfer;
 mod trash;
 
+#[doc(hidden)]
+pub use codes::samples;
+pub use create::{NewMachine, Plan};
 pub use error::{Error, Result};
 pub use events::{Event, Events};
-pub use jobs::{Action, Activity, Job, JobInfo};
+pub use findings::{Confirmed, confirm};
+pub use jobs::{About, Action, Activity, Job, JobInfo};
 pub use lifecycle::{Ended, Pressed, Started};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
 pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
@@ -74,6 +86,7 @@ struct Inner {
     live: Live,
     jobs: jobs::Jobs,
     thumbnails: thumbnails::Thumbnails,
+    downloads: parking_lot::Mutex<downloads::Downloads>,
     listing: tokio::sync::Mutex<summary::Listing>,
     /// Something in the list of machines may have changed.
     changed: watch::Sender<()>,
@@ -94,6 +107,7 @@ impl Manager {
             live: Live::new(changed.clone()),
             jobs: jobs::Jobs::new(changed.clone()),
             thumbnails: thumbnails::Thumbnails::default(),
+            downloads: parking_lot::Mutex::default(),
             listing: tokio::sync::Mutex::new(summary::Listing::new(changed.subscribe())),
             changed,
         }))
@@ -123,6 +137,10 @@ impl Manager {
 
     pub(crate) fn thumbnails(&self) -> &thumbnails::Thumbnails {
         &self.0.thumbnails
+    }
+
+    pub(crate) fn downloads(&self) -> &parking_lot::Mutex<downloads::Downloads> {
+        &self.0.downloads
     }
 
     pub(crate) fn listing(&self) -> &tokio::sync::Mutex<summary::Listing> {

@@ -103,6 +103,11 @@ impl Manager {
     ) -> Result<Started> {
         let library = self.library().clone();
         let again = restarts != Restarts::default();
+        let Some(guard) = self.runs().starting(id) else {
+            return Err(Error::BeingStarted { name: self.bundle(id).await?.name().to_owned() });
+        };
+        // Who lists machines sees it from here on.
+        self.changed();
         let (starting, cut_off) = blocking(move || {
             let locked = library.lock(id)?;
             Ok(Starting::new(library, locked, again))
@@ -112,7 +117,7 @@ impl Manager {
             tell(record.cut_off_message());
         }
         let run = starting.start(self.libqemu()?, options, tell).await?;
-        self.runs().insert(id, run.machine().clone());
+        guard.runs(run.machine().clone());
         let manager = self.clone();
         tokio::spawn(async move {
             run.until_the_end().await;

@@ -230,6 +230,9 @@ impl Manager {
     pub async fn condition(&self, bundle: &Bundle, patience: Duration) -> Condition {
         match self.runs().local(bundle.id()) {
             Some(local) => Condition::Says(Box::new(sampan_control::Handler::status(&*local))),
+            None if self.runs().is_starting(bundle.id()) => {
+                Condition::Says(Box::new(Status::starting(bundle.name().to_owned())))
+            }
             None => self.live().condition(bundle.id(), bundle.path(), patience).await,
         }
     }

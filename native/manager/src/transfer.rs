@@ -6,6 +6,7 @@ use sampan_control::Reporter;
 use sampan_library::{
     DriveId, MachineFile, NewClone, OnProgress, Progress, Sections, SnapshotId, VmId, machine_file,
 };
+use sampan_message::Message;
 use sampan_session::vm::{Foreign, Identity, Imported, import_archive};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ pub struct Arrived {
     pub id: VmId,
     /// Its name.
     pub name: String,
-    /// What is not as it was, in words.
-    pub notes: Vec<String>,
+    /// What is not as it was, or must be known of it.
+    pub notes: Vec<Message>,
 }
 
 /// How a machine is copied.
@@ -33,7 +34,7 @@ pub struct CloneOptions {
 }
 
 /// Passes the library's progress on.
-fn copying(reporter: &Reporter) -> impl FnMut(Progress) -> ControlFlow<()> + '_ {
+pub(crate) fn copying(reporter: &Reporter) -> impl FnMut(Progress) -> ControlFlow<()> + '_ {
     |Progress { done, total }| reporter.report("copy", done, total)
 }
 
@@ -118,6 +119,7 @@ impl Manager {
                 }
                 MachineFile::Own => import_archive(&library, &file, name, time, progress)?,
             };
+            let notes = notes.into_iter().map(|words| Message::new("import_note", words)).collect();
             Ok(Arrived { id: machine.id(), name: machine.name().to_owned(), notes })
         })
         .await?;

@@ -201,6 +201,23 @@ pub fn io_code(error: &std::io::Error) -> &'static str {
     }
 }
 
+/// A number of bytes as people read it: `1.5 GiB`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = UNITS[0];
+    for larger in UNITS.into_iter().skip(1) {
+        // What would be rounded to 1000 is of the next unit already.
+        if value < 999.5 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    let digits = if unit == UNITS[0] || value >= 99.95 { 0 } else { 1 };
+    format!("{value:.digits$} {unit}")
+}
+
 /// Implements [`Coded`] by a method `parts(&self) -> (&'static str, Params)`, so that an enum has one match for both.
 #[macro_export]
 macro_rules! coded {

@@ -5,6 +5,8 @@ use sha_crypt::{Algorithm, Params, PasswordHasher, ShaCrypt};
 
 /// The longest password, in bytes: a longer one makes each login slow.
 const MAX_BYTES: usize = 256;
+/// What is asked of a password.
+const RULE: &str = "it has 1 to 256 bytes and no control characters";
 /// SHA-512-crypt's rounds: some tenths of a second on a slow machine.
 const ROUNDS: u32 = 100_000;
 
@@ -23,20 +25,28 @@ impl PasswordHash {
         Self::with_salt(password, &salt)
     }
 
+    /// Whether a password could be hashed, without the time that hashing takes.
+    ///
+    /// # Errors
+    /// [`SeedError::Password`] for one that cannot be typed at a login.
+    pub fn check(password: &str) -> Result<(), SeedError> {
+        match password.is_empty() || password.len() > MAX_BYTES || password.chars().any(char::is_control) {
+            true => Err(SeedError::Password { rule: RULE }),
+            false => Ok(()),
+        }
+    }
+
     /// Hashes a password with 12 bytes of salt, which must be random: the same salt gives the same hash.
     ///
     /// # Errors
     /// See [`PasswordHash::new`].
     pub fn with_salt(password: &str, salt: &[u8; 12]) -> Result<Self, SeedError> {
-        let rule = "it has 1 to 256 bytes and no control characters";
-        if password.is_empty() || password.len() > MAX_BYTES || password.chars().any(char::is_control) {
-            return Err(SeedError::Password { rule });
-        }
+        Self::check(password)?;
         let params = Params::new(ROUNDS).unwrap_or_default();
         // 12 bytes become the 16 characters that crypt(3) uses of a salt.
         let hash = ShaCrypt::new(Algorithm::Sha512Crypt, params)
             .hash_password_with_salt(password.as_bytes(), salt)
-            .map_err(|_| SeedError::Password { rule })?;
+            .map_err(|_| SeedError::Password { rule: RULE })?;
         Ok(Self(hash.as_str().to_owned()))
     }
 

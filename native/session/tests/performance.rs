@@ -87,7 +87,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
         assert_eq!(of_thread(thread), (0, all), "standard takes nothing that turbo could not give back");
     }
     let saver = vm.set_mode(Mode::Saver).await.expect("is changed");
-    println!("{}", saver.words());
+    println!("{saver:?}");
     for &thread in &threads {
         assert_eq!(of_thread(thread), (10, 1), "of two CPUs one would rest: they share one core");
     }
@@ -95,7 +95,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
     assert!(saver.before > 0 && saver.after > 0, "{saver:?}");
 
     let turbo = vm.set_mode(Mode::Turbo).await.expect("is changed");
-    println!("{}", turbo.words());
+    println!("{turbo:?}");
     for &thread in &threads {
         let (nice, cores) = of_thread(thread);
         assert_eq!(cores, all);
@@ -126,7 +126,7 @@ async fn in_the_background_it_works_a_part_of_the_time_and_a_persons_pause_wins(
     let session = vm.session();
     vm.set_mode(Mode::Saver).await.expect("is changed");
     let slowed = vm.set_background(true).await.expect("is slowed down");
-    println!("{}", slowed.words());
+    println!("{slowed:?}");
     assert!(slowed.after * 2 < slowed.before, "{slowed:?}");
     let now = session.status().borrow().clone();
     assert_eq!((now.state, now.slowed, now.detail.as_str()), (State::Running, true, SLOWED));
@@ -147,7 +147,7 @@ async fn in_the_background_it_works_a_part_of_the_time_and_a_persons_pause_wins(
     until(session, "the background after the snapshot", |status| status.slowed).await;
 
     let ended = vm.set_background(false).await.expect("is in front again");
-    println!("{}", ended.words());
+    println!("{ended:?}");
     assert!(ended.after > ended.before * 2, "{ended:?}");
     assert!(!says_paused(session).await);
     let now = session.status().borrow().clone();

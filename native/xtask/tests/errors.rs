@@ -9,7 +9,7 @@ const HEAD: &str = "\
 
 Every error below the faces has a code, the values that its text is made of, and English beside them (`native/message`). Programs decide by the code; a face in
 another language looks the code up and fills in the values. A code is never renamed; two texts have the same code if a person does the same about them. The English
-here is that of a sample. Sizes are in bytes where a value's name does not say otherwise. `session` and `cli` have more of their own.
+here is that of a sample. Sizes are in bytes where a value's name does not say otherwise. `session` and `control` have more of their own.
 
 This list is made from the crates' samples by `UPDATE_EXPECT=1 cargo test -p xtask`, and a test compares it.
 
@@ -26,6 +26,7 @@ fn all() -> Vec<Message> {
         sampan_qmp::samples(),
         sampan_emulator::samples(),
         sampan_display::samples(),
+        sampan_manager::samples(),
     ];
     crates.concat()
 }

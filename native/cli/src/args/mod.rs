@@ -56,7 +56,7 @@ pub enum Command {
     /// Change a stopped machine
     Set(SetArgs),
     /// List the machines
-    List,
+    List(ListArgs),
     /// Tell all about a machine
     Show(Vm),
     /// A running machine's condition, or that it does not run

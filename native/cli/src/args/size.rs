@@ -101,19 +101,7 @@ pub fn disk_change(text: &str) -> Result<Change, String> {
     }
 }
 
-/// A size for people: two or three digits and a unit.
-pub fn human(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    // What would be rounded to 1000 is of the next unit already.
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let digits = if unit == 0 || value >= 99.95 { 0 } else { 1 };
-    format!("{value:.digits$} {}", UNITS[unit])
-}
+pub use sampan_message::human_bytes as human;
 
 #[cfg(test)]
 mod tests {

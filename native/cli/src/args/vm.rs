@@ -22,7 +22,7 @@ impl FromStr for PresetArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        crate::vm::preset(text).map(Self)
+        sampan_manager::create::preset_by_name(text).map(Self).map_err(|error| error.to_string())
     }
 }
 
@@ -93,6 +93,13 @@ pub struct SetArgs {
     /// What to change
     #[arg(required = true, value_name = "FIELD=VALUE")]
     pub changes: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Tell every change, too, until Ctrl-C; with --json a line of JSON each time
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Args, Debug)]

@@ -16,7 +16,7 @@ use sampan_control::{Address, Server as ControlServer, run_folder};
 use sampan_emulator::LibqemuDir;
 use sampan_library::{Library, VmId};
 use sampan_manager::host::raise_file_limit;
-use sampan_manager::run::{Run, StartOptions, Starting, logs, not_started};
+use sampan_manager::run::{Run, StartOptions, Starting, logs};
 use sampan_manager::supervisor::Announcement;
 use sampan_message::Message;
 use sampan_stream::{Server, ServerConfig};
@@ -67,8 +67,12 @@ fn prepare(args: &SuperviseArgs) -> Result<Starting> {
     let id: VmId = args.id.parse().context("the machine's id")?;
     let locked = library.lock(id)?;
     let (starting, cut_off) = Starting::new(library, locked, args.again);
-    let log = logs::begin(starting.folder(), sampan_manager::time::now())?;
-    nix::unistd::dup2_stderr(&log).context("the log cannot be written to")?;
+    let begun = logs::begin(starting.folder(), sampan_manager::time::now()).map_err(anyhow::Error::from);
+    let begun = begun.and_then(|log| nix::unistd::dup2_stderr(&log).context("the log cannot be written to"));
+    if let Err(error) = begun {
+        starting.give_up(&of_error(&error));
+        return Err(error);
+    }
     if let Some(record) = cut_off {
         announce(&Announcement::Progress(record.cut_off_message()));
     }
@@ -79,25 +83,27 @@ fn prepare(args: &SuperviseArgs) -> Result<Starting> {
 async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<(Code, Option<Again>)> {
     let mut signals = Signals::new()?;
     let (folder, name) = (starting.folder().to_owned(), starting.name().to_owned());
-    // Else the mark that a run begins would stand for a crash.
-    let unstarted = |why: &str| not_started(&folder, why);
-    sampan_library::private_folder(&run_folder(&folder)).inspect_err(|e| unstarted(&e.to_string()))?;
-    let control = ControlServer::start(&Address::of_bundle(&folder), name.clone())
-        .inspect_err(|e| unstarted(&e.to_string()))?;
-    let ended = tokio::select! {
-        started = start(args, &before, starting) => Ok(started),
-        code = signals.first() => Err(code),
-        () = control.told_to_quit() => Err(Code::Done),
-    };
-    let started = match ended {
-        Ok(started) => started,
-        Err(code) => {
-            ::log::info!("told to end before it ran");
-            not_started(&folder, "it was told to end before it ran");
-            return Ok((code, None));
+    let listening = sampan_library::private_folder(&run_folder(&folder))
+        .map_err(anyhow::Error::from)
+        .and_then(|_| Ok(ControlServer::start(&Address::of_bundle(&folder), name.clone())?));
+    let control = match listening {
+        Ok(control) => control,
+        Err(error) => {
+            starting.give_up(&of_error(&error));
+            return Err(error);
         }
     };
-    let (run, server) = started.inspect_err(|error| not_started(&folder, &of_error(error)))?;
+    let (run, server) = tokio::select! {
+        started = start(args, &before, starting) => started?,
+        code = signals.first() => {
+            ::log::info!("told to end before it ran");
+            return Ok((code, None));
+        }
+        () = control.told_to_quit() => {
+            ::log::info!("told to end before it ran");
+            return Ok((Code::Done, None));
+        }
+    };
     control.ready(run.machine().clone());
     ::log::info!("{name} runs");
     announce(&Announcement::Ready { viewer: Some(server.url()), pid: std::process::id() });
@@ -126,17 +132,24 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
         in_process: args.in_process,
     };
     let tell = |message| announce(&Announcement::Progress(message));
-    let run = starting.start(LibqemuDir::find()?, options, &tell).await?;
+    let libqemu = match LibqemuDir::find() {
+        Ok(libqemu) => libqemu,
+        Err(error) => {
+            let error = error.into();
+            starting.give_up(&of_error(&error));
+            return Err(error);
+        }
+    };
+    let run = starting.start(libqemu, options, &tell).await?;
     let listen = before.listen().unwrap_or(args.listen);
     let config = ServerConfig { listen, token: before.token(), ..ServerConfig::default() };
     let server = match Server::start(config, run.vm().session().guest()).await {
         Ok(server) => Arc::new(server),
         Err(error) => {
             // No machine without its screen: it would run unseen.
-            run.end().await;
-            run.finish(before.restarts()).await;
-            run.release();
-            return Err(error.into());
+            let error = error.into();
+            run.give_up(&of_error(&error)).await;
+            return Err(error);
         }
     };
     run.machine().set_viewer(viewer_of(&server));

@@ -1,64 +1,29 @@
 //! `sampan images`: the catalogue and the library's media.
 
+use super::Answer;
 use super::answer::table;
-use super::images::Bar;
-use super::place::{home, library_if_there, library_to_fill};
-use super::{Answer, fetch, library};
+use super::place::home;
+use crate::app::{App, confirmed};
 use crate::args::size::human;
 use crate::args::{CatalogueArg, ImagesAction, ImagesArgs, KindArg};
-use crate::interrupt::interruption;
-use crate::text;
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use sampan_config::Arch;
-use sampan_download::catalogue::{self, Kind};
+use sampan_download::catalogue::Kind;
 use sampan_download::{Catalogue, Entry};
-use sampan_library::{IfNoReflink, Library};
+use sampan_manager::downloads::{catalogue_arch, find_entry, read_catalogue};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The user's catalogue in the library's folder.
-const OWN: &str = "catalogue.json";
-
 /// The catalogue that was asked for, else the library's own, else the built-in one.
-pub fn load(library: &Library, arg: &CatalogueArg) -> Result<Catalogue> {
-    load_from(library.home(), arg)
-}
-
-fn load_from(home: &Path, arg: &CatalogueArg) -> Result<Catalogue> {
-    let own = home.join(OWN);
-    let file = match &arg.catalogue {
-        Some(file) => file.clone(),
-        None if own.exists() => own,
-        None => return Ok(Catalogue::built_in()),
-    };
-    let name = || format!("the catalogue {}", file.display());
-    let bytes = text::read_bytes(&file, catalogue::MAX_BYTES as u64).with_context(name)?;
-    Catalogue::parse(&bytes).with_context(name)
-}
-
-/// The catalogue's name of an architecture.
-pub fn arch_of(arch: Arch) -> catalogue::Arch {
-    match arch {
-        Arch::X86_64 => catalogue::Arch::X86_64,
-        Arch::Aarch64 => catalogue::Arch::Aarch64,
-    }
+pub fn load(app: &App, arg: &CatalogueArg) -> Result<Catalogue> {
+    app.wait(app.manager.catalogue(arg.catalogue.clone()))
 }
 
 /// The entry of an id, or what could have been meant.
-pub fn entry<'a>(catalogue: &'a Catalogue, id: &str, arch: Arch) -> Result<&'a Entry> {
-    if let Some(entry) = catalogue.find(id, arch_of(arch)) {
-        return Ok(entry);
-    }
-    if let Some(other) = catalogue.entries.iter().find(|entry| entry.id == id) {
-        bail!("the catalogue has {id} for {} alone: say --arch {0}", other.arch.name());
-    }
-    let like: Vec<&str> =
-        catalogue.filter(id, Some(arch_of(arch)), None).iter().map(|entry| entry.id.as_str()).collect();
-    if like.is_empty() {
-        bail!("the catalogue has no {id:?}: `sampan images` lists what it has");
-    }
-    bail!("the catalogue has no {id:?}, but {}", like.join(", "))
+pub fn entry(app: &App, arg: &CatalogueArg, id: &str, arch: Arch) -> Result<Entry> {
+    let catalogue = load(app, arg)?;
+    Ok(find_entry(&catalogue, id, arch).map_err(sampan_manager::Error::from)?.clone())
 }
 
 fn kind_of(kind: KindArg) -> Kind {
@@ -80,15 +45,17 @@ pub fn images(args: &ImagesArgs) -> Result<Answer> {
 
 fn list(args: &ImagesArgs) -> Result<Answer> {
     // What can be downloaded is told before there is a library.
-    let library = library_if_there()?;
-    let mut catalogue = load_from(&home()?, &args.catalogue)?;
+    let app = App::open_if_there()?;
+    let mut catalogue = read_catalogue(&home()?, args.catalogue.catalogue.as_deref())?;
     let words = args.text.join(" ");
-    let fitting = catalogue.filter(&words, args.arch.map(arch_of), args.kind.map(kind_of));
+    let fitting = catalogue.filter(&words, args.arch.map(catalogue_arch), args.kind.map(kind_of));
     catalogue.entries = fitting.into_iter().cloned().collect();
-    let media = library.as_ref().map(Library::media).transpose()?.unwrap_or_default();
-    let here: BTreeSet<&str> = media.iter().map(|medium| medium.name.as_str()).collect();
-    let begun = library.as_ref().map(fetch::unfinished).transpose()?.unwrap_or_default();
-    let begun: BTreeSet<String> = begun.iter().map(fetch::name_of).collect();
+    let (media, begun) = match &app {
+        Some(app) => (app.wait(app.manager.media())?, app.wait(app.manager.unfinished_downloads())?),
+        None => (Vec::new(), Vec::new()),
+    };
+    let here: BTreeSet<&str> = media.iter().map(|info| info.medium.name.as_str()).collect();
+    let begun: BTreeSet<String> = begun.into_iter().map(|begun| begun.name).collect();
     let mut rows = vec![["ID", "ARCH", "KIND", "SIZE", "HERE", "NAME"].map(String::from).to_vec()];
     for entry in &catalogue.entries {
         let name = entry.file_name();
@@ -113,9 +80,8 @@ fn list(args: &ImagesArgs) -> Result<Answer> {
     let (mut rows, mut list) = (vec![["MEDIUM", "SIZE", "USED BY"].map(String::from).to_vec()], Vec::new());
     let wanted: Vec<String> = args.text.iter().map(|word| word.to_lowercase()).collect();
     let fits = |name: &str| wanted.iter().all(|word| name.to_lowercase().contains(word));
-    for medium in media.iter().filter(|medium| fits(&medium.name)) {
-        let users = library.as_ref().map(|library| library.medium_users(&medium.name)).transpose()?;
-        let users = users.unwrap_or_default();
+    for info in media.iter().filter(|info| fits(&info.medium.name)) {
+        let (medium, users) = (&info.medium, &info.used_by);
         rows.push(vec![medium.name.clone(), human(medium.size), users.join(", ")]);
         list.push(json!({ "name": medium.name, "path": medium.path, "size": medium.size, "used_by": users }));
     }
@@ -140,40 +106,16 @@ fn state(here: &BTreeSet<&str>, begun: &BTreeSet<String>, name: &str) -> &'stati
 }
 
 fn add(file: &Path, name: Option<&str>, yes: bool) -> Result<Answer> {
-    let library = library_to_fill()?;
-    let own = file.file_name().and_then(|name| name.to_str());
-    let name = name.or(own).context("the file's name is no Unicode text: give it one by --name")?;
-    fetch::check_name(name)?;
-    if let (Some(why), false) = (fetch::why_no_medium(file)?, yes) {
-        bail!("{}: {why}. If that is what you want, say --yes", file.display());
-    }
-    let mut bar = Bar::new(interruption()?);
-    let medium = library.add_medium(file, name, IfNoReflink::Link, &mut bar.progress())?;
+    let app = App::open_to_fill()?;
+    let (file, name) = (file.to_owned(), name.map(str::to_owned));
+    let medium =
+        app.watch(async |reporter| app.manager.add_medium(file, name, &confirmed(yes), reporter).await)?;
     let text = format!("{}: {}", medium.name, human(medium.size));
     Ok(Answer::new(json!({ "name": medium.name, "path": medium.path, "size": medium.size }), text))
 }
 
 fn remove(name: &str) -> Result<Answer> {
-    let library = library()?;
-    library.remove_medium(name)?;
-    fetch::forget_origin(&library, name);
+    let app = App::open()?;
+    app.wait(app.manager.remove_medium(name))?;
     Ok(Answer::new(json!({ "removed": name }), ""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_id_is_answered_with_what_there_is() {
-        let catalogue = Catalogue::built_in();
-        let words = |id: &str| entry(&catalogue, id, Arch::Aarch64).expect_err("is refused").to_string();
-        assert!(words("debian").contains("debian-13-cloud"), "{}", words("debian"));
-        assert!(words("no such system").contains("sampan images"));
-        assert!(words("windows-10").contains("--arch x86_64"), "{}", words("windows-10"));
-        assert_eq!(
-            entry(&catalogue, "debian-13-cloud", Arch::Aarch64).expect("is there").arch.name(),
-            "aarch64"
-        );
-    }
 }

@@ -1,38 +1,39 @@
 //! `sampan download`.
 
 use super::answer::table;
-use super::place::{library_if_there, library_to_fill};
-use super::{Answer, catalogue, fetch, library};
+use super::fetch::fetch;
+use super::{Answer, catalogue};
+use crate::app::App;
 use crate::args::DownloadArgs;
 use crate::args::size::human;
 use anyhow::{Context, Result, bail};
 use sampan_config::Arch;
-use sampan_download::{DownloadError, Request, Settings, Source, discard_now, loaded};
-use sampan_library::Library;
+use sampan_download::{Request, Settings};
+use sampan_manager::downloads::{AddressDownload, Unfinished, catalogue_arch};
 use serde_json::{Value, json};
 
 /// `sampan download …`.
 pub fn download(args: &DownloadArgs) -> Result<Answer> {
     if args.list {
-        return list(library_if_there()?.as_ref());
+        return list(App::open_if_there()?.as_ref());
     }
     if let Some(what) = &args.discard {
-        return discard(&library()?, args, what);
+        return discard(&App::open()?, args, what);
     }
-    let library = library_to_fill()?;
+    let app = App::open_to_fill()?;
     let addressed = matches!(args.what.as_slice(), [one] if is_address(one));
     if !addressed && (args.sha256.is_some() || args.name.is_some()) {
         bail!(
             "--sha256 and --name are for one address: the catalogue knows its entries' checksums and names"
         );
     }
-    let requests = args.what.iter().map(|what| request(&library, args, what)).collect::<Result<Vec<_>>>()?;
-    let settings = Settings {
+    let requests = args.what.iter().map(|what| request(&app, args, what)).collect::<Result<Vec<_>>>()?;
+    app.manager.set_download_settings(Settings {
         connections: args.connections.into(),
         extra_roots: args.ca_file.clone(),
         ..Settings::default()
-    };
-    let fetched = fetch::fetch(&library, requests, settings)?;
+    });
+    let fetched = fetch(&app, requests)?;
     let (mut text, mut media) = (String::new(), Vec::<Value>::new());
     for one in &fetched {
         let (medium, note) = (
@@ -57,78 +58,36 @@ fn is_address(text: &str) -> bool {
 }
 
 /// An address, an entry, or what was begun.
-fn request(library: &Library, args: &DownloadArgs, what: &str) -> Result<Request> {
+fn request(app: &App, args: &DownloadArgs, what: &str) -> Result<Request> {
     if is_address(what) {
-        return address(library, args, what);
+        return app.wait(app.manager.address_download(AddressDownload {
+            url: what.to_owned(),
+            name: args.name.clone(),
+            digest: args.sha256,
+            allow_http: args.allow_http,
+        }));
     }
-    let begun = fetch::unfinished(library)?.into_iter().find(|request| fetch::name_of(request) == what);
-    if let Some(request) = begun {
-        return Ok(request);
+    if let Some(begun) = app.wait(app.manager.unfinished_download(what))? {
+        return Ok(begun);
     }
-    let catalogue = catalogue::load(library, &args.catalogue)?;
-    fetch::request(library, catalogue::entry(&catalogue, what, arch(args)?)?)
+    let entry = catalogue::entry(app, &args.catalogue, what, arch(args)?)?;
+    app.wait(app.manager.entry_download(&entry))
 }
 
 fn arch(args: &DownloadArgs) -> Result<Arch> {
     args.arch.or_else(Arch::host).context("say --arch x86_64 or --arch aarch64: this machine is neither")
 }
 
-fn address(library: &Library, args: &DownloadArgs, url: &str) -> Result<Request> {
-    let name = match &args.name {
-        Some(name) => name,
-        None => last_part(url).with_context(|| format!("{url} names no file: give it a name by --name"))?,
-    };
-    fetch::check_name(name)?;
-    let mut request = Request::new(url, fetch::folder(library)?.join(name));
-    request.allow_http = args.allow_http;
-    if let Some(digest) = args.sha256 {
-        request = request.digest(digest);
-    }
-    if let Some(medium) = fetch::there(library, name)? {
-        // Done before.
-        if fetch::is_that(&request, &medium)? {
-            return Ok(request);
-        }
-        bail!(
-            "the library has another medium called {name} already: choose another name by --name, or take that one away with `sampan images remove {name}`"
-        );
-    }
-    if args.sha256.is_some() {
-        return Ok(request);
-    }
-    // Begun with a checksum, it is finished with it.
-    let same = |begun: &Request| matches!(&begun.source, Source::Address { url: its, .. } if its == url);
-    let begun = fetch::unfinished(library)?.into_iter().find(|begun| begun.to == request.to && same(begun));
-    let request =
-        begun.map_or(request, |begun| Request { allow_http: begun.allow_http || args.allow_http, ..begun });
-    match request.check() {
-        Err(DownloadError::PlainHttp { url }) => bail!(
-            "{url} is plain http, and nothing proves what comes from there: use an https address, tell its checksum by --sha256, or take what comes by --allow-http"
-        ),
-        checked => Ok(checked.map(|()| request)?),
-    }
-}
-
-/// What an address' path ends with.
-fn last_part(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let path = rest.split(['?', '#']).next()?;
-    let (_, last) = path.rsplit_once('/')?;
-    (!last.is_empty()).then_some(last)
-}
-
-fn list(library: Option<&Library>) -> Result<Answer> {
+fn list(app: Option<&App>) -> Result<Answer> {
     let mut rows = vec![["NAME", "LOADED", "SIZE", "FROM"].map(String::from).to_vec()];
     let mut list = Vec::new();
-    for request in library.map(fetch::unfinished).transpose()?.unwrap_or_default() {
-        let name = fetch::name_of(&request);
-        let (bytes, total) = loaded(&request);
-        let from = match &request.source {
-            Source::Address { url, .. } => url,
-            Source::Listed { folder, .. } => folder,
-        };
-        list.push(json!({ "name": name, "loaded": bytes, "size": total, "from": from }));
-        rows.push(vec![name, human(bytes), total.map_or("-".into(), human), from.clone()]);
+    let begun = match app {
+        Some(app) => app.wait(app.manager.unfinished_downloads())?,
+        None => Vec::new(),
+    };
+    for Unfinished { name, loaded, total, from } in begun {
+        list.push(json!({ "name": name, "loaded": loaded, "size": total, "from": from }));
+        rows.push(vec![name, human(loaded), total.map_or("-".into(), human), from]);
     }
     let text = match list.is_empty() {
         true => "nothing is unfinished".into(),
@@ -140,36 +99,16 @@ fn list(library: Option<&Library>) -> Result<Answer> {
     Ok(Answer::new(json!({ "unfinished": list }), text))
 }
 
-fn discard(library: &Library, args: &DownloadArgs, what: &str) -> Result<Answer> {
-    let begun = fetch::unfinished(library)?;
-    let by_name = |name: &str| begun.iter().find(|request| fetch::name_of(request) == name);
+/// Forgets one by its name, or by the catalogue's id.
+fn discard(app: &App, args: &DownloadArgs, what: &str) -> Result<Answer> {
     let by_id = || {
-        let catalogue = catalogue::load(library, &args.catalogue).ok()?;
-        let entry = catalogue.find(what, catalogue::arch_of(arch(args).ok()?))?;
-        by_name(&entry.file_name())
+        let catalogue = catalogue::load(app, &args.catalogue).ok()?;
+        Some(catalogue.find(what, catalogue_arch(arch(args).ok()?))?.file_name())
     };
-    let found = by_name(what).or_else(by_id);
-    let request = found.with_context(|| format!("nothing unfinished is called {what}: see --list"))?;
-    let (bytes, _) = loaded(request);
-    discard_now(request)?;
-    let name = fetch::name_of(request);
+    let name = match app.wait(app.manager.unfinished_download(what))? {
+        Some(_) => what.to_owned(),
+        None => by_id().unwrap_or_else(|| what.to_owned()),
+    };
+    let bytes = app.wait(app.manager.discard_download(&name))?;
     Ok(Answer::new(json!({ "discarded": name, "loaded": bytes }), format!("{name} is forgotten")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_names_its_file() {
-        for (url, name) in [
-            ("https://example.org/a/disk.qcow2", Some("disk.qcow2")),
-            ("https://example.org/a.iso?from=x/y#z", Some("a.iso")),
-            ("https://example.org/a/", None),
-            ("https://example.org", None),
-            ("https://example.org/?a.iso", None),
-        ] {
-            assert_eq!(last_part(url), name, "{url}");
-        }
-    }
 }

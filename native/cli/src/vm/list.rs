@@ -6,11 +6,13 @@ use super::{Answer, library};
 use crate::app::App;
 use crate::args::size::human;
 use crate::ctl::human_status;
-use crate::words::one_line;
+use crate::exit::Code;
+use crate::run::Signals;
+use crate::words::{is_stdout_gone, is_stdout_watched, one_line, say, say_anew, say_json};
 use anyhow::Result;
 use sampan_library::Bundle;
 use sampan_manager::run::{EndRecord, How};
-use sampan_manager::{Condition, MachineState, Summary};
+use sampan_manager::{Condition, Event, MachineState, Summary};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -28,11 +30,40 @@ pub fn list() -> Result<Answer> {
         return Ok(Answer::new(json!([]), text));
     };
     let machines = app.wait(app.manager.list(PATIENCE))?;
+    Ok(Answer::new(machines.iter().map(listed).collect(), listing(&machines)))
+}
+
+/// `sampan list --watch`: the list whenever it changes, until a signal comes or nobody reads it any more.
+pub fn watch_list(as_json: bool) -> Result<Code> {
+    let app = App::open()?;
+    app.block_on(async {
+        let mut signals = Signals::new()?;
+        let mut events = app.manager.events();
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event?,
+                code = signals.first() => return Ok(code),
+            };
+            let Event::Machines(machines) = event else { continue };
+            match as_json {
+                true => say_json(&Value::from_iter(machines.iter().map(listed))),
+                false if is_stdout_watched() => say_anew(&listing(&machines)),
+                false => say(&format!("{}\n", listing(&machines))),
+            }
+            if is_stdout_gone() {
+                return Ok(Code::Done);
+            }
+        }
+    })
+}
+
+/// Machines as people read them.
+fn listing(machines: &[Summary]) -> String {
     if machines.is_empty() {
-        return Ok(Answer::new(json!([]), "no machines yet: `sampan new` makes one"));
+        return "no machines yet: `sampan new` makes one".into();
     }
     let mut rows = vec![["NAME", "STATE", "ARCH", "MEMORY", "DISK", "ID"].map(String::from).to_vec()];
-    for machine in &machines {
+    for machine in machines {
         rows.push(vec![
             machine.name.as_deref().map_or("-".into(), short),
             in_words(machine.state).to_owned(),
@@ -43,7 +74,7 @@ pub fn list() -> Result<Answer> {
         ]);
     }
     let mut text = table(&rows);
-    for machine in &machines {
+    for machine in machines {
         let _ = match (machine.state, &machine.name) {
             (MachineState::Broken, _) => write!(text, "\n{}: {}", machine.id, one_line(&machine.detail)),
             (MachineState::Silent, Some(name)) => {
@@ -52,7 +83,7 @@ pub fn list() -> Result<Answer> {
             _ => Ok(()),
         };
     }
-    Ok(Answer::new(machines.iter().map(listed).collect(), text))
+    text
 }
 
 /// A state as people read it.

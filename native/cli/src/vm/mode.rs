@@ -61,3 +61,17 @@ fn words(effect: &Effect) -> String {
     ));
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_done_is_told() {
+        let effect = Effect { done: vec!["a".into()], refused: vec!["b".into()], before: 90, after: 9 };
+        let words = words(&effect);
+        assert!(
+            words.starts_with("a\nnot done: b\n") && words.contains("90 %") && words.contains("9 % after")
+        );
+    }
+}

@@ -1,51 +1,85 @@
 //! `sampan new`: by flags, or by questions.
 
-use super::images::Images;
-use super::place::{library_to_fill, shell_word};
-use super::plan::Plan;
-use super::{Answer, fetch, now, wizard};
+use super::disk::source_format;
+use super::fetch::fetch;
+use super::place::shell_word;
+use super::{Answer, seed, wizard};
+use crate::app::{App, confirmed};
 use crate::args::NewArgs;
-use crate::confirm::confirm;
 use anyhow::{Result, bail};
-use sampan_download::Settings;
-use sampan_emulator::LibqemuDir;
+use sampan_manager::create::{NewDisk, Source, source_of};
+use sampan_manager::{Arrived, NewMachine, confirm};
 use serde_json::json;
 use std::io::IsTerminal;
 
 /// `sampan new`.
 pub fn new(args: NewArgs) -> Result<Answer> {
-    let library = library_to_fill()?;
-    let (mut plan, doubts) = match &args.name {
+    let app = App::open_to_fill()?;
+    let mut yes = args.yes;
+    let mut plan = match &args.name {
         Some(name) => {
-            let plan = Plan::of(&args, name, &library)?;
-            let doubts = confirm(plan.findings(&library)?, args.yes)?;
-            (plan, doubts)
+            let chosen = NewMachine { name: name.clone(), ..chosen(&app, &args)? };
+            app.wait(app.manager.plan(chosen, args.catalogue.catalogue.clone()))?
         }
-        // Doubts were told, and were answered by a yes.
-        None if std::io::stdin().is_terminal() => (wizard::ask(&library, &args)?, Vec::new()),
+        None if std::io::stdin().is_terminal() => {
+            // Doubts were told, and were answered by a yes.
+            yes = true;
+            wizard::ask(&app, &args)?
+        }
         None => {
             bail!("give the machine a name: `sampan new NAME`, or run `sampan new` in a terminal to be asked")
         }
     };
-    if let Some(request) = plan.request(&library)? {
-        for fetched in fetch::fetch(&library, vec![request], Settings::default())? {
+    let confirmed = confirmed(yes);
+    // Before hours of loading.
+    app.told_of(confirm(app.wait(app.manager.plan_findings(&plan))?, &confirmed))?;
+    if let Some(request) = app.told_of(plan.download(app.manager.library()))? {
+        for fetched in fetch(&app, vec![request])? {
             plan.place(&fetched.medium);
         }
-        // What came tells more than the catalogue did.
-        confirm(plan.findings_of_image(&library)?, args.yes || args.name.is_none())?;
     }
-    let mut images = Images::new()?;
-    let firmware = LibqemuDir::find()?.firmware()?;
-    let layer = images.layer.clone();
-    let recipe = &plan.recipe;
-    let made = recipe.create(&library, &layer, &firmware, now(), &mut images.bar.progress())?;
-    let mut notes: Vec<String> = recipe.preset.notes(recipe.arch).into_iter().map(str::to_owned).collect();
-    notes.extend(plan.notes());
-    notes.extend(doubts);
-    let mut text =
-        format!("{} is made; start it with `sampan start {}`", made.name(), shell_word(made.name()));
+    let Arrived { id, name, notes } =
+        app.watch(async |reporter| app.manager.create(plan, &confirmed, reporter).await)?;
+    let mut text = format!("{name} is made; start it with `sampan start {}`", shell_word(&name));
+    // Doubts that the questions told were answered there.
     for note in &notes {
-        text += &format!("\nnote: {note}");
+        text += &format!("\nnote: {}", crate::words::with_hint(note, &name));
     }
-    Ok(Answer::new(json!({ "id": made.id().to_string(), "name": made.name(), "notes": notes }), text))
+    let notes: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
+    Ok(Answer::new(json!({ "id": id.to_string(), "name": name, "notes": notes }), text))
+}
+
+/// What the flags say, without a name.
+pub fn chosen(app: &App, args: &NewArgs) -> Result<NewMachine> {
+    let library = app.manager.library();
+    let disk = match (&args.image, args.disk) {
+        (Some(file), size) => NewDisk::Image {
+            image: app.told_of(source_of(library, file))?,
+            format: args.format.as_deref().map(source_format).transpose()?,
+            size,
+        },
+        (None, _) if args.no_disk => NewDisk::None,
+        (None, size) => NewDisk::New { size, fixed: args.fixed },
+    };
+    let cd = match &args.cdrom {
+        None => None,
+        Some(file) if file.is_file() => Some(Source::File(file.clone())),
+        // A name of the library's.
+        Some(name) if name.components().count() == 1 => {
+            Some(Source::Medium(name.to_string_lossy().into_owned()))
+        }
+        Some(file) => bail!("{}: there is no such file", file.display()),
+    };
+    Ok(NewMachine {
+        name: String::new(),
+        preset: args.preset.map(|preset| preset.0),
+        arch: args.arch,
+        memory_mib: args.memory,
+        cpus: args.cpus,
+        firmware: args.firmware.map(Into::into),
+        disk,
+        cd,
+        entry: args.from.clone(),
+        first_start: seed::first_start(&args.seed)?,
+    })
 }

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, bail};
 pub use sampan_library::shell_word;
 use sampan_library::{Error as LibraryError, Library};
-pub use sampan_manager::time::now;
 use std::path::PathBuf;
 
 /// `$SAMPAN_HOME`, else `$XDG_DATA_HOME/sampan`, else `~/.local/share/sampan`.

@@ -1,15 +1,14 @@
 //! `sampan snapshot …`.
 
 use super::answer::date;
-use super::images::Images;
-use super::{Answer, library, now};
-use crate::app::App;
+use super::{Answer, library};
+use crate::app::{App, confirmed};
 use crate::args::SnapshotAction;
 use crate::target::Target;
 use crate::words::one_line;
 use anyhow::{Context, Result, bail};
 use sampan_control::{Reply, Request};
-use sampan_library::{Bundle, Manifest, NewSnapshot, SnapshotId, Unsaved, are_alike};
+use sampan_library::{Bundle, Manifest, SnapshotId};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -29,33 +28,20 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
             Ok(Answer::new(json!({ "id": id }), text))
         }
         SnapshotAction::Restore { vm, snapshot, keep, yes } => {
-            let bundle = library.read(library.find(&vm.vm)?)?;
-            if App::open()?.machine(&vm.vm)?.runs() {
-                bail!("{} runs: stop or suspend it first", bundle.name());
-            }
-            let mut locked = library.lock(bundle.id())?;
-            let id = locked.find_snapshot(snapshot)?;
-            let unsaved = match keep {
-                Some(name) => Unsaved::Keep(NewSnapshot {
-                    name: name.clone(),
-                    note: format!("Kept before going back to {snapshot}."),
-                    time: now(),
-                    thumbnail: None,
-                }),
-                None if *yes => Unsaved::Discard,
-                None => {
-                    bail!("what has changed since then would be lost: keep it with --keep NAME, or say --yes")
-                }
-            };
-            locked.restore(&Images::new()?.layer, &id, unsaved)?;
-            let memory = locked.suspended().is_some();
+            let app = App::open()?;
+            let id = app.id(&vm.vm)?;
+            let snapshot = app.wait(app.manager.bundle(id))?.find_snapshot(snapshot)?;
+            let (old, keep, confirmed) = (snapshot.clone(), keep.clone(), confirmed(*yes));
+            let memory = app.watch(async |reporter| {
+                app.manager.restore_snapshot(id, old, keep, &confirmed, reporter).await
+            })?;
             let text = if memory { "restored; start resumes it where it was" } else { "restored" };
-            Ok(Answer::new(json!({ "id": id.as_str(), "memory": memory }), text))
+            Ok(Answer::new(json!({ "id": snapshot.as_str(), "memory": memory }), text))
         }
         SnapshotAction::Delete { vm, snapshot } => {
             let app = App::open()?;
             let machine = app.machine(&vm.vm)?;
-            let id = find(machine.bundle().manifest(), snapshot)?;
+            let id = machine.bundle().find_snapshot(snapshot)?;
             app.wait(machine.tell(Request::SnapshotDelete { snapshot: id.to_string() }))?;
             // Of a running machine nothing can be given back yet.
             let reclaimable = match machine.runs() {
@@ -71,7 +57,7 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
         }
         SnapshotAction::Picture { vm, snapshot, file } => {
             let bundle = library.read(library.find(&vm.vm)?)?;
-            let id = find(bundle.manifest(), snapshot)?;
+            let id = bundle.find_snapshot(snapshot)?;
             let png = bundle.thumbnail(&id)?.context("this snapshot has no picture: the machine was off")?;
             let target = Target::of(file)?;
             target.write(&png)?;
@@ -81,21 +67,6 @@ pub fn snapshot(action: &SnapshotAction) -> Result<Answer> {
             Ok(Answer::new(json!({ "file": file }), format!("{}", file.display())))
         }
     }
-}
-
-fn find(manifest: &Manifest, what: &str) -> Result<SnapshotId> {
-    let named = |s: &str| s == what;
-    let exact = manifest.snapshots.iter().any(|(id, s)| named(id.as_str()) || named(&s.name));
-    let mut found = manifest.snapshots.iter().filter(|(id, s)| match exact {
-        true => named(id.as_str()) || named(&s.name),
-        false => are_alike(&s.name, what),
-    });
-    let none = || format!("there is no snapshot {what:?}: `sampan snapshot list` shows those there are");
-    let first = found.next().with_context(none)?;
-    if found.next().is_some() {
-        bail!("several snapshots are called {what:?}: use the id");
-    }
-    Ok(first.0.clone())
 }
 
 fn list(bundle: &Bundle) -> Answer {

@@ -2,11 +2,11 @@
 
 use super::Answer;
 use super::list::death;
-use crate::app::App;
+use crate::app::{App, confirmed};
 use crate::args::StartArgs;
-use crate::confirm::confirm;
 use crate::words::{Progress, with_hint};
 use anyhow::{Result, bail};
+use sampan_manager::confirm;
 use sampan_manager::run::{EndRecord, StartOptions};
 use sampan_message::Message;
 use serde_json::json;
@@ -23,7 +23,8 @@ pub fn start(args: &StartArgs) -> Result<Answer> {
     let id = app.id(&args.vm.vm)?;
     let machine = app.wait(app.manager.machine(id))?;
     if !machine.runs() {
-        for doubt in confirm(app.wait(app.manager.start_findings(id))?, args.yes)? {
+        let findings = app.wait(app.manager.start_findings(id))?;
+        for doubt in app.told_of(confirm(findings, &confirmed(args.yes)))? {
             log::warn!("{doubt}");
         }
     }

@@ -6,6 +6,7 @@ mod downloads;
 mod full;
 mod interrupt;
 mod machines;
+#[path = "../../../manager/tests/suite/server.rs"]
 mod server;
 
 use common::{Home, Said, noise, read, said, sha256};

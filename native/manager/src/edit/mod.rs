@@ -2,6 +2,17 @@
 //! the machine is suspended, and written as one step.
 
 pub mod change;
+mod disks;
+mod error;
+mod settings;
+mod shares;
+mod vnc;
+
+pub use disks::{DiskInfo, Disks, Inside, NewSize, RemovedDisk};
+pub use error::{Compacted, EditError};
+pub use settings::{Change, Changed};
+pub use shares::{NewShare, ShareInfo};
+pub use vnc::VncInfo;
 
 use crate::error::{Error, Result};
 use crate::machine::document;

@@ -22,6 +22,8 @@ enum Place {
     Local(Arc<LocalMachine>),
     /// It runs behind another process.
     Remote(Box<tokio::sync::Mutex<Client>>),
+    /// It is being started in this process.
+    Starting,
     /// Nobody runs it.
     Offline,
 }
@@ -42,6 +44,7 @@ impl Machine {
     pub(crate) async fn of(manager: &Manager, bundle: Bundle, patience: Option<Duration>) -> Result<Self> {
         let place = match manager.runs().local(bundle.id()) {
             Some(local) => Place::Local(local),
+            None if manager.runs().is_starting(bundle.id()) => Place::Starting,
             None => match Client::connect(&Address::of_bundle(bundle.path()), patience).await {
                 Ok(Some(client)) => Place::Remote(Box::new(tokio::sync::Mutex::new(client))),
                 Ok(None) => Place::Offline,
@@ -78,7 +81,7 @@ impl Machine {
     pub async fn pid(&self) -> Option<u32> {
         match &self.place {
             Place::Remote(client) => client.lock().await.pid(),
-            Place::Local(_) | Place::Offline => None,
+            Place::Local(_) | Place::Starting | Place::Offline => None,
         }
     }
 
@@ -99,6 +102,7 @@ impl Machine {
                 };
                 client.call_with(&request, report).await.map_err(|error| named(error, &self.bundle))
             }
+            Place::Starting => Err(Error::BeingStarted { name: self.name().to_owned() }),
             Place::Offline => offline::call(&self.manager, &self.bundle, request, reporter).await,
         }
     }
@@ -110,6 +114,7 @@ impl Machine {
     pub async fn status(&self) -> Result<Option<Status>> {
         match &self.place {
             Place::Local(local) => Ok(Some(local.status())),
+            Place::Starting => Ok(Some(Status::starting(self.name().to_owned()))),
             Place::Offline => Ok(None),
             Place::Remote(_) => match self.call(Request::Status, &Reporter::new()).await {
                 Ok(Reply::Status(status)) => Ok(Some(*status)),
@@ -132,7 +137,7 @@ impl Machine {
     pub fn local(&self) -> Option<&Arc<LocalMachine>> {
         match &self.place {
             Place::Local(local) => Some(local),
-            Place::Remote(_) | Place::Offline => None,
+            Place::Remote(_) | Place::Starting | Place::Offline => None,
         }
     }
 
@@ -143,7 +148,7 @@ impl Machine {
     pub fn into_client(self) -> Result<Client> {
         match self.place {
             Place::Remote(client) => Ok(client.into_inner()),
-            Place::Local(_) | Place::Offline => {
+            Place::Local(_) | Place::Starting | Place::Offline => {
                 Err(Error::NotRunning { name: self.bundle.name().to_owned() })
             }
         }

@@ -5,6 +5,7 @@ pub mod logs;
 mod record;
 mod restart;
 
+use record::StartMark;
 pub use record::{EndRecord, How, RunMark};
 pub(crate) use record::{note_end_by_force, settle};
 pub use restart::Restarts;
@@ -51,6 +52,7 @@ pub struct Run {
 
 /// A run that is about to begin: its lock is held, and the bundle says that it goes on.
 pub struct Starting {
+    mark: StartMark,
     library: Library,
     locked: Locked,
     folder: PathBuf,
@@ -67,8 +69,8 @@ impl Starting {
         }
         let cut_off = settle(&folder, locked.name());
         let last = EndRecord::last(&folder).filter(|_| again);
-        EndRecord::running(last).write(&folder);
-        (Self { library, locked, folder, began: Instant::now() }, cut_off)
+        let mark = StartMark::new(&folder, last);
+        (Self { mark, library, locked, folder, began: Instant::now() }, cut_off)
     }
 
     /// The bundle's folder.
@@ -81,58 +83,66 @@ impl Starting {
         self.locked.name()
     }
 
-    /// Starts the machine. Where that fails or is given up by dropping the future, note it by [`not_started`].
-    ///
-    /// # Errors
-    /// The machine is as it was; the record says why.
-    pub async fn start(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
-        let folder = self.folder.clone();
-        let started = self.begin(libqemu, options, tell).await;
-        if let Err(error) = &started {
-            not_started(&folder, &text(error));
-        }
-        started
+    /// Does not start it, and notes why.
+    pub fn give_up(self, why: &str) {
+        self.mark.failed(why);
     }
 
-    async fn begin(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
-        let Self { library, locked, folder, began } = self;
-        let document = document(&locked)?;
-        let arch = document.system.arch;
-        tell(Message::new("probing", "looking for the fastest way to run the guest"));
-        let choice = host::accelerator(&libqemu, arch).await?;
-        let resumes = locked.suspended().is_some() && !options.discard_state;
-        tell_start(&document, &choice, options, resumes, tell);
-        let host = Host {
-            library,
-            launcher: host::launcher(&libqemu, !options.in_process)?,
-            images: QemuBlockLayer::new(
-                host::launcher(&libqemu, !options.in_process)?,
-                arch,
-                Handle::current(),
-            ),
-            choice: choice.clone(),
-            libqemu,
-            log: Arc::new(LogCrate::new(locked.name())),
-        };
-        let (throw_away, discard_state) = (options.throw_away, options.discard_state);
-        let run = RunOptions { throw_away, discard_state, ..RunOptions::default() };
-        let vm = Arc::new(Vm::start(host, locked, run).await?);
-        let document = vm.document();
-        let accelerator = choice.name.to_string();
-        let facts = StartFacts {
-            arch,
-            memory_mib: document.memory.mib,
-            cpus: document.cpu.count,
-            accelerator: accelerator.clone(),
-        };
-        let machine = LocalMachine::new(Arc::clone(vm.session()), Some(Arc::clone(&vm)), facts);
-        Ok(Run { machine, vm, folder, accelerator, began })
+    /// Starts the machine. Where that fails, or is given up by dropping the future, the record says so.
+    ///
+    /// # Errors
+    /// The machine is as it was.
+    pub async fn start(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
+        let Self { mark, library, locked, folder, began } = self;
+        match begin(library, locked, folder, began, libqemu, options, tell).await {
+            Ok(run) => {
+                mark.started();
+                Ok(run)
+            }
+            Err(error) => {
+                mark.failed(&text(&error));
+                Err(error)
+            }
+        }
     }
 }
 
-/// Notes that a run ended before its machine ran.
-pub fn not_started(folder: &Path, why: &str) {
-    EndRecord::new(How::NotStarted, why, None).write(folder);
+async fn begin(
+    library: Library,
+    locked: Locked,
+    folder: PathBuf,
+    began: Instant,
+    libqemu: LibqemuDir,
+    options: StartOptions,
+    tell: Tell<'_>,
+) -> Result<Run> {
+    let document = document(&locked)?;
+    let arch = document.system.arch;
+    tell(Message::new("probing", "looking for the fastest way to run the guest"));
+    let choice = host::accelerator(&libqemu, arch).await?;
+    let resumes = locked.suspended().is_some() && !options.discard_state;
+    tell_start(&document, &choice, options, resumes, tell);
+    let host = Host {
+        library,
+        launcher: host::launcher(&libqemu, !options.in_process)?,
+        images: QemuBlockLayer::new(host::launcher(&libqemu, !options.in_process)?, arch, Handle::current()),
+        choice: choice.clone(),
+        libqemu,
+        log: Arc::new(LogCrate::new(locked.name())),
+    };
+    let (throw_away, discard_state) = (options.throw_away, options.discard_state);
+    let run = RunOptions { throw_away, discard_state, ..RunOptions::default() };
+    let vm = Arc::new(Vm::start(host, locked, run).await?);
+    let document = vm.document();
+    let accelerator = choice.name.to_string();
+    let facts = StartFacts {
+        arch,
+        memory_mib: document.memory.mib,
+        cpus: document.cpu.count,
+        accelerator: accelerator.clone(),
+    };
+    let machine = LocalMachine::new(Arc::clone(vm.session()), Some(Arc::clone(&vm)), facts);
+    Ok(Run { machine, vm, folder, accelerator, began })
 }
 
 fn tell_start(document: &Document, choice: &Choice, options: StartOptions, resumes: bool, tell: Tell<'_>) {
@@ -185,6 +195,14 @@ impl Run {
         if let Err(error) = self.vm.session().execute(Command::Quit).await {
             log::warn!("{error}");
         }
+    }
+
+    /// Ends the machine, which cannot be of use to anybody, as one that never ran.
+    pub async fn give_up(self, why: &str) {
+        self.end().await;
+        self.vm.finish().await;
+        EndRecord::new(How::NotStarted, why, None).write(&self.folder);
+        self.release();
     }
 
     /// Waits for the machine's end and notes it. With the restarts so far it says whether the machine is to be started again

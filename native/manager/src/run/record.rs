@@ -3,6 +3,7 @@
 
 use super::logs::{self, logs_folder, open_plain};
 use crate::time::now;
+use sampan_library::VmId;
 use sampan_message::Message;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -36,11 +37,14 @@ pub struct RunMark {
     pub pid: u32,
     /// The boot of the host it belongs to (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
+    /// Tells this run from every other one.
+    #[serde(default)]
+    pub run: String,
 }
 
 impl RunMark {
     fn of_this_process() -> Self {
-        Self { pid: std::process::id(), boot: boot_id() }
+        Self { pid: std::process::id(), boot: boot_id(), run: VmId::random().to_string() }
     }
 }
 
@@ -80,9 +84,9 @@ impl EndRecord {
     }
 
     /// What is noted while a machine runs.
-    pub(super) fn running(before: Option<Self>) -> Self {
+    fn running(before: Option<Self>, run: RunMark) -> Self {
         let words = "how its last run ended is not known: its process was killed, or this host stopped";
-        let (before, run) = (before.map(Box::new), Some(RunMark::of_this_process()));
+        let (before, run) = (before.map(Box::new), Some(run));
         Self { before, run, ..Self::new(How::Unknown, words, None) }
     }
 
@@ -132,6 +136,44 @@ impl EndRecord {
 
 fn path(bundle: &Path) -> PathBuf {
     logs_folder(bundle).join("last.json")
+}
+
+/// The mark that a run begins. Unless the machine runs in the end it becomes the record of why it does not, also where a start
+/// is given up by dropping its future: else it would stand for a crash.
+pub(super) struct StartMark {
+    bundle: PathBuf,
+    mark: RunMark,
+    /// Why it does not run; `None` where it does.
+    why: Option<String>,
+}
+
+impl StartMark {
+    /// Notes that a run begins.
+    pub(super) fn new(bundle: &Path, before: Option<EndRecord>) -> Self {
+        let mark = RunMark::of_this_process();
+        EndRecord::running(before, mark.clone()).write(bundle);
+        Self { bundle: bundle.to_owned(), mark, why: Some("it was told to end before it ran".into()) }
+    }
+
+    /// Notes why the machine does not run.
+    pub(super) fn failed(mut self, why: &str) {
+        self.why = Some(why.to_owned());
+    }
+
+    /// The machine runs: the mark stays as it is.
+    pub(super) fn started(mut self) {
+        self.why = None;
+    }
+}
+
+impl Drop for StartMark {
+    fn drop(&mut self) {
+        let Some(why) = self.why.take() else { return };
+        // Another process may have got the bundle's lock meanwhile, and with it the record.
+        if EndRecord::last(&self.bundle).is_some_and(|last| last.run.as_ref() == Some(&self.mark)) {
+            EndRecord::new(How::NotStarted, why, None).write(&self.bundle);
+        }
+    }
 }
 
 /// Notes that a run was ended from outside, since its process did not answer.
@@ -192,7 +234,7 @@ mod tests {
     fn a_run_that_nobody_ended_becomes_a_crash_with_a_report_once() {
         let bundle = bundle();
         assert_eq!(settle(bundle.path(), "one"), None, "it never ran");
-        EndRecord::running(None).write(bundle.path());
+        EndRecord::running(None, RunMark::of_this_process()).write(bundle.path());
         std::fs::write(
             logs_folder(bundle.path()).join("run-00000000001-00.log"),
             "first\nqemu: last words\n",
@@ -204,8 +246,8 @@ mod tests {
         assert!(report.contains("qemu: last words") && report.contains("one"), "{report}");
         assert_eq!(EndRecord::last_death(bundle.path()), Some(found));
         assert_eq!(settle(bundle.path(), "one"), None, "it is told once");
-        let before_the_boot = RunMark { pid: 1, boot: "another".into() };
-        EndRecord { run: Some(before_the_boot), ..EndRecord::running(None) }.write(bundle.path());
+        let before_the_boot = RunMark { pid: 1, boot: "another".into(), run: String::new() };
+        EndRecord::running(None, before_the_boot).write(bundle.path());
         let found = settle(bundle.path(), "one").expect("its end was not noted");
         assert!(found.words.contains("this host"), "{found:?}");
         EndRecord::new(How::Ended, "as it was told to", None).write(bundle.path());

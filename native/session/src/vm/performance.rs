@@ -31,19 +31,6 @@ pub struct Effect {
     pub after: u32,
 }
 
-impl Effect {
-    /// All of it, a line each.
-    pub fn words(&self) -> String {
-        let mut lines = self.done.clone();
-        lines.extend(self.refused.iter().map(|words| format!("not done: {words}")));
-        lines.push(format!(
-            "measured over a second: the guest's CPUs took {} % of a core before, {} % after",
-            self.before, self.after
-        ));
-        lines.join("\n")
-    }
-}
-
 impl Vm {
     /// Changes the performance mode, now and for later starts. Takes two seconds, in which it measures.
     ///
@@ -310,14 +297,5 @@ mod tests {
         for bad in ["", "77 (CPU", "77 (a) R 1 2", "77 (a) R 1 2 3 4 5 6 7 8 9 10 x y"] {
             assert_eq!(parse_ticks(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn what_was_not_done_is_told() {
-        let effect = Effect { done: vec!["a".into()], refused: vec!["b".into()], before: 90, after: 9 };
-        let words = effect.words();
-        assert!(
-            words.starts_with("a\nnot done: b\n") && words.contains("90 %") && words.contains("9 % after")
-        );
     }
 }

@@ -1,8 +1,6 @@
 //! Machines that live in this process, as on a phone: no supervisor, no terminal, no control socket.
 
-mod common;
-
-use common::{PATIENCE, manager, painting_machine};
+use crate::common::{PATIENCE, manager, painting_machine};
 use sampan_control::{ClientError, Reply, Reporter, Request, State};
 use sampan_library::VmId;
 use sampan_manager::run::{How, StartOptions};
@@ -242,4 +240,44 @@ async fn state_of(manager: &Manager, id: VmId) -> Option<State> {
         Condition::Says(status) => Some(status.state),
         _ => None,
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_is_seen_and_one_that_is_given_up_is_no_crash() {
+    let home = tempfile::tempdir().expect("a folder");
+    let manager = manager(home.path());
+    let id = painting_machine(&manager, "one", false).await;
+    // Given up as soon as it has begun, as by an app whose page is closed.
+    let (begun, starts) = tokio::sync::oneshot::channel();
+    let begun = Mutex::new(Some(begun));
+    let starting = manager.clone();
+    let task = tokio::spawn(async move {
+        let tell = |_: Message| {
+            if let Some(begun) = begun.lock().expect("whole").take() {
+                let _ = begun.send(());
+            }
+        };
+        starting.start(id, IN_A_CHILD, None, &tell).await
+    });
+    starts.await.expect("begins");
+    assert_eq!(state(&manager, id).await, MachineState::Starting);
+    let machine = manager.machine(id).await.expect("a handle");
+    assert_eq!(machine.tell(Request::Pause).await.expect_err("is being started").code(), "being_started");
+    let twice = manager.start(id, IN_A_CHILD, None, &quiet).await.expect_err("is being started");
+    assert_eq!(twice.code(), "being_started");
+    task.abort();
+    let aborted = task.await;
+    assert!(aborted.is_err_and(|error| error.is_cancelled()), "it had not started yet");
+    assert_eq!(state(&manager, id).await, MachineState::Stopped);
+    let bundle = manager.bundle(id).await.expect("is read");
+    let last = sampan_manager::run::EndRecord::last(bundle.path()).expect("is noted");
+    assert_eq!((last.how, last.run), (How::NotStarted, None), "{}", last.words);
+    // What it had begun goes in a moment, and with it the lock.
+    let begun = Instant::now();
+    while let Err(error) = manager.start(id, HERE, None, &quiet).await {
+        assert!(error.code() == "in_use" && begun.elapsed() < PATIENCE, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    manager.force_off(id).await.expect("ends");
+    assert!(manager.recover().await.expect("looks").is_empty());
 }

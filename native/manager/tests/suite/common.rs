@@ -1,13 +1,12 @@
 //! A library of real machines, with libqemu.
-#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sampan_config::{Arch, Preset};
 use sampan_control::Reporter;
 use sampan_emulator::LibqemuDir;
 use sampan_library::{Library, SourceFormat, VmId};
-use sampan_manager::{Manager, Placement};
-use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe};
-use std::ops::ControlFlow;
+use sampan_manager::create::{NewDisk, Source};
+use sampan_manager::edit::Change;
+use sampan_manager::{Confirmed, Manager, NewMachine, Placement};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ pub fn manager(home: &Path) -> Manager {
 }
 
 /// A disk whose boot sector paints the screen and halts.
-fn painting_disk(folder: &Path) -> PathBuf {
+pub fn painting_disk(folder: &Path) -> PathBuf {
     let mut sector = vec![
         0xb8, 0x13, 0x00, // mov ax, 13h: 320 × 200, 256 colours
         0xcd, 0x10, // int 10h
@@ -43,34 +42,34 @@ fn painting_disk(folder: &Path) -> PathBuf {
     path
 }
 
+/// What a person chooses for the smallest machine with this disk.
+pub fn smallest(name: &str, disk: NewDisk) -> NewMachine {
+    NewMachine {
+        name: name.to_owned(),
+        preset: Some(Preset::Old),
+        arch: Some(Arch::X86_64),
+        memory_mib: Some(64),
+        cpus: Some(1),
+        disk,
+        ..NewMachine::default()
+    }
+}
+
+/// Makes a machine that may be all that was chosen.
+pub async fn made(manager: &Manager, new: NewMachine) -> VmId {
+    let plan = manager.plan(new, None).await.expect("can be made");
+    manager.create(plan, &Confirmed::Everything, &Reporter::new()).await.expect("is made").id
+}
+
 /// A machine that paints its screen green and then does nothing; it hears no power button.
 pub async fn painting_machine(manager: &Manager, name: &str, restart: bool) -> VmId {
-    let (manager, name) = (manager.clone(), name.to_owned());
-    let layer = manager.block_layer(&Reporter::new()).expect("a block layer");
-    let made = tokio::task::spawn_blocking(move || {
-        let scratch = tempfile::tempdir().expect("a folder");
-        let file = painting_disk(scratch.path());
-        let recipe = Recipe {
-            name,
-            preset: Preset::Old,
-            arch: Arch::X86_64,
-            memory_mib: Some(64),
-            cpus: Some(1),
-            firmware: None,
-            disk: FirstDisk::Image { file, format: Some(SourceFormat::Raw), size: None },
-            cd: Cd::None,
-            first_start: FirstStart::None,
-        };
-        let firmware = manager.libqemu().and_then(|dir| Ok(dir.firmware()?)).expect("firmware");
-        let library = manager.library();
-        let go_on = &mut |_| ControlFlow::Continue(());
-        let mut made = recipe.create(library, &layer, &firmware, 1, go_on).expect("is made");
-        sampan_manager::edit::edit(&mut made, |config| {
-            config.system.restart_after_crash = restart;
-            Ok(())
-        })
-        .expect("is changed");
-        made.id()
-    });
-    made.await.expect("a thread")
+    let scratch = tempfile::tempdir().expect("a folder");
+    let image = Source::File(painting_disk(scratch.path()));
+    let disk = NewDisk::Image { image, format: Some(SourceFormat::Raw), size: None };
+    let id = made(manager, smallest(name, disk)).await;
+    if restart {
+        let change = Change { field: "system.restart_after_crash".into(), value: "true".into() };
+        manager.change(id, vec![change]).await.expect("is changed");
+    }
+    id
 }

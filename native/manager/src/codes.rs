@@ -1,0 +1,91 @@
+//! A message of every kind that this crate makes, for `docs/errors.md`.
+
+use crate::create::NewMachineError;
+use crate::downloads::MediaError;
+use crate::edit::EditError;
+use crate::error::Error;
+use crate::text::TextError;
+use sampan_config::{Finding, Severity};
+use sampan_message::{Message, samples as samples_of};
+
+/// A variant of this crate's own that follows; those of other crates are in their own lists.
+fn after(error: &Error) -> Option<Error> {
+    let name = || "debian".to_owned();
+    let finding = |code: &'static str, words: &str| {
+        vec![Finding::new(Severity::Confirm, "shares", Message::new(code, words))]
+    };
+    Some(match error {
+        Error::NotRunning { .. } => Error::Runs { name: name() },
+        Error::Runs { .. } => Error::RunsAlready { name: name(), viewer: None },
+        Error::RunsAlready { .. } => Error::BeingStarted { name: name() },
+        Error::BeingStarted { .. } => Error::Suspended { name: name() },
+        Error::Suspended { .. } => Error::Paused { name: name() },
+        Error::Paused { .. } => Error::NotShutDown { name: name(), seconds: 90 },
+        Error::NotShutDown { .. } => Error::StillRuns { name: name(), seconds: 60 },
+        Error::StillRuns { .. } => Error::ProcessUnknown { name: name() },
+        Error::ProcessUnknown { .. } => Error::ProcessStays { name: name(), pid: 4242 },
+        Error::ProcessStays { .. } => Error::NoAccelerator { reasons: "tcg: libqemu is missing".into() },
+        Error::NoAccelerator { .. } => {
+            Error::SupervisorEnded { name: name(), status: "exit status: 1".into(), log: None }
+        }
+        Error::SupervisorEnded { .. } => Error::NoDrive { name: name(), drive: "disk7".parse().ok()? },
+        Error::NoDrive { .. } => {
+            Error::Invalid { field: "network.cards", why: "the machine has no network card".into() }
+        }
+        Error::Invalid { .. } => Error::NoPicture,
+        Error::NoPicture => Error::BadPicture("its palette is missing".into()),
+        Error::BadPicture(_) => {
+            let source = std::io::ErrorKind::PermissionDenied.into();
+            Error::Io { what: "the folder of downloads".into(), source }
+        }
+        Error::Io { .. } => Error::Cancelled,
+        Error::Cancelled => Error::Thread,
+        Error::Thread => Error::NeedsConfirm(finding("share_gives_all", "/ is the whole of this host")),
+        Error::NeedsConfirm(_) => Error::Refused(finding("share_gives_all", "/ is the whole of this host")),
+        // They have the code of what they carry.
+        Error::Refused(_)
+        | Error::Library(_)
+        | Error::Vm(_)
+        | Error::Document { .. }
+        | Error::Launch(_)
+        | Error::Client(_)
+        | Error::Bind(_)
+        | Error::New(_)
+        | Error::Seed(_)
+        | Error::Download(_)
+        | Error::Catalogue(_)
+        | Error::Media(_)
+        | Error::Edit(_)
+        | Error::Text(_)
+        | Error::InFile { .. }
+        | Error::Told(_)
+        | Error::NotStarted { .. } => return None,
+    })
+}
+
+/// A message of every kind that this crate makes.
+pub fn samples() -> Vec<Message> {
+    let mut all = samples_of(Error::NotRunning { name: "debian".into() }, after);
+    all.extend(NewMachineError::samples());
+    all.extend(MediaError::samples());
+    all.extend(EditError::samples());
+    all.extend(TextError::samples());
+    all.extend([
+        Message::new("not_a_medium", "notes.txt: this looks like neither a CD nor a disk image")
+            .with("path", "notes.txt"),
+        Message::new("not_a_cd", "disk.qcow2: this is a disk image (qcow2): make a disk of it")
+            .with("path", "disk.qcow2"),
+        Message::new("seed_doubtful", "cloud-init does not know the comment that the user-data begins with"),
+        Message::new("changes_lost", "what has changed since then would be lost: keep it as a snapshot of its own")
+            .with("name", "debian"),
+        Message::new("preset_note", "there is no GPU for the guest yet: Android draws by software, slowly"),
+        Message::new("login", "login: as root, without a password").with("login", "as root, without a password"),
+        Message::new(
+            "password_in_seed",
+            "the password stands as it is in the library's seed: once Windows is installed, take the seed out of the machine",
+        )
+        .with("name", "win"),
+        Message::new("busy", "the machine is being started: wait until that is done").with("doing", "start"),
+    ]);
+    all
+}

@@ -1,0 +1,10 @@
+//! The application core with real libqemu and real guests, as a phone runs it: in this process, without a supervisor, without
+//! a terminal.
+
+mod accidents;
+mod common;
+mod downloads;
+mod life;
+mod making;
+mod parts;
+mod server;
