@@ -1,7 +1,7 @@
 //! `ScanoutDMABUF` and `UpdateDMABUF` of the listener: pictures in GPU buffers.
 
+use crate::call::{Call, arguments};
 use crate::fault::DisplayFault;
-use crate::listener::{Call, arguments};
 use crate::picture::Picture;
 use sampan_frame::{Geometry, PixelFormat, Scanout, Size};
 use std::os::fd::OwnedFd;

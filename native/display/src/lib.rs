@@ -39,6 +39,7 @@
 
 mod auth;
 mod bus;
+mod call;
 mod codes;
 mod console;
 mod display;
@@ -55,11 +56,11 @@ mod touch;
 mod vm;
 mod wire;
 
+pub use call::Call;
 #[doc(hidden)]
 pub use codes::samples;
 pub use console::{Console, ConsoleKind};
 pub use display::Display;
 pub use error::DisplayError;
 pub use fault::{DisplayFault, FaultKind, Faults};
-pub use listener::Call;
 pub use picture::{Budget, GuestSize, Picture};

@@ -1,7 +1,7 @@
 //! `org.qemu.Display1.Listener.Unix.Map`: pictures in shared memory.
 
+use crate::call::{Call, arguments, unknown};
 use crate::fault::DisplayFault;
-use crate::listener::{Call, arguments, unknown};
 use crate::picture::Picture;
 use sampan_frame::{Geometry, PixelFormat, Scanout, Size};
 use std::os::fd::OwnedFd;

@@ -1,8 +1,9 @@
 //! Answers what QEMU calls on a listener's connection, one call after the other.
 
 use crate::bus::PROPERTIES;
+use crate::call::Call;
 use crate::fault::{DisplayFault, Faults};
-use crate::listener::{Call, INTERFACE, INTERFACES, PATH};
+use crate::listener::{INTERFACE, INTERFACES, PATH};
 use crate::picture::Picture;
 use futures_util::StreamExt;
 use std::collections::HashMap;

@@ -1,6 +1,5 @@
 //! What holds for all downloads of a queue.
 
-use crate::http::Proxy;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +44,18 @@ impl Default for Retry {
             longest_retry_after: Duration::from_secs(600),
         }
     }
+}
+
+/// Through which proxy downloads go. Proxies speak HTTP (`http://host:port`, with `user:password@` if they want it).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// What `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy` say when the queue starts, as curl reads them.
+    #[default]
+    Environment,
+    /// No proxy.
+    Direct,
+    /// This one for everything.
+    Fixed(String),
 }
 
 /// Settings of a [`Queue`](crate::Queue).

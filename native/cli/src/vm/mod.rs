@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod catalogue;
+mod chosen;
 mod console;
 mod copies;
 mod disk;

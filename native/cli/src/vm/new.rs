@@ -1,13 +1,12 @@
 //! `sampan new`: by flags, or by questions.
 
-use super::disk::source_format;
+use super::chosen::chosen;
 use super::fetch::fetch;
 use super::place::shell_word;
-use super::{Answer, seed, wizard};
+use super::{Answer, wizard};
 use crate::app::{App, confirmed};
 use crate::args::NewArgs;
 use anyhow::{Result, bail};
-use sampan_manager::create::{NewDisk, Source, source_of};
 use sampan_manager::{Arrived, NewMachine, confirm};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -47,39 +46,4 @@ pub fn new(args: NewArgs) -> Result<Answer> {
     }
     let notes: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
     Ok(Answer::new(json!({ "id": id.to_string(), "name": name, "notes": notes }), text))
-}
-
-/// What the flags say, without a name.
-pub fn chosen(app: &App, args: &NewArgs) -> Result<NewMachine> {
-    let library = app.manager.library();
-    let disk = match (&args.image, args.disk) {
-        (Some(file), size) => NewDisk::Image {
-            image: app.told_of(source_of(library, file))?,
-            format: args.format.as_deref().map(source_format).transpose()?,
-            size,
-        },
-        (None, _) if args.no_disk => NewDisk::None,
-        (None, size) => NewDisk::New { size, fixed: args.fixed },
-    };
-    let cd = match &args.cdrom {
-        None => None,
-        Some(file) if file.is_file() => Some(Source::File(file.clone())),
-        // A name of the library's.
-        Some(name) if name.components().count() == 1 => {
-            Some(Source::Medium(name.to_string_lossy().into_owned()))
-        }
-        Some(file) => bail!("{}: there is no such file", file.display()),
-    };
-    Ok(NewMachine {
-        name: String::new(),
-        preset: args.preset.map(|preset| preset.0),
-        arch: args.arch,
-        memory_mib: args.memory,
-        cpus: args.cpus,
-        firmware: args.firmware.map(Into::into),
-        disk,
-        cd,
-        entry: args.from.clone(),
-        first_start: seed::first_start(&args.seed)?,
-    })
 }

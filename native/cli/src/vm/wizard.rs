@@ -1,8 +1,8 @@
 //! `sampan new` by questions on stderr; an empty answer takes what stands in brackets. What flags have said already is not asked, and
 //! each answer is looked at when it is given: with all that was said before, as the machine it makes.
 
+use super::chosen::chosen;
 use super::disk::source_format;
-use super::new::chosen;
 use super::pasted::pasted;
 use super::seed::keys_of;
 use crate::app::App;

@@ -7,7 +7,6 @@ mod trust;
 
 pub(crate) use connect::{Connection, broken, silent};
 pub(crate) use headers::{Validator, content_range, retry_after};
-pub use trust::Proxy;
 pub(crate) use trust::Trust;
 
 use crate::error::DownloadError;

@@ -1,6 +1,7 @@
 //! Whom to trust, and through whom to go.
 
 use crate::error::DownloadError;
+use crate::settings::Proxy;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -12,18 +13,6 @@ use tokio_rustls::TlsConnector;
 
 /// Certificates in an extra file; a few hundred are all that there are.
 const MAX_PEM: u64 = 4 << 20;
-
-/// Through which proxy downloads go. Proxies speak HTTP (`http://host:port`, with `user:password@` if they want it).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Proxy {
-    /// What `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy` say when the queue starts, as curl reads them.
-    #[default]
-    Environment,
-    /// No proxy.
-    Direct,
-    /// This one for everything.
-    Fixed(String),
-}
 
 /// TLS settings and the proxy.
 pub(crate) struct Trust {
