@@ -18,6 +18,9 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 
 const PACE: Duration = Duration::from_millis(50);
 
+/// How often a change is tried while the guest closes the tray in the midst of it.
+const TRIES: u32 = 20;
+
 /// Puts a medium into a drive in the place of what is there, or takes that out. A guest that holds what is there is asked
 /// for it first, unless it is taken by `force`.
 pub(crate) async fn change(
@@ -83,7 +86,7 @@ async fn swap(
         let arguments = json!({ "id": device, "node-name": node });
         qmp.execute_json("blockdev-insert-medium", arguments).await
     };
-    let swapped = async {
+    let swap_once = async || {
         open_tray(qmp, drive, &device, force).await?;
         qmp.execute_json("blockdev-remove-medium", json!({ "id": device })).await?;
         if let Some(node) = new
@@ -92,11 +95,24 @@ async fn swap(
             if let Some(old) = old {
                 let _ = insert(old).await;
             }
-            return Err(error.into());
+            return Err(CommandError::from(error));
         }
         Ok(())
-    }
-    .await;
+    };
+    let mut tries = TRIES;
+    let swapped = loop {
+        tries -= 1;
+        match swap_once().await {
+            // The guest may close the tray between any two steps, as firmware does that looks at its drives.
+            Err(error) if tries > 0 && !matches!(error, CommandError::MediumHeld(_)) => {
+                match disks::block(qmp, drive).await.map(|block| block["tray_open"].as_bool()) {
+                    Ok(Some(false)) => tokio::time::sleep(PACE).await,
+                    _ => break Err(error),
+                }
+            }
+            swapped => break swapped,
+        }
+    };
     // A drive whose guest has kept the medium is closed already, and a floppy's has no tray.
     let _ = qmp.execute_json("blockdev-close-tray", json!({ "id": device })).await;
     swapped

@@ -54,7 +54,6 @@ async fn what_is_cancelled_is_kept_told_and_goes_on() {
     assert!(begun.name == "disk.img" && begun.loaded > 0 && begun.total == Some(8 << 20), "{begun:?}");
     assert!(manager.media().await.expect("is told").is_empty());
 
-    server.pause(1);
     server.asked();
     let before = server.sent();
     let mut events = manager.events();
@@ -68,6 +67,7 @@ async fn what_is_cancelled_is_kept_told_and_goes_on() {
         }
     };
     assert!(progress.done > 0 && progress.total == 8 << 20, "{progress:?}");
+    server.pause(0);
     let fetched = job.wait().await.expect("goes on");
     assert!(manager.job_list().is_empty());
     assert!(!fetched.was_there && !fetched.verified && fetched.medium.size == 8 << 20, "{fetched:?}");
