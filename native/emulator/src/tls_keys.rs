@@ -1,9 +1,7 @@
 //! Keys of thread-specific data (`pthread_key_create`). A process has 128 with musl and with OpenHarmony's libc, 1024 with glibc;
 //! each copy of libqemu keeps some for ever, and GLib ends the process when there is none. So they are counted before.
 
-use std::sync::Mutex;
-
-use crate::copies::locked;
+use parking_lot::Mutex;
 
 /// What a copy takes: 5 (`tests/leaks.rs`), and 3 more with the D-Bus display.
 const OF_A_COPY: usize = 8;
@@ -15,7 +13,7 @@ const SPARE: usize = 3 * OF_A_COPY;
 pub(crate) fn enough() -> bool {
     // Two that count would take each other's.
     static COUNTING: Mutex<()> = Mutex::new(());
-    let _guard = locked(&COUNTING);
+    let _guard = COUNTING.lock();
     let mut taken = [0; OF_A_COPY + SPARE];
     let mut count = 0;
     // SAFETY: the key is written when the call succeeds; it has no destructor.

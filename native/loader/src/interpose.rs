@@ -4,12 +4,13 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ops::Range;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard};
 
-use super::heap::Heap;
-use super::run_context;
-use super::run_resources::{RunResources, Stream};
-use crate::copies::locked;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::heap::Heap;
+use crate::mapping::page_size;
+use crate::run_context;
+use crate::run_resources::{RunResources, Stream};
 
 /// What a run owns. Shared with all its threads.
 pub(crate) struct Owner {
@@ -25,20 +26,20 @@ impl Owner {
     pub(crate) fn new_raw() -> Option<*const Self> {
         let owner = Box::new(Self { heap: Heap::new()?, resources: Mutex::default() });
         let owner: *const Self = Box::into_raw(owner);
-        locked(&OWNERS).push(owner.expose_provenance());
+        OWNERS.lock().push(owner.expose_provenance());
         Some(owner)
     }
 
     /// # Safety
     /// `owner` is of [`Owner::new_raw`], and nobody uses it or anything on its heap any more.
     pub(crate) unsafe fn drop_raw(owner: *const Self) {
-        locked(&OWNERS).retain(|other| *other != owner.addr());
+        OWNERS.lock().retain(|other| *other != owner.addr());
         // SAFETY: the caller's.
         drop(unsafe { Box::from_raw(owner.cast_mut()) });
     }
 
     pub(crate) fn resources(&self) -> MutexGuard<'_, RunResources> {
-        locked(&self.resources)
+        self.resources.lock()
     }
 }
 
@@ -53,7 +54,7 @@ fn for_heap<T>(block: *mut c_void, with: impl Fn(&Heap) -> T) -> Option<T> {
     if let Some(owner) = owner() {
         return owner.heap.has(block.cast()).then(|| with(&owner.heap));
     }
-    let owners = locked(&OWNERS);
+    let owners = OWNERS.lock();
     // SAFETY: those in the list exist, and none is dropped before it is taken from it.
     let mut all = owners.iter().map(|o| unsafe { &*ptr::with_exposed_provenance::<Owner>(*o) });
     all.find(|owner| owner.heap.has(block.cast())).map(|owner| with(&owner.heap))
@@ -156,7 +157,7 @@ unsafe fn note(owner: *mut c_void, note: impl FnOnce(&mut RunResources)) {
 /// Whole pages; none for nothing, which `munmap` refuses.
 fn pages(start: *mut c_void, size: usize) -> Option<Range<usize>> {
     let start = start.expose_provenance();
-    let end = start.checked_add(size.checked_next_multiple_of(super::mapping::page_size())?)?;
+    let end = start.checked_add(size.checked_next_multiple_of(page_size())?)?;
     (end > start).then_some(start..end)
 }
 

@@ -7,12 +7,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
-use std::sync::Mutex;
 
 use dlmalloc::{Allocator, Dlmalloc};
+use parking_lot::Mutex;
 
-use super::mapping::page_size;
-use crate::copies::locked;
+use crate::mapping::page_size;
 
 /// Tried in this order: address space alone, but some systems count it.
 const RESERVED: [usize; 3] = [1 << 30, 1 << 28, 1 << 26];
@@ -121,7 +120,7 @@ impl Heap {
 
     /// Is it a block of this heap?
     pub(crate) fn has(&self, block: *mut u8) -> bool {
-        self.is_small(block) || locked(&self.large).contains_key(&block.addr())
+        self.is_small(block) || self.large.lock().contains_key(&block.addr())
     }
 
     /// Null where there is no memory left. `align` is a power of two.
@@ -129,7 +128,7 @@ impl Heap {
         if size < LARGE && align < LARGE {
             let align = align.max(MALLOC_ALIGN);
             // SAFETY: any size and any power of two will do.
-            let block = unsafe { locked(&self.small).c_memalign(align, size) };
+            let block = unsafe { self.small.lock().c_memalign(align, size) };
             if !block.is_null() {
                 return block;
             }
@@ -145,7 +144,7 @@ impl Heap {
         let Some(memory) = map(total, 0) else { return ptr::null_mut() };
         let start = memory.as_ptr().expose_provenance();
         let block = if spare > 0 { start.next_multiple_of(align) } else { start };
-        locked(&self.large).insert(block, Large { start, size: total });
+        self.large.lock().insert(block, Large { start, size: total });
         ptr::with_exposed_provenance_mut(block)
     }
 
@@ -164,8 +163,8 @@ impl Heap {
     pub(crate) unsafe fn free(&self, block: *mut u8) {
         if self.is_small(block) {
             // SAFETY: the caller's.
-            unsafe { locked(&self.small).c_free(block) };
-        } else if let Some(large) = locked(&self.large).remove(&block.addr()) {
+            unsafe { self.small.lock().c_free(block) };
+        } else if let Some(large) = self.large.lock().remove(&block.addr()) {
             unmap(large.start, large.size);
         }
     }
@@ -175,13 +174,13 @@ impl Heap {
     pub(crate) unsafe fn resize(&self, block: *mut u8, size: usize) -> *mut u8 {
         if self.is_small(block) {
             // SAFETY: the caller's.
-            let moved = unsafe { locked(&self.small).c_realloc(block, size) };
+            let moved = unsafe { self.small.lock().c_realloc(block, size) };
             return if moved.is_null() { self.move_out(block, size) } else { moved };
         }
         if let Some(moved) = self.resize_large(block, size) {
             return moved;
         }
-        let room = locked(&self.large).get(&block.addr()).map_or(0, |l| l.start + l.size - block.addr());
+        let room = self.large.lock().get(&block.addr()).map_or(0, |l| l.start + l.size - block.addr());
         let moved = self.allocate(size, MALLOC_ALIGN);
         if !moved.is_null() {
             // SAFETY: both are blocks of at least this size, and different ones.
@@ -210,7 +209,7 @@ impl Heap {
 
     /// The system moves pages without copying them.
     fn resize_large(&self, block: *mut u8, size: usize) -> Option<*mut u8> {
-        let mut large = locked(&self.large);
+        let mut large = self.large.lock();
         let old = *large.get(&block.addr()).filter(|old| old.start == block.addr())?;
         let size = size.max(1).checked_next_multiple_of(page_size())?;
         // SAFETY: the whole of a mapping of ours.
@@ -228,7 +227,7 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         unmap(self.start, self.size);
-        for large in locked(&self.large).values() {
+        for large in self.large.lock().values() {
             unmap(large.start, large.size);
         }
     }
@@ -313,7 +312,7 @@ mod tests {
             // SAFETY: of this heap, not used any more.
             unsafe { heap.free(block) };
         }
-        assert!(locked(&heap.small).allocator().used.get() < 1 << 20);
-        assert!(locked(&heap.large).is_empty());
+        assert!(heap.small.lock().allocator().used.get() < 1 << 20);
+        assert!(heap.large.lock().is_empty());
     }
 }

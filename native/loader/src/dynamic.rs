@@ -1,7 +1,9 @@
 //! The dynamic section: where a library's symbols, relocations and constructors are. What asks for more than
 //! our loader does is refused.
 
-use super::program::{Checked, field};
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
+use crate::program::field;
 
 /// A table in the library's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,15 +42,15 @@ impl Dynamic {
     pub(crate) fn parse(bytes: &[u8]) -> Checked<Self> {
         let mut dynamic = Self::default();
         for entry in bytes.chunks_exact(16) {
-            let tag = field(entry, 0, 8).ok_or("has a broken dynamic section")?;
-            let value = field(entry, 8, 8).ok_or("has a broken dynamic section")?;
+            let tag = field(entry, 0, 8).ok_or(Damaged("has a broken dynamic section"))?;
+            let value = field(entry, 8, 8).ok_or(Damaged("has a broken dynamic section"))?;
             if tag == 0 {
                 break;
             }
             dynamic.take(tag, value)?;
         }
         if dynamic.symbols == 0 || dynamic.names.size == 0 {
-            return Err("has no dynamic symbols".into());
+            return Err(Damaged("has no dynamic symbols"));
         }
         Ok(dynamic)
     }
@@ -66,7 +68,7 @@ impl Dynamic {
             _ => true,
         };
         if !fits {
-            return Err(format!(
+            return LoadErrorKind::unsupported(format!(
                 "has a dynamic entry {tag} of {value:#x}, which only the dynamic linker knows"
             ));
         }
@@ -113,7 +115,7 @@ mod tests {
         let good = [(5, 0x100), (10, 0x20), (6, 0x40)];
         assert!(Dynamic::parse(&section(&good)).is_ok());
         for bad in [(22, 0), (17, 0x100), (30, 4), (30, 16), (9, 16), (20, 17), (11, 16)] {
-            let refusal = Dynamic::parse(&section(&[&good[..], &[bad]].concat())).unwrap_err();
+            let refusal = Dynamic::parse(&section(&[&good[..], &[bad]].concat())).unwrap_err().to_string();
             assert!(refusal.contains("only the dynamic linker"), "{bad:?}: {refusal}");
         }
         assert!(Dynamic::parse(&section(&good[..1])).is_err());

@@ -1,7 +1,9 @@
 //! Symbols and relocations of a mapped library, read with every bound checked.
 
-use super::dynamic::{Dynamic, RELOCATION, SYMBOL, Table};
-use super::program::{Checked, field};
+use crate::dynamic::{Dynamic, RELOCATION, SYMBOL, Table};
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
+use crate::program::field;
 
 /// What of a library's memory nobody writes: pieces, and where they begin relative to the library.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ impl<'a> View<'a> {
 
     fn table(&self, table: Table) -> Checked<&'a [u8]> {
         let bytes = if table.size == 0 { Some(&[][..]) } else { self.bytes(table.at, table.size) };
-        bytes.ok_or_else(|| "has a table outside of its read-only part".into())
+        bytes.ok_or(Damaged("has a table outside of its read-only part"))
     }
 }
 
@@ -78,7 +80,7 @@ impl<'a> Tables<'a> {
 
     fn name(&self, at: usize) -> Checked<&'a [u8]> {
         let rest = self.names.get(at..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == 0).ok_or("has a name without an end")?;
+        let end = rest.iter().position(|byte| *byte == 0).ok_or(Damaged("has a name without an end"))?;
         Ok(&rest[..end])
     }
 
@@ -87,13 +89,13 @@ impl<'a> Tables<'a> {
         const STT_GNU_IFUNC: usize = 10;
         const STB_WEAK: usize = 2;
         const SHN_ABS: usize = 0xfff1;
-        let broken = || "has a relocation for a symbol that it has not".to_owned();
+        let broken = || Damaged("has a relocation for a symbol that it has not");
         let at = number.checked_mul(SYMBOL).and_then(|offset| offset.checked_add(self.dynamic.symbols));
         let bytes = at.and_then(|at| self.view.bytes(at, SYMBOL)).ok_or_else(broken)?;
         let part = |at, size| field(bytes, at, size).ok_or_else(broken);
         let (name, info, section, value) = (part(0, 4)?, part(4, 1)?, part(6, 2)?, part(8, 8)?);
         if [STT_TLS, STT_GNU_IFUNC].contains(&(info & 15)) || section == SHN_ABS {
-            return Err("has a symbol of a kind that only the dynamic linker knows".into());
+            return LoadErrorKind::unsupported("has a symbol of a kind that only the dynamic linker knows");
         }
         let value = (section != 0).then_some(value);
         Ok(Symbol { name: self.name(name)?, value, weak: info >> 4 == STB_WEAK })

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-/// What a refusal is made of: the rest of a sentence that begins with the file's name.
-pub(crate) type Checked<T> = Result<T, String>;
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
 
 /// How much of the file [`Program::parse`] wants to see.
 pub(crate) const HEADERS: usize = 4096;
@@ -79,21 +79,24 @@ impl Program {
         for header in &headers {
             let end = header.offset.checked_add(header.in_file);
             if header.kind != PT_GNU_STACK && end.is_none_or(|end| end > length) {
-                return Err("is shorter than it says".into());
+                return Err(Damaged("is shorter than it says"));
             }
         }
         if headers.iter().any(|h| h.kind == PT_TLS) {
-            return Err("has thread-local storage that only the dynamic linker can give".into());
+            return LoadErrorKind::unsupported(
+                "has thread-local storage that only the dynamic linker can give",
+            );
         }
         if headers.iter().any(|h| h.kind == PT_GNU_STACK && h.flags & PF_X != 0) {
-            return Err("wants an executable stack".into());
+            return LoadErrorKind::unsupported("wants an executable stack");
         }
         headers.retain(|h| h.kind != PT_LOAD || h.size > 0);
         let segments = segments(&headers, page)?;
         let size = segments.last().map_or(0, |last| last.range().end.next_multiple_of(page));
-        let dynamic = headers.iter().find(|h| h.kind == PT_DYNAMIC).ok_or("has no dynamic section")?;
+        let dynamic =
+            headers.iter().find(|h| h.kind == PT_DYNAMIC).ok_or(Damaged("has no dynamic section"))?;
         if dynamic.in_file > LONGEST_DYNAMIC {
-            return Err("has a dynamic section that is too long".into());
+            return Err(Damaged("has a dynamic section that is too long"));
         }
         let relro = headers.iter().find(|h| h.kind == PT_GNU_RELRO);
         let relro = relro.map(|header| relro_of(header, &segments, page)).transpose()?.flatten();
@@ -108,7 +111,7 @@ impl Program {
 }
 
 fn headers(file: &[u8]) -> Checked<Vec<Header>> {
-    let broken = || "has broken program headers".to_owned();
+    let broken = || Damaged("has broken program headers");
     let start = field(file, 32, 8).ok_or_else(broken)?;
     let entry = field(file, 54, 2).ok_or_else(broken)?;
     let count = field(file, 56, 2).ok_or_else(broken)?;
@@ -141,28 +144,28 @@ pub(crate) fn field(bytes: &[u8], at: usize, size: usize) -> Option<usize> {
 fn segments(headers: &[Header], page: usize) -> Checked<Vec<Segment>> {
     let mut segments: Vec<Segment> = Vec::new();
     for header in headers.iter().filter(|h| h.kind == PT_LOAD) {
-        header.at.checked_add(header.size).filter(|end| *end <= LARGEST).ok_or("is too large")?;
+        header.at.checked_add(header.size).filter(|end| *end <= LARGEST).ok_or(Damaged("is too large"))?;
         if header.in_file > header.size || header.at % page != header.offset % page {
-            return Err("has a segment that cannot be mapped".into());
+            return Err(Damaged("has a segment that cannot be mapped"));
         }
         let free = segments.last().map_or(0, |last| last.range().end.next_multiple_of(page));
         if header.at / page * page < free {
-            return Err("has segments that share a page".into());
+            return LoadErrorKind::unsupported("has segments that share a page");
         }
         let [read, write, execute] = [PF_R, PF_W, PF_X].map(|flag| header.flags & flag != 0);
         if write && execute {
-            return Err("has a segment that is both writable and executable".into());
+            return LoadErrorKind::unsupported("has a segment that is both writable and executable");
         }
         let Header { at, size, offset, in_file, .. } = *header;
         segments.push(Segment { at, size, offset, in_file, read, write, execute });
     }
-    if segments.is_empty() { Err("has nothing to load".into()) } else { Ok(segments) }
+    if segments.is_empty() { Err(Damaged("has nothing to load")) } else { Ok(segments) }
 }
 
 /// Rounded as dynamic linkers do: a last page that is not wholly covered stays writable. What has no whole page is nothing,
 /// wherever it lies.
 fn relro_of(header: &Header, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
-    let bad = || "protects what is not its own".to_owned();
+    let bad = || Damaged("protects what is not its own");
     let end = header.at.checked_add(header.size).ok_or_else(bad)? / page * page;
     let start = (header.at / page * page).min(end);
     let within =
@@ -179,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::loader::sample;
+    use crate::sample;
 
     const PAGE: usize = 4096;
 
@@ -221,12 +224,12 @@ mod tests {
                 8
             };
             bad[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
-            let refusal = parse(&bad).unwrap_err();
+            let refusal = parse(&bad).unwrap_err().to_string();
             assert!(refusal.contains(words), "{at}: {refusal}");
         }
         let mut both = file;
         both[load + 4] |= 7;
-        assert!(parse(&both).unwrap_err().contains("both writable and executable"));
+        assert!(parse(&both).unwrap_err().to_string().contains("both writable and executable"));
     }
 
     /// A part of a page protects nothing, and may lie anywhere.

@@ -2,10 +2,11 @@
 
 use std::ffi::CString;
 
-use super::dynamic::Dynamic;
-use super::mapping::Mapping;
-use super::program::Checked;
-use super::tables::{Relocation, Tables};
+use crate::dynamic::Dynamic;
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
+use crate::mapping::Mapping;
+use crate::tables::{Relocation, Tables};
 
 #[cfg(target_arch = "x86_64")]
 mod kinds {
@@ -34,7 +35,7 @@ pub(crate) unsafe fn link(
     let base = mapping.base().addr().get();
     let place = |at: usize| match mapping.may_write(at) {
         true => Ok(at),
-        false => Err("has a relocation in its code or outside of it".to_owned()),
+        false => Err(Damaged("has a relocation in its code or outside of it")),
     };
     tables.relative(|at| {
         let at = place(at)?;
@@ -46,7 +47,10 @@ pub(crate) unsafe fn link(
         let value = match relocation.kind {
             kinds::RELATIVE => base,
             kind if kinds::SYMBOL.contains(&kind) => address(&tables, base, relocation, resolve)?,
-            other => return Err(format!("has a relocation of kind {other}, which our loader does not know")),
+            other => {
+                let what = format!("has a relocation of kind {other}, which our loader does not know");
+                return LoadErrorKind::unsupported(what);
+            }
         };
         let at = place(relocation.at)?;
         // SAFETY: it may be written; the rest is the caller's.
@@ -65,11 +69,11 @@ fn address(
     if let Some(value) = symbol.value {
         return Ok(base.wrapping_add(value));
     }
-    let name = CString::new(symbol.name).map_err(|_| "has a symbol without a name")?;
+    let name = CString::new(symbol.name).map_err(|_| Damaged("has a symbol without a name"))?;
     match resolve(&name)? {
         Some(address) => Ok(address),
         None if symbol.weak => Ok(0),
-        None => Err(format!("needs {}, which this system's libc has not", name.to_string_lossy())),
+        None => Err(LoadErrorKind::MissingSymbol { name: name.to_string_lossy().into() }),
     }
 }
 
@@ -78,7 +82,7 @@ fn address(
 /// # Safety
 /// [`link`] has succeeded.
 pub(crate) unsafe fn constructors(mapping: &Mapping, dynamic: &Dynamic) -> Checked<Vec<*const ()>> {
-    let wrong = || "has a constructor that is no code of its own".to_owned();
+    let wrong = || Damaged("has a constructor that is no code of its own");
     let base = mapping.base().addr().get();
     let mut found = Vec::new();
     if let Some(init) = dynamic.init {
