@@ -184,7 +184,7 @@ impl Instance {
     /// of this name.
     pub fn function(&self, name: &CStr) -> Option<*const ()> {
         let mapping = &self.parts.as_ref()?.mapping;
-        let at = Tables::new(mapping.view(), &self.dynamic).ok()?.find(name.to_bytes()).ok()??;
+        let at = Tables::new(mapping.view(), &self.dynamic).ok()?.find(name.to_bytes())?;
         mapping.code(at)
     }
 

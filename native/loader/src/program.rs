@@ -3,6 +3,12 @@
 
 use std::ops::Range;
 
+use object::elf::{
+    PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, PT_TLS, ProgramHeader64,
+};
+use object::read::elf::FileHeader;
+
+use crate::elf::{Header, LE, LittleEndian, word};
 use crate::error::Checked;
 use crate::error::LoadErrorKind::{self, Damaged};
 
@@ -14,16 +20,6 @@ const LARGEST: usize = 1 << 30;
 
 /// QEMU's has 23 entries.
 const LONGEST_DYNAMIC: usize = 1 << 16;
-
-const PROGRAM_HEADER: usize = 56;
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_TLS: u32 = 7;
-const PT_GNU_STACK: u32 = 0x6474_e551;
-const PT_GNU_RELRO: u32 = 0x6474_e552;
-const PF_X: u32 = 1;
-const PF_W: u32 = 2;
-const PF_R: u32 = 4;
 
 /// A piece of the file, and where it goes, relative to where the library begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +58,8 @@ pub(crate) struct Program {
     pub(crate) relro: Option<Range<usize>>,
 }
 
-struct Header {
+/// A program header, of which all that is a number of bytes fits into memory, or is nowhere.
+struct Piece {
     kind: u32,
     flags: u32,
     offset: usize,
@@ -71,11 +68,26 @@ struct Header {
     size: usize,
 }
 
+impl Piece {
+    fn of(header: &ProgramHeader64<LittleEndian>) -> Self {
+        Self {
+            kind: header.p_type.get(LE),
+            flags: header.p_flags.get(LE),
+            offset: word(header.p_offset.get(LE)),
+            at: word(header.p_vaddr.get(LE)),
+            in_file: word(header.p_filesz.get(LE)),
+            size: word(header.p_memsz.get(LE)),
+        }
+    }
+}
+
 impl Program {
     /// Reads the first [`HEADERS`] bytes (or fewer) of a file of `length` bytes; `page` is the system's, a power
     /// of two. That it is an ELF file of this machine is known (`elf.rs`).
     pub(crate) fn parse(file: &[u8], length: usize, page: usize) -> Checked<Self> {
-        let mut headers = headers(file)?;
+        let headers = Header::parse(file).and_then(|header| header.program_headers(LE, file));
+        let headers = headers.map_err(|_| Damaged("has broken program headers"))?;
+        let mut headers: Vec<_> = headers.iter().map(Piece::of).collect();
         for header in &headers {
             let end = header.offset.checked_add(header.in_file);
             if header.kind != PT_GNU_STACK && end.is_none_or(|end| end > length) {
@@ -110,38 +122,7 @@ impl Program {
     }
 }
 
-fn headers(file: &[u8]) -> Checked<Vec<Header>> {
-    let broken = || Damaged("has broken program headers");
-    let start = field(file, 32, 8).ok_or_else(broken)?;
-    let entry = field(file, 54, 2).ok_or_else(broken)?;
-    let count = field(file, 56, 2).ok_or_else(broken)?;
-    if entry != PROGRAM_HEADER {
-        return Err(broken());
-    }
-    let table = start.checked_add(count * PROGRAM_HEADER).and_then(|end| file.get(start..end));
-    let table = table.ok_or_else(broken)?;
-    table.chunks_exact(PROGRAM_HEADER).map(|bytes| header(bytes).ok_or_else(broken)).collect()
-}
-
-fn header(bytes: &[u8]) -> Option<Header> {
-    Some(Header {
-        kind: u32::try_from(field(bytes, 0, 4)?).ok()?,
-        flags: u32::try_from(field(bytes, 4, 4)?).ok()?,
-        offset: field(bytes, 8, 8)?,
-        at: field(bytes, 16, 8)?,
-        in_file: field(bytes, 32, 8)?,
-        size: field(bytes, 40, 8)?,
-    })
-}
-
-/// A little-endian number of up to 8 bytes.
-pub(crate) fn field(bytes: &[u8], at: usize, size: usize) -> Option<usize> {
-    let mut number = [0; 8];
-    number.get_mut(..size)?.copy_from_slice(bytes.get(at..at.checked_add(size)?)?);
-    usize::try_from(u64::from_le_bytes(number)).ok()
-}
-
-fn segments(headers: &[Header], page: usize) -> Checked<Vec<Segment>> {
+fn segments(headers: &[Piece], page: usize) -> Checked<Vec<Segment>> {
     let mut segments: Vec<Segment> = Vec::new();
     for header in headers.iter().filter(|h| h.kind == PT_LOAD) {
         header.at.checked_add(header.size).filter(|end| *end <= LARGEST).ok_or(Damaged("is too large"))?;
@@ -156,7 +137,7 @@ fn segments(headers: &[Header], page: usize) -> Checked<Vec<Segment>> {
         if write && execute {
             return LoadErrorKind::unsupported("has a segment that is both writable and executable");
         }
-        let Header { at, size, offset, in_file, .. } = *header;
+        let Piece { at, size, offset, in_file, .. } = *header;
         segments.push(Segment { at, size, offset, in_file, read, write, execute });
     }
     if segments.is_empty() { Err(Damaged("has nothing to load")) } else { Ok(segments) }
@@ -164,7 +145,7 @@ fn segments(headers: &[Header], page: usize) -> Checked<Vec<Segment>> {
 
 /// Rounded as dynamic linkers do: a last page that is not wholly covered stays writable. What has no whole page is nothing,
 /// wherever it lies.
-fn relro_of(header: &Header, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
+fn relro_of(header: &Piece, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
     let bad = || Damaged("protects what is not its own");
     let end = header.at.checked_add(header.size).ok_or_else(bad)? / page * page;
     let start = (header.at / page * page).min(end);

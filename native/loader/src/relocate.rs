@@ -2,24 +2,29 @@
 
 use std::ffi::CString;
 
-use crate::dynamic::Dynamic;
+use crate::dynamic::{Dynamic, Relocation};
+use crate::elf::{LE, word};
 use crate::error::Checked;
 use crate::error::LoadErrorKind::{self, Damaged};
 use crate::mapping::Mapping;
-use crate::tables::{Relocation, Tables};
+use crate::tables::Tables;
 
 #[cfg(target_arch = "x86_64")]
 mod kinds {
-    pub(super) const RELATIVE: u32 = 8;
-    /// `R_X86_64_64`, `GLOB_DAT`, `JUMP_SLOT`; the latter two have an addend of 0.
-    pub(super) const SYMBOL: [u32; 3] = [1, 6, 7];
+    use object::elf;
+
+    pub(super) const RELATIVE: u32 = elf::R_X86_64_RELATIVE;
+    /// The latter two have an addend of 0.
+    pub(super) const SYMBOL: [u32; 3] = [elf::R_X86_64_64, elf::R_X86_64_GLOB_DAT, elf::R_X86_64_JUMP_SLOT];
 }
 
 #[cfg(target_arch = "aarch64")]
 mod kinds {
-    pub(super) const RELATIVE: u32 = 1027;
-    /// `R_AARCH64_ABS64`, `GLOB_DAT`, `JUMP_SLOT`.
-    pub(super) const SYMBOL: [u32; 3] = [257, 1025, 1026];
+    use object::elf;
+
+    pub(super) const RELATIVE: u32 = elf::R_AARCH64_RELATIVE;
+    pub(super) const SYMBOL: [u32; 3] =
+        [elf::R_AARCH64_ABS64, elf::R_AARCH64_GLOB_DAT, elf::R_AARCH64_JUMP_SLOT];
 }
 
 /// Sets all places; `resolve` gives the address of a name that is not the library's own.
@@ -37,14 +42,13 @@ pub(crate) unsafe fn link(
         true => Ok(at),
         false => Err(Damaged("has a relocation in its code or outside of it")),
     };
-    tables.relative(|at| {
+    for at in tables.relative()? {
         let at = place(at)?;
         // SAFETY: it may be written; the rest is the caller's.
         unsafe { mapping.write(at, mapping.read(at).wrapping_add(base)) };
-        Ok(())
-    })?;
+    }
     for relocation in tables.relocations()? {
-        let value = match relocation.kind {
+        let value = match relocation.r_type(LE, false) {
             kinds::RELATIVE => base,
             kind if kinds::SYMBOL.contains(&kind) => address(&tables, base, relocation, resolve)?,
             other => {
@@ -52,9 +56,10 @@ pub(crate) unsafe fn link(
                 return LoadErrorKind::unsupported(what);
             }
         };
-        let at = place(relocation.at)?;
+        let at = place(word(relocation.r_offset.get(LE)))?;
+        let addend = word(relocation.r_addend.get(LE).cast_unsigned());
         // SAFETY: it may be written; the rest is the caller's.
-        unsafe { mapping.write(at, value.wrapping_add(relocation.addend)) };
+        unsafe { mapping.write(at, value.wrapping_add(addend)) };
     }
     Ok(())
 }
@@ -62,10 +67,10 @@ pub(crate) unsafe fn link(
 fn address(
     tables: &Tables<'_>,
     base: usize,
-    relocation: Relocation,
+    relocation: &Relocation,
     resolve: &dyn Fn(&CString) -> Checked<Option<usize>>,
 ) -> Checked<usize> {
-    let symbol = tables.symbol(relocation.symbol)?;
+    let symbol = tables.symbol(word(relocation.r_sym(LE, false).into()))?;
     if let Some(value) = symbol.value {
         return Ok(base.wrapping_add(value));
     }

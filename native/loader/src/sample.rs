@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::program::field;
+use object::read::elf::FileHeader;
+
+use crate::elf::{Header, LE};
 
 /// The system's, or another for another processor.
 pub(crate) fn compiler() -> Command {
@@ -46,7 +48,8 @@ pub(crate) fn library() -> Vec<u8> {
 
 /// Where the n-th program header of a kind is.
 pub(crate) fn header(file: &[u8], kind: u32, n: usize) -> usize {
-    let (start, count) = (field(file, 32, 8).unwrap(), field(file, 56, 2).unwrap());
-    let all = (0..count).map(|i| start + i * 56);
-    all.filter(|at| field(file, *at, 4) == Some(kind as usize)).nth(n).unwrap()
+    let parsed = Header::parse(file).unwrap();
+    let headers = parsed.program_headers(LE, file).unwrap().iter().enumerate();
+    let (index, header) = headers.filter(|(_, header)| header.p_type.get(LE) == kind).nth(n).unwrap();
+    usize::try_from(parsed.e_phoff.get(LE)).unwrap() + index * size_of_val(header)
 }

@@ -1,29 +1,32 @@
 //! Symbols and relocations of a mapped library, read with every bound checked.
 
-use crate::dynamic::{Dynamic, RELOCATION, SYMBOL, Table};
+use object::elf::{STT_GNU_IFUNC, STT_TLS};
+use object::pod::{self, Pod};
+use object::read::StringTable;
+use object::read::elf::{GnuHashTable, HashTable, RelrIterator, Sym};
+
+use crate::dynamic::{self, Dynamic, Relocation, Table};
+use crate::elf::{Header, LE, word};
 use crate::error::Checked;
 use crate::error::LoadErrorKind::{self, Damaged};
-use crate::program::field;
 
 /// What of a library's memory nobody writes: pieces, and where they begin relative to the library.
 #[derive(Clone, Debug)]
 pub(crate) struct View<'a>(pub(crate) Vec<(usize, &'a [u8])>);
 
 impl<'a> View<'a> {
-    fn bytes(&self, at: usize, size: usize) -> Option<&'a [u8]> {
-        self.0.iter().find_map(|(start, piece)| {
-            let start = at.checked_sub(*start)?;
-            piece.get(start..start.checked_add(size)?)
-        })
+    /// From there to the end of its piece.
+    fn rest(&self, at: usize) -> Option<&'a [u8]> {
+        self.0.iter().find_map(|(start, piece)| piece.get(at.checked_sub(*start)?..))
     }
 
-    fn number(&self, at: usize, size: usize) -> Option<usize> {
-        field(self.bytes(at, size)?, 0, size)
-    }
-
-    fn table(&self, table: Table) -> Checked<&'a [u8]> {
-        let bytes = if table.size == 0 { Some(&[][..]) } else { self.bytes(table.at, table.size) };
-        bytes.ok_or(Damaged("has a table outside of its read-only part"))
+    fn table<T: Pod>(&self, table: Table) -> Checked<&'a [T]> {
+        if table.size == 0 {
+            return Ok(&[]);
+        }
+        let bytes = self.rest(table.at).and_then(|rest| rest.get(..table.size));
+        let bytes = bytes.ok_or(Damaged("has a table outside of its read-only part"))?;
+        pod::slice_from_all_bytes(bytes).map_err(|()| Damaged("has a table that ends within an entry"))
     }
 }
 
@@ -36,152 +39,177 @@ pub(crate) struct Symbol<'a> {
     pub(crate) weak: bool,
 }
 
-/// One place to be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Relocation {
-    pub(crate) at: usize,
-    pub(crate) kind: u32,
-    pub(crate) symbol: usize,
-    /// Wraps around, as in `Elf64_Sxword`.
-    pub(crate) addend: usize,
-}
-
-/// `Elf64_Rela`. An address beyond what a `usize` holds is nowhere, and found to be so.
-fn relocation(bytes: &[u8; RELOCATION]) -> Relocation {
-    let words = bytes.as_chunks::<8>().0;
-    let [at, info, addend] = [0, 1, 2].map(|i| u64::from_le_bytes(words[i]));
-    let wide = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    Relocation {
-        at: wide(at),
-        kind: (info & u64::from(u32::MAX)) as u32,
-        symbol: wide(info >> 32),
-        addend: wide(addend),
-    }
-}
-
 /// The tables of one library.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables<'a> {
     view: View<'a>,
     dynamic: &'a Dynamic,
-    names: &'a [u8],
+    names: StringTable<'a>,
+    /// And what follows: how many there are, only a hash table says.
+    symbols: &'a [dynamic::Symbol],
 }
 
 impl<'a> Tables<'a> {
     pub(crate) fn new(view: View<'a>, dynamic: &'a Dynamic) -> Checked<Self> {
-        let names = view.table(dynamic.names)?;
-        Ok(Self { view, dynamic, names })
+        let names = StringTable::new(view.table(dynamic.names)?, 0, dynamic.names.size as u64);
+        let symbols = view.rest(dynamic.symbols).unwrap_or_default();
+        let whole = symbols.len() / size_of::<dynamic::Symbol>();
+        let (symbols, _) = pod::slice_from_bytes(symbols, whole).unwrap_or_default();
+        Ok(Self { view, dynamic, names, symbols })
     }
 
     /// The names of the libraries it asks for.
     pub(crate) fn needed(&self) -> impl Iterator<Item = Checked<&'a [u8]>> {
-        self.dynamic.needed.iter().map(|at| self.name(*at))
+        self.dynamic.needed.iter().map(|at| self.name(u32::try_from(*at).unwrap_or(u32::MAX)))
     }
 
-    fn name(&self, at: usize) -> Checked<&'a [u8]> {
-        let rest = self.names.get(at..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == 0).ok_or(Damaged("has a name without an end"))?;
-        Ok(&rest[..end])
+    fn name(&self, at: u32) -> Checked<&'a [u8]> {
+        self.names.get(at).map_err(|()| Damaged("has a name without an end"))
     }
 
     pub(crate) fn symbol(&self, number: usize) -> Checked<Symbol<'a>> {
-        const STT_TLS: usize = 6;
-        const STT_GNU_IFUNC: usize = 10;
-        const STB_WEAK: usize = 2;
-        const SHN_ABS: usize = 0xfff1;
-        let broken = || Damaged("has a relocation for a symbol that it has not");
-        let at = number.checked_mul(SYMBOL).and_then(|offset| offset.checked_add(self.dynamic.symbols));
-        let bytes = at.and_then(|at| self.view.bytes(at, SYMBOL)).ok_or_else(broken)?;
-        let part = |at, size| field(bytes, at, size).ok_or_else(broken);
-        let (name, info, section, value) = (part(0, 4)?, part(4, 1)?, part(6, 2)?, part(8, 8)?);
-        if [STT_TLS, STT_GNU_IFUNC].contains(&(info & 15)) || section == SHN_ABS {
+        let symbol = self.symbols.get(number);
+        let symbol = symbol.ok_or(Damaged("has a relocation for a symbol that it has not"))?;
+        if [STT_TLS, STT_GNU_IFUNC].contains(&symbol.st_type()) || symbol.is_absolute(LE) {
             return LoadErrorKind::unsupported("has a symbol of a kind that only the dynamic linker knows");
         }
-        let value = (section != 0).then_some(value);
-        Ok(Symbol { name: self.name(name)?, value, weak: info >> 4 == STB_WEAK })
+        let value = (!symbol.is_undefined(LE)).then_some(word(symbol.st_value.get(LE)));
+        Ok(Symbol { name: self.name(symbol.st_name.get(LE))?, value, weak: symbol.is_weak() })
     }
 
-    /// Where the library defines this name.
-    pub(crate) fn find(&self, name: &[u8]) -> Checked<Option<usize>> {
-        let found = match (self.dynamic.gnu_hash, self.dynamic.hash) {
-            (Some(table), _) => self.find_gnu(table, name),
-            (None, Some(table)) => self.find_old(table, name),
-            (None, None) => None,
+    /// Where the library defines this name. All symbols are looked at: a libqemu exports ten, and hashing would save
+    /// nothing.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
+        (0..self.count()?)
+            .filter_map(|number| self.symbol(number).ok())
+            .find_map(|symbol| symbol.value.filter(|_| symbol.name == name))
+    }
+
+    /// How many symbols there are. `None`: it exports none, or its hash table is broken.
+    fn count(&self) -> Option<usize> {
+        let count = match (self.dynamic.gnu_hash, self.dynamic.hash) {
+            (Some(table), _) => {
+                let table = GnuHashTable::<Header>::parse(LE, self.view.rest(table)?).ok()?;
+                // `object` counts up from there in 32 bits.
+                self.symbols.get(word(table.symbol_base().into()))?;
+                table.symbol_table_length(LE)?
+            }
+            (None, Some(table)) => {
+                HashTable::<Header>::parse(LE, self.view.rest(table)?).ok()?.symbol_table_length()
+            }
+            (None, None) => return None,
         };
-        found.map_or(Ok(None), |number| Ok(self.symbol(number)?.value))
+        Some(word(count.into()).min(self.symbols.len()))
     }
 
-    fn is(&self, number: usize, name: &[u8]) -> bool {
-        self.symbol(number).is_ok_and(|symbol| symbol.name == name && symbol.value.is_some())
-    }
-
-    /// Buckets hold a first symbol's number; a chain's last hash has the lowest bit set. The filter before them
-    /// only saves time. A number beyond the table ends the search.
-    fn find_gnu(&self, table: usize, name: &[u8]) -> Option<usize> {
-        let word = |at: usize| self.view.number(table.checked_add(at)?, 4);
-        let [buckets, first, filter] = [word(0)?, word(4)?, word(8)?];
-        let start = filter.checked_mul(8)?.checked_add(16)?;
-        let chains = buckets.checked_mul(4)?.checked_add(start)?;
-        let wanted = name.iter().fold(5381u32, |h, byte| h.wrapping_mul(33).wrapping_add(u32::from(*byte)));
-        let wanted = usize::try_from(wanted).ok()?;
-        let bucket = wanted.checked_rem(buckets)?;
-        let mut number = word(start.checked_add(bucket * 4)?)?;
-        loop {
-            let hash = word(number.checked_sub(first)?.checked_mul(4)?.checked_add(chains)?)?;
-            if hash | 1 == wanted | 1 && self.is(number, name) {
-                return Some(number);
-            }
-            if hash & 1 == 1 {
-                return None;
-            }
-            number += 1;
-        }
-    }
-
-    fn find_old(&self, table: usize, name: &[u8]) -> Option<usize> {
-        let word = |at: usize| self.view.number(table.checked_add(at.checked_mul(4)?)?, 4);
-        let [buckets, chains] = [word(0)?, word(1)?];
-        let wanted = name.iter().fold(0u32, |h, byte| {
-            let h = (h << 4).wrapping_add(u32::from(*byte));
-            (h ^ (h >> 24 & 0xf0)) & 0x0fff_ffff
-        });
-        let mut number = word(usize::try_from(wanted).ok()?.checked_rem(buckets)?.checked_add(2)?)?;
-        // No chain is longer than there are symbols: one that is goes in a circle.
-        for _ in 0..chains {
-            if number == 0 {
-                break;
-            }
-            if self.is(number, name) {
-                return Some(number);
-            }
-            number = word(number.checked_add(buckets)?.checked_add(2)?)?;
-        }
-        None
-    }
-
-    pub(crate) fn relocations(&self) -> Checked<impl Iterator<Item = Relocation>> {
+    pub(crate) fn relocations(&self) -> Checked<impl Iterator<Item = &'a Relocation>> {
         let [data, functions] = self.dynamic.relocations;
-        let (data, functions) = (self.view.table(data)?, self.view.table(functions)?);
-        let (data, functions) = (data.as_chunks::<RELOCATION>().0, functions.as_chunks().0);
-        Ok(data.iter().chain(functions).map(relocation))
+        Ok(self.view.table(data)?.iter().chain(self.view.table(functions)?))
     }
 
-    /// Calls `add` for each place to which the library's address is added: an even number is a place, an odd one
-    /// a bit for each of the 63 words after.
-    pub(crate) fn relative(&self, mut add: impl FnMut(usize) -> Checked<()>) -> Checked<()> {
-        let mut next = 0usize;
-        for word in self.view.table(self.dynamic.relative)?.chunks_exact(8) {
-            let word = field(word, 0, 8).unwrap_or_default();
-            if word & 1 == 0 {
-                add(word)?;
-                next = word.wrapping_add(8);
-                continue;
-            }
-            for bit in (0..63).filter(|bit| word >> (bit + 1) & 1 == 1) {
-                add(next.wrapping_add(bit * 8))?;
-            }
-            next = next.wrapping_add(63 * 8);
+    /// The places to which the library's address is added. Whoever meets one that is not in the library asks for no
+    /// more: `object` adds to it without a check.
+    pub(crate) fn relative(&self) -> Checked<impl Iterator<Item = usize>> {
+        let packed = self.view.table(self.dynamic.relative)?;
+        Ok(RelrIterator::<Header>::new(LE, packed).map(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: usize = 0;
+    const SYMBOLS: usize = 0x10;
+    const HASH: usize = 0x100;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// Names, the symbols "" and "f" (at 0x40), and then a table.
+    fn library(table: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HASH];
+        bytes[1] = b'f';
+        let second = SYMBOLS + size_of::<dynamic::Symbol>();
+        bytes[second..second + 12].copy_from_slice(&words(&[1, 1 << 16, 0x40]));
+        bytes.extend_from_slice(table);
+        bytes
+    }
+
+    fn find(dynamic: &Dynamic, table: &[u8]) -> Option<usize> {
+        let names = Table { at: NAMES, size: 3 };
+        let dynamic = Dynamic { symbols: SYMBOLS, names, ..dynamic.clone() };
+        let library = library(table);
+        Tables::new(View(vec![(0, &library)]), &dynamic).unwrap().find(b"f")
+    }
+
+    #[test]
+    fn symbols_are_counted_by_either_hash_table() {
+        let gnu = Dynamic { gnu_hash: Some(HASH), ..Dynamic::default() };
+        // One bucket, symbols from 1 on, one word of filter, no shift; the bucket's first; a chain of one.
+        assert_eq!(find(&gnu, &words(&[1, 1, 1, 0, 0, 0, 1, 1])), Some(0x40));
+        assert_eq!(find(&gnu, &words(&[1, 1, 1, 0, 0, 0, 0, 1])), None, "it exports none");
+        let old = Dynamic { hash: Some(HASH), ..Dynamic::default() };
+        assert_eq!(find(&old, &words(&[1, 2, 1, 0, 0])), Some(0x40));
+        assert_eq!(find(&Dynamic::default(), &[]), None);
+    }
+
+    #[test]
+    fn a_broken_hash_table_finds_nothing() {
+        let gnu = Dynamic { gnu_hash: Some(HASH), ..Dynamic::default() };
+        let old = Dynamic { hash: Some(HASH), ..Dynamic::default() };
+        let far = u32::MAX;
+        for table in [
+            &[][..],
+            &[0; 8],
+            &[1, far, 1, 0, 0, 0, far, 0, 0, 0],
+            &[1, far - 1, 1, 0, 0, 0, far, 0, 0, 0],
+            &[far, 1, 1, 0, 0, 0, 1, 1],
+            &[1, 1, far, 0, 0, 0, 1, 1],
+            &[1, 1, 1, far, 0, 0, far, 1],
+            &[1, 1, 1, 0, 0, 0, 1, 0],
+        ] {
+            assert_eq!(find(&gnu, &words(table)), None, "{table:?}");
         }
-        Ok(())
+        for table in [&[][..], &[0, 0], &[far, far], &[1, far, 0], &[far, 1, 0]] {
+            assert_eq!(find(&old, &words(table)), None, "{table:?}");
+        }
+        let outside = Dynamic { gnu_hash: Some(usize::MAX), ..Dynamic::default() };
+        assert_eq!(find(&outside, &[]), None);
+    }
+
+    #[test]
+    fn packed_places_are_unpacked_in_order() {
+        let packed: Vec<u8> =
+            [0x100u64, 0b1011, 1, 0b101].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let dynamic = Dynamic {
+            relative: Table { at: HASH, size: packed.len() },
+            symbols: SYMBOLS,
+            ..Dynamic::default()
+        };
+        let library = library(&packed);
+        let tables = Tables::new(View(vec![(0, &library)]), &dynamic).unwrap();
+        let places: Vec<_> = tables.relative().unwrap().collect();
+        assert_eq!(places, [0x100, 0x108, 0x118, 0x108 + 2 * 63 * 8 + 8]);
+    }
+
+    #[test]
+    fn a_table_is_whole_and_within_one_piece() {
+        let bytes = [0; 64];
+        let view = View(vec![(0x1000, &bytes[..32]), (0x1020, &bytes[32..])]);
+        assert_eq!(view.table::<Relocation>(Table { at: 0x1008, size: 24 }).unwrap().len(), 1);
+        assert!(view.table::<Relocation>(Table { at: usize::MAX, size: 0 }).unwrap().is_empty());
+        for (at, size) in [
+            (0x1008, 23),
+            (0x1010, 24),
+            (0xff8, 24),
+            (0x1040, 24),
+            (0, 24),
+            (usize::MAX, 24),
+            (0x1000, usize::MAX),
+        ] {
+            assert!(view.table::<Relocation>(Table { at, size }).is_err(), "{at:#x}, {size}");
+        }
     }
 }
