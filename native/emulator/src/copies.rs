@@ -43,7 +43,7 @@ pub struct LibraryCopy {
 enum Way {
     /// By the dynamic linker, once: what it is given, and what keeps `/proc/self/fd/N` valid until it has mapped it.
     Linker { path: PathBuf, file: Option<File> },
-    /// By our own loader, as often as wanted.
+    /// By our own loader (`native/loader`), as often as wanted.
     Afresh,
 }
 

@@ -5,7 +5,7 @@ use object::elf::{self, Dyn64, Rela64, Relr64, Sym64};
 use object::pod;
 use object::read::elf::Dyn;
 
-use crate::elf::{LE, LittleEndian, word};
+use crate::elf::{LE, word};
 use crate::error::Checked;
 use crate::error::LoadErrorKind::{self, Damaged};
 
@@ -34,9 +34,9 @@ pub(crate) struct Dynamic {
     pub(crate) needed: Vec<usize>,
 }
 
-pub(crate) type Symbol = Sym64<LittleEndian>;
-pub(crate) type Relocation = Rela64<LittleEndian>;
-pub(crate) type Relative = Relr64<LittleEndian>;
+pub(crate) type Symbol = Sym64<LE>;
+pub(crate) type Relocation = Rela64<LE>;
+pub(crate) type Relative = Relr64<LE>;
 
 /// The tags of packed relative relocations, which `object` does not name.
 const DT_RELRSZ: u32 = 35;
@@ -46,7 +46,7 @@ const DT_RELRENT: u32 = 37;
 impl Dynamic {
     /// Reads the section's bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Checked<Self> {
-        let entries = pod::slice_from_all_bytes::<Dyn64<LittleEndian>>(bytes);
+        let entries = pod::slice_from_all_bytes::<Dyn64<LE>>(bytes);
         let entries = entries.map_err(|()| Damaged("has a broken dynamic section"))?;
         let mut dynamic = Self::default();
         for entry in entries.iter().take_while(|entry| entry.d_tag.get(LE) != u64::from(elf::DT_NULL)) {

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub(crate) use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
 use object::pod;
 use object::read::elf::FileHeader;
-pub(crate) use object::{LittleEndian, LittleEndian as LE};
 
 use crate::error::{Checked, LoadError, LoadErrorKind};
 
-pub(crate) type Header = FileHeader64<LittleEndian>;
+pub(crate) type Header = FileHeader64<LE>;
 
 /// An address or a size. One that a `usize` does not hold is nowhere, and found to be so.
 pub(crate) fn word(number: u64) -> usize {

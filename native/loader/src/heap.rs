@@ -7,10 +7,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
+use std::sync::Mutex;
 
 use dlmalloc::{Allocator, Dlmalloc};
-use parking_lot::Mutex;
 
+use crate::lock::locked;
 use crate::mapping::page_size;
 
 /// Tried in this order: address space alone, but some systems count it.
@@ -120,7 +121,7 @@ impl Heap {
 
     /// Is it a block of this heap?
     pub(crate) fn has(&self, block: *mut u8) -> bool {
-        self.is_small(block) || self.large.lock().contains_key(&block.addr())
+        self.is_small(block) || locked(&self.large).contains_key(&block.addr())
     }
 
     /// Null where there is no memory left. `align` is a power of two.
@@ -128,7 +129,7 @@ impl Heap {
         if size < LARGE && align < LARGE {
             let align = align.max(MALLOC_ALIGN);
             // SAFETY: any size and any power of two will do.
-            let block = unsafe { self.small.lock().c_memalign(align, size) };
+            let block = unsafe { locked(&self.small).c_memalign(align, size) };
             if !block.is_null() {
                 return block;
             }
@@ -144,7 +145,7 @@ impl Heap {
         let Some(memory) = map(total, 0) else { return ptr::null_mut() };
         let start = memory.as_ptr().expose_provenance();
         let block = if spare > 0 { start.next_multiple_of(align) } else { start };
-        self.large.lock().insert(block, Large { start, size: total });
+        locked(&self.large).insert(block, Large { start, size: total });
         ptr::with_exposed_provenance_mut(block)
     }
 
@@ -163,8 +164,8 @@ impl Heap {
     pub(crate) unsafe fn free(&self, block: *mut u8) {
         if self.is_small(block) {
             // SAFETY: the caller's.
-            unsafe { self.small.lock().c_free(block) };
-        } else if let Some(large) = self.large.lock().remove(&block.addr()) {
+            unsafe { locked(&self.small).c_free(block) };
+        } else if let Some(large) = locked(&self.large).remove(&block.addr()) {
             unmap(large.start, large.size);
         }
     }
@@ -174,13 +175,13 @@ impl Heap {
     pub(crate) unsafe fn resize(&self, block: *mut u8, size: usize) -> *mut u8 {
         if self.is_small(block) {
             // SAFETY: the caller's.
-            let moved = unsafe { self.small.lock().c_realloc(block, size) };
+            let moved = unsafe { locked(&self.small).c_realloc(block, size) };
             return if moved.is_null() { self.move_out(block, size) } else { moved };
         }
         if let Some(moved) = self.resize_large(block, size) {
             return moved;
         }
-        let room = self.large.lock().get(&block.addr()).map_or(0, |l| l.start + l.size - block.addr());
+        let room = locked(&self.large).get(&block.addr()).map_or(0, |l| l.start + l.size - block.addr());
         let moved = self.allocate(size, MALLOC_ALIGN);
         if !moved.is_null() {
             // SAFETY: both are blocks of at least this size, and different ones.
@@ -209,7 +210,7 @@ impl Heap {
 
     /// The system moves pages without copying them.
     fn resize_large(&self, block: *mut u8, size: usize) -> Option<*mut u8> {
-        let mut large = self.large.lock();
+        let mut large = locked(&self.large);
         let old = *large.get(&block.addr()).filter(|old| old.start == block.addr())?;
         let size = size.max(1).checked_next_multiple_of(page_size())?;
         // SAFETY: the whole of a mapping of ours.
@@ -227,7 +228,7 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         unmap(self.start, self.size);
-        for large in self.large.lock().values() {
+        for large in locked(&self.large).values() {
             unmap(large.start, large.size);
         }
     }
@@ -312,7 +313,7 @@ mod tests {
             // SAFETY: of this heap, not used any more.
             unsafe { heap.free(block) };
         }
-        assert!(heap.small.lock().allocator().used.get() < 1 << 20);
-        assert!(heap.large.lock().is_empty());
+        assert!(locked(&heap.small).allocator().used.get() < 1 << 20);
+        assert!(locked(&heap.large).is_empty());
     }
 }

@@ -4,10 +4,10 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ops::Range;
 use std::ptr;
-
-use parking_lot::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::heap::Heap;
+use crate::lock::locked;
 use crate::mapping::page_size;
 use crate::run_context;
 use crate::run_resources::{RunResources, Stream};
@@ -26,20 +26,20 @@ impl Owner {
     pub(crate) fn new_raw() -> Option<*const Self> {
         let owner = Box::new(Self { heap: Heap::new()?, resources: Mutex::default() });
         let owner: *const Self = Box::into_raw(owner);
-        OWNERS.lock().push(owner.expose_provenance());
+        locked(&OWNERS).push(owner.expose_provenance());
         Some(owner)
     }
 
     /// # Safety
     /// `owner` is of [`Owner::new_raw`], and nobody uses it or anything on its heap any more.
     pub(crate) unsafe fn drop_raw(owner: *const Self) {
-        OWNERS.lock().retain(|other| *other != owner.addr());
+        locked(&OWNERS).retain(|other| *other != owner.addr());
         // SAFETY: the caller's.
         drop(unsafe { Box::from_raw(owner.cast_mut()) });
     }
 
     pub(crate) fn resources(&self) -> MutexGuard<'_, RunResources> {
-        self.resources.lock()
+        locked(&self.resources)
     }
 }
 
@@ -54,7 +54,7 @@ fn for_heap<T>(block: *mut c_void, with: impl Fn(&Heap) -> T) -> Option<T> {
     if let Some(owner) = owner() {
         return owner.heap.has(block.cast()).then(|| with(&owner.heap));
     }
-    let owners = OWNERS.lock();
+    let owners = locked(&OWNERS);
     // SAFETY: those in the list exist, and none is dropped before it is taken from it.
     let mut all = owners.iter().map(|o| unsafe { &*ptr::with_exposed_provenance::<Owner>(*o) });
     all.find(|owner| owner.heap.has(block.cast())).map(|owner| with(&owner.heap))

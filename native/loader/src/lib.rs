@@ -20,6 +20,7 @@ mod elf;
 mod error;
 mod heap;
 mod interpose;
+mod lock;
 mod mapping;
 mod program;
 mod relocate;

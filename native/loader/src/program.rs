@@ -8,7 +8,7 @@ use object::elf::{
 };
 use object::read::elf::FileHeader;
 
-use crate::elf::{Header, LE, LittleEndian, word};
+use crate::elf::{Header, LE, word};
 use crate::error::Checked;
 use crate::error::LoadErrorKind::{self, Damaged};
 
@@ -58,8 +58,7 @@ pub(crate) struct Program {
     pub(crate) relro: Option<Range<usize>>,
 }
 
-/// A program header, of which all that is a number of bytes fits into memory, or is nowhere.
-struct Piece {
+struct ProgramHeader {
     kind: u32,
     flags: u32,
     offset: usize,
@@ -68,8 +67,8 @@ struct Piece {
     size: usize,
 }
 
-impl Piece {
-    fn of(header: &ProgramHeader64<LittleEndian>) -> Self {
+impl ProgramHeader {
+    fn of(header: &ProgramHeader64<LE>) -> Self {
         Self {
             kind: header.p_type.get(LE),
             flags: header.p_flags.get(LE),
@@ -87,7 +86,7 @@ impl Program {
     pub(crate) fn parse(file: &[u8], length: usize, page: usize) -> Checked<Self> {
         let headers = Header::parse(file).and_then(|header| header.program_headers(LE, file));
         let headers = headers.map_err(|_| Damaged("has broken program headers"))?;
-        let mut headers: Vec<_> = headers.iter().map(Piece::of).collect();
+        let mut headers: Vec<_> = headers.iter().map(ProgramHeader::of).collect();
         for header in &headers {
             let end = header.offset.checked_add(header.in_file);
             if header.kind != PT_GNU_STACK && end.is_none_or(|end| end > length) {
@@ -122,7 +121,7 @@ impl Program {
     }
 }
 
-fn segments(headers: &[Piece], page: usize) -> Checked<Vec<Segment>> {
+fn segments(headers: &[ProgramHeader], page: usize) -> Checked<Vec<Segment>> {
     let mut segments: Vec<Segment> = Vec::new();
     for header in headers.iter().filter(|h| h.kind == PT_LOAD) {
         header.at.checked_add(header.size).filter(|end| *end <= LARGEST).ok_or(Damaged("is too large"))?;
@@ -137,7 +136,7 @@ fn segments(headers: &[Piece], page: usize) -> Checked<Vec<Segment>> {
         if write && execute {
             return LoadErrorKind::unsupported("has a segment that is both writable and executable");
         }
-        let Piece { at, size, offset, in_file, .. } = *header;
+        let ProgramHeader { at, size, offset, in_file, .. } = *header;
         segments.push(Segment { at, size, offset, in_file, read, write, execute });
     }
     if segments.is_empty() { Err(Damaged("has nothing to load")) } else { Ok(segments) }
@@ -145,7 +144,7 @@ fn segments(headers: &[Piece], page: usize) -> Checked<Vec<Segment>> {
 
 /// Rounded as dynamic linkers do: a last page that is not wholly covered stays writable. What has no whole page is nothing,
 /// wherever it lies.
-fn relro_of(header: &Piece, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
+fn relro_of(header: &ProgramHeader, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
     let bad = || Damaged("protects what is not its own");
     let end = header.at.checked_add(header.size).ok_or_else(bad)? / page * page;
     let start = (header.at / page * page).min(end);

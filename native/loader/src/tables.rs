@@ -45,7 +45,7 @@ pub(crate) struct Tables<'a> {
     view: View<'a>,
     dynamic: &'a Dynamic,
     names: StringTable<'a>,
-    /// And what follows: how many there are, only a hash table says.
+    /// And what lies behind them: how many there are, only a hash table says.
     symbols: &'a [dynamic::Symbol],
 }
 
@@ -90,7 +90,7 @@ impl<'a> Tables<'a> {
         let count = match (self.dynamic.gnu_hash, self.dynamic.hash) {
             (Some(table), _) => {
                 let table = GnuHashTable::<Header>::parse(LE, self.view.rest(table)?).ok()?;
-                // `object` counts up from there in 32 bits.
+                // `object` counts up from there in 32 bits, unchecked.
                 self.symbols.get(word(table.symbol_base().into()))?;
                 table.symbol_table_length(LE)?
             }
@@ -107,8 +107,8 @@ impl<'a> Tables<'a> {
         Ok(self.view.table(data)?.iter().chain(self.view.table(functions)?))
     }
 
-    /// The places to which the library's address is added. Whoever meets one that is not in the library asks for no
-    /// more: `object` adds to it without a check.
+    /// The places to which the library's address is added. After one that is not in the library nobody may ask for the
+    /// next: `object` adds to it without a check.
     pub(crate) fn relative(&self) -> Checked<impl Iterator<Item = usize>> {
         let packed = self.view.table(self.dynamic.relative)?;
         Ok(RelrIterator::<Header>::new(LE, packed).map(word))
