@@ -11,15 +11,16 @@ use std::mem::{self, ManuallyDrop};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use parking_lot::Mutex;
+use sampan_loader::{Instance, check_shared_library};
 
-use crate::loader::Instance;
-use crate::{Arch, Engine, LaunchError, LibqemuDir, elf, tls_keys};
+use crate::{Arch, Engine, LaunchError, LibqemuDir, tls_keys};
 
 /// Where copies come from: made on the spot ([`FreshCopies`]), or shipped ([`FixedCopies`]).
 pub trait Copies: Send + Sync {
@@ -42,7 +43,7 @@ pub struct LibraryCopy {
 enum Way {
     /// By the dynamic linker, once: what it is given, and what keeps `/proc/self/fd/N` valid until it has mapped it.
     Linker { path: PathBuf, file: Option<File> },
-    /// By our own loader, as often as wanted.
+    /// By our own loader (`native/loader`), as often as wanted.
     Afresh,
 }
 
@@ -109,7 +110,7 @@ impl LibraryCopy {
                 // SAFETY: libqemu's constructors, see `linked`. What it uses of libc, its list of names says
                 // (`scripts/ohos/libc.txt`), and what cannot be taken back the loader refuses.
                 let loaded = unsafe { Instance::load(&origin) };
-                loaded.map(|instance| Code::Afresh(Box::new(instance))).map_err(|e| format!("it {e}"))
+                loaded.map(|instance| Code::Afresh(Box::new(instance))).map_err(|e| format!("it {}", e.kind))
             }
         };
         match code {
@@ -121,7 +122,7 @@ impl LibraryCopy {
 
 fn linked(path: &Path, file: Option<File>) -> Result<Code, String> {
     let meta = fs::metadata(path).map_err(|e| e.to_string())?;
-    if !locked(&LOADED).insert((meta.dev(), meta.ino())) {
+    if !LOADED.lock().insert((meta.dev(), meta.ino())) {
         return Err("it has been loaded already, and a copy runs once".into());
     }
     // SAFETY: libqemu's constructors register QEMU's modules in the library's own memory; they start no
@@ -129,11 +130,6 @@ fn linked(path: &Path, file: Option<File>) -> Result<Code, String> {
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| e.to_string())?;
     drop(file);
     Ok(Code::Linker(ManuallyDrop::new(library)))
-}
-
-/// A poisoned lock here guards plain data that is whole between calls.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the dynamic linker loads keeps its keys for ever.
@@ -217,7 +213,7 @@ impl FixedCopies {
 
     /// How many more VMs of this kind can be started before the program must be.
     pub fn left(&self, arch: Arch, engine: Engine) -> usize {
-        locked(&self.left).get(&(arch, engine)).map_or(0, Vec::len)
+        self.left.lock().get(&(arch, engine)).map_or(0, Vec::len)
     }
 }
 
@@ -225,13 +221,12 @@ impl Copies for FixedCopies {
     fn take(&self, arch: Arch, engine: Engine) -> Result<LibraryCopy, LaunchError> {
         keys_left()?;
         let limit = self.given.get(&(arch, engine)).copied().unwrap_or(0);
-        let mut left = locked(&self.left);
+        let mut left = self.left.lock();
         let path = left
             .get_mut(&(arch, engine))
             .and_then(Vec::pop)
             .ok_or(LaunchError::NoCopyLeft { arch, limit })?;
-        elf::check_shared_library(&path)
-            .map_err(|reason| LaunchError::BadLibrary { path: path.clone(), reason })?;
+        check_shared_library(&path)?;
         Ok(LibraryCopy::the_file_itself(path))
     }
 }

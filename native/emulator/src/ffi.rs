@@ -6,11 +6,12 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
+use sampan_loader::{Instance, RawInside};
 
 use crate::LaunchError;
-use crate::copies::{Loaded, locked};
-use crate::loader::{Instance, RawInside};
+use crate::copies::Loaded;
 
 /// QEMU's main thread runs device models and, before the main loop, all of its start: what a main thread
 /// has on Linux.
@@ -253,7 +254,7 @@ impl Vm {
 
     /// Called when no thread of this QEMU's is left; never if that cannot be known.
     pub(crate) fn at_last(&self, act: impl FnOnce() + Send + 'static) {
-        *locked(&self.last) = Some(Box::new(act));
+        *self.last.lock() = Some(Box::new(act));
     }
 
     pub(crate) fn terminate(&self) {
@@ -280,7 +281,8 @@ impl Drop for Vm {
             self.argv.free();
             // SAFETY: released, its thread has been joined, and no other thread of its QEMU is left.
             unsafe { sampan_vm_free(self.raw.as_ptr()) };
-            if let Some(act) = locked(&self.last).take() {
+            let last = self.last.lock().take();
+            if let Some(act) = last {
                 act();
             }
         }

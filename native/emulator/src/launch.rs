@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sampan_loader::LoadError;
+
 use crate::{Arch, Engine, LaunchSpec};
 
 /// Called once, when the VM has ended, on a thread of the emulator's own. It may block, but the VM's
@@ -253,6 +255,13 @@ pub enum LaunchError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What [`check_shared_library`](sampan_loader::check_shared_library) finds.
+impl From<LoadError> for LaunchError {
+    fn from(LoadError { path, kind }: LoadError) -> Self {
+        Self::BadLibrary { path, reason: kind.to_string() }
+    }
 }
 
 impl LaunchError {

@@ -3,8 +3,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use sampan_loader::check_shared_library;
+
 use crate::launch::LaunchError;
-use crate::{Arch, Engine, elf};
+use crate::{Arch, Engine};
 
 /// A directory that `scripts/qemu/build` made: `libqemu-system-ARCH[-tci].so`, `qemu-img`, `firmware/`,
 /// `LICENSES.txt`, `BUILDINFO.json`.
@@ -70,8 +72,7 @@ impl LibqemuDir {
         if !path.is_file() {
             return Err(LaunchError::NoLibrary { arch, engine, path });
         }
-        elf::check_shared_library(&path)
-            .map_err(|reason| LaunchError::BadLibrary { path: path.clone(), reason })?;
+        check_shared_library(&path)?;
         Ok(path)
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
-use crate::copies::locked;
-use crate::{Arch, Copies, Engine, LaunchError, LibqemuDir, LibraryCopy, loader};
+use parking_lot::Mutex;
+
+use crate::{Arch, Copies, Engine, LaunchError, LibqemuDir, LibraryCopy};
 
 /// One file for every run, mapped afresh by a loader of our own; copies from elsewhere where that cannot be: a
 /// library that does not qualify, or a system that does not let a program map its own code.
@@ -33,10 +33,12 @@ impl OneFile {
             return Err("is for a libc whose workings our loader does not know".into());
         }
         let path = self.dir.library(arch, engine).map_err(|e| e.to_string())?;
-        let mut fit = locked(&self.fit);
+        let mut fit = self.fit.lock();
         if !fit.contains(&path) {
-            loader::check(&path)
-                .inspect_err(|reason| log::info!("{} {reason}: this run takes a copy", path.display()))?;
+            sampan_loader::check(&path).map_err(|error| {
+                log::info!("{error}: this run takes a copy");
+                error.kind.to_string()
+            })?;
             fit.insert(path.clone());
         }
         Ok(path)

@@ -1,9 +1,7 @@
 //! Keys of thread-specific data (`pthread_key_create`). A process has 128 with musl and with OpenHarmony's libc, 1024 with glibc;
 //! each copy of libqemu keeps some for ever, and GLib ends the process when there is none. So they are counted before.
 
-use std::sync::Mutex;
-
-use crate::copies::locked;
+use std::sync::{Mutex, PoisonError};
 
 /// What a copy takes: 5 (`tests/leaks.rs`), and 3 more with the D-Bus display.
 const OF_A_COPY: usize = 8;
@@ -13,9 +11,10 @@ const SPARE: usize = 3 * OF_A_COPY;
 /// Is there room for one more copy, and something to spare? There is no counting keys but by making them: where fewer are left,
 /// there is none for a moment.
 pub(crate) fn enough() -> bool {
-    // Two that count would take each other's.
+    // Two that count would take each other's. Not `parking_lot`'s: a thread that waits for one of those may need a key for
+    // it just when there is none.
     static COUNTING: Mutex<()> = Mutex::new(());
-    let _guard = locked(&COUNTING);
+    let _guard = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut taken = [0; OF_A_COPY + SPARE];
     let mut count = 0;
     // SAFETY: the key is written when the call succeeds; it has no destructor.

@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-download", &["sampan-message"]),
     ("sampan-seed", &["sampan-message"]),
     ("sampan-qmp", &["sampan-message"]),
-    ("sampan-emulator", &["sampan-config", "sampan-message"]),
+    ("sampan-loader", &["sampan-message"]),
+    ("sampan-emulator", &["sampan-config", "sampan-loader", "sampan-message"]),
     ("sampan-display", &["sampan-frame", "sampan-input", "sampan-message"]),
     ("sampan-stream", &["sampan-frame", "sampan-guest", "sampan-input", "sampan-message"]),
     (

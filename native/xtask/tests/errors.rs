@@ -24,6 +24,7 @@ fn all() -> Vec<Message> {
         sampan_download::samples(),
         sampan_seed::samples(),
         sampan_qmp::samples(),
+        sampan_loader::samples(),
         sampan_emulator::samples(),
         sampan_display::samples(),
         sampan_manager::samples(),

@@ -4,8 +4,9 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::NonNull;
 use std::time::Duration;
 
+/// `struct sampan_inside` of `c/inside.h`: a run, as C knows it.
 #[repr(C)]
-pub(crate) struct RawInside {
+pub struct RawInside {
     _opaque: [u8; 0],
 }
 

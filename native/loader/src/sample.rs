@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::program::field;
+use object::read::elf::FileHeader;
+
+use crate::elf::{Header, LE};
 
 /// The system's, or another for another processor.
-pub(super) fn compiler() -> Command {
+pub(crate) fn compiler() -> Command {
     Command::new(std::env::var_os("SAMPAN_TEST_CC").unwrap_or("cc".into()))
 }
 
 /// Compiles `sample.c` into `folder`, with further options for the compiler.
-pub(super) fn compile(folder: &Path, options: &[&str]) -> PathBuf {
+pub(crate) fn compile(folder: &Path, options: &[&str]) -> PathBuf {
     let library = folder.join("libsample.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/loader/sample.c");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sample.c");
     let mut command = compiler();
     command.args([
         "-shared",
@@ -36,7 +38,7 @@ pub(super) fn compile(folder: &Path, options: &[&str]) -> PathBuf {
 }
 
 /// The bytes of one.
-pub(super) fn library() -> Vec<u8> {
+pub(crate) fn library() -> Vec<u8> {
     static LIBRARY: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::read(compile(folder.path(), &[])).unwrap()
@@ -45,8 +47,9 @@ pub(super) fn library() -> Vec<u8> {
 }
 
 /// Where the n-th program header of a kind is.
-pub(super) fn header(file: &[u8], kind: u32, n: usize) -> usize {
-    let (start, count) = (field(file, 32, 8).unwrap(), field(file, 56, 2).unwrap());
-    let all = (0..count).map(|i| start + i * 56);
-    all.filter(|at| field(file, *at, 4) == Some(kind as usize)).nth(n).unwrap()
+pub(crate) fn header(file: &[u8], kind: u32, n: usize) -> usize {
+    let parsed = Header::parse(file).unwrap();
+    let headers = parsed.program_headers(LE, file).unwrap().iter().enumerate();
+    let (index, header) = headers.filter(|(_, header)| header.p_type.get(LE) == kind).nth(n).unwrap();
+    usize::try_from(parsed.e_phoff.get(LE)).unwrap() + index * size_of_val(header)
 }

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard};
 
-use super::heap::Heap;
-use super::run_context;
-use super::run_resources::{RunResources, Stream};
-use crate::copies::locked;
+use crate::heap::Heap;
+use crate::lock::locked;
+use crate::mapping::page_size;
+use crate::run_context;
+use crate::run_resources::{RunResources, Stream};
 
 /// What a run owns. Shared with all its threads.
 pub(crate) struct Owner {
@@ -156,7 +157,7 @@ unsafe fn note(owner: *mut c_void, note: impl FnOnce(&mut RunResources)) {
 /// Whole pages; none for nothing, which `munmap` refuses.
 fn pages(start: *mut c_void, size: usize) -> Option<Range<usize>> {
     let start = start.expose_provenance();
-    let end = start.checked_add(size.checked_next_multiple_of(super::mapping::page_size())?)?;
+    let end = start.checked_add(size.checked_next_multiple_of(page_size())?)?;
     (end > start).then_some(start..end)
 }
 

@@ -2,23 +2,29 @@
 
 use std::ffi::CString;
 
-use super::dynamic::Dynamic;
-use super::mapping::Mapping;
-use super::program::Checked;
-use super::tables::{Relocation, Tables};
+use crate::dynamic::{Dynamic, Relocation};
+use crate::elf::{LE, word};
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
+use crate::mapping::Mapping;
+use crate::tables::Tables;
 
 #[cfg(target_arch = "x86_64")]
 mod kinds {
-    pub(super) const RELATIVE: u32 = 8;
-    /// `R_X86_64_64`, `GLOB_DAT`, `JUMP_SLOT`; the latter two have an addend of 0.
-    pub(super) const SYMBOL: [u32; 3] = [1, 6, 7];
+    use object::elf;
+
+    pub(super) const RELATIVE: u32 = elf::R_X86_64_RELATIVE;
+    /// The latter two have an addend of 0.
+    pub(super) const SYMBOL: [u32; 3] = [elf::R_X86_64_64, elf::R_X86_64_GLOB_DAT, elf::R_X86_64_JUMP_SLOT];
 }
 
 #[cfg(target_arch = "aarch64")]
 mod kinds {
-    pub(super) const RELATIVE: u32 = 1027;
-    /// `R_AARCH64_ABS64`, `GLOB_DAT`, `JUMP_SLOT`.
-    pub(super) const SYMBOL: [u32; 3] = [257, 1025, 1026];
+    use object::elf;
+
+    pub(super) const RELATIVE: u32 = elf::R_AARCH64_RELATIVE;
+    pub(super) const SYMBOL: [u32; 3] =
+        [elf::R_AARCH64_ABS64, elf::R_AARCH64_GLOB_DAT, elf::R_AARCH64_JUMP_SLOT];
 }
 
 /// Sets all places; `resolve` gives the address of a name that is not the library's own.
@@ -34,23 +40,26 @@ pub(crate) unsafe fn link(
     let base = mapping.base().addr().get();
     let place = |at: usize| match mapping.may_write(at) {
         true => Ok(at),
-        false => Err("has a relocation in its code or outside of it".to_owned()),
+        false => Err(Damaged("has a relocation in its code or outside of it")),
     };
-    tables.relative(|at| {
+    for at in tables.relative()? {
         let at = place(at)?;
         // SAFETY: it may be written; the rest is the caller's.
         unsafe { mapping.write(at, mapping.read(at).wrapping_add(base)) };
-        Ok(())
-    })?;
+    }
     for relocation in tables.relocations()? {
-        let value = match relocation.kind {
+        let value = match relocation.r_type(LE, false) {
             kinds::RELATIVE => base,
             kind if kinds::SYMBOL.contains(&kind) => address(&tables, base, relocation, resolve)?,
-            other => return Err(format!("has a relocation of kind {other}, which our loader does not know")),
+            other => {
+                let what = format!("has a relocation of kind {other}, which our loader does not know");
+                return LoadErrorKind::unsupported(what);
+            }
         };
-        let at = place(relocation.at)?;
+        let at = place(word(relocation.r_offset.get(LE)))?;
+        let addend = word(relocation.r_addend.get(LE).cast_unsigned());
         // SAFETY: it may be written; the rest is the caller's.
-        unsafe { mapping.write(at, value.wrapping_add(relocation.addend)) };
+        unsafe { mapping.write(at, value.wrapping_add(addend)) };
     }
     Ok(())
 }
@@ -58,18 +67,18 @@ pub(crate) unsafe fn link(
 fn address(
     tables: &Tables<'_>,
     base: usize,
-    relocation: Relocation,
+    relocation: &Relocation,
     resolve: &dyn Fn(&CString) -> Checked<Option<usize>>,
 ) -> Checked<usize> {
-    let symbol = tables.symbol(relocation.symbol)?;
+    let symbol = tables.symbol(word(relocation.r_sym(LE, false).into()))?;
     if let Some(value) = symbol.value {
         return Ok(base.wrapping_add(value));
     }
-    let name = CString::new(symbol.name).map_err(|_| "has a symbol without a name")?;
+    let name = CString::new(symbol.name).map_err(|_| Damaged("has a symbol without a name"))?;
     match resolve(&name)? {
         Some(address) => Ok(address),
         None if symbol.weak => Ok(0),
-        None => Err(format!("needs {}, which this system's libc has not", name.to_string_lossy())),
+        None => Err(LoadErrorKind::MissingSymbol { name: name.to_string_lossy().into() }),
     }
 }
 
@@ -78,7 +87,7 @@ fn address(
 /// # Safety
 /// [`link`] has succeeded.
 pub(crate) unsafe fn constructors(mapping: &Mapping, dynamic: &Dynamic) -> Checked<Vec<*const ()>> {
-    let wrong = || "has a constructor that is no code of its own".to_owned();
+    let wrong = || Damaged("has a constructor that is no code of its own");
     let base = mapping.base().addr().get();
     let mut found = Vec::new();
     if let Some(init) = dynamic.init {

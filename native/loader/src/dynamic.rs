@@ -1,7 +1,13 @@
 //! The dynamic section: where a library's symbols, relocations and constructors are. What asks for more than
 //! our loader does is refused.
 
-use super::program::{Checked, field};
+use object::elf::{self, Dyn64, Rela64, Relr64, Sym64};
+use object::pod;
+use object::read::elf::Dyn;
+
+use crate::elf::{LE, word};
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
 
 /// A table in the library's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,64 +34,65 @@ pub(crate) struct Dynamic {
     pub(crate) needed: Vec<usize>,
 }
 
-pub(crate) const SYMBOL: usize = 24;
-pub(crate) const RELOCATION: usize = 24;
+pub(crate) type Symbol = Sym64<LE>;
+pub(crate) type Relocation = Rela64<LE>;
+pub(crate) type Relative = Relr64<LE>;
 
-const DT_RELA_FORMAT: usize = 7;
-const DF_TEXTREL: usize = 4;
-const DF_STATIC_TLS: usize = 16;
+/// The tags of packed relative relocations, which `object` does not name.
+const DT_RELRSZ: u32 = 35;
+const DT_RELR: u32 = 36;
+const DT_RELRENT: u32 = 37;
 
 impl Dynamic {
     /// Reads the section's bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Checked<Self> {
+        let entries = pod::slice_from_all_bytes::<Dyn64<LE>>(bytes);
+        let entries = entries.map_err(|()| Damaged("has a broken dynamic section"))?;
         let mut dynamic = Self::default();
-        for entry in bytes.chunks_exact(16) {
-            let tag = field(entry, 0, 8).ok_or("has a broken dynamic section")?;
-            let value = field(entry, 8, 8).ok_or("has a broken dynamic section")?;
-            if tag == 0 {
-                break;
+        for entry in entries.iter().take_while(|entry| entry.d_tag.get(LE) != u64::from(elf::DT_NULL)) {
+            // No tag that we know is longer.
+            if let Some(tag) = entry.tag32(LE) {
+                dynamic.take(tag, word(entry.d_val.get(LE)))?;
             }
-            dynamic.take(tag, value)?;
         }
         if dynamic.symbols == 0 || dynamic.names.size == 0 {
-            return Err("has no dynamic symbols".into());
+            return Err(Damaged("has no dynamic symbols"));
         }
         Ok(dynamic)
     }
 
     /// Tags: System V ABI, "Dynamic Section", and its GNU and RELR additions.
-    fn take(&mut self, tag: usize, value: usize) -> Checked<()> {
+    fn take(&mut self, tag: u32, value: usize) -> Checked<()> {
         let fits = match tag {
-            9 => value == RELOCATION,
-            11 => value == SYMBOL,
-            20 => value == DT_RELA_FORMAT,
-            30 => value & (DF_TEXTREL | DF_STATIC_TLS) == 0,
-            37 => value == 8,
-            // DT_REL, DT_TEXTREL, DT_PREINIT_ARRAY.
-            17 | 22 | 32 => false,
+            elf::DT_RELAENT => value == size_of::<Relocation>(),
+            elf::DT_SYMENT => value == size_of::<Symbol>(),
+            elf::DT_PLTREL => value == elf::DT_RELA as usize,
+            elf::DT_FLAGS => value & (elf::DF_TEXTREL | elf::DF_STATIC_TLS) as usize == 0,
+            DT_RELRENT => value == size_of::<Relative>(),
+            elf::DT_REL | elf::DT_TEXTREL | elf::DT_PREINIT_ARRAY => false,
             _ => true,
         };
         if !fits {
-            return Err(format!(
+            return LoadErrorKind::unsupported(format!(
                 "has a dynamic entry {tag} of {value:#x}, which only the dynamic linker knows"
             ));
         }
         match tag {
-            1 => self.needed.push(value),
-            2 => self.relocations[1].size = value,
-            4 => self.hash = Some(value),
-            5 => self.names.at = value,
-            6 => self.symbols = value,
-            7 => self.relocations[0].at = value,
-            8 => self.relocations[0].size = value,
-            10 => self.names.size = value,
-            12 => self.init = Some(value),
-            23 => self.relocations[1].at = value,
-            25 => self.init_array.at = value,
-            27 => self.init_array.size = value,
-            35 => self.relative.size = value,
-            36 => self.relative.at = value,
-            0x6fff_fef5 => self.gnu_hash = Some(value),
+            elf::DT_NEEDED => self.needed.push(value),
+            elf::DT_PLTRELSZ => self.relocations[1].size = value,
+            elf::DT_HASH => self.hash = Some(value),
+            elf::DT_STRTAB => self.names.at = value,
+            elf::DT_SYMTAB => self.symbols = value,
+            elf::DT_RELA => self.relocations[0].at = value,
+            elf::DT_RELASZ => self.relocations[0].size = value,
+            elf::DT_STRSZ => self.names.size = value,
+            elf::DT_INIT => self.init = Some(value),
+            elf::DT_JMPREL => self.relocations[1].at = value,
+            elf::DT_INIT_ARRAY => self.init_array.at = value,
+            elf::DT_INIT_ARRAYSZ => self.init_array.size = value,
+            DT_RELRSZ => self.relative.size = value,
+            DT_RELR => self.relative.at = value,
+            elf::DT_GNU_HASH => self.gnu_hash = Some(value),
             _ => {}
         }
         Ok(())
@@ -113,7 +120,7 @@ mod tests {
         let good = [(5, 0x100), (10, 0x20), (6, 0x40)];
         assert!(Dynamic::parse(&section(&good)).is_ok());
         for bad in [(22, 0), (17, 0x100), (30, 4), (30, 16), (9, 16), (20, 17), (11, 16)] {
-            let refusal = Dynamic::parse(&section(&[&good[..], &[bad]].concat())).unwrap_err();
+            let refusal = Dynamic::parse(&section(&[&good[..], &[bad]].concat())).unwrap_err().to_string();
             assert!(refusal.contains("only the dynamic linker"), "{bad:?}: {refusal}");
         }
         assert!(Dynamic::parse(&section(&good[..1])).is_err());

@@ -1,6 +1,6 @@
 /*
- * One run of a library that our own loader mapped (src/loader): whose code is running, which threads it
- * started, and the libc functions that it gets instead of libc's. Mirrored in src/loader/inside.rs.
+ * One run of a library that our own loader mapped: whose code is running, which threads it started, and the
+ * libc functions that it gets instead of libc's. Mirrored in src/run_context.rs. The C code of `emulator` uses it too.
  */
 #ifndef SAMPAN_INSIDE_H
 #define SAMPAN_INSIDE_H
@@ -38,14 +38,14 @@ int sampan_inside_end(struct sampan_inside *inside, int milliseconds);
 /* Signal handlers and descriptors that are left; returns how many descriptors. After the end only. */
 size_t sampan_inside_take_back(struct sampan_inside *inside);
 
-/* src/loader/run_resources.rs: what the run maps and opens. */
+/* src/interpose.rs: what the run maps and opens. */
 void sampan_mapped(void *owner, void *address, size_t size);
 void sampan_unmapped(void *owner, void *address, size_t size);
 enum { SAMPAN_FILE, SAMPAN_FOLDER };
 void sampan_opened(void *owner, void *stream, int kind);
 void sampan_closed(void *owner, void *stream);
 
-/* src/loader/heap.rs */
+/* src/interpose.rs: the run's heap, or libc's. */
 void *sampan_malloc(size_t size);
 void *sampan_realloc(void *old, size_t size);
 

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 
 use dlmalloc::{Allocator, Dlmalloc};
 
-use super::mapping::page_size;
-use crate::copies::locked;
+use crate::lock::locked;
+use crate::mapping::page_size;
 
 /// Tried in this order: address space alone, but some systems count it.
 const RESERVED: [usize; 3] = [1 << 30, 1 << 28, 1 << 26];

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 
-use super::program::{Program, Segment};
-use super::tables::View;
+use crate::program::{Program, Segment};
+use crate::tables::View;
 
 /// Unmapped when dropped: nobody may run its code then.
 #[derive(Debug)]

@@ -3,8 +3,14 @@
 
 use std::ops::Range;
 
-/// What a refusal is made of: the rest of a sentence that begins with the file's name.
-pub(crate) type Checked<T> = Result<T, String>;
+use object::elf::{
+    PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, PT_TLS, ProgramHeader64,
+};
+use object::read::elf::FileHeader;
+
+use crate::elf::{Header, LE, word};
+use crate::error::Checked;
+use crate::error::LoadErrorKind::{self, Damaged};
 
 /// How much of the file [`Program::parse`] wants to see.
 pub(crate) const HEADERS: usize = 4096;
@@ -14,16 +20,6 @@ const LARGEST: usize = 1 << 30;
 
 /// QEMU's has 23 entries.
 const LONGEST_DYNAMIC: usize = 1 << 16;
-
-const PROGRAM_HEADER: usize = 56;
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_TLS: u32 = 7;
-const PT_GNU_STACK: u32 = 0x6474_e551;
-const PT_GNU_RELRO: u32 = 0x6474_e552;
-const PF_X: u32 = 1;
-const PF_W: u32 = 2;
-const PF_R: u32 = 4;
 
 /// A piece of the file, and where it goes, relative to where the library begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +58,7 @@ pub(crate) struct Program {
     pub(crate) relro: Option<Range<usize>>,
 }
 
-struct Header {
+struct ProgramHeader {
     kind: u32,
     flags: u32,
     offset: usize,
@@ -71,29 +67,47 @@ struct Header {
     size: usize,
 }
 
+impl ProgramHeader {
+    fn of(header: &ProgramHeader64<LE>) -> Self {
+        Self {
+            kind: header.p_type.get(LE),
+            flags: header.p_flags.get(LE),
+            offset: word(header.p_offset.get(LE)),
+            at: word(header.p_vaddr.get(LE)),
+            in_file: word(header.p_filesz.get(LE)),
+            size: word(header.p_memsz.get(LE)),
+        }
+    }
+}
+
 impl Program {
     /// Reads the first [`HEADERS`] bytes (or fewer) of a file of `length` bytes; `page` is the system's, a power
     /// of two. That it is an ELF file of this machine is known (`elf.rs`).
     pub(crate) fn parse(file: &[u8], length: usize, page: usize) -> Checked<Self> {
-        let mut headers = headers(file)?;
+        let headers = Header::parse(file).and_then(|header| header.program_headers(LE, file));
+        let headers = headers.map_err(|_| Damaged("has broken program headers"))?;
+        let mut headers: Vec<_> = headers.iter().map(ProgramHeader::of).collect();
         for header in &headers {
             let end = header.offset.checked_add(header.in_file);
             if header.kind != PT_GNU_STACK && end.is_none_or(|end| end > length) {
-                return Err("is shorter than it says".into());
+                return Err(Damaged("is shorter than it says"));
             }
         }
         if headers.iter().any(|h| h.kind == PT_TLS) {
-            return Err("has thread-local storage that only the dynamic linker can give".into());
+            return LoadErrorKind::unsupported(
+                "has thread-local storage that only the dynamic linker can give",
+            );
         }
         if headers.iter().any(|h| h.kind == PT_GNU_STACK && h.flags & PF_X != 0) {
-            return Err("wants an executable stack".into());
+            return LoadErrorKind::unsupported("wants an executable stack");
         }
         headers.retain(|h| h.kind != PT_LOAD || h.size > 0);
         let segments = segments(&headers, page)?;
         let size = segments.last().map_or(0, |last| last.range().end.next_multiple_of(page));
-        let dynamic = headers.iter().find(|h| h.kind == PT_DYNAMIC).ok_or("has no dynamic section")?;
+        let dynamic =
+            headers.iter().find(|h| h.kind == PT_DYNAMIC).ok_or(Damaged("has no dynamic section"))?;
         if dynamic.in_file > LONGEST_DYNAMIC {
-            return Err("has a dynamic section that is too long".into());
+            return Err(Damaged("has a dynamic section that is too long"));
         }
         let relro = headers.iter().find(|h| h.kind == PT_GNU_RELRO);
         let relro = relro.map(|header| relro_of(header, &segments, page)).transpose()?.flatten();
@@ -107,62 +121,31 @@ impl Program {
     }
 }
 
-fn headers(file: &[u8]) -> Checked<Vec<Header>> {
-    let broken = || "has broken program headers".to_owned();
-    let start = field(file, 32, 8).ok_or_else(broken)?;
-    let entry = field(file, 54, 2).ok_or_else(broken)?;
-    let count = field(file, 56, 2).ok_or_else(broken)?;
-    if entry != PROGRAM_HEADER {
-        return Err(broken());
-    }
-    let table = start.checked_add(count * PROGRAM_HEADER).and_then(|end| file.get(start..end));
-    let table = table.ok_or_else(broken)?;
-    table.chunks_exact(PROGRAM_HEADER).map(|bytes| header(bytes).ok_or_else(broken)).collect()
-}
-
-fn header(bytes: &[u8]) -> Option<Header> {
-    Some(Header {
-        kind: u32::try_from(field(bytes, 0, 4)?).ok()?,
-        flags: u32::try_from(field(bytes, 4, 4)?).ok()?,
-        offset: field(bytes, 8, 8)?,
-        at: field(bytes, 16, 8)?,
-        in_file: field(bytes, 32, 8)?,
-        size: field(bytes, 40, 8)?,
-    })
-}
-
-/// A little-endian number of up to 8 bytes.
-pub(crate) fn field(bytes: &[u8], at: usize, size: usize) -> Option<usize> {
-    let mut number = [0; 8];
-    number.get_mut(..size)?.copy_from_slice(bytes.get(at..at.checked_add(size)?)?);
-    usize::try_from(u64::from_le_bytes(number)).ok()
-}
-
-fn segments(headers: &[Header], page: usize) -> Checked<Vec<Segment>> {
+fn segments(headers: &[ProgramHeader], page: usize) -> Checked<Vec<Segment>> {
     let mut segments: Vec<Segment> = Vec::new();
     for header in headers.iter().filter(|h| h.kind == PT_LOAD) {
-        header.at.checked_add(header.size).filter(|end| *end <= LARGEST).ok_or("is too large")?;
+        header.at.checked_add(header.size).filter(|end| *end <= LARGEST).ok_or(Damaged("is too large"))?;
         if header.in_file > header.size || header.at % page != header.offset % page {
-            return Err("has a segment that cannot be mapped".into());
+            return Err(Damaged("has a segment that cannot be mapped"));
         }
         let free = segments.last().map_or(0, |last| last.range().end.next_multiple_of(page));
         if header.at / page * page < free {
-            return Err("has segments that share a page".into());
+            return LoadErrorKind::unsupported("has segments that share a page");
         }
         let [read, write, execute] = [PF_R, PF_W, PF_X].map(|flag| header.flags & flag != 0);
         if write && execute {
-            return Err("has a segment that is both writable and executable".into());
+            return LoadErrorKind::unsupported("has a segment that is both writable and executable");
         }
-        let Header { at, size, offset, in_file, .. } = *header;
+        let ProgramHeader { at, size, offset, in_file, .. } = *header;
         segments.push(Segment { at, size, offset, in_file, read, write, execute });
     }
-    if segments.is_empty() { Err("has nothing to load".into()) } else { Ok(segments) }
+    if segments.is_empty() { Err(Damaged("has nothing to load")) } else { Ok(segments) }
 }
 
 /// Rounded as dynamic linkers do: a last page that is not wholly covered stays writable. What has no whole page is nothing,
 /// wherever it lies.
-fn relro_of(header: &Header, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
-    let bad = || "protects what is not its own".to_owned();
+fn relro_of(header: &ProgramHeader, segments: &[Segment], page: usize) -> Checked<Option<Range<usize>>> {
+    let bad = || Damaged("protects what is not its own");
     let end = header.at.checked_add(header.size).ok_or_else(bad)? / page * page;
     let start = (header.at / page * page).min(end);
     let within =
@@ -179,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::loader::sample;
+    use crate::sample;
 
     const PAGE: usize = 4096;
 
@@ -221,12 +204,12 @@ mod tests {
                 8
             };
             bad[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
-            let refusal = parse(&bad).unwrap_err();
+            let refusal = parse(&bad).unwrap_err().to_string();
             assert!(refusal.contains(words), "{at}: {refusal}");
         }
         let mut both = file;
         both[load + 4] |= 7;
-        assert!(parse(&both).unwrap_err().contains("both writable and executable"));
+        assert!(parse(&both).unwrap_err().to_string().contains("both writable and executable"));
     }
 
     /// A part of a page protects nothing, and may lie anywhere.
