@@ -1,6 +1,7 @@
 //! Why something in the library did not work, and what to do.
 
 use crate::id::{SnapshotId, VmId};
+use crate::image::FileKind;
 use crate::words::holder;
 use std::path::{Path, PathBuf};
 
@@ -283,13 +284,8 @@ pub enum ArchiveError {
     #[error("this is a CD image, not a machine: make a machine that starts from it")]
     Cd,
     /// Something else.
-    #[error("this is {what}, not a machine: {remedy}")]
-    NotAMachine {
-        /// What it is.
-        what: &'static str,
-        /// What to do with it.
-        remedy: &'static str,
-    },
+    #[error("this is {}, not a machine: {}", .0.words(), remedy(*.0))]
+    NotAMachine(FileKind),
     /// Nothing that is known.
     #[error(
         "this is no machine of a known kind: .sampanvm, OVA and OVF files and UTM's folders are; get it anew if it is damaged"
@@ -307,6 +303,15 @@ pub enum ArchiveError {
     /// It is sound, and no such machine can be here.
     #[error("{0}")]
     Unsupported(String),
+}
+
+/// What to do with a file in which a machine was looked for.
+fn remedy(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Zip => "unpack it, and import the folder (UTM's ends with .utm) or the file that is in it",
+        FileKind::PropertyList => "import the folder that it lies in",
+        other => other.remedy(),
+    }
 }
 
 fn list(names: &[String]) -> String {

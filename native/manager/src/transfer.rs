@@ -6,6 +6,7 @@ use sampan_control::Reporter;
 use sampan_library::{
     DriveId, MachineFile, NewClone, OnProgress, Progress, Sections, SnapshotId, VmId, machine_file,
 };
+use sampan_message::Message;
 use sampan_session::vm::{Foreign, Identity, Imported, import_archive};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ pub struct Arrived {
     pub id: VmId,
     /// Its name.
     pub name: String,
-    /// What is not as it was, in words.
-    pub notes: Vec<String>,
+    /// What is not as it was.
+    pub notes: Vec<Message>,
 }
 
 /// How a machine is copied.

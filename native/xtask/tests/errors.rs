@@ -26,6 +26,7 @@ fn all() -> Vec<Message> {
         sampan_qmp::samples(),
         sampan_emulator::samples(),
         sampan_display::samples(),
+        sampan_session::vm::import_samples(),
     ];
     crates.concat()
 }

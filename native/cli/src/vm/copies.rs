@@ -47,7 +47,7 @@ pub fn import(args: &ImportArgs) -> Result<Answer> {
         app.watch(async |reporter| app.manager.import(file, name, reporter).await)?;
     let mut text = format!("{name} is here");
     for note in &notes {
-        text += &format!("\nnote: {}", one_line(note));
+        text += &format!("\nnote: {}", one_line(&note.message));
     }
     Ok(Answer::new(json!({ "id": id.to_string(), "name": name, "notes": notes }), text))
 }
