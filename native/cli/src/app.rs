@@ -1,9 +1,9 @@
 //! The application core as commands use it: on a runtime of the program's, with Ctrl-C and progress.
 
+use crate::hints::AppError;
 use crate::interrupt::interruption;
 use crate::run::runtime;
 use crate::vm::{Bar, library, library_if_there, library_to_fill};
-use crate::words::AppError;
 use anyhow::Result;
 use sampan_control::Reporter;
 use sampan_library::{Library, Progress, VmId};

@@ -9,7 +9,7 @@ pub use log::BoundedLog;
 use crate::args::SuperviseArgs;
 use crate::exit::Code;
 use crate::run::{FAREWELL, Signals, runtime, viewer_of};
-use crate::words::{of_error, say_json};
+use crate::words::{say_json, without_hint};
 use again::Again;
 use anyhow::{Context, Result};
 use sampan_control::{Address, Server as ControlServer, run_folder};
@@ -48,7 +48,7 @@ pub fn supervise(args: SuperviseArgs) -> Result<Code> {
 fn message_of(error: &anyhow::Error) -> Message {
     use sampan_message::Coded;
     let known = error.downcast_ref::<sampan_manager::Error>().map(Coded::message);
-    known.unwrap_or_else(|| Message::new("not_started", of_error(error)))
+    known.unwrap_or_else(|| Message::new("not_started", without_hint(error)))
 }
 
 /// Tells the `start` that waits for it. The last word closes stdout; whoever does not wait any more does no harm.
@@ -97,7 +97,7 @@ async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<
             return Ok((code, None));
         }
     };
-    let (run, server) = started.inspect_err(|error| not_started(&folder, &of_error(error)))?;
+    let (run, server) = started.inspect_err(|error| not_started(&folder, &without_hint(error)))?;
     control.ready(run.machine().clone());
     ::log::info!("{name} runs");
     announce(&Announcement::Ready { viewer: Some(server.url()), pid: std::process::id() });

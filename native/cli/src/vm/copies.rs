@@ -4,6 +4,7 @@ use super::Answer;
 use crate::app::App;
 use crate::args::size::human;
 use crate::args::{CloneArgs, ExportArgs, ImportArgs};
+use crate::hints::with_hint;
 use crate::target::Target;
 use crate::words::one_line;
 use anyhow::{Context, Result};
@@ -47,7 +48,7 @@ pub fn import(args: &ImportArgs) -> Result<Answer> {
         app.watch(async |reporter| app.manager.import(file, name, reporter).await)?;
     let mut text = format!("{name} is here");
     for note in &notes {
-        text += &format!("\nnote: {}", one_line(&note.message));
+        text += &format!("\nnote: {}", one_line(&with_hint(note, Some(&name))));
     }
     Ok(Answer::new(json!({ "id": id.to_string(), "name": name, "notes": notes }), text))
 }
