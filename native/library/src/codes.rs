@@ -2,7 +2,7 @@
 
 use crate::archive::TarError;
 use crate::block::{BlockError, SourceFormat};
-use crate::error::{ArchiveError, Error};
+use crate::error::{ArchiveError, Error, NameRule};
 use crate::image::{FileKind, NotACd, ProbeError};
 use sampan_message::{Message, Params, io_code, samples as samples_of};
 use std::io::{Error as IoError, ErrorKind};
@@ -30,7 +30,7 @@ impl Error {
                 ("ambiguous", name_of(what).with("candidates", candidates.join(", ")))
             }
             Self::NameTaken(name) => ("name_taken", name_of(name)),
-            Self::BadName { name, why } => ("bad_name", name_of(name).with("why", *why)),
+            Self::BadName { name, why } => ("bad_name", name_of(name).with("rule", why.name())),
             Self::Damaged { path, why } => ("damaged_machine", path_of(path).with("why", &**why)),
             Self::TooNew { path, found, known } => {
                 ("too_new", path_of(path).with("found", *found).with("known", *known))
@@ -110,9 +110,7 @@ impl Error {
                 Self::Ambiguous { what: "1a".into(), candidates: vec![name(), "arch".into()] }
             }
             Self::Ambiguous { .. } => Self::NameTaken(name()),
-            Self::NameTaken(_) => {
-                Self::BadName { name: "..".into(), why: "“.” and “..” are folders" }
-            }
+            Self::NameTaken(_) => Self::BadName { name: "..".into(), why: NameRule::NoFolder },
             Self::BadName { .. } => Self::Damaged { path: path(), why: "it is no UTF-8 text".into() },
             Self::Damaged { .. } => Self::TooNew { path: path(), found: 9, known: 3 },
             Self::TooNew { .. } => Self::NotAFile(path()),
