@@ -242,6 +242,19 @@ fn a_disk_that_shows_nothing_is_one_only_if_that_is_said() {
     assert!(home.refused(&import).contains("--format raw"));
     home.json(&[&import[..], &["--format", "raw"]].concat());
     assert!(home.refused(&["import", &home.write("page.ova", "<html>")]).contains("web page"));
+    // What a file is says what to type instead.
+    let file = |name: &str, at: usize, magic: &[u8]| {
+        let mut bytes = vec![0; 4096];
+        bytes[at..at + magic.len()].copy_from_slice(magic);
+        std::fs::write(home.path(name), bytes).expect("writes");
+        home.path(name).display().to_string()
+    };
+    let (archive, kernel) = (file("a.img", 257, b"ustar"), file("b.img", 0x202, b"HdrS"));
+    for (file, command) in [(&archive, "sampan import"), (&kernel, "sampan run --kernel")] {
+        let said = home.refused(&["new", "b", "--arch", "x86_64", "--image", file]);
+        assert!(said.contains(&format!("`{command} {file}`")), "{said}");
+    }
+    assert!(home.refused(&["import", &kernel]).contains(&format!("`sampan run --kernel {kernel}`")));
 }
 
 #[test]
