@@ -1,5 +1,6 @@
 //! What people at a terminal type about an error or a note: by its code, since errors name no command; the app shows them, too.
 
+use sampan_config::ValidationError;
 use sampan_library::shell_word;
 use sampan_message::{Coded, Message};
 use std::error::Error as StdError;
@@ -65,6 +66,7 @@ const HINTS: &[Hint] = &[
     of("no_accelerator", DOCTOR),
     // Firmware and kernels.
     of("no_bios", "`--firmware uefi` chooses it"),
+    when("document_fault", ("rule", "no_bios"), "`sampan set {vm} firmware.kind=uefi` chooses it"),
     of("no_kernel", "`sampan run --kernel FILE` names it"),
     of(
         "only_kernel_left_out",
@@ -228,6 +230,9 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<(Message, Option<String>)> 
     }
     if let Some(message) = cause.downcast_ref::<Message>() {
         return Some((message.clone(), None));
+    }
+    if let Some(fault) = cause.downcast_ref::<ValidationError>() {
+        return Some((fault.message.clone(), None));
     }
     let message = message_of!(
         cause,
@@ -407,6 +412,7 @@ mod tests {
         // Of the session, the manager and the control socket.
         let theirs = [
             "disk_cannot_shrink",
+            "document_fault",
             "machine_hangs",
             "machine_silent",
             "medium_name_taken",

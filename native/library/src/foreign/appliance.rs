@@ -147,7 +147,7 @@ fn check_sums(
         match sums.of(&file) {
             Found::Known => {}
             Found::Unknown(algorithm) => {
-                plan.note(ImportNote::UnknownChecksum { file: word(&file), algorithm: word(&algorithm) });
+                plan.note(ImportNote::UnknownChecksum { file: word(&file), algorithm: word(algorithm) });
             }
             Found::None => plan.note(ImportNote::NoChecksum(word(&file))),
         }
