@@ -1,10 +1,10 @@
 //! The application core as commands use it: on a runtime of the program's, with Ctrl-C and progress.
 
 use crate::bar::Bar;
+use crate::hints::AppError;
 use crate::interrupt::interruption;
 use crate::run::runtime;
 use crate::vm::{library, library_if_there, library_to_fill};
-use crate::words::AppError;
 use anyhow::Result;
 use sampan_control::{Progress, Reporter};
 use sampan_library::{Library, VmId};

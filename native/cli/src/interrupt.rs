@@ -1,6 +1,6 @@
 //! Ctrl-C in the midst of long work: the first breaks it off cleanly, the second ends the program at once.
 
-use crate::words::AppError;
+use crate::hints::AppError;
 use anyhow::{Context, Result};
 use sampan_library::{BlockError, Error as LibraryError};
 use sampan_session::vm::VmError;

@@ -2,10 +2,13 @@
 //! is not to be wasted.
 
 use crate::args::{DisplayArg, FirmwareArg, PointerArg, RunArgs};
+use crate::hints::with_hint;
 use anyhow::{Context, Result, bail};
 use sampan_config::{Arch, Disk, DiskFormat, DisplayKind, Firmware, Kernel, Machine, Pointer};
 use sampan_emulator::LibqemuDir;
-use sampan_library::{SourceFormat, image};
+use sampan_library::SourceFormat;
+use sampan_library::image::{self, NotACd};
+use sampan_message::Coded as _;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -30,7 +33,14 @@ pub fn machine(args: &RunArgs, libqemu: &LibqemuDir, private: &Path) -> Result<M
     if let Some(cdrom) = &args.cdrom {
         let file = readable(cdrom).context("--cdrom")?;
         if let (Some(why), false) = (sampan_library::why_no_cd(&file)?, args.yes) {
-            bail!("--cdrom {}: {why}. If that is what you want, say --yes", cdrom.display());
+            let shown = cdrom.display();
+            let why = match why {
+                // A machine that is not kept has its disks where they are.
+                NotACd::Disk => format!("{why}; `--disk raw:{shown}` does"),
+                NotACd::Image(SourceFormat::Qcow2) => format!("{why}; `--disk qcow2:{shown}` does"),
+                why => with_hint(&why.message().with("path", cdrom.as_path()), None),
+            };
+            bail!("--cdrom {shown}: {why}. If that is what you want, say --yes");
         }
         machine.cdrom = Some(file);
     }

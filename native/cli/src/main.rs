@@ -11,6 +11,7 @@ mod ctl;
 mod demo;
 mod doctor;
 mod exit;
+mod hints;
 mod interrupt;
 mod machine;
 mod manual;

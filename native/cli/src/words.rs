@@ -8,10 +8,7 @@
 //! Whoever stops reading (`| head -1`) does no harm; what cannot be written otherwise is noted, and the program ends with an error.
 #![expect(clippy::disallowed_methods, reason = "this is the way to stdout and stderr")]
 
-use sampan_download::DownloadError;
-use sampan_library::{Error as LibraryError, shell_word};
-use sampan_message::{Coded, Message};
-use sampan_session::vm::VmError;
+use crate::hints::hint_of;
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -194,6 +191,15 @@ pub fn one_line(words: &str) -> String {
 
 /// An error with its causes, each told once, and the command that helps where there is one.
 pub fn of_error(error: &anyhow::Error) -> String {
+    let told = without_hint(error);
+    match hint_of(error) {
+        Some(hint) if !told.contains(&hint) => format!("{told}; {hint}"),
+        _ => told,
+    }
+}
+
+/// The same without the command, for what others than people at a terminal read, too.
+pub fn without_hint(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -209,127 +215,7 @@ pub fn of_error(error: &anyhow::Error) -> String {
             rest => told = format!("{told}{SEPARATOR}{rest}"),
         }
     }
-    let told = once(&told);
-    match hint_of(error) {
-        Some(hint) if !told.contains(&hint) => format!("{told}; {hint}"),
-        _ => told,
-    }
-}
-
-/// An error of the application core about the machine that a person named.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct AppError {
-    /// The error itself.
-    pub message: Message,
-    machine: Option<String>,
-}
-
-impl AppError {
-    /// About a machine, if one was named.
-    pub fn new(error: &sampan_manager::Error, machine: Option<&str>) -> Self {
-        Self { message: error.message(), machine: machine.map(str::to_owned) }
-    }
-}
-
-/// What an error of ours says, and what a person called the machine that it is about.
-fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(Message, Option<String>)> {
-    if let Some(AppError { message, machine }) = cause.downcast_ref() {
-        return Some((message.clone(), machine.clone()));
-    }
-    let message = cause
-        .downcast_ref::<sampan_manager::Error>()
-        .map(Coded::message)
-        .or_else(|| cause.downcast_ref::<VmError>().map(Coded::message))
-        .or_else(|| cause.downcast_ref::<LibraryError>().map(Coded::message))
-        .or_else(|| cause.downcast_ref::<DownloadError>().map(Coded::message));
-    Some((message?, None))
-}
-
-/// The code of the first cause that has one, for programs.
-pub fn code_of(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(known).map(|(message, _)| message.code.into_owned())
-}
-
-/// The command by which people at a terminal do what an error tells them to: by the code of the first cause that has one.
-/// Errors themselves name no command, since the app shows them, too.
-fn hint_of(error: &anyhow::Error) -> Option<String> {
-    error
-        .chain()
-        .find_map(|cause| known(cause).and_then(|(message, machine)| hint(&message, machine.as_deref())))
-}
-
-/// The command for a message; `machine` is what a person called the machine that it is about.
-fn hint(message: &Message, machine: Option<&str>) -> Option<String> {
-    let param = |name| message.params.get(name).map(ToString::to_string);
-    let vm =
-        machine.map(str::to_owned).or_else(|| param("name")).map_or("VM".into(), |name| shell_word(&name));
-    Some(match &*message.code {
-        "in_use" => format!("`sampan stop {vm}` ends it if it runs"),
-        "no_library" => "check SAMPAN_HOME if you have set it; `sampan new` makes one there".to_owned(),
-        "not_found" => "`sampan list` shows those there are".to_owned(),
-        "no_removed_drive" | "no_such_drive" | "no_drive" => format!("`sampan disk info {vm}` shows them"),
-        "no_snapshot" => format!("`sampan snapshot list {vm}` shows those there are"),
-        "has_dependents" => "`sampan disk flatten` makes a linked clone independent".to_owned(),
-        "medium_in_use" => "`sampan set VM cdrom=-` takes it out of a machine".to_owned(),
-        "no_medium" => "`sampan images` lists what there is".to_owned(),
-        "port_in_use" | "port_privileged" | "no_such_address" | "port_unusable" => match param("forward") {
-            Some(forward) => format!("`sampan forward remove {vm} {forward}` takes the forward away"),
-            None => format!("`sampan vnc {vm} on --port N` chooses another one"),
-        },
-        "share_missing" | "share_not_a_folder" | "share_unreadable" => {
-            format!("`sampan share remove {vm} {}` shares it no more", shell_word(&param("tag")?))
-        }
-        "machine_silent" => format!("`sampan stop {vm} --force` ends it"),
-        "not_running" => format!("`sampan start {vm}` starts it"),
-        "runs" => format!("`sampan stop {vm}` or `sampan suspend {vm}` ends it"),
-        "paused" => format!("`sampan resume {vm}` or `sampan stop {vm} --force`"),
-        "not_shut_down" => format!("see `sampan stop {vm} --timeout` and `--force`"),
-        "no_such_forward" => format!("`sampan forward list {vm}` shows them"),
-        "vnc_off" => format!("`sampan vnc {vm} on` turns it on"),
-        "no_agent_channel" => format!("`sampan set {vm} serial.agent=virtio` gives it one"),
-        "untypable" => format!("see `sampan console {vm}`, `sampan file push` and `sampan exec`"),
-        "disk_image" => "`sampan new NAME --image FILE` makes a machine of it".to_owned(),
-        "cd_image" => "`sampan new NAME --cdrom FILE` makes one that starts from it".to_owned(),
-        "old_tuning" => format!("`sampan set {vm} cpu.tuning={}` gives it that", param("newest")?),
-        "needs_confirm" if param("codes").is_some_and(|codes| codes.contains("changes_lost")) => {
-            "keep it with --keep NAME, or say --yes".to_owned()
-        }
-        "needs_confirm" => "if that is what you want, say --yes".to_owned(),
-        "no_arch" => "say --arch x86_64 or --arch aarch64".to_owned(),
-        "entry_of_other_arch" => format!("say --arch {}", param("arch")?),
-        "cd_twice" => "leave --cdrom out".to_owned(),
-        "disk_twice" => "leave --image, --no-disk and --fixed out".to_owned(),
-        "no_way_in" => "say --password-file or --ssh-key".to_owned(),
-        "cloud_unfit" => "say --windows-answers".to_owned(),
-        "answers_unfit" => "--windows-answers is for --preset windows11 and windows10".to_owned(),
-        "no_user" => "say --user".to_owned(),
-        "no_catalogue_entry" => "`sampan images` lists what it has".to_owned(),
-        "bring_your_own" => format!("then: `sampan new NAME --preset {} --cdrom FILE`", param("preset")?),
-        "address_without_name" | "bad_medium_name" => "--name chooses one".to_owned(),
-        "medium_name_taken" => {
-            let name = shell_word(&param("name")?);
-            format!("--name chooses another one, and `sampan images remove {name}` takes that one away")
-        }
-        "no_download" => "`sampan download --list` shows those there are".to_owned(),
-        "plain_http" => "tell its checksum by --sha256, or take what comes by --allow-http".to_owned(),
-        "share_tag_taken" => "--tag chooses another one".to_owned(),
-        "no_share" => format!("`sampan share list {vm}` shows them"),
-        "no_attributes" => "--security none keeps none".to_owned(),
-        "cd_drive" => format!("`sampan set {vm} cdrom=-` empties it"),
-        "no_cd_drive" => format!("`sampan disk info {vm}` shows its drives"),
-        "bad_field" => format!("`sampan show {vm} --json` shows them all"),
-        "password_in_seed" => format!("`sampan set {vm} seed=-` does that"),
-        _ => return None,
-    })
-}
-
-/// A message on its way, such as what a start is doing, with the command that it leads to.
-pub fn with_hint(message: &Message, machine: &str) -> String {
-    match hint(message, Some(machine)) {
-        Some(hint) => format!("{message}; {hint}"),
-        None => message.to_string(),
-    }
+    once(&told)
 }
 
 /// The same of an error that is a text already: a part that a later one tells with more words goes.
@@ -548,27 +434,5 @@ mod tests {
         assert_eq!(lines.next(), Some("next"));
         assert_eq!(one_line(" a\nb\x1b\tc "), "a b\\u{1b} c");
         assert!(one_line(&"y".repeat(5000)).chars().count() == MAX_WORDS + 1);
-    }
-
-    #[test]
-    fn people_at_a_terminal_are_told_the_command() {
-        let port = |message: Message| message.with("port", 80_u16).with("address", "127.0.0.1");
-        for (message, told) in [
-            (
-                port(Message::new("port_in_use", "taken").with("forward", "tcp:127.0.0.1:80:80")),
-                "taken; `sampan forward remove 'my VM' tcp:127.0.0.1:80:80` takes the forward away",
-            ),
-            (
-                port(Message::new("port_in_use", "taken").with("what", "vnc")),
-                "taken; `sampan vnc 'my VM' on --port N` chooses another one",
-            ),
-            (
-                Message::new("share_missing", "gone").with("tag", "files"),
-                "gone; `sampan share remove 'my VM' files` shares it no more",
-            ),
-            (Message::new("no_picture", "dark"), "dark"),
-        ] {
-            assert_eq!(with_hint(&message, "my VM"), told);
-        }
     }
 }

@@ -163,8 +163,9 @@ impl ConfigError {
             Self::NoUefi => ("no_uefi", Params::new()),
             Self::NoImage(drive) => ("no_image", Params::of("drive", &**drive)),
             Self::Document(errors) => {
-                let first = errors.first().map_or("", |error| &error.field);
-                ("invalid", Params::of("field", first).with("count", errors.len()))
+                let first = errors.first().map_or(("", ""), |error| (&error.field, &error.message.code));
+                let params = Params::of("field", first.0).with("rule", first.1);
+                ("invalid", params.with("count", errors.len()))
             }
             Self::NotPlaced(file) => ("file_missing", Params::of("file", &**file)),
             Self::NoFolder(tag) => ("no_folder", Params::of("tag", &**tag)),

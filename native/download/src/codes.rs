@@ -3,7 +3,7 @@
 use crate::catalogue::{CatalogueError, MAX_BYTES};
 use crate::checksums::ChecksumError;
 use crate::digest::NotADigest;
-use crate::error::DownloadError;
+use crate::error::{BadRedirect, DownloadError};
 use sampan_message::{Message, Params, samples as samples_of};
 
 impl DownloadError {
@@ -12,7 +12,7 @@ impl DownloadError {
         match self {
             Self::Url { url, why } => ("bad_address", of("url", url).with("why", &**why)),
             Self::PlainHttp { url } => ("plain_http", of("url", url)),
-            Self::Redirect { url, why } => ("bad_redirect", of("url", url).with("why", &**why)),
+            Self::Redirect { url, why } => ("bad_redirect", of("url", url).with("reason", why.name())),
             Self::Status { url, status, retry_after, .. } => {
                 let code = match status {
                     401 | 403 => "login_needed",
@@ -74,7 +74,7 @@ impl DownloadError {
         let status = |status, hint| Self::Status { url: url(), status, hint, retry_after: None };
         Some(match self {
             Self::Url { .. } => Self::PlainHttp { url: "http://example.org/debian.iso".into() },
-            Self::PlainHttp { .. } => Self::Redirect { url: url(), why: "it is plain http".into() },
+            Self::PlainHttp { .. } => Self::Redirect { url: url(), why: BadRedirect::Unprotected },
             Self::Redirect { .. } => status(403, "a login is needed"),
             Self::Status { status: 403, .. } => status(404, "the file is not there"),
             Self::Status { status: 404, .. } => status(503, "the server is busy"),

@@ -29,7 +29,7 @@ pub enum DownloadError {
         /// The address that redirects.
         url: String,
         /// Why not.
-        why: String,
+        why: BadRedirect,
     },
     /// The server refused.
     #[error("{url} answered with HTTP {status}: {hint}")]
@@ -198,6 +198,45 @@ pub enum DownloadError {
         /// What is missing.
         why: String,
     },
+}
+
+/// Why a redirect is not followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadRedirect {
+    /// Too many follow each other.
+    #[error("more than {0} redirects follow each other")]
+    TooMany(usize),
+    /// It has no target.
+    #[error("it does not say where")]
+    Nowhere,
+    /// Its target is no text.
+    #[error("its target is not readable")]
+    Unreadable,
+    /// Its target has more bytes than an address may have.
+    #[error("its target is longer than {0} bytes")]
+    TooLong(usize),
+    /// Its target is no address, in the parser's words.
+    #[error("{0}")]
+    NoAddress(String),
+    /// What was protected would not be any more.
+    #[error("from https to an unprotected address")]
+    Unprotected,
+}
+
+impl BadRedirect {
+    /// Its name for programs, which never changes.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TooMany(_) => "too_many",
+            Self::Nowhere => "nowhere",
+            Self::Unreadable => "unreadable",
+            Self::TooLong(_) => "too_long",
+            Self::NoAddress(_) => "no_address",
+            Self::Unprotected => "unprotected",
+        }
+    }
 }
 
 impl DownloadError {

@@ -43,7 +43,7 @@ pub use catalogue::{Catalogue, CatalogueError, Entry};
 #[doc(hidden)]
 pub use codes::samples;
 pub use digest::{Digest, Hasher, NotADigest};
-pub use error::DownloadError;
+pub use error::{BadRedirect, DownloadError};
 pub use journal::{loaded, unfinished};
 pub use progress::{Lane, Progress, State};
 pub use queue::{Download, MAX_DOWNLOADS, Queue, discard_now};

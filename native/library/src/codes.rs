@@ -2,8 +2,8 @@
 
 use crate::archive::TarError;
 use crate::block::{BlockError, SourceFormat};
-use crate::error::{ArchiveError, Error};
-use crate::image::ProbeError;
+use crate::error::{ArchiveError, Error, NameRule};
+use crate::image::{FileKind, NotACd, ProbeError};
 use sampan_message::{Message, Params, io_code, samples as samples_of};
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl Error {
                 ("ambiguous", name_of(what).with("candidates", candidates.join(", ")))
             }
             Self::NameTaken(name) => ("name_taken", name_of(name)),
-            Self::BadName { name, why } => ("bad_name", name_of(name).with("why", *why)),
+            Self::BadName { name, why } => ("bad_name", name_of(name).with("rule", why.name())),
             Self::Damaged { path, why } => ("damaged_machine", path_of(path).with("why", &**why)),
             Self::TooNew { path, found, known } => {
                 ("too_new", path_of(path).with("found", *found).with("known", *known))
@@ -110,9 +110,7 @@ impl Error {
                 Self::Ambiguous { what: "1a".into(), candidates: vec![name(), "arch".into()] }
             }
             Self::Ambiguous { .. } => Self::NameTaken(name()),
-            Self::NameTaken(_) => {
-                Self::BadName { name: "..".into(), why: "“.” and “..” are folders" }
-            }
+            Self::NameTaken(_) => Self::BadName { name: "..".into(), why: NameRule::NoFolder },
             Self::BadName { .. } => Self::Damaged { path: path(), why: "it is no UTF-8 text".into() },
             Self::Damaged { .. } => Self::TooNew { path: path(), found: 9, known: 3 },
             Self::TooNew { .. } => Self::NotAFile(path()),
@@ -162,11 +160,9 @@ impl ArchiveError {
     fn parts(&self) -> (&'static str, Params) {
         match self {
             Self::DiskImage(format) => ("disk_image", Params::of("format", *format)),
-            Self::Cd => ("cd_image", Params::new()),
-            Self::NotAMachine { what, remedy } => {
-                ("not_a_machine", Params::of("what", *what).with("remedy", *remedy))
-            }
-            Self::Unknown => ("unknown_format", Params::new()),
+            Self::Cd => ("cd_image", Params::of("wanted", "machine")),
+            Self::NotAMachine(kind) => ("not_a_machine", Params::of("what", kind.name())),
+            Self::Unknown => ("unknown_format", Params::of("wanted", "machine")),
             Self::Several => ("several_descriptions", Params::new()),
             Self::NoDescription => ("no_description", Params::new()),
             Self::Damaged(why) => ("damaged_archive", Params::of("why", &**why)),
@@ -177,8 +173,8 @@ impl ArchiveError {
     fn after(&self) -> Option<Self> {
         Some(match self {
             Self::DiskImage(_) => Self::Cd,
-            Self::Cd => Self::NotAMachine { what: "a PDF document", remedy: "get the image itself" },
-            Self::NotAMachine { .. } => Self::Unknown,
+            Self::Cd => Self::NotAMachine(FileKind::Pdf),
+            Self::NotAMachine(_) => Self::Unknown,
             Self::Unknown => Self::Several,
             Self::Several => Self::NoDescription,
             Self::NoDescription => Self::Damaged("it is not complete: get it anew".into()),
@@ -195,14 +191,12 @@ impl ProbeError {
             Self::Io(error) => (io_code(error), Params::of("why", error.to_string())),
             Self::Damaged { format, why } => ("damaged_image", of(format).with("why", &**why)),
             Self::Unsupported { format, what } => ("unsupported_image", of(format).with("what", &**what)),
-            Self::Unknown => ("unknown_format", Params::new()),
+            Self::Unknown => ("unknown_format", Params::of("wanted", "disk")),
             Self::Incomplete { format, needed, size } => {
                 ("damaged_image", of(format).with("needed", *needed).with("size", *size))
             }
-            Self::NotADisk { what, remedy } => {
-                ("not_a_disk", Params::of("what", *what).with("remedy", *remedy))
-            }
-            Self::Cd => ("cd_image", Params::new()),
+            Self::NotADisk(kind) => ("not_a_disk", Params::of("what", kind.name())),
+            Self::Cd => ("cd_image", Params::of("wanted", "disk")),
             Self::OtherFormat { said, found } => {
                 ("other_format", Params::of("said", *said).with("found", *found))
             }
@@ -222,10 +216,8 @@ impl ProbeError {
             Self::Damaged { .. } => Self::Unsupported { format, what: "an unknown feature".into() },
             Self::Unsupported { .. } => Self::Unknown,
             Self::Unknown => Self::Incomplete { format, needed: 2 << 30, size: 1 << 30 },
-            Self::Incomplete { .. } => {
-                Self::NotADisk { what: "a zip archive", remedy: "unpack it first, and name what is in it" }
-            }
-            Self::NotADisk { .. } => Self::Cd,
+            Self::Incomplete { .. } => Self::NotADisk(FileKind::Zip),
+            Self::NotADisk(_) => Self::Cd,
             Self::Cd => Self::OtherFormat { said: "vdi", found: "qcow2" },
             Self::OtherFormat { .. } => Self::BackingFile("/base.qcow2".into()),
             Self::BackingFile(_) => Self::ExternalData(vec!["a-flat.vmdk".into()]),
@@ -234,6 +226,28 @@ impl ProbeError {
             Self::Corrupt => Self::NeedsReplay,
             Self::NeedsReplay => Self::Size(7),
             Self::Size(_) => return None,
+        })
+    }
+}
+
+impl NotACd {
+    fn parts(&self) -> (&'static str, Params) {
+        let what = |name: &'static str| Params::of("what", name);
+        let params = match self {
+            Self::Other(kind) => what(kind.name()),
+            Self::Image(format) => what("disk").with("format", format.driver()),
+            Self::Disk => what("disk").with("format", SourceFormat::Raw.driver()),
+            Self::Unknown => what("unknown"),
+        };
+        ("not_a_cd", params)
+    }
+
+    fn after(&self) -> Option<Self> {
+        Some(match self {
+            Self::Other(_) => Self::Image(SourceFormat::Qcow2),
+            Self::Image(_) => Self::Disk,
+            Self::Disk => Self::Unknown,
+            Self::Unknown => return None,
         })
     }
 }
@@ -278,7 +292,7 @@ impl TarError {
     }
 }
 
-sampan_message::coded!(Error, ArchiveError, ProbeError, BlockError, TarError);
+sampan_message::coded!(Error, ArchiveError, ProbeError, NotACd, BlockError, TarError);
 
 /// A message of every kind that this crate makes, for `docs/errors.md`.
 pub fn samples() -> Vec<Message> {
@@ -287,6 +301,8 @@ pub fn samples() -> Vec<Message> {
     let mut all = samples_of(full, Error::after);
     all.extend(samples_of(ArchiveError::DiskImage("qcow2"), ArchiveError::after));
     all.extend(samples_of(ProbeError::Io(io(ErrorKind::UnexpectedEof)), ProbeError::after));
+    all.extend(samples_of(NotACd::Other(FileKind::WebPage), NotACd::after));
+    all.extend(crate::foreign::ImportNote::samples());
     all.extend(samples_of(BlockError::Cancelled, BlockError::after));
     all.extend(samples_of(TarError::Io(io(ErrorKind::UnexpectedEof)), TarError::after));
     all

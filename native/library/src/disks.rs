@@ -7,7 +7,7 @@ use crate::checked::CheckedChain;
 use crate::error::{Error, Result};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName};
-use crate::image::{self, Header, MAX_VIRTUAL_SIZE};
+use crate::image::{self, Header, MAX_VIRTUAL_SIZE, NotACd};
 use crate::locked::Locked;
 use crate::manifest::{Image, ImageFormat, MAX_DRIVES};
 use crate::space;
@@ -85,12 +85,12 @@ pub fn probe_import(path: &Path, said: Option<SourceFormat>) -> Result<Header> {
     image::probe_import(&file, said).map_err(|source| Error::Probe { path: path.to_path_buf(), source })
 }
 
-/// Why no guest could read a file in its CD drive, in words; `None` for a CD.
+/// Why no guest could read a file in its CD drive; `None` for a CD.
 ///
 /// # Errors
 ///
 /// [`Error::Io`], [`Error::NotAFile`], when it cannot be read.
-pub fn why_no_cd(path: &Path) -> Result<Option<String>> {
+pub fn why_no_cd(path: &Path) -> Result<Option<NotACd>> {
     let real = path.canonicalize().map_err(crate::error::io("find", path))?;
     let content = image::identify(&open_regular(&real)?)
         .map_err(|source| Error::Probe { path: path.to_path_buf(), source })?;

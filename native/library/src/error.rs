@@ -1,6 +1,7 @@
 //! Why something in the library did not work, and what to do.
 
 use crate::id::{SnapshotId, VmId};
+use crate::image::FileKind;
 use crate::words::holder;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,7 @@ pub enum Error {
         /// What was asked for.
         name: String,
         /// Which rule it breaks.
-        why: &'static str,
+        why: NameRule,
     },
     /// The manifest is not one of ours, or was damaged.
     #[error("the machine's manifest {} is damaged ({why}): restore the folder from a copy, or delete the machine", .path.display())]
@@ -272,6 +273,67 @@ pub enum Error {
     Cancelled,
 }
 
+/// A rule of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameRule {
+    /// Something of it can be seen.
+    #[error("a name needs at least one visible character")]
+    Visible,
+    /// It can be typed again.
+    #[error("a name neither begins nor ends with a space")]
+    NoSpace,
+    /// It has an end.
+    #[error("a name has at most 100 characters")]
+    Short,
+    /// It is one line.
+    #[error("a name is one line without invisible control characters")]
+    OneLine,
+    /// It is no option.
+    #[error("a name that begins with “-” would be taken for an option")]
+    NoDash,
+    /// It may be a file's.
+    #[error("a name contains neither “/” nor “\\”, so that it may name a file")]
+    NoSlash,
+    /// It is no folder's.
+    #[error("“.” and “..” are folders")]
+    NoFolder,
+    /// A medium's.
+    #[error("a medium's name does not begin with “.” and has at most 200 bytes")]
+    Medium,
+    /// A drive's id.
+    #[error("a drive's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit")]
+    DriveId,
+    /// A snapshot's id.
+    #[error("a snapshot's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit")]
+    SnapshotId,
+    /// The name of a file of a bundle.
+    #[error(
+        "a file of a bundle has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+    )]
+    FileName,
+}
+
+impl NameRule {
+    /// Its name for programs, which never changes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Visible => "visible",
+            Self::NoSpace => "no_space",
+            Self::Short => "short",
+            Self::OneLine => "one_line",
+            Self::NoDash => "no_dash",
+            Self::NoSlash => "no_slash",
+            Self::NoFolder => "no_folder",
+            Self::Medium => "medium",
+            Self::DriveId => "drive_id",
+            Self::SnapshotId => "snapshot_id",
+            Self::FileName => "file_name",
+        }
+    }
+}
+
 /// Why a file with a machine is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -283,13 +345,8 @@ pub enum ArchiveError {
     #[error("this is a CD image, not a machine: make a machine that starts from it")]
     Cd,
     /// Something else.
-    #[error("this is {what}, not a machine: {remedy}")]
-    NotAMachine {
-        /// What it is.
-        what: &'static str,
-        /// What to do with it.
-        remedy: &'static str,
-    },
+    #[error("this is {}, not a machine: {}", .0.words(), remedy(*.0))]
+    NotAMachine(FileKind),
     /// Nothing that is known.
     #[error(
         "this is no machine of a known kind: .sampanvm, OVA and OVF files and UTM's folders are; get it anew if it is damaged"
@@ -307,6 +364,15 @@ pub enum ArchiveError {
     /// It is sound, and no such machine can be here.
     #[error("{0}")]
     Unsupported(String),
+}
+
+/// What to do with a file in which a machine was looked for.
+fn remedy(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Zip => "unpack it, and import the folder (UTM's ends with .utm) or the file that is in it",
+        FileKind::PropertyList => "import the folder that it lies in",
+        other => other.remedy(),
+    }
 }
 
 fn list(names: &[String]) -> String {

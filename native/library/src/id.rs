@@ -1,6 +1,6 @@
 //! Names and identifiers, and what may be one.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, NameRule, Result};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -65,7 +65,7 @@ impl From<VmId> for Uuid {
 }
 
 macro_rules! word {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident $(,)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -90,7 +90,7 @@ macro_rules! word {
             fn from_str(s: &str) -> Result<Self> {
                 match is_word(s, 64) {
                     true => Ok(Self(s.to_owned())),
-                    false => Err(Error::BadName { name: excerpt(s), why: $what }),
+                    false => Err(Error::BadName { name: excerpt(s), why: NameRule::$name }),
                 }
             }
         }
@@ -112,18 +112,15 @@ macro_rules! word {
 
 word! {
     /// A drive's id, as the machine's document names it: small letters, digits, `-`, `_` and `.`, at most 64.
-    DriveId,
-    "a drive's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+    DriveId
 }
 word! {
     /// A snapshot's id within its machine.
-    SnapshotId,
-    "a snapshot's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+    SnapshotId
 }
 word! {
     /// The name of a file of a bundle, inside the one folder where files of its kind are.
-    FileName,
-    "a file of a bundle has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
+    FileName
 }
 
 impl SnapshotId {
@@ -166,19 +163,19 @@ fn excerpt(s: &str) -> String {
 /// [`Error::BadName`] with the rule that is broken.
 pub fn check_name(name: &str) -> Result<()> {
     let why = if name.trim().is_empty() {
-        "a name needs at least one visible character"
+        NameRule::Visible
     } else if name.trim() != name {
-        "a name neither begins nor ends with a space"
+        NameRule::NoSpace
     } else if name.chars().count() > 100 || name.len() > 400 {
-        "a name has at most 100 characters"
+        NameRule::Short
     } else if name.chars().any(|c| c.is_control() || is_invisible(c)) {
-        "a name is one line without invisible control characters"
+        NameRule::OneLine
     } else if name.starts_with('-') {
-        "a name that begins with “-” would be taken for an option"
+        NameRule::NoDash
     } else if name.contains('/') || name.contains('\\') {
-        "a name contains neither “/” nor “\\”, so that it may name a file"
+        NameRule::NoSlash
     } else if name == "." || name == ".." {
-        "“.” and “..” are folders"
+        NameRule::NoFolder
     } else {
         return Ok(());
     };

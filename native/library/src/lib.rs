@@ -68,10 +68,10 @@ pub use clone::NewClone;
 #[doc(hidden)]
 pub use codes::samples;
 pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import, why_no_cd};
-pub use error::{ArchiveError, Error, Result};
+pub use error::{ArchiveError, Error, NameRule, Result};
 pub use foreign::{
-    Bus, DiskPlan, ImportPlan, MAX_DESCRIPTION, MachineFile, NicPlan, Origin, machine_file, name_from,
-    parse_ovf, parse_utm, plan_import,
+    Bus, DiskPlan, DriveFault, ImportNote, ImportPlan, MAX_DESCRIPTION, MachineFile, NicPlan, Origin,
+    machine_file, name_from, parse_ovf, parse_utm, plan_import,
 };
 pub use host::HostSettings;
 pub use id::{DriveId, FileName, SnapshotId, VmId, are_alike, check_name};

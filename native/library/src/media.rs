@@ -1,7 +1,7 @@
 //! Removable media: installation images and the like, kept once for all machines.
 
 use crate::block::{OnProgress, Progress};
-use crate::error::{Error, Result, io};
+use crate::error::{Error, NameRule, Result, io};
 use crate::fs;
 use crate::id::{check_name, looks, short};
 use crate::library::{Library, MEDIA, entries};
@@ -40,10 +40,7 @@ pub enum IfNoReflink {
 pub(crate) fn check_medium(name: &str) -> Result<()> {
     check_name(name)?;
     match name.starts_with('.') || name.len() > 200 {
-        true => Err(Error::BadName {
-            name: name.into(),
-            why: "a medium's name does not begin with “.” and has at most 200 bytes",
-        }),
+        true => Err(Error::BadName { name: name.into(), why: NameRule::Medium }),
         false => Ok(()),
     }
 }

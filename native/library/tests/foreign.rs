@@ -110,7 +110,7 @@ fn a_utm_machine_of_today_is_planned_and_imported() {
     assert_eq!(disks, [("Data/a.qcow2", Bus::Virtio), ("Data/raw.img", Bus::Nvme)]);
     assert_eq!(plan.nics[0].mac.as_deref(), Some("aa:bb:cc:00:11:22"));
     for word in ["TPM", "“-drive”", "bridged", "removable", "evil"] {
-        assert!(plan.notes.iter().any(|n| n.contains(word)), "{word}: {:?}", plan.notes);
+        assert!(plan.notes.iter().any(|n| n.to_string().contains(word)), "{word}: {:?}", plan.notes);
     }
     let library = Library::open(home.path().join("library")).expect("a library");
     let machine = import(&library, &utm, "utm").expect("imported");
@@ -191,7 +191,7 @@ fn an_appliance_is_planned_and_imported() {
     assert_eq!((plan.memory_mib, plan.cpus, plan.uefi), (Some(1024), Some(2), Some(true)));
     assert_eq!((plan.disks[0].bus, plan.disks[0].size), (Bus::Sata, Some(SIZE as u64)));
     assert_eq!(plan.nics[0].model.as_deref(), Some("E1000"));
-    assert!(plan.notes.iter().any(|n| n.contains("odd thing")), "{:?}", plan.notes);
+    assert!(plan.notes.iter().any(|n| n.to_string().contains("odd thing")), "{:?}", plan.notes);
     let library = Library::open(home.path().join("library")).expect("a library");
     let machine = import(&library, &file, "ova").expect("imported");
     let drive = machine.manifest().drives.keys().next().expect("a drive");
@@ -225,7 +225,11 @@ fn appliances_that_do_not_hold_what_they_say_are_refused_and_leave_nothing() {
         assert!(library.list().expect("a list").is_empty());
     }
     let plan = parse_ovf(&outside).expect("read");
-    assert!(plan.disks.is_empty() && plan.notes.iter().any(|n| n.contains("lead out")), "{:?}", plan.notes);
+    assert!(
+        plan.disks.is_empty() && plan.notes.iter().any(|n| n.to_string().contains("lead out")),
+        "{:?}",
+        plan.notes
+    );
     let file = ova(home.path(), OVF, None);
     let whole = fs::read(&file).expect("read");
     fs::write(&file, &whole[..whole.len() - 4096]).expect("cut");
@@ -238,7 +242,10 @@ fn appliances_that_do_not_hold_what_they_say_are_refused_and_leave_nothing() {
 fn an_appliances_checksums_of_each_kind_are_compared() {
     let home = tempfile::tempdir().expect("a folder");
     let library = Library::open(home.path().join("library")).expect("a library");
-    let said = |file: &Path| plan_import(file).expect("planned").1.notes.join("\n");
+    let said = |file: &Path| {
+        let notes = plan_import(file).expect("planned").1.notes;
+        notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
     for algorithm in ["SHA1", "SHA256", "SHA512"] {
         let right = summed(home.path(), OVF, |file| digest(algorithm, file, "disk.vmdk"));
         assert!(!said(&right).contains("checksum"), "{algorithm}: {}", said(&right));
@@ -291,7 +298,7 @@ fn what_a_utm_machine_wanted_of_its_host_is_told_one_by_one() {
     );
     for (config, serial) in [(current, 1), (old, 0)] {
         let plan = parse_utm(&format!("<plist><dict>{config}</dict></plist>")).expect("is read");
-        let told = |word: &str| plan.notes.iter().filter(|note| note.contains(word)).count();
+        let told = |word: &str| plan.notes.iter().filter(|note| note.to_string().contains(word)).count();
         for word in ["“-drive”", "“file=/etc/shadow”", "tcp:0.0.0.0:2222:22", "tcp:2222:22", "shared folder"]
         {
             assert_eq!(told(word), 1, "{word}: {:?}", plan.notes);

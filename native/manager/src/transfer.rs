@@ -119,7 +119,6 @@ impl Manager {
                 }
                 MachineFile::Own => import_archive(&library, &file, name, time, progress)?,
             };
-            let notes = notes.into_iter().map(|words| Message::new("import_note", words)).collect();
             Ok(Arrived { id: machine.id(), name: machine.name().to_owned(), notes })
         })
         .await?;

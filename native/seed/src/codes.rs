@@ -1,6 +1,6 @@
 //! The codes of this crate's errors, and the values that their texts are made of. No password and no key is among them.
 
-use crate::error::SeedError;
+use crate::error::{Misfit, SeedError};
 use crate::ssh_key::{KeyError, Why};
 use sampan_message::{Message, Params, samples as samples_of};
 
@@ -16,7 +16,7 @@ impl SeedError {
                 ("too_many", Params::of("what", *field).with("count", *count).with("most", *limit))
             }
             Self::File { name, why } => {
-                ("seed_file_does_not_fit", Params::of("name", &**name).with("why", *why))
+                ("seed_file_does_not_fit", Params::of("name", &**name).with("reason", why.name()))
             }
             Self::Random { why } => ("no_random_numbers", Params::of("why", &**why)),
         }
@@ -27,7 +27,7 @@ impl SeedError {
             Self::Value { .. } => Self::Password { rule: "at least one character" },
             Self::Password { .. } => Self::Key { why: Why::Form },
             Self::Key { .. } => Self::TooMany { field: "packages", count: 200, limit: 100 },
-            Self::TooMany { .. } => Self::File { name: "user-data".into(), why: "it is too long" },
+            Self::TooMany { .. } => Self::File { name: "user-data".into(), why: Misfit::Size },
             Self::File { .. } => Self::Random { why: "operation not permitted".into() },
             Self::Random { .. } => return None,
         })

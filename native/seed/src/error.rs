@@ -42,7 +42,7 @@ pub enum SeedError {
         /// Its name.
         name: String,
         /// What does not fit.
-        why: &'static str,
+        why: Misfit,
     },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers for the password's salt: {why}")]
@@ -50,6 +50,39 @@ pub enum SeedError {
         /// The system's words.
         why: String,
     },
+}
+
+/// Why a file does not fit onto a seed image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// Its name.
+    #[error("its name is not of 1 to 32 letters, digits, dots, _ and -")]
+    Name,
+    /// Its size.
+    #[error("it is larger than 1 MiB")]
+    Size,
+    /// Its first line.
+    #[error(
+        "it begins as nothing that cloud-init knows: the first line is #cloud-config, #! and an interpreter, or another of its headers"
+    )]
+    Header,
+    /// The short form of its name, which ISO 9660 has.
+    #[error("its name in capitals, cut to 8 and 3 characters, is another file's too")]
+    Alike,
+}
+
+impl Misfit {
+    /// Its name for programs, which never changes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Size => "size",
+            Self::Header => "header",
+            Self::Alike => "alike",
+        }
+    }
 }
 
 /// Refuses a value unless it keeps a rule.

@@ -4,7 +4,7 @@
 //! for Linux and the BSDs, Joliet for Windows. Rock Ridge also gives the files to root alone (mode 0400): a seed
 //! holds a password's hash. Equal contents give equal bytes: all dates are the same.
 
-use crate::error::SeedError;
+use crate::error::{Misfit, SeedError};
 
 /// A CD's block, in bytes.
 pub const BLOCK: usize = 2048;
@@ -51,10 +51,10 @@ pub fn image(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>, SeedError>
             || !name.bytes().all(|b| plain(b) || b == b'.')
             || name.starts_with('.')
         {
-            return Err(refuse("its name is not of 1 to 32 letters, digits, dots, _ and -"));
+            return Err(refuse(Misfit::Name));
         }
         if data.len() > MAX_FILE {
-            return Err(refuse("it is larger than 1 MiB"));
+            return Err(refuse(Misfit::Size));
         }
         extents.push(Extent { name, block, data });
         // At most 8 files of 512 blocks.
@@ -212,8 +212,7 @@ fn directory(
         if let [(a, _), (b, file)] = pair
             && a == b
         {
-            let why = "its name in capitals, cut to 8 and 3 characters, is another file's too";
-            return Err(SeedError::File { name: file.name.to_owned(), why });
+            return Err(SeedError::File { name: file.name.to_owned(), why: Misfit::Alike });
         }
     }
     for (name, file) in named {

@@ -36,7 +36,7 @@ mod yaml;
 pub use cloud::{Keyboard, Seed, StaticNetwork, User, for_copy};
 #[doc(hidden)]
 pub use codes::samples;
-pub use error::SeedError;
+pub use error::{Misfit, SeedError};
 pub use password::PasswordHash;
 pub use ssh_key::{KeyError, Why as KeyFault, ssh_keys};
 pub use windows::{DiskLayout, Processor, WindowsAnswers};

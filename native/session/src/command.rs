@@ -223,6 +223,9 @@ impl Coded for CommandError {
                 none.with("drive", drive.as_str()).with("now", *now).with("wanted", *wanted)
             }
             Self::Io { path, .. } => none.with("path", path.as_path()),
+            Self::Image(error) => error.params(),
+            Self::Qmp(error) => error.params(),
+            Self::Display(error) => error.params(),
             _ => none,
         }
     }

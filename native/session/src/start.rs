@@ -58,7 +58,11 @@ impl Coded for StartError {
         match self {
             Self::Qemu(exit) => Params::new().with("words", exit.to_string()),
             Self::State(error) => Params::new().with("why", error.code()),
-            _ => Params::new(),
+            Self::Launch(error) => error.params(),
+            Self::Qmp(error) => error.params(),
+            Self::Display(error) => error.params(),
+            Self::Io(error) => Params::of("why", error.to_string()),
+            Self::Thread => Params::new(),
         }
     }
 }

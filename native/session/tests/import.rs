@@ -64,7 +64,7 @@ fn document(imported: &Imported) -> Document {
 }
 
 fn told(imported: &Imported, word: &str) {
-    assert!(imported.notes.iter().any(|note| note.contains(word)), "{word}: {:?}", imported.notes);
+    assert!(imported.notes.iter().any(|note| note.message.contains(word)), "{word}: {:?}", imported.notes);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,10 +152,10 @@ async fn a_utm_machines_uefi_variables_come_with_it_if_they_fit() {
         copied.await.expect("a thread").expect("is copied");
         let now = fs::read(path).expect("is read");
         assert_eq!(now == variables, left_out.is_none(), "{left_out:?}");
-        let said = imported.notes.iter().find(|note| note.contains("UEFI variables"));
+        let said = imported.notes.iter().find(|note| note.code == "uefi_variables_left_out");
         match left_out {
             None => assert_eq!(said, None),
-            Some(words) => assert!(said.is_some_and(|said| said.contains(words)), "{said:?}"),
+            Some(words) => assert!(said.is_some_and(|said| said.message.contains(words)), "{said:?}"),
         }
     }
 }

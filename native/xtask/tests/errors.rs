@@ -28,6 +28,7 @@ fn all() -> Vec<Message> {
         sampan_emulator::samples(),
         sampan_display::samples(),
         sampan_manager::samples(),
+        sampan_session::vm::import_samples(),
     ];
     crates.concat()
 }

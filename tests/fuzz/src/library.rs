@@ -168,7 +168,8 @@ fn plan(plan: Result<ImportPlan, String>) {
         check_member(&disk.file).expect("a file below its folder");
     }
     assert!(plan.disks.len() <= 64 && plan.nics.len() <= 64 && plan.notes.len() <= 64);
-    assert!(plan.notes.iter().all(|n| n.len() <= 1200 && !n.contains(char::is_control)));
+    let mut notes = plan.notes.iter().map(ToString::to_string);
+    assert!(notes.all(|n| n.len() <= 1200 && !n.contains(char::is_control)));
     assert!(plan.name.iter().all(|n| sampan_library::check_name(n).is_ok()));
     assert!(plan.nics.iter().flat_map(|n| &n.mac).all(|m| m.len() == 17));
 }

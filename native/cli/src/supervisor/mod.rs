@@ -9,7 +9,7 @@ pub use log::BoundedLog;
 use crate::args::SuperviseArgs;
 use crate::exit::Code;
 use crate::run::{FAREWELL, Signals, runtime, viewer_of};
-use crate::words::{of_error, say_json};
+use crate::words::{say_json, without_hint};
 use again::Again;
 use anyhow::{Context, Result};
 use sampan_control::{Address, Server as ControlServer, run_folder};
@@ -48,7 +48,7 @@ pub fn supervise(args: SuperviseArgs) -> Result<Code> {
 fn message_of(error: &anyhow::Error) -> Message {
     use sampan_message::Coded;
     let known = error.downcast_ref::<sampan_manager::Error>().map(Coded::message);
-    known.unwrap_or_else(|| Message::new("not_started", of_error(error)))
+    known.unwrap_or_else(|| Message::new("not_started", without_hint(error)))
 }
 
 /// Tells the `start` that waits for it. The last word closes stdout; whoever does not wait any more does no harm.
@@ -70,7 +70,7 @@ fn prepare(args: &SuperviseArgs) -> Result<Starting> {
     let begun = logs::begin(starting.folder(), sampan_manager::time::now()).map_err(anyhow::Error::from);
     let begun = begun.and_then(|log| nix::unistd::dup2_stderr(&log).context("the log cannot be written to"));
     if let Err(error) = begun {
-        starting.give_up(&of_error(&error));
+        starting.give_up(&without_hint(&error));
         return Err(error);
     }
     if let Some(record) = cut_off {
@@ -89,7 +89,7 @@ async fn run(args: &SuperviseArgs, before: Again, starting: Starting) -> Result<
     let control = match listening {
         Ok(control) => control,
         Err(error) => {
-            starting.give_up(&of_error(&error));
+            starting.give_up(&without_hint(&error));
             return Err(error);
         }
     };
@@ -136,7 +136,7 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
         Ok(libqemu) => libqemu,
         Err(error) => {
             let error = error.into();
-            starting.give_up(&of_error(&error));
+            starting.give_up(&without_hint(&error));
             return Err(error);
         }
     };
@@ -148,7 +148,7 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
         Err(error) => {
             // No machine without its screen: it would run unseen.
             let error = error.into();
-            run.give_up(&of_error(&error)).await;
+            run.give_up(&without_hint(&error)).await;
             return Err(error);
         }
     };

@@ -1,8 +1,9 @@
 //! What a command gives back: for people and for programs.
 
 use crate::exit::Code;
+use crate::hints::code_of;
 use crate::interrupt::is_interruption;
-use crate::words::{code_of, of_error, one_line, say, say_json, tell};
+use crate::words::{of_error, one_line, say, say_json, tell};
 use anyhow::Result;
 pub use sampan_library::date;
 use serde_json::{Value, json};

@@ -4,8 +4,9 @@ use super::Answer;
 use crate::app::App;
 use crate::args::size::human;
 use crate::args::{CloneArgs, ExportArgs, ImportArgs};
+use crate::hints::with_hint;
 use crate::target::Target;
-use crate::words::{one_line, with_hint};
+use crate::words::one_line;
 use anyhow::{Context, Result};
 use sampan_manager::{Arrived, CloneOptions};
 use serde_json::json;
@@ -47,8 +48,7 @@ pub fn import(args: &ImportArgs) -> Result<Answer> {
         app.watch(async |reporter| app.manager.import(file, name, reporter).await)?;
     let mut text = format!("{name} is here");
     for note in &notes {
-        text += &format!("\nnote: {}", one_line(&with_hint(note, &name)));
+        text += &format!("\nnote: {}", one_line(&with_hint(note, Some(&name))));
     }
-    let notes: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
     Ok(Answer::new(json!({ "id": id.to_string(), "name": name, "notes": notes }), text))
 }

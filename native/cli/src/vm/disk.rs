@@ -6,7 +6,7 @@ use super::place::shell_word;
 use crate::app::{App, confirmed};
 use crate::args::DiskAction;
 use crate::args::size::{Change, human};
-use crate::words::with_hint;
+use crate::hints::with_hint;
 use anyhow::{Result, bail};
 use sampan_library::{DriveId, SourceFormat};
 use sampan_manager::edit::{Compacted, DiskInfo, Disks, NewSize};
@@ -33,9 +33,8 @@ pub fn disk(action: &DiskAction) -> Result<Answer> {
             })?;
             let mut text = format!("{} is {drive} now", file.display());
             for note in &notes {
-                text += &format!("\nnote: {}", with_hint(note, to));
+                text += &format!("\nnote: {}", with_hint(note, Some(to)));
             }
-            let notes: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
             Ok(Answer::new(json!({ "drive": drive, "notes": notes }), text))
         }
         DiskAction::Grow { vm, drive, size, yes } => {

@@ -6,6 +6,7 @@ use super::place::shell_word;
 use super::{Answer, wizard};
 use crate::app::{App, confirmed};
 use crate::args::NewArgs;
+use crate::hints::with_hint;
 use anyhow::{Result, bail};
 use sampan_manager::{Arrived, NewMachine, confirm};
 use serde_json::json;
@@ -42,8 +43,7 @@ pub fn new(args: NewArgs) -> Result<Answer> {
     let mut text = format!("{name} is made; start it with `sampan start {}`", shell_word(&name));
     // Doubts that the questions told were answered there.
     for note in &notes {
-        text += &format!("\nnote: {}", crate::words::with_hint(note, &name));
+        text += &format!("\nnote: {}", with_hint(note, Some(&name)));
     }
-    let notes: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
     Ok(Answer::new(json!({ "id": id.to_string(), "name": name, "notes": notes }), text))
 }

@@ -4,7 +4,8 @@ use super::Answer;
 use super::list::death;
 use crate::app::{App, confirmed};
 use crate::args::StartArgs;
-use crate::words::{Progress, with_hint};
+use crate::hints::with_hint;
+use crate::words::Progress;
 use anyhow::{Result, bail};
 use sampan_manager::confirm;
 use sampan_manager::run::{EndRecord, StartOptions};
@@ -40,7 +41,7 @@ pub fn start(args: &StartArgs) -> Result<Answer> {
         progress.say(death(&bundle, &last));
     }
     let name = bundle.name().to_owned();
-    let tell = |message: Message| progress.say(with_hint(&message, &name));
+    let tell = |message: Message| progress.say(with_hint(&message, Some(&name)));
     let started = app.wait(app.manager.start(id, options, Some(args.listen), &tell))?;
     progress.say(format_args!("{} runs", bundle.name()));
     let viewer = started.viewer.unwrap_or_default();

@@ -8,6 +8,7 @@ use super::seed::keys_of;
 use crate::app::App;
 use crate::args::NewArgs;
 use crate::args::size::{disk, human, memory};
+use crate::hints::with_hint;
 use crate::words::{self, of_error, one_line, tell};
 use anyhow::{Context, Result, bail};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
@@ -354,7 +355,7 @@ fn trial(library: &Library, catalogue: &Catalogue, new: &NewMachine) -> Result<(
 
 /// What an error of the core says.
 fn of_core(error: &sampan_manager::Error) -> String {
-    words::with_hint(&error.message(), "VM")
+    with_hint(&error.message(), None)
 }
 
 /// MiB that any host has.

@@ -218,6 +218,7 @@ fn what_is_no_cd_wants_a_word_and_what_is_not_there_is_refused() {
         }
         let said = home.refused(&["run", "--arch", "x86_64", "--cdrom", file]);
         assert!(said.contains(words) && said.contains("--yes"), "{said}");
+        assert_eq!(said.contains(&format!("`--disk raw:{disk}`")), file == &disk, "{said}");
     }
     assert_eq!(new(&page, &["--yes"]).code, Some(0), "who says so gets it");
     let said = home.refused(&["set", "vm", "cdrom=nosuch.iso"]);
@@ -235,12 +236,25 @@ fn a_disk_that_shows_nothing_is_one_only_if_that_is_said() {
     let blank = home.path("blank.img").display().to_string();
     std::fs::write(&blank, vec![0; 1 << 20]).expect("writes");
     let new = ["new", "vm", "--arch", "x86_64", "--firmware", "bios", "--image", &blank];
-    assert!(home.refused(&new).contains("say that it is raw"));
+    assert!(home.refused(&new).contains("--format raw"));
     home.json(&[&new[..], &["--format", "raw"]].concat());
     let import = ["disk", "import", &blank, "--to", "vm"];
-    assert!(home.refused(&import).contains("say that it is raw"));
+    assert!(home.refused(&import).contains("--format raw"));
     home.json(&[&import[..], &["--format", "raw"]].concat());
     assert!(home.refused(&["import", &home.write("page.ova", "<html>")]).contains("web page"));
+    // What a file is says what to type instead.
+    let file = |name: &str, at: usize, magic: &[u8]| {
+        let mut bytes = vec![0; 4096];
+        bytes[at..at + magic.len()].copy_from_slice(magic);
+        std::fs::write(home.path(name), bytes).expect("writes");
+        home.path(name).display().to_string()
+    };
+    let (archive, kernel) = (file("a.img", 257, b"ustar"), file("b.img", 0x202, b"HdrS"));
+    for (file, command) in [(&archive, "sampan import"), (&kernel, "sampan run --kernel")] {
+        let said = home.refused(&["new", "b", "--arch", "x86_64", "--image", file]);
+        assert!(said.contains(&format!("`{command} {file}`")), "{said}");
+    }
+    assert!(home.refused(&["import", &kernel]).contains(&format!("`sampan run --kernel {kernel}`")));
 }
 
 #[test]

@@ -263,3 +263,26 @@ fn what_the_host_cannot_bear_is_refused_with_figures() {
     home.json(&["disk", "create", "vm", "60T", "--yes"]);
     assert_eq!(home.json(&["disk", "info", "vm"])["drives"][1]["size"], 60_u64 << 40);
 }
+
+const UTM: &str = "<plist><dict><key>ConfigurationVersion</key><integer>4</integer>\
+    <key>Information</key><dict><key>Name</key><string>my UTM</string></dict>\
+    <key>System</key><dict><key>Architecture</key><string>x86_64</string></dict>\
+    <key>Network</key><array><dict><key>PortForward</key><array><dict><key>Protocol</key><string>TCP</string>\
+    <key>HostPort</key><integer>2222</integer><key>GuestPort</key><integer>22</integer></dict></array></dict></array>\
+    </dict></plist>";
+
+#[test]
+fn what_an_import_leaves_out_is_told_with_the_command_that_adds_it() {
+    let home = Home::new();
+    let folder = home.path("my.utm");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("config.plist"), UTM).expect("writes");
+    let folder = folder.display().to_string();
+    let said = home.run(&["import", &folder]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("`sampan forward add 'my UTM' tcp:2222:22`"), "{said:?}");
+    home.json(&["forward", "add", "my UTM", "tcp:2222:22"]);
+    let notes = home.json(&["import", &folder, "--name", "b"])["notes"].clone();
+    let forward = notes.as_array().expect("a list").iter().find(|note| note["code"] == "forward_left_out");
+    assert_eq!(forward.expect("is told")["params"]["forward"], "tcp:2222:22", "{notes}");
+}

@@ -35,7 +35,7 @@ fn pictures_go_where_they_are_wanted() {
     let words = machine.0.refused(&["type", "vm", "ü€你好"]);
     assert!(words.contains("sampan console") && words.contains("sampan exec"), "{words}");
     let words = machine.0.refused(&["disk", "flatten", "vm"]);
-    assert!(words.contains("stop it"), "{words}");
+    assert!(words.contains("sampan stop vm"), "{words}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn a_machine_of_before_is_told_of_the_faster_cpu_and_gets_it_when_its_owner_says
         assert_eq!(said.code, Some(0), "{said:?}");
         let translated = machine.status()["accelerator"] == "tcg";
         machine.0.json(&["stop", "vm", "--force"]);
-        (translated, said.err.contains("CPU of an earlier version"))
+        (translated, said.err.contains("sampan set vm cpu.tuning=2"))
     };
     set("cpu.model=null");
     set("cpu.tuning=0");

@@ -9,7 +9,7 @@ pub(crate) use connect::{Connection, broken, silent};
 pub(crate) use headers::{Validator, content_range, retry_after};
 pub(crate) use trust::Trust;
 
-use crate::error::DownloadError;
+use crate::error::{BadRedirect, DownloadError};
 use crate::settings::Timeouts;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE};
@@ -113,7 +113,7 @@ impl Client {
             log::debug!("{url} leads to {next}");
             url = next;
         }
-        let why = format!("more than {MAX_REDIRECTS} redirects follow each other");
+        let why = BadRedirect::TooMany(MAX_REDIRECTS);
         Err(DownloadError::Redirect { url: shown(get.url.as_str()), why })
     }
 
@@ -146,16 +146,16 @@ fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, Dow
     if !follow {
         return Ok(None);
     }
-    let refuse = |why: &str| DownloadError::Redirect { url: shown(url.as_str()), why: why.to_owned() };
-    let location = response.headers().get(LOCATION).ok_or_else(|| refuse("it does not say where"))?;
-    let location = location.to_str().map_err(|_| refuse("its target is not readable"))?;
+    let refuse = |why| DownloadError::Redirect { url: shown(url.as_str()), why };
+    let location = response.headers().get(LOCATION).ok_or_else(|| refuse(BadRedirect::Nowhere))?;
+    let location = location.to_str().map_err(|_| refuse(BadRedirect::Unreadable))?;
     if location.len() > MAX_URL {
-        return Err(refuse("its target is longer than 8192 bytes"));
+        return Err(refuse(BadRedirect::TooLong(MAX_URL)));
     }
-    let mut next = url.join(location).map_err(|e| refuse(&e.to_string()))?;
+    let mut next = url.join(location).map_err(|e| refuse(BadRedirect::NoAddress(e.to_string())))?;
     next.set_fragment(None);
     if url.scheme() == "https" && next.scheme() != "https" {
-        return Err(refuse("from https to an unprotected address"));
+        return Err(refuse(BadRedirect::Unprotected));
     }
     Ok(Some(next))
 }

@@ -1,7 +1,8 @@
 //! Appliances: a description, its disks, and a manifest of their digests, in a tar archive (OVA) or beside each other.
 
+use super::note::word;
 use super::sums::{Found, Sums};
-use super::{ImportPlan, MAX_DESCRIPTION, parse_ovf};
+use super::{ImportNote, ImportPlan, MAX_DESCRIPTION, parse_ovf};
 use crate::archive::{Member, TarError, TarReader};
 use crate::error::{ArchiveError, Error, Result, damaged, io, unsupported};
 use crate::fs::open_regular;
@@ -133,7 +134,7 @@ fn check_sums(
     description: &[u8],
 ) -> std::result::Result<(), String> {
     let Some(sums) = sums else {
-        plan.note("it has no checksums: damage on its way would not be noticed");
+        plan.note(ImportNote::NoChecksums);
         return Ok(());
     };
     let mut check = sums.check(name);
@@ -145,12 +146,10 @@ fn check_sums(
     for file in disks {
         match sums.of(&file) {
             Found::Known => {}
-            Found::Unknown(algorithm) => plan.note(format!(
-                "“{file}” has a checksum by {algorithm}, which is not known here: damage to it would not be noticed"
-            )),
-            Found::None => {
-                plan.note(format!("“{file}” has no checksum: damage to it would not be noticed"));
+            Found::Unknown(algorithm) => {
+                plan.note(ImportNote::UnknownChecksum { file: word(&file), algorithm: word(algorithm) });
             }
+            Found::None => plan.note(ImportNote::NoChecksum(word(&file))),
         }
     }
     Ok(())

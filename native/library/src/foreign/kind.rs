@@ -5,7 +5,7 @@ use crate::archive::{HEADER, TarReader};
 use crate::block::SourceFormat;
 use crate::error::{ArchiveError, Error, Result, io};
 use crate::fs::open_regular;
-use crate::image::{Content, ProbeError, ReadAt, identify};
+use crate::image::{Content, FileKind, ProbeError, ReadAt, identify};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -71,26 +71,16 @@ pub(super) fn foreign(path: &Path) -> Result<Foreign> {
         Content::Image(format) => refuse(ArchiveError::DiskImage(format.driver())),
         Content::Disk => refuse(ArchiveError::DiskImage("raw")),
         Content::Cd => refuse(ArchiveError::Cd),
-        Content::Other { what: what @ "a zip archive", .. } => refuse(ArchiveError::NotAMachine {
-            what,
-            remedy: "unpack it, and import the folder (UTM's ends with .utm) or the file that is in it",
-        }),
-        Content::Text { what, remedy } => match text(&file, path)? {
+        Content::Text(kind) => match text(&file, path)? {
             Some(Text::Ovf) => Ok(Foreign::Ovf(path.to_path_buf())),
-            Some(Text::Plist) => refuse(ArchiveError::NotAMachine {
-                what: "a property list",
-                remedy: "import the folder that it lies in",
-            }),
-            None => refuse(ArchiveError::NotAMachine { what, remedy }),
+            Some(Text::Plist) => refuse(ArchiveError::NotAMachine(FileKind::PropertyList)),
+            None => refuse(ArchiveError::NotAMachine(kind)),
         },
         // Older archives have no mark of their own, and each header has a checksum.
         Content::Unknown if TarReader::new(BufReader::new(file)).next_member().is_ok_and(|m| m.is_some()) => {
             Ok(Foreign::Ova)
         }
-        content => refuse(match content.strange() {
-            Some((what, remedy)) => ArchiveError::NotAMachine { what, remedy },
-            None => ArchiveError::Unknown,
-        }),
+        content => refuse(content.kind().map_or(ArchiveError::Unknown, ArchiveError::NotAMachine)),
     }
 }
 

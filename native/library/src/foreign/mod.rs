@@ -5,12 +5,14 @@
 mod appliance;
 mod extract;
 mod kind;
+mod note;
 mod ovf;
 mod plist;
 mod sums;
 mod utm;
 
 pub use kind::{MachineFile, machine_file};
+pub use note::{DriveFault, ImportNote};
 pub use ovf::parse_ovf;
 pub use utm::parse_utm;
 
@@ -26,6 +28,7 @@ use crate::locked::Locked;
 use crate::space;
 use appliance::Appliance;
 use extract::Extract;
+pub(crate) use note::word;
 use percent_encoding::percent_decode_str;
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -58,8 +61,8 @@ pub struct ImportPlan {
     pub nics: Vec<NicPlan>,
     /// The file of its UEFI variables, below the folder of the description, if it has one.
     pub uefi_variables: Option<String>,
-    /// What did not map, in words.
-    pub notes: Vec<String>,
+    /// What did not map.
+    pub notes: Vec<ImportNote>,
 }
 
 /// A disk to be converted.
@@ -112,9 +115,9 @@ pub struct NicPlan {
 }
 
 impl ImportPlan {
-    pub(crate) fn note(&mut self, text: impl Into<String>) {
+    pub(crate) fn note(&mut self, note: ImportNote) {
         if self.notes.len() < MAX_PARTS {
-            self.notes.push(clean(&text.into(), 300));
+            self.notes.push(note);
         }
     }
 
@@ -122,7 +125,7 @@ impl ImportPlan {
     pub(crate) fn memory(&mut self, mib: Option<u64>) {
         self.memory_mib = mib.filter(|m| (1..=1 << 24).contains(m));
         if let (None, Some(mib)) = (self.memory_mib, mib) {
-            self.note(format!("its memory of {mib} MiB cannot be: it gets the usual amount"));
+            self.note(ImportNote::Memory(mib));
         }
     }
 
@@ -131,7 +134,7 @@ impl ImportPlan {
         let fitting = count.filter(|n| (1..=1024).contains(n));
         self.cpus = fitting.and_then(|n| u32::try_from(n).ok());
         if let (None, Some(count)) = (self.cpus, count) {
-            self.note(format!("its {count} CPUs cannot be: it gets the usual number"));
+            self.note(ImportNote::Cpus(count));
         }
     }
 
@@ -145,11 +148,12 @@ impl ImportPlan {
         size: Option<u64>,
         gzip: bool,
     ) {
-        if let Err(e) = crate::archive::check_member(file) {
-            return self.note(format!("a disk was left out: {e}"));
+        if crate::archive::check_member(file).is_err() {
+            return self.note(ImportNote::Drive(DriveFault::Name(word(file))));
         }
         if self.disks.len() >= MAX_PARTS {
-            return self.note(format!("the disk “{file}” was left out: more than {MAX_PARTS}"));
+            let fault = DriveFault::TooMany { file: word(file), most: MAX_PARTS };
+            return self.note(ImportNote::Drive(fault));
         }
         let before = self.disks.iter().filter(|disk| disk.cdrom == cdrom).count();
         let id = format!("{}{before}", if cdrom { "cd" } else { "disk" });
@@ -233,7 +237,7 @@ pub fn plan_import(path: &Path) -> Result<(Origin, ImportPlan)> {
 
 impl Library {
     /// Makes a machine of a plan: converts its disks, all but removable media. The document is the caller's, written by the
-    /// plan's hints; `finish` adds what else it needs before it is there. What of the disks was left out is told in words.
+    /// plan's hints; `finish` adds what else it needs before it is there. What of the disks was left out is told.
     ///
     /// # Errors
     ///
@@ -250,7 +254,7 @@ impl Library {
         document: &Sections,
         finish: &mut dyn FnMut(&mut Locked) -> Result<()>,
         progress: OnProgress<'_>,
-    ) -> Result<(Locked, Vec<String>)> {
+    ) -> Result<(Locked, Vec<ImportNote>)> {
         let mut draft = self.draft(name, document, time)?;
         let wanted: Vec<&DiskPlan> = plan.disks.iter().filter(|d| !d.cdrom).collect();
         // Disks differ in size; for a bar that never goes back each counts by what is described, or as one GiB.
@@ -319,7 +323,7 @@ fn weight(disk: &DiskPlan) -> u64 {
 struct Conversion<'a> {
     layer: &'a dyn BlockLayer,
     share: Share<'a>,
-    notes: Vec<String>,
+    notes: Vec<ImportNote>,
 }
 
 impl Conversion<'_> {
@@ -333,7 +337,7 @@ impl Conversion<'_> {
             Error::Probe { source, .. } => Error::Probe { path: PathBuf::from(&disk.file), source },
             other => other,
         })?;
-        self.notes.extend(header.snapshots_left_out(&disk.file));
+        self.notes.extend(header.snapshots_note(&disk.file));
         self.share.before = self.share.before.saturating_add(weight(disk));
         Ok(())
     }

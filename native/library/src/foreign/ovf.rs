@@ -1,6 +1,7 @@
 //! OVF, the description in an appliance (DMTF DSP0243, versions 1 and 2), as VirtualBox and VMware write it.
 
-use super::{Bus, ImportPlan, clean};
+use super::note::word;
+use super::{Bus, DriveFault, ImportNote, ImportPlan, clean};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::BTreeMap;
 
@@ -159,9 +160,7 @@ fn hardware(
                     Some(bytes) => plan.memory(Some(bytes >> 20)),
                     None => {
                         let quantity = child(*item, "VirtualQuantity").unwrap_or("nothing");
-                        plan.note(format!(
-                            "its memory of {quantity} in units of “{said}” is not understood: it gets the usual amount"
-                        ));
+                        plan.note(ImportNote::MemoryUnit { quantity: word(quantity), unit: word(said) });
                     }
                 }
             }
@@ -177,7 +176,7 @@ fn hardware(
             other => {
                 let name =
                     child(*item, "ElementName").or_else(|| child(*item, "Caption")).unwrap_or("a device");
-                plan.note(format!("“{name}” was left out (resource type {other})"));
+                plan.note(ImportNote::Device { name: word(name), resource_type: other });
             }
         }
     }
@@ -226,7 +225,7 @@ fn drive(
 ) -> Result<(), String> {
     let Some(host) = child(item, "HostResource") else {
         if !cdrom {
-            plan.note("a disk without an image was left out");
+            plan.note(ImportNote::Drive(DriveFault::NoImage));
         }
         return Ok(());
     };
@@ -238,16 +237,13 @@ fn drive(
         }
         match disk.file {
             Some(file) => plan.disk(file.href, bus, cdrom, cdrom, disk.size, file.gzip),
-            None => plan.note(match disk.size {
-                Some(size) => format!("an empty disk of {size} bytes was left out: make a new one"),
-                None => "an empty disk was left out: make a new one".to_owned(),
-            }),
+            None => plan.note(ImportNote::EmptyDisk(disk.size)),
         }
     } else if let Some(id) = host.strip_prefix("/file/") {
         let file = files.get(id).ok_or_else(|| format!("its file “{}” is not described", clean(id, 100)))?;
         plan.disk(file.href, bus, cdrom, cdrom, None, file.gzip);
     } else {
-        plan.note(format!("a drive was left out: “{host}” is a device of the other machine"));
+        plan.note(ImportNote::Drive(DriveFault::HostDevice(word(host))));
     }
     Ok(())
 }

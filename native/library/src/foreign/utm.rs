@@ -1,7 +1,8 @@
 //! UTM's bundles: a folder with `config.plist` and the disks (`ConfigurationVersion` 2 and 3: `Images`, 4: `Data`).
 
+use super::note::word;
 use super::plist::{Value, with_root};
-use super::{Bus, ImportPlan, MAX_DESCRIPTION, token};
+use super::{Bus, DriveFault, ImportNote, ImportPlan, MAX_DESCRIPTION, token};
 use crate::error::{ArchiveError, Error, Result, damaged, unsupported};
 use std::path::{Path, PathBuf};
 
@@ -68,11 +69,11 @@ fn current(root: Value<'_, '_>) -> ImportPlan {
     numbers(&mut plan, number(&["System", "MemorySize"]), number(&["System", "CPUCount"]));
     plan.uefi = Some(flag(&["QEMU", "UEFIBoot"]));
     if flag(&["QEMU", "TPMDevice"]) {
-        plan.note("its TPM was left out, and with it all that is sealed by it (BitLocker asks for its recovery key)");
+        plan.note(ImportNote::Tpm);
     }
     arguments(&mut plan, root.at(&["QEMU", "AdditionalArguments"]));
     if text(&["QEMU", "MachinePropertyOverride"]).is_some_and(|t| !t.is_empty()) {
-        plan.note("its machine properties were left out");
+        plan.note(ImportNote::MachineProperties);
     }
     for drive in root.get("Drive").into_iter().flat_map(Value::items) {
         let kind = drive.get("ImageType").and_then(Value::text).unwrap_or_default();
@@ -89,11 +90,11 @@ fn current(root: Value<'_, '_>) -> ImportPlan {
         root.get("Serial").into_iter().flat_map(Value::items).filter_map(|port| port.get("Mode")?.text())
     {
         if mode.starts_with("Tcp") {
-            plan.note("a serial port that is reached over TCP was left out: the first one can be seen");
+            plan.note(ImportNote::SerialPort);
         }
     }
     if text(&["Sharing", "DirectoryShareMode"]).is_some_and(|m| m != "None") {
-        plan.note(SHARED);
+        plan.note(ImportNote::Share);
     }
     plan
 }
@@ -109,7 +110,7 @@ fn legacy(root: Value<'_, '_>) -> ImportPlan {
     arguments(&mut plan, root.at(&["System", "AddArgs"]));
     forwards(&mut plan, root.at(&["Networking", "PortForward"]));
     if root.at(&["Sharing", "DirectorySharing"]).is_some_and(Value::flag) {
-        plan.note(SHARED);
+        plan.note(ImportNote::Share);
     }
     for drive in root.get("Drives").into_iter().flat_map(Value::items) {
         let get = |key: &str| drive.get(key).and_then(Value::text);
@@ -129,12 +130,10 @@ fn legacy(root: Value<'_, '_>) -> ImportPlan {
     plan
 }
 
-const SHARED: &str = "its shared folder was left out, which was one of the other machine: share one of yours";
-
 /// One by one: whoever imports it must see what it wanted of the host.
 fn arguments(plan: &mut ImportPlan, arguments: Option<Value<'_, '_>>) {
     for argument in arguments.into_iter().flat_map(Value::items) {
-        plan.note(format!("the argument for QEMU “{}” was left out", argument.text().unwrap_or("?")));
+        plan.note(ImportNote::Argument(word(argument.text().unwrap_or("?"))));
     }
 }
 
@@ -146,12 +145,9 @@ fn forwards(plan: &mut ImportPlan, forwards: Option<Value<'_, '_>>) {
             "" => String::new(),
             address => format!("{address}:"),
         };
-        plan.note(format!(
-            "the forwarded port {}:{address}{}:{} was left out: add it if you want it",
-            text("Protocol").to_ascii_lowercase(),
-            port("HostPort"),
-            port("GuestPort"),
-        ));
+        let protocol = text("Protocol").to_ascii_lowercase();
+        let forward = format!("{protocol}:{address}{}:{}", port("HostPort"), port("GuestPort"));
+        plan.note(ImportNote::Forward(word(&forward)));
     }
 }
 
@@ -166,18 +162,18 @@ fn numbers(plan: &mut ImportPlan, memory: Option<u64>, cpus: Option<u64>) {
 fn add(plan: &mut ImportPlan, folder: &str, file: Option<&str>, kind: &str, bus: Bus, read_only: bool) {
     let kind = kind.to_ascii_lowercase();
     let Some(file) = file.filter(|f| !f.is_empty()) else {
-        return plan.note("an empty removable drive was left out");
+        return plan.note(ImportNote::EmptyDrive);
     };
     match kind.as_str() {
         "disk" | "cd" => plan.disk(&format!("{folder}/{file}"), bus, kind == "cd", read_only, None, false),
-        other => plan.note(format!("the image “{file}” was left out: it is of the kind “{other}”")),
+        other => plan.note(ImportNote::Drive(DriveFault::Kind { file: word(file), kind: word(other) })),
     }
 }
 
 fn network(plan: &mut ImportPlan, mode: Option<&str>, model: Option<&str>, mac: Option<&str>) {
     let mode = mode.unwrap_or("emulated").to_ascii_lowercase();
     if mode != "emulated" && mode != "shared" {
-        plan.note(format!("a network device in the mode “{mode}” becomes one of user networking"));
+        plan.note(ImportNote::NetworkMode(word(&mode)));
     }
     plan.nic(model.and_then(token), mac);
 }

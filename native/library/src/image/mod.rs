@@ -16,11 +16,12 @@ mod vmdk;
 mod vpc;
 
 pub use complete::check_complete;
-pub use content::{Content, identify};
+pub use content::{Content, FileKind, NotACd, identify};
 pub use qcow2::{CorruptionBits, Qcow2};
 pub use read::{Bytes, ReadAt};
 
 use crate::block::SourceFormat;
+use crate::foreign::ImportNote;
 
 /// What a header says of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +66,15 @@ impl Header {
 
     /// What is told of the snapshots inside an image of this name, which no copy has.
     #[must_use]
+    pub fn snapshots_note(&self, name: &str) -> Option<ImportNote> {
+        let count = self.internal_snapshots;
+        (count > 0).then(|| ImportNote::Snapshots { file: crate::foreign::word(name), count })
+    }
+
+    /// The same in words.
+    #[must_use]
     pub fn snapshots_left_out(&self, name: &str) -> Option<String> {
-        let which = match self.internal_snapshots {
-            0 => return None,
-            1 => "the snapshot".to_owned(),
-            several => format!("the {several} snapshots"),
-        };
-        Some(format!(
-            "{which} inside “{name}” stayed there: the disk begins with its current state (qemu-img snapshot -l FILE lists them)"
-        ))
+        self.snapshots_note(name).map(|note| note.to_string())
     }
 }
 
@@ -118,13 +119,8 @@ pub enum ProbeError {
         size: u64,
     },
     /// Known, and not an image that could be imported.
-    #[error("this is {what}, not a disk image: {remedy}")]
-    NotADisk {
-        /// What it is.
-        what: &'static str,
-        /// What to do with it.
-        remedy: &'static str,
-    },
+    #[error("this is {}, not a disk image: {}", .0.words(), .0.remedy())]
+    NotADisk(FileKind),
     /// A CD.
     #[error(
         "this is a CD image (ISO 9660 or UDF), not a disk image: put it into a CD drive, or say that it is a raw disk if it is made to start from a USB stick"
@@ -184,10 +180,10 @@ pub fn recognise(file: &impl ReadAt) -> Result<Option<SourceFormat>, ProbeError>
     match content {
         Content::Image(format) => Ok(Some(format)),
         Content::Disk => Ok(Some(SourceFormat::Raw)),
-        Content::Unsupported("LUKS") => Err(ProbeError::Encrypted("LUKS".into())),
+        Content::Unsupported(FileKind::Luks) => Err(ProbeError::Encrypted("LUKS".into())),
         Content::Cd => Err(ProbeError::Cd),
-        content => match content.strange() {
-            Some((what, remedy)) => Err(ProbeError::NotADisk { what, remedy }),
+        content => match content.kind() {
+            Some(kind) => Err(ProbeError::NotADisk(kind)),
             None => Ok(None),
         },
     }

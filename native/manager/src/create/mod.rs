@@ -19,7 +19,7 @@ use sampan_control::Reporter;
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Catalogue, Entry, Request};
 use sampan_library::{ImageFormat, Library, Medium, Preallocation, SourceFormat, Target, image};
-use sampan_message::Message;
+use sampan_message::{Coded, Message};
 use sampan_session::vm::{Cd, FirstDisk, FirstStart, Recipe, fast_cores};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
@@ -233,12 +233,12 @@ impl Plan {
             Cd::File(file) => file.clone(),
             Cd::Medium(name) => library.medium(name)?.path,
         };
-        let why = sampan_library::why_no_cd(&file)?;
-        Ok(why
-            .map(|why| {
-                Message::new("not_a_cd", format!("{}: {why}", file.display())).with("path", file.as_path())
-            })
-            .map(|message| Finding::new(Severity::Confirm, "drives.cd0", message)))
+        Ok(sampan_library::why_no_cd(&file)?.map(|why| {
+            let Message { code, params, message } = why.message();
+            let message = format!("{}: {message}", file.display());
+            let message = Message { code, params: params.with("path", file.as_path()), message };
+            Finding::new(Severity::Confirm, "drives.cd0", message)
+        }))
     }
 
     fn image_findings(&self, host: &HostFigures) -> Result<Vec<Finding>> {
@@ -301,8 +301,7 @@ pub(crate) fn snapshots_left_out(file: &Path, format: Option<SourceFormat>) -> O
     let format = format.or_else(|| image::recognise(&opened).ok().flatten())?;
     let header = image::read_header(&opened, format).ok()?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let words = header.snapshots_left_out(&name)?;
-    Some(Message::new("snapshots_left_out", words).with("name", &*name))
+    header.snapshots_note(&name).map(|note| note.message())
 }
 
 /// What the copy of an image, grown to `size`, would do to this host: what it holds is written at once.

@@ -25,11 +25,10 @@ pub struct MediumInfo {
 fn doubt(file: &Path) -> Result<Option<Finding>> {
     let content = content(file)?;
     let shown = file.display();
-    let message = match (content, content.strange()) {
-        (_, Some((what, remedy))) => {
-            Message::new("not_a_medium", format!("{shown}: this is {what}: {remedy}"))
-                .with("what", what)
-                .with("remedy", remedy)
+    let message = match (content, content.kind()) {
+        (_, Some(kind)) => {
+            Message::new("not_a_medium", format!("{shown}: this is {}: {}", kind.words(), kind.remedy()))
+                .with("what", kind.name())
         }
         (Content::Unknown, _) => {
             Message::new("not_a_medium", format!("{shown}: this looks like neither a CD nor a disk image"))

@@ -287,7 +287,11 @@ impl Coded for VmError {
             Self::Start(error) => error.params(),
             Self::Command(error) => error.params(),
             Self::Io { path, .. } => none.with("path", path.as_path()),
-            Self::Fault(fault) => fault.message.params.clone().with("field", fault.field.as_str()),
+            // The rule's own code: what a person does about it depends on that.
+            Self::Fault(fault) => {
+                let params = fault.message.params.clone();
+                params.with("field", fault.field.as_str()).with("rule", &*fault.message.code)
+            }
             Self::Library(error) => error.params(),
             Self::Document(error) => error.params(),
             Self::Config(error) => error.params(),

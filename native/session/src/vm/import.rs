@@ -5,6 +5,7 @@
 //! owner to say. Of a description of our own that is [`Document::from_foreign`]'s work. Of other programs' the library says what it found and converts the disks; here it becomes a document: the preset for systems of which
 //! nothing is known, changed by what was found. What cannot be as it was is said.
 
+use super::adapted::{Adapted, VariablesFault};
 use super::create::uefi_drive;
 use super::{Identity, VmError, uefi_variables};
 use sampan_config::{
@@ -15,6 +16,7 @@ use sampan_library::{
     BlockLayer, Bus as ForeignBus, ImportPlan, Library, Locked, OnProgress, Origin, Sections, SourceFormat,
     VmId, name_from, plan_import, probe_import,
 };
+use sampan_message::{Coded, Message};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,14 +30,16 @@ pub struct Foreign {
     origin: Origin,
     plan: ImportPlan,
     name: String,
+    /// What was left out already.
+    notes: Vec<Message>,
 }
 
 /// A machine that was taken over.
 pub struct Imported {
     /// The machine.
     pub machine: Locked,
-    /// What did not map, or is not as it was, in words.
-    pub notes: Vec<String>,
+    /// What did not map, or is not as it was.
+    pub notes: Vec<Message>,
 }
 
 /// Takes over the machine in a `.sampanvm` file, under its own name or another. It is there whole or not at all. However it
@@ -53,7 +57,7 @@ pub fn import_archive(
     let (identity, mut notes) = (Identity::random(), Vec::new());
     let mut adopt = |name: &str, files: Sections| {
         let (document, left_out) = Document::from_foreign(&files).map_err(|e| e.to_string())?;
-        notes = left_out.iter().map(ToString::to_string).collect();
+        notes = left_out.iter().map(Coded::message).collect();
         let mut sections = document.to_files();
         identity.give(Some(name), &mut sections);
         Ok(sections)
@@ -71,14 +75,15 @@ impl Foreign {
         let (origin, mut plan) = plan_import(path)?;
         let name = plan.name.clone().unwrap_or_else(|| name_from(path));
         // The library would take it for a disk, with which no floppy drive can do anything.
+        let mut notes: Vec<Message> = plan.notes.iter().map(Coded::message).collect();
         plan.disks.retain(|disk| {
             let floppy = disk.bus == ForeignBus::Floppy && !disk.cdrom;
             if floppy {
-                plan.notes.push(format!("the floppy “{}” was left out", disk.file));
+                notes.push(Adapted::Floppy(disk.file.clone()).message());
             }
             !floppy
         });
-        Ok(Self { origin, plan, name })
+        Ok(Self { origin, plan, name, notes })
     }
 
     /// The name it had.
@@ -90,9 +95,9 @@ impl Foreign {
     ///
     /// # Errors
     /// [`VmError::UnknownProcessor`] for a processor that is not run here.
-    pub fn document(&self, name: &str) -> Result<(Document, Vec<String>), VmError> {
+    pub fn document(&self, name: &str) -> Result<(Document, Vec<Message>), VmError> {
         let plan = &self.plan;
-        let mut notes = plan.notes.clone();
+        let mut notes = self.notes.clone();
         let arch = arch(plan)?;
         let old = plan
             .machine
@@ -113,24 +118,24 @@ impl Foreign {
         Ok((document, notes))
     }
 
-    fn numbers(&self, document: &mut Document, notes: &mut Vec<String>) {
+    fn numbers(&self, document: &mut Document, notes: &mut Vec<Message>) {
         if let Some(mib) = self.plan.memory_mib {
             match u32::try_from(mib).ok().filter(|mib| (MIN_MEMORY_MIB..=MAX_MEMORY_MIB).contains(mib)) {
                 Some(mib) => document.memory.mib = mib,
-                None => notes.push(format!("{mib} MiB of memory cannot be: it has {}", document.memory.mib)),
+                None => notes.push(Adapted::Memory { mib, now: document.memory.mib }.message()),
             }
         }
         if let Some(cpus) = self.plan.cpus {
             match (1..=MAX_CPUS).contains(&cpus) {
                 true => document.cpu.count = cpus,
-                false => notes.push(format!("{cpus} CPUs cannot be: it has {}", document.cpu.count)),
+                false => notes.push(Adapted::Cpus { cpus, now: document.cpu.count }.message()),
             }
         }
     }
 
     /// Its own UEFI variables and their format; `None` where it has none. They fit our firmware if they are as large as the
     /// `new` ones: the same firmware (edk2) is built for the same flash then.
-    fn variables(&self, new: &Path) -> Result<Option<(PathBuf, SourceFormat)>, String> {
+    fn variables(&self, new: &Path) -> Result<Option<(PathBuf, SourceFormat)>, VariablesFault> {
         let (Origin::Folder(folder), Some(file)) = (&self.origin, &self.plan.uefi_variables) else {
             return Ok(None);
         };
@@ -138,20 +143,20 @@ impl Foreign {
         let size = |path: &Path, format| {
             probe_import(path, format)
                 .map(|header| (header.virtual_size, header.format))
-                .map_err(|e| e.to_string())
+                .map_err(|e| VariablesFault::Unreadable(e.to_string()))
         };
         let (wanted, _) = size(new, Some(SourceFormat::Raw))?;
         // What has no header of an image is raw, and then a volume by its own.
         let (found, format) = match size(&path, None) {
             Ok(found) => found,
             Err(_) if is_volume(&path) => size(&path, Some(SourceFormat::Raw))?,
-            Err(_) => return Err(format!("{file} is none that is known")),
+            Err(_) => return Err(VariablesFault::Unknown(file.clone())),
         };
         if !matches!(format, SourceFormat::Raw | SourceFormat::Qcow2) {
-            return Err(format!("{file} is none that is known"));
+            return Err(VariablesFault::Unknown(file.clone()));
         }
         if found != wanted {
-            return Err(format!("{file} has {found} bytes, this firmware's have {wanted}"));
+            return Err(VariablesFault::Size { file: file.clone(), found, wanted });
         }
         Ok(Some((path, format)))
     }
@@ -181,9 +186,7 @@ impl Foreign {
             _ if !uefi => (new, SourceFormat::Raw),
             Ok(own) => own.unwrap_or((new, SourceFormat::Raw)),
             Err(why) => {
-                notes.push(format!(
-                    "its UEFI variables were left out ({why}) and are new: choose the boot entry once if it does not start"
-                ));
+                notes.push(Adapted::Variables(why).message());
                 (new, SourceFormat::Raw)
             }
         };
@@ -202,7 +205,7 @@ impl Foreign {
             &mut finish,
             progress,
         )?;
-        notes.extend(left_out);
+        notes.extend(left_out.iter().map(Coded::message));
         Ok(Imported { machine, notes })
     }
 }
@@ -222,28 +225,25 @@ fn arch(plan: &ImportPlan) -> Result<Arch, VmError> {
     }
 }
 
-fn firmware(plan: &ImportPlan, arch: Arch, notes: &mut Vec<String>) -> FirmwareKind {
+fn firmware(plan: &ImportPlan, arch: Arch, notes: &mut Vec<Message>) -> FirmwareKind {
     match (plan.uefi, arch) {
         (Some(true), _) | (None, Arch::Aarch64) => FirmwareKind::Uefi,
         (Some(false), Arch::Aarch64) => {
-            notes.push("it was started without UEFI, which Arm machines need here: it may not start".into());
+            notes.push(Adapted::Uefi.message());
             FirmwareKind::Uefi
         }
         (Some(false) | None, Arch::X86_64) => FirmwareKind::Bios,
     }
 }
 
-fn drives(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<String>) {
+fn drives(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<Message>) {
     let preset = document.drives.drives.iter().find(|drive| drive.kind == DriveKind::Disk);
     let usual = preset.map_or(Bus::Sata, |disk| disk.bus);
     document.drives.drives.retain(|drive| drive.kind == DriveKind::Cdrom);
     // An id of the plan's begins with `cd` or `disk`, and only its disks become drives: `cd0` stays the CD's.
     for disk in &plan.disks {
         if disk.cdrom {
-            notes.push(format!(
-                "the CD “{}” was left out: its drive is empty, put the CD in by hand",
-                disk.file
-            ));
+            notes.push(Adapted::Cd(disk.file.clone()).message());
             continue;
         }
         let taken = |bus| document.drives.drives.iter().filter(|drive| drive.bus == bus).count();
@@ -256,10 +256,7 @@ fn drives(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<String>) {
             bus => bus,
         };
         if !same(disk.bus, now) {
-            notes.push(format!(
-                "the disk “{}” was on {:?} and is on {now:?}: if the guest does not find it, it needs a driver",
-                disk.file, disk.bus
-            ));
+            notes.push(Adapted::Bus { file: disk.file.clone(), was: disk.bus, now }.message());
         }
         let boot = u32::try_from(document.drives.drives.len()).ok();
         document.drives.drives.push(DriveSection {
@@ -295,7 +292,7 @@ fn same(was: ForeignBus, now: Bus) -> bool {
     }
 }
 
-fn cards(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<String>) {
+fn cards(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<Message>) {
     let pc = document.system.machine == Chipset::Pc;
     // On a bus without PCI Express.
     let fitting = |device| if pc && device == NicDevice::E1000e { NicDevice::E1000 } else { device };
@@ -304,12 +301,12 @@ fn cards(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<String>) {
     for (number, nic) in plan.nics.iter().enumerate() {
         let found = nic.model.as_deref().and_then(device).map(fitting);
         if let (None, Some(model)) = (found, &nic.model) {
-            notes.push(format!("the network card “{model}” becomes {}", usual.qemu_name()));
+            notes.push(Adapted::Card { model: model.clone(), now: usual }.message());
         }
         let mac = nic.mac.as_deref().and_then(|mac| mac.parse().ok());
         let twice = document.network.cards.iter().any(|card| mac.is_some() && card.mac == mac);
         if (nic.mac.is_some() && mac.is_none()) || twice {
-            notes.push(format!("the address of network card {number} cannot be used: it gets another"));
+            notes.push(Adapted::Mac(number).message());
         }
         document.network.cards.push(Card {
             id: format!("net{number}"),

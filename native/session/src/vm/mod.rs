@@ -3,6 +3,7 @@
 //! The library makes every step durable, QEMU does the work; the order between the two is what keeps a machine's disks
 //! and memory in step whatever is killed when. Each operation here says its order.
 
+mod adapted;
 mod create;
 mod error;
 mod identity;
@@ -19,6 +20,12 @@ mod settings;
 mod snapshot;
 mod space;
 mod suspend;
+
+/// A message of every kind that an import tells, for `docs/errors.md`.
+#[doc(hidden)]
+pub fn import_samples() -> Vec<sampan_message::Message> {
+    adapted::Adapted::samples()
+}
 
 pub use create::{Cd, FirstDisk, Recipe};
 pub use error::{PortUser, VmError};

@@ -2,7 +2,7 @@
 
 use sampan_config::{Bus, Document, DriveKind, DriveSection};
 use sampan_library::{Bundle, Library};
-use sampan_seed::{Seed, SeedError, WindowsAnswers, for_copy, iso};
+use sampan_seed::{Misfit, Seed, SeedError, WindowsAnswers, for_copy, iso};
 
 /// The drive that the seed is in.
 pub const SEED_DRIVE: &str = "cd1";
@@ -45,8 +45,7 @@ impl FirstStart {
             Self::Cloud(seed) => Seed { instance: "new".into(), ..Seed::clone(seed) }.check(),
             Self::UserData { hostname, bytes } => {
                 if !is_user_data(bytes) {
-                    let why = "it begins as nothing that cloud-init knows: the first line is #cloud-config, #! and an interpreter, or another of its headers";
-                    return Err(SeedError::File { name: "user-data".into(), why });
+                    return Err(SeedError::File { name: "user-data".into(), why: Misfit::Header });
                 }
                 let (instance, hostname) = ("new".into(), hostname.clone());
                 Seed { instance, hostname, ..Seed::default() }.check()
