@@ -300,7 +300,7 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<(Message, Option<String>)> 
         sampan_seed::KeyError,
         sampan_emulator::LaunchError,
         sampan_config::ConfigError,
-        sampan_config::DocumentError,
+        sampan_config::VmConfigError,
         sampan_config::ForwardError,
         sampan_config::BadVncPassword,
         sampan_config::UnknownArch,
@@ -329,7 +329,7 @@ mod tests {
     use crate::args::Args;
     use clap::error::ErrorKind;
     use clap::{CommandFactory as _, Parser as _};
-    use sampan_config::{Arch, Document, Preset};
+    use sampan_config::{Arch, Preset, VmConfig};
     use std::collections::BTreeSet;
 
     #[test]
@@ -415,12 +415,12 @@ mod tests {
             assert!(["name", "memory", "cpus", "cdrom", "seed"].contains(&field), "{change}");
             return;
         };
-        let mut files = Document::new("x", Preset::Linux, Arch::X86_64).to_files();
+        let mut files = VmConfig::new("x", Preset::Linux, Arch::X86_64).to_files();
         let file = files.get_mut(&format!("{section}.json")).expect("a section");
         let mut members: serde_json::Value = serde_json::from_str(file).expect("JSON");
         members[field] = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         *file = members.to_string();
-        Document::from_files(&files).unwrap_or_else(|error| panic!("{change}: {error}"));
+        VmConfig::from_files(&files).unwrap_or_else(|error| panic!("{change}: {error}"));
     }
 
     /// All options of all commands.

@@ -1,6 +1,6 @@
 //! What keeps a machine's state (snapshot with memory, suspend) from being saved, known before it is tried.
 
-use crate::{Bus, DiskFormat, Document, Drive, DriveKind, Firmware, Machine, Section, SoundDevice};
+use crate::{Bus, DiskFormat, Drive, DriveKind, Firmware, Machine, Section, SoundDevice, VmConfig};
 
 /// When something stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ const IN_ARGUMENTS: [(&str, &str); 17] = [
 const CPU_FEATURES: [&str; 4] =
     ["invtsc=on", "hv-passthrough=on", "hv-no-nonarch-coresharing=on", "migratable=off"];
 
-impl Document {
+impl VmConfig {
     /// What keeps this machine's state from being saved, as far as its description tells. The images' formats are the
     /// [machine's](Machine::state_blockers) to know.
     pub fn state_blockers(&self) -> Vec<Blocker> {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn each_blocker_names_its_part_and_the_way_out() {
-        let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
         assert_eq!(document.state_blockers(), []);
         document.drives.drives.push(DriveSection::disk("fast", Bus::Nvme, None));
         document.sound.device = SoundDevice::Virtio;

@@ -3,9 +3,9 @@
 use crate::document::shortened;
 use crate::finding::Concern;
 use crate::{
-    Arch, BadVncPassword, CURRENT_TUNING, CURRENT_VERSION, ConfigError, DisplayKind, DocumentError, Forward,
-    ForwardError, LeftOut, MAX_CPUS, MAX_FORWARD_PORTS, MAX_HEADS, MAX_MEMORY_MIB, MAX_SECTION_BYTES,
-    MAX_VNC_PASSWORD, MIN_MEMORY_MIB, NotAMac, NotAMode, Rule, Topology, UnknownArch, Vnc,
+    Arch, BadVncPassword, CURRENT_TUNING, CURRENT_VERSION, ConfigError, DisplayKind, Forward, ForwardError,
+    LeftOut, MAX_CPUS, MAX_FORWARD_PORTS, MAX_HEADS, MAX_MEMORY_MIB, MAX_SECTION_BYTES, MAX_VNC_PASSWORD,
+    MIN_MEMORY_MIB, NotAMac, NotAMode, Rule, Topology, UnknownArch, VmConfigError, Vnc,
 };
 use sampan_message::{Coded, Message, Params, samples as samples_of};
 
@@ -162,7 +162,7 @@ impl ConfigError {
             Self::NoAccelerator => ("no_accelerator", Params::new()),
             Self::NoUefi => ("no_uefi", Params::new()),
             Self::NoImage(drive) => ("no_image", Params::of("drive", &**drive)),
-            Self::Document(errors) => {
+            Self::VmConfig(errors) => {
                 let first = errors.first().map_or(("", ""), |error| (&error.field, &error.message.code));
                 let params = Params::of("field", first.0).with("rule", first.1);
                 ("invalid", params.with("count", errors.len()))
@@ -181,9 +181,9 @@ impl ConfigError {
             Self::NoUefi => Self::NoImage("disk0".into()),
             Self::NoImage(_) => {
                 let message = Rule::Cpus(0).message();
-                Self::Document(vec![crate::ValidationError { field: "cpu.count".into(), message }])
+                Self::VmConfig(vec![crate::ValidationError { field: "cpu.count".into(), message }])
             }
-            Self::Document(_) => Self::NotPlaced("debian.iso".into()),
+            Self::VmConfig(_) => Self::NotPlaced("debian.iso".into()),
             Self::NotPlaced(_) => Self::NoFolder("files".into()),
             // Rules have samples of their own.
             Self::NoFolder(_) | Self::Rule(_) => return None,
@@ -191,7 +191,7 @@ impl ConfigError {
     }
 }
 
-impl DocumentError {
+impl VmConfigError {
     fn parts(&self) -> (&'static str, Params) {
         match self {
             Self::Missing(file) => ("section_missing", Params::of("file", &**file)),
@@ -296,7 +296,7 @@ sampan_message::coded!(
     Rule,
     ForwardError,
     ConfigError,
-    DocumentError,
+    VmConfigError,
     LeftOut,
     UnknownArch,
     NotAMode,
@@ -310,7 +310,7 @@ pub fn samples() -> Vec<Message> {
     all.extend(samples_of(ForwardError::Form("22".into()), ForwardError::after));
     let drive = ConfigError::Drive { id: "disk0".into(), rule: Rule::NoIde };
     all.extend(samples_of(drive, ConfigError::after));
-    all.extend(samples_of(DocumentError::Missing("cpu.json".into()), DocumentError::after));
+    all.extend(samples_of(VmConfigError::Missing("cpu.json".into()), VmConfigError::after));
     all.extend(samples_of(LeftOut::Forward(Forward::tcp(2222, 22)), LeftOut::after));
     all.extend(Concern::samples());
     all.push(UnknownArch("riscv64".into()).message());

@@ -1,7 +1,7 @@
 //! What a person should know or decide before a machine is made, changed or started.
 
 use crate::limits::{PAUSE_BELOW, size};
-use crate::{Document, PLAIN_SHARE_WARNING, VNC_WARNING};
+use crate::{PLAIN_SHARE_WARNING, VNC_WARNING, VmConfig};
 use sampan_message::{Coded, Message, Params};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -178,7 +178,7 @@ impl Concern {
 
 sampan_message::coded!(Concern);
 
-impl Document {
+impl VmConfig {
     /// What a person should know, though it can be.
     pub fn warnings(&self) -> Vec<Finding> {
         let mut found = Vec::new();

@@ -38,9 +38,9 @@ pub use blockers::{BlockedWhen, Blocker};
 #[doc(hidden)]
 pub use codes::samples;
 pub use document::{
-    CURRENT_VERSION, Card, Cpu, DirectKernel, Displays, Document, DocumentError, DriveSection, Drives, Extra,
-    FirmwareKind, FirmwareSection, HostPaths, Input, LeftOut, MAX_SECTION_BYTES, Memory, Network,
-    Performance, Section, Serial, ShareSection, Shares, Sound, System, Usb, ValidationError,
+    CURRENT_VERSION, Card, Cpu, DirectKernel, Displays, DriveSection, Drives, Extra, FirmwareKind,
+    FirmwareSection, HostPaths, Input, LeftOut, MAX_SECTION_BYTES, Memory, Network, Performance, Section,
+    Serial, ShareSection, Shares, Sound, System, Usb, ValidationError, VmConfig, VmConfigError,
 };
 pub use escape::escaped;
 pub use finding::{Finding, Severity};
@@ -99,7 +99,7 @@ pub enum ConfigError {
     NoImage(String),
     /// A description with faults.
     #[error("{}", lines(.0))]
-    Document(Vec<ValidationError>),
+    VmConfig(Vec<ValidationError>),
     /// A file that the description names and nobody placed.
     #[error(
         "the file {0} of this machine is not there: put it back, or take it out of the machine's settings"

@@ -1,7 +1,7 @@
 //! What a host can bear, before it is asked to.
 
 use crate::finding::{Concern, Finding, Severity};
-use crate::{Document, MAX_CPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB};
+use crate::{MAX_CPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB, VmConfig};
 use serde::{Deserialize, Serialize};
 
 /// A host's figures, as it is now.
@@ -141,7 +141,7 @@ impl Limits {
     }
 
     /// What starting a machine would do to a host. Nothing found means: start it.
-    pub fn check(document: &Document, host: &HostFigures) -> Vec<Finding> {
+    pub fn check(document: &VmConfig, host: &HostFigures) -> Vec<Finding> {
         let mut findings = Vec::new();
         let (wanted, room, comfortable) =
             (u64::from(document.memory.mib), host.room_mib(), host.comfortable_mib());
@@ -217,8 +217,8 @@ mod tests {
     const TABLET: HostFigures =
         HostFigures { cores: 8, memory_mib: 12_000, available_mib: 7_000, free_disk: 100 * GIB };
 
-    fn document(mib: u32, cpus: u32) -> Document {
-        let mut document = Document::new("x", Preset::Linux, Arch::Aarch64);
+    fn document(mib: u32, cpus: u32) -> VmConfig {
+        let mut document = VmConfig::new("x", Preset::Linux, Arch::Aarch64);
         (document.memory.mib, document.cpu.count) = (mib, cpus);
         document
     }

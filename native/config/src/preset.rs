@@ -1,8 +1,8 @@
 //! What kinds of guest need.
 
 use crate::document::{
-    Card, Cpu, Displays, Document, DriveSection, Drives, Extra, FirmwareKind, FirmwareSection, Input, Memory,
-    Network, Performance, Serial, Shares, Sound, System, Usb,
+    Card, Cpu, Displays, DriveSection, Drives, Extra, FirmwareKind, FirmwareSection, Input, Memory, Network,
+    Performance, Serial, Shares, Sound, System, Usb, VmConfig,
 };
 use crate::{
     Arch, Bus, CURRENT_TUNING, CURRENT_VERSION, Channel, Chipset, Clock, DisplayKind, Keyboard, NicDevice,
@@ -89,7 +89,7 @@ const NVME_OR_SLOW: [&str; 2] = [
     "without KVM, Windows takes many minutes to start",
 ];
 
-impl Document {
+impl VmConfig {
     /// A new machine's description: an empty CD drive and the disk `disk0`, devices as the preset has them.
     ///
     /// A preset that does not [fit](Preset::fits) the architecture gives the machine for other systems.

@@ -4,7 +4,7 @@
 //! keeps the number it was made with, and a saved state needs the CPU that it was saved with.
 
 use crate::finding::{Concern, Finding, Severity};
-use crate::{Arch, Document};
+use crate::{Arch, VmConfig};
 
 /// The tuning of new machines.
 pub const CURRENT_TUNING: u32 = 2;
@@ -47,7 +47,7 @@ pub(crate) fn default_model(arch: Arch, tuning: u32, kvm: bool) -> String {
     }
 }
 
-impl Document {
+impl VmConfig {
     /// How the guest would run faster where it is translated, with the fix. `None` where there is nothing to gain, or where
     /// somebody chose the CPU's model.
     pub fn tuning_hint(&self) -> Option<Finding> {

@@ -2,15 +2,15 @@
 
 use proptest::prelude::*;
 use sampan_config::{
-    Arch, Bus, CURRENT_VERSION, Chipset, ConfigError, Disk, DiskFormat, Document, DocumentError, DriveKind,
-    Forward, HostPaths, Keyboard, MAX_SECTION_BYTES, Preset, Section,
+    Arch, Bus, CURRENT_VERSION, Chipset, ConfigError, Disk, DiskFormat, DriveKind, Forward, HostPaths,
+    Keyboard, MAX_SECTION_BYTES, Preset, Section, VmConfig, VmConfigError,
 };
 use std::collections::BTreeMap;
 use std::fs;
 
-fn all() -> impl Iterator<Item = (Preset, Arch, Document)> {
+fn all() -> impl Iterator<Item = (Preset, Arch, VmConfig)> {
     let pairs = Preset::ALL.into_iter().flat_map(|preset| Arch::ALL.map(|arch| (preset, arch)));
-    pairs.map(|(preset, arch)| (preset, arch, Document::new("some machine", preset, arch)))
+    pairs.map(|(preset, arch)| (preset, arch, VmConfig::new("some machine", preset, arch)))
 }
 
 fn fixture(version: u32) -> BTreeMap<String, String> {
@@ -24,7 +24,7 @@ fn fixture(version: u32) -> BTreeMap<String, String> {
 }
 
 fn changed(section: &str, text: &str) -> BTreeMap<String, String> {
-    let mut files = Document::new("x", Preset::Linux, Arch::X86_64).to_files();
+    let mut files = VmConfig::new("x", Preset::Linux, Arch::X86_64).to_files();
     files.insert(section.to_owned(), text.to_owned());
     files
 }
@@ -35,13 +35,13 @@ fn every_preset_is_without_faults_and_survives_its_files() {
         assert_eq!(document.check(), [], "{preset:?} {arch}");
         let files = document.to_files();
         assert_eq!(files.len(), Section::ALL.len());
-        assert_eq!(Document::from_files(&files), Ok(document), "{preset:?} {arch}");
+        assert_eq!(VmConfig::from_files(&files), Ok(document), "{preset:?} {arch}");
     }
 }
 
 #[test]
 fn a_machine_of_version_1_is_the_same_machine_today() {
-    let document = Document::from_files(&fixture(1)).expect("migrates");
+    let document = VmConfig::from_files(&fixture(1)).expect("migrates");
     assert_eq!(document.check(), []);
     assert_eq!(document.system.version, CURRENT_VERSION);
     assert_eq!((document.system.name.as_str(), document.system.machine), ("first, machine", Chipset::Q35));
@@ -62,13 +62,13 @@ fn a_machine_of_version_1_is_the_same_machine_today() {
         ]
     );
     assert_eq!(document.extra.arguments, ["-device", "virtio-balloon-pci"]);
-    assert_eq!(Document::from_files(&document.to_files()), Ok(document));
+    assert_eq!(VmConfig::from_files(&document.to_files()), Ok(document));
     // What was left out had the program's defaults of then.
     let least = BTreeMap::from([(
         "system.json".to_owned(),
         r#"{"version": 1, "name": "a", "arch": "aarch64"}"#.to_owned(),
     )]);
-    let document = Document::from_files(&least).expect("migrates");
+    let document = VmConfig::from_files(&least).expect("migrates");
     assert_eq!((document.memory.mib, document.cpu.count, document.system.machine), (1024, 2, Chipset::Virt));
     assert_eq!(document.check(), []);
 }
@@ -76,14 +76,14 @@ fn a_machine_of_version_1_is_the_same_machine_today() {
 #[test]
 fn a_newer_machine_is_refused_in_words() {
     let text = r#"{"version": 3, "name": "x", "holograms": true}"#;
-    let error = Document::from_files(&changed("system.json", text)).expect_err("too new");
-    assert_eq!(error, DocumentError::TooNew { found: 3, ours: 2 });
+    let error = VmConfig::from_files(&changed("system.json", text)).expect_err("too new");
+    assert_eq!(error, VmConfigError::TooNew { found: 3, ours: 2 });
     assert!(error.to_string().contains("use a newer Sampan"), "{error}");
     for nonsense in
         ["{}", r#"{"version": 0}"#, r#"{"version": -1}"#, r#"{"version": "2"}"#, r#"{"version": 2.5}"#, "[]"]
     {
-        let error = Document::from_files(&changed("system.json", nonsense)).expect_err("no version");
-        assert!(matches!(error, DocumentError::NoVersion(_)), "{nonsense}: {error}");
+        let error = VmConfig::from_files(&changed("system.json", nonsense)).expect_err("no version");
+        assert!(matches!(error, VmConfigError::NoVersion(_)), "{nonsense}: {error}");
     }
 }
 
@@ -106,19 +106,19 @@ fn errors_name_the_field_and_what_to_do() {
         ("memory.json", "{} {}", "trailing characters"),
         ("memory.json", "", "memory.json: .: EOF"),
     ] {
-        let error = Document::from_files(&changed(file, text)).expect_err(words).to_string();
+        let error = VmConfig::from_files(&changed(file, text)).expect_err(words).to_string();
         assert!(error.contains(words), "{error}");
     }
     let mut files = changed("memory.json", "{}");
     files.remove("usb.json");
-    assert_eq!(Document::from_files(&files), Err(DocumentError::Missing("usb.json".into())));
+    assert_eq!(VmConfig::from_files(&files), Err(VmConfigError::Missing("usb.json".into())));
     let unknown = changed("../../etc/passwd", "{}");
-    assert_eq!(Document::from_files(&unknown), Err(DocumentError::Unknown("../../etc/passwd".into())));
+    assert_eq!(VmConfig::from_files(&unknown), Err(VmConfigError::Unknown("../../etc/passwd".into())));
     let bytes = MAX_SECTION_BYTES + 1;
     let large = changed("extra.json", &" ".repeat(bytes));
     assert_eq!(
-        Document::from_files(&large),
-        Err(DocumentError::TooLarge { file: "extra.json".into(), bytes })
+        VmConfig::from_files(&large),
+        Err(VmConfigError::TooLarge { file: "extra.json".into(), bytes })
     );
 }
 
@@ -126,16 +126,16 @@ fn errors_name_the_field_and_what_to_do() {
 fn an_unknown_field_of_version_1_is_refused_too() {
     let mut files = fixture(1);
     files.insert("cpu.json".into(), r#"{"count": 2}"#.into());
-    let error = Document::from_files(&files).expect_err("refused").to_string();
+    let error = VmConfig::from_files(&files).expect_err("refused").to_string();
     assert!(error.contains("cpu.json: count: is no field of version 1, which has cpus"), "{error}");
 }
 
 #[test]
 fn faults_are_found_where_they_are() {
-    let good = || Document::new("x", Preset::Linux, Arch::X86_64);
-    let old = || Document::new("x", Preset::Old, Arch::X86_64);
-    let arm = || Document::new("x", Preset::Linux, Arch::Aarch64);
-    type Case = (Document, fn(&mut Document), &'static str);
+    let good = || VmConfig::new("x", Preset::Linux, Arch::X86_64);
+    let old = || VmConfig::new("x", Preset::Old, Arch::X86_64);
+    let arm = || VmConfig::new("x", Preset::Linux, Arch::Aarch64);
+    type Case = (VmConfig, fn(&mut VmConfig), &'static str);
     let cases: Vec<Case> = vec![
         (good(), |d| d.system.name = "a\nb".into(), "system.name:"),
         (good(), |d| d.system.machine = Chipset::Virt, "system.machine:"),
@@ -197,13 +197,13 @@ fn faults_are_found_where_they_are() {
         change(&mut document);
         let faults: Vec<_> = document.check().iter().map(ToString::to_string).collect();
         assert!(faults.len() == 1 && faults[0].contains(words), "{words}: {faults:?}");
-        assert!(matches!(document.machine(&HostPaths::default()), Err(ConfigError::Document(_))));
+        assert!(matches!(document.machine(&HostPaths::default()), Err(ConfigError::VmConfig(_))));
     }
 }
 
 #[test]
 fn what_is_not_placed_is_named() {
-    let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+    let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
     document.firmware.kind = sampan_config::FirmwareKind::Bios;
     assert_eq!(document.machine(&HostPaths::default()), Err(ConfigError::NoImage("disk0".into())));
     let disk = Disk { file: "/vm/a".into(), format: DiskFormat::Qcow2, base: None };
@@ -216,7 +216,7 @@ fn what_is_not_placed_is_named() {
 
 #[test]
 fn what_an_image_is_built_on_is_named_down_to_the_last() {
-    let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+    let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
     document.firmware.kind = sampan_config::FirmwareKind::Bios;
     let raw = Disk { file: "/vm/raw".into(), format: DiskFormat::Raw, base: None };
     let middle = Disk { file: "/vm/middle".into(), format: DiskFormat::Qcow2, base: Some(raw.into()) };
@@ -282,7 +282,7 @@ proptest! {
     /// Whatever is in the files: a description that is written as it was read, or an error.
     #[test]
     fn no_files_panic(version in 0u32..4, sections in prop::collection::btree_map(0usize..14, json(), 0..6), current: bool) {
-        let mut files = if current { Document::new("x", Preset::Linux, Arch::X86_64).to_files() } else { fixture(1) };
+        let mut files = if current { VmConfig::new("x", Preset::Linux, Arch::X86_64).to_files() } else { fixture(1) };
         for (section, value) in sections {
             files.insert(Section::ALL[section].file().to_owned(), value.to_string());
         }
@@ -292,10 +292,10 @@ proptest! {
             object.insert("version".into(), version.into());
             files.insert("system.json".into(), system.to_string());
         }
-        match Document::from_files(&files) {
+        match VmConfig::from_files(&files) {
             Ok(document) => {
                 let _ = (document.check(), document.warnings(), document.machine(&HostPaths::default()));
-                prop_assert_eq!(Document::from_files(&document.to_files()), Ok(document));
+                prop_assert_eq!(VmConfig::from_files(&document.to_files()), Ok(document));
             }
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
@@ -303,7 +303,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(text in "[\\[\\]{}\",:0-9a-z.-]{0,60}", section in 0usize..14) {
-        let _ = Document::from_files(&changed(Section::ALL[section].file(), &text));
+        let _ = VmConfig::from_files(&changed(Section::ALL[section].file(), &text));
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a description from elsewhere brings along, and what not.
 
 use sampan_config::{
-    Arch, Bus, DirectKernel, Document, DocumentError, DriveKind, DriveSection, Forward, Preset, ShareSection,
-    ShareSecurity, Vnc,
+    Arch, Bus, DirectKernel, DriveKind, DriveSection, Forward, Preset, ShareSection, ShareSecurity, VmConfig,
+    VmConfigError, Vnc,
 };
 use std::collections::BTreeMap;
 
-fn foreign() -> Document {
-    let mut document = Document::new("theirs", Preset::Linux, Arch::Aarch64);
+fn foreign() -> VmConfig {
+    let mut document = VmConfig::new("theirs", Preset::Linux, Arch::Aarch64);
     let card = document.network.cards.first_mut().expect("a card");
     card.forwards =
         ["tcp:2222:22", "udp:0.0.0.0:5353:53"].map(|f| f.parse::<Forward>().expect("is one")).into();
@@ -32,7 +32,7 @@ fn foreign() -> Document {
 #[test]
 fn nothing_that_reaches_out_of_it_comes_along_and_each_is_told() {
     let theirs = foreign();
-    let (ours, told) = Document::from_foreign(&theirs.to_files()).expect("is read");
+    let (ours, told) = VmConfig::from_foreign(&theirs.to_files()).expect("is read");
     let told: Vec<String> = told.iter().map(ToString::to_string).collect();
     let all = told.join("\n");
     for word in [
@@ -63,12 +63,12 @@ fn nothing_that_reaches_out_of_it_comes_along_and_each_is_told() {
     rest.sound.microphone = false;
     rest.extra.arguments.clear();
     assert_eq!(ours, rest);
-    assert_eq!(Document::from_foreign(&files), Ok((ours, Vec::new())), "the second time there is nothing");
+    assert_eq!(VmConfig::from_foreign(&files), Ok((ours, Vec::new())), "the second time there is nothing");
 }
 
 #[test]
 fn whoever_declares_without_end_is_told_of_in_bounds() {
-    let mut document = Document::new("theirs", Preset::Linux, Arch::X86_64);
+    let mut document = VmConfig::new("theirs", Preset::Linux, Arch::X86_64);
     document.extra.arguments = vec!["x".repeat(1000); 150];
     for n in 0..3 {
         let media = Some(format!("floppy {n}"));
@@ -76,7 +76,7 @@ fn whoever_declares_without_end_is_told_of_in_bounds() {
             DriveSection { kind: DriveKind::Floppy, media, ..DriveSection::disk("f", Bus::Floppy, None) };
         document.drives.drives.push(drive);
     }
-    let (_, told) = Document::from_foreign(&document.to_files()).expect("is read");
+    let (_, told) = VmConfig::from_foreign(&document.to_files()).expect("is read");
     let told: Vec<String> = told.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 101, "{told:?}");
     assert!(told[0].contains("the floppy disk “floppy 0”"), "{}", told[0]);
@@ -86,11 +86,11 @@ fn whoever_declares_without_end_is_told_of_in_bounds() {
 
 #[test]
 fn what_cannot_be_read_is_not_taken_over() {
-    assert!(matches!(Document::from_foreign(&BTreeMap::new()), Err(DocumentError::Missing(_))));
+    assert!(matches!(VmConfig::from_foreign(&BTreeMap::new()), Err(VmConfigError::Missing(_))));
     let mut files = foreign().to_files();
     files.insert("more.json".into(), "{}".into());
-    assert!(matches!(Document::from_foreign(&files), Err(DocumentError::Unknown(_))));
+    assert!(matches!(VmConfig::from_foreign(&files), Err(VmConfigError::Unknown(_))));
     let mut files = foreign().to_files();
     files.insert("extra.json".into(), "{\"arguments\": 7}".into());
-    assert!(matches!(Document::from_foreign(&files), Err(DocumentError::Field { .. })));
+    assert!(matches!(VmConfig::from_foreign(&files), Err(VmConfigError::Field { .. })));
 }

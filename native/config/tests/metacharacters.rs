@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sampan_config::{
-    Arch, Disk, DiskFormat, Document, Drive, DriveSection, Firmware, Kernel, Machine, Preset, SerialPort,
-    ShareSection, ShareSecurity, SharedFolder,
+    Arch, Disk, DiskFormat, Drive, DriveSection, Firmware, Kernel, Machine, Preset, SerialPort, ShareSection,
+    ShareSecurity, SharedFolder, VmConfig,
 };
 use serde_json::Value;
 
@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn names_of_parts_are_plain_or_refused(text in hostile()) {
         let plain = text.len() <= 20 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(|c| c.is_ascii_lowercase());
-        let changes: [fn(&mut Document, String); 7] = [
+        let changes: [fn(&mut VmConfig, String); 7] = [
             |d, t| d.drives.drives[1].id = t,
             |d, t| d.network.cards[0].id = t,
             |d, t| d.shares.shares.push(ShareSection { tag: t, read_only: false, security: ShareSecurity::None }),
@@ -155,7 +155,7 @@ proptest! {
             |d, t| d.system.uuid = Some(t),
         ];
         for (i, change) in changes.into_iter().enumerate() {
-            let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+            let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
             document.firmware.kind = sampan_config::FirmwareKind::Bios;
             change(&mut document, text.clone());
             let good = i < 4 && plain;
@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn media_are_files_and_never_ways_to_them(text in "[a-z./\\\\,=\0\n-]{0,12}") {
-        let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
         document.drives.drives[0] = DriveSection { media: Some(text.clone()), ..document.drives.drives[0].clone() };
         let way = text.is_empty() || text.starts_with(['.', '-']) || text.contains(['/', '\\', '\0', '\n']);
         prop_assert_eq!(document.check().is_empty(), !way);

@@ -2,8 +2,8 @@
 
 use expect_test::{Expect, expect};
 use sampan_config::{
-    Arch, Card, Channel, Clock, Disk, DiskFormat, Document, Forward, HostPaths, Machine, NicDevice, Preset,
-    SerialPort, ShareSection, ShareSecurity, Topology, Vnc,
+    Arch, Card, Channel, Clock, Disk, DiskFormat, Forward, HostPaths, Machine, NicDevice, Preset, SerialPort,
+    ShareSection, ShareSecurity, Topology, VmConfig, Vnc,
 };
 
 fn place() -> HostPaths {
@@ -36,7 +36,7 @@ fn check(machine: &Machine, expected: &Expect) {
 }
 
 fn new(preset: Preset, arch: Arch) -> Machine {
-    Document::new("new", preset, arch).machine(&place()).expect("a good machine")
+    VmConfig::new("new", preset, arch).machine(&place()).expect("a good machine")
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn windows_on_virt() {
 
 #[test]
 fn a_machine_with_everything() {
-    let mut document = Document::new("all", Preset::Linux, Arch::X86_64);
+    let mut document = VmConfig::new("all", Preset::Linux, Arch::X86_64);
     document.system.uuid = Some("6ba7b810-9dad-11d1-80b4-00c04fd430c8".into());
     document.system.clock = Clock::Localtime;
     document.cpu.count = 4;
@@ -321,7 +321,7 @@ fn a_machine_with_everything() {
 
 #[test]
 fn a_throw_away_run() {
-    let document = Document::new("once", Preset::Linux, Arch::Aarch64);
+    let document = VmConfig::new("once", Preset::Linux, Arch::Aarch64);
     let machine = document.machine(&HostPaths { throw_away: true, ..place() }).expect("a good machine");
     let argv = machine.argv(&["tcg".into()]).expect("arguments");
     let writable = |argument: &&String| argument.contains(",file=") && !argument.contains("readonly=on");
@@ -338,7 +338,7 @@ fn with_kvm_an_arm_cpu_is_the_hosts() {
 }
 
 /// The `-cpu` of a machine with an accelerator.
-fn cpu(document: &Document, accelerator: &str) -> String {
+fn cpu(document: &VmConfig, accelerator: &str) -> String {
     let argv =
         document.machine(&place()).expect("a good machine").argv(&[accelerator.into()]).expect("arguments");
     let pair = argv.windows(2).find(|pair| pair[0] == "-cpu").expect("a CPU");
@@ -348,7 +348,7 @@ fn cpu(document: &Document, accelerator: &str) -> String {
 #[test]
 fn a_machine_keeps_the_cpu_that_it_was_made_with() {
     const TUNED: &str = "max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off,invtsc=on";
-    let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+    let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
     assert_eq!(cpu(&document, "tcg,thread=multi"), TUNED);
     assert_eq!(document.tuning_hint(), None, "a new machine has the latest");
     assert_eq!(cpu(&document, "kvm"), "max,la57=off", "with KVM it is the host's");
@@ -358,7 +358,7 @@ fn a_machine_keeps_the_cpu_that_it_was_made_with() {
     let text = files["cpu.json"].replace("\"tuning\": 2,", "");
     assert_ne!(text, files["cpu.json"], "{text}");
     files.insert("cpu.json".into(), text);
-    let mut old = Document::from_files(&files).expect("a description");
+    let mut old = VmConfig::from_files(&files).expect("a description");
     assert_eq!(cpu(&old, "tcg,thread=multi"), "max,la57=off");
     assert!(!old.to_files()["cpu.json"].contains("tuning"), "it is not written by reading and writing");
     let hint = old.tuning_hint().expect("a hint");
@@ -369,7 +369,7 @@ fn a_machine_keeps_the_cpu_that_it_was_made_with() {
     old.cpu.tuning = 0;
     old.cpu.model = Some("qemu64".into());
     assert_eq!((cpu(&old, "tcg").as_str(), old.tuning_hint()), ("qemu64", None), "somebody's own choice");
-    let mut arm = Document::new("x", Preset::Linux, Arch::Aarch64);
+    let mut arm = VmConfig::new("x", Preset::Linux, Arch::Aarch64);
     let new = (cpu(&arm, "tcg"), arm.tuning_hint());
     assert_eq!(new, ("max,pauth=off,sve=off,sme=off".to_owned(), None));
     assert_eq!(cpu(&arm, "kvm"), "max", "with KVM it is the host's");
@@ -404,5 +404,5 @@ fn every_preset_says_what_is_missing() {
     assert!(says(Preset::Android, "GPU") && says(Preset::Android, "adb"));
     assert!(Preset::Linux.notes(Arch::X86_64).is_empty());
     assert!(!Preset::Old.fits(Arch::Aarch64));
-    assert_eq!(Document::new("x", Preset::Old, Arch::Aarch64).system.preset, Preset::Other);
+    assert_eq!(VmConfig::new("x", Preset::Old, Arch::Aarch64).system.preset, Preset::Other);
 }

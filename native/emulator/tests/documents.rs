@@ -5,9 +5,9 @@ mod common;
 
 use common::{Vm, child, libqemu, tiny_guest_named, try_start};
 use sampan_config::{
-    Arch, BlockedWhen, Bus, Channel, DirectKernel, Disk, DiskFormat, DisplayKind, Document, DriveKind,
-    DriveSection, FirmwareKind, Forward, HostPaths, Keyboard, MacAddress, Machine, NicDevice, Pointer,
-    Preset, SerialPort, ShareSection, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
+    Arch, BlockedWhen, Bus, Channel, DirectKernel, Disk, DiskFormat, DisplayKind, DriveKind, DriveSection,
+    FirmwareKind, Forward, HostPaths, Keyboard, MacAddress, Machine, NicDevice, Pointer, Preset, SerialPort,
+    ShareSection, ShareSecurity, SoundDevice, Topology, UsbController, VmConfig, Vnc,
 };
 use sampan_emulator::{Exit, LaunchSpec};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Images for a description, in a folder of their own.
-fn place(folder: &Path, document: &Document, format: DiskFormat) -> HostPaths {
+fn place(folder: &Path, document: &VmConfig, format: DiskFormat) -> HostPaths {
     let mut place = HostPaths::default();
     for drive in &document.drives.drives {
         let name = folder.join(format!("{}, {}", drive.id, format.qemu_name()));
@@ -94,7 +94,7 @@ fn names<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 }
 
 /// Starts a document's machine, looks whether its drives are there by their names, and tries to save its state.
-fn try_out(document: &Document) {
+fn try_out(document: &VmConfig) {
     for format in [DiskFormat::Qcow2, DiskFormat::Raw] {
         let folder = TempDir::new().unwrap();
         let machine = document.machine(&place(folder.path(), document, format)).unwrap();
@@ -168,7 +168,7 @@ fn free_port() -> u16 {
 fn every_preset_starts() {
     for preset in Preset::ALL {
         for arch in Arch::ALL {
-            let document = Document::new(format!("{preset:?}, on=arm"), preset, arch);
+            let document = VmConfig::new(format!("{preset:?}, on=arm"), preset, arch);
             println!("{preset:?} {arch}");
             try_out(&document);
         }
@@ -193,7 +193,7 @@ fn every_drive_on_every_bus() {
     for (preset, arch) in
         [(Preset::Linux, Arch::X86_64), (Preset::Old, Arch::X86_64), (Preset::Linux, Arch::Aarch64)]
     {
-        let mut document = Document::new("drives", preset, arch);
+        let mut document = VmConfig::new("drives", preset, arch);
         document.drives.drives = vec![
             drive("vb", Disk, Bus::VirtioBlk, None),
             drive("vs", Disk, Bus::VirtioScsi, None),
@@ -235,7 +235,7 @@ fn every_other_device() {
     let port = free_port();
     for arch in Arch::ALL {
         let pc = arch == Arch::X86_64;
-        let mut document = Document::new("devices", Preset::Linux, arch);
+        let mut document = VmConfig::new("devices", Preset::Linux, arch);
         document.system.uuid = Some("6ba7b810-9dad-11d1-80b4-00c04fd430c8".into());
         document.cpu.topology = Some(Topology { sockets: 1, cores: 2, threads: 1 });
         document.memory.shared = true;
@@ -303,7 +303,7 @@ fn every_other_device() {
 fn a_forward_is_added_and_removed_while_it_runs() {
     let port = free_port();
     let folder = TempDir::new().unwrap();
-    let document = Document::new("forwards", Preset::Linux, Arch::X86_64);
+    let document = VmConfig::new("forwards", Preset::Linux, Arch::X86_64);
     let machine = document.machine(&place(folder.path(), &document, DiskFormat::Qcow2)).unwrap();
     let (mut vm, _sockets) = run(&machine);
     let forward = Forward::tcp(port, 22);
@@ -325,7 +325,7 @@ fn a_forward_is_added_and_removed_while_it_runs() {
 #[test]
 fn a_vnc_password_is_set_on_a_running_machine() {
     let folder = TempDir::new().unwrap();
-    let mut document = Document::new("vnc", Preset::Linux, Arch::X86_64);
+    let mut document = VmConfig::new("vnc", Preset::Linux, Arch::X86_64);
     document.displays.vnc = Some(Vnc { port: free_port(), ..Vnc::default() });
     let machine = document.machine(&place(folder.path(), &document, DiskFormat::Qcow2)).unwrap();
     let (mut vm, _sockets) = run(&machine);
@@ -339,7 +339,7 @@ fn a_vnc_password_is_set_on_a_running_machine() {
 fn a_throw_away_run_and_one_that_waits_for_its_state() {
     for arch in Arch::ALL {
         let folder = TempDir::new().unwrap();
-        let document = Document::new("once", Preset::Linux, arch);
+        let document = VmConfig::new("once", Preset::Linux, arch);
         let mut place = place(folder.path(), &document, DiskFormat::Raw);
         place.throw_away = true;
         let before = std::fs::metadata(&place.drives["disk0"].file).unwrap().modified().unwrap();
@@ -403,7 +403,7 @@ fn a_pc_boots_from_every_bus_in_the_order_it_is_told() {
     for (preset, bus) in machines {
         println!("{preset:?} {bus:?}");
         let folder = TempDir::new().unwrap();
-        let mut document = Document::new("boot", preset, Arch::X86_64);
+        let mut document = VmConfig::new("boot", preset, Arch::X86_64);
         document.firmware.kind = FirmwareKind::Bios;
         document.memory.mib = 128;
         document.usb.controller = UsbController::Xhci;
@@ -430,7 +430,7 @@ fn a_pc_boots_from_every_bus_in_the_order_it_is_told() {
 #[test]
 fn an_old_system_of_32_bits_runs() {
     let guest = tiny_guest_named("i586");
-    let mut document = Document::new("old", Preset::Old, Arch::X86_64);
+    let mut document = VmConfig::new("old", Preset::Old, Arch::X86_64);
     document.drives.drives.clear();
     document.firmware.kernel = Some(DirectKernel {
         kernel: "kernel".into(),
@@ -455,7 +455,7 @@ fn uefi_runs_from_its_named_parts() {
         (Arch::Aarch64, DiskFormat::Qcow2, false),
     ] {
         let folder = TempDir::new().unwrap();
-        let document = Document::new("uefi", Preset::Linux, arch);
+        let document = VmConfig::new("uefi", Preset::Linux, arch);
         let mut place = place(folder.path(), &document, format);
         place.throw_away = throw_away;
         let vars = place.uefi_vars.clone().unwrap().file;
@@ -489,7 +489,7 @@ fn a_state_in_a_file_of_its_own_comes_back_also_with_raw_disks() {
     ] {
         println!("{preset:?} {arch}");
         let folder = TempDir::new().unwrap();
-        let mut document = Document::new("state", preset, arch);
+        let mut document = VmConfig::new("state", preset, arch);
         document.memory.mib = 256;
         let mut place = place(folder.path(), &document, DiskFormat::Raw);
         let (mut vm, _sockets) = run(&document.machine(&place).unwrap());

@@ -46,7 +46,7 @@ fn after(error: &Error) -> Option<Error> {
         Error::Refused(_)
         | Error::Library(_)
         | Error::Vm(_)
-        | Error::Document { .. }
+        | Error::VmConfig { .. }
         | Error::Launch(_)
         | Error::Client(_)
         | Error::Bind(_)

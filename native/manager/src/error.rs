@@ -4,7 +4,7 @@ use crate::create::NewMachineError;
 use crate::downloads::MediaError;
 use crate::edit::EditError;
 use crate::text::TextError;
-use sampan_config::{DocumentError, Finding};
+use sampan_config::{Finding, VmConfigError};
 use sampan_control::{BindError, ClientError};
 use sampan_download::{CatalogueError, DownloadError};
 use sampan_emulator::LaunchError;
@@ -29,11 +29,11 @@ pub enum Error {
     Vm(#[from] VmError),
     /// A machine's description cannot be read.
     #[error("the machine {name}: {source}")]
-    Document {
+    VmConfig {
         /// The machine.
         name: String,
         /// Why.
-        source: DocumentError,
+        source: VmConfigError,
     },
     /// libqemu or its firmware is missing.
     #[error(transparent)]
@@ -237,7 +237,7 @@ impl Coded for Error {
         match self {
             Self::Library(error) => error.code(),
             Self::Vm(error) => error.code(),
-            Self::Document { source, .. } => source.code(),
+            Self::VmConfig { source, .. } => source.code(),
             Self::Launch(error) => error.code(),
             Self::Client(error) => error.code(),
             Self::Bind(error) => error.code(),
@@ -280,7 +280,7 @@ impl Coded for Error {
         match self {
             Self::Library(error) => error.params(),
             Self::Vm(error) => error.params(),
-            Self::Document { name, source } => source.params().with("name", name.as_str()),
+            Self::VmConfig { name, source } => source.params().with("name", name.as_str()),
             Self::Launch(error) => error.params(),
             Self::Client(error) => error.params(),
             Self::Bind(error) => error.params(),

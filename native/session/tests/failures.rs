@@ -6,7 +6,7 @@ mod common;
 use common::counter::{Place, counting, counts, create, named};
 use common::meddler::{Line, Meddler};
 use common::{child, state};
-use sampan_config::{Arch, Document, Forward};
+use sampan_config::{Arch, Forward, VmConfig};
 use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{Library, Manifest};
 use sampan_session::images::QemuBlockLayer;
@@ -394,8 +394,8 @@ async fn a_resume_whose_note_fails_runs_nothing() {
 async fn forwarded(vm: &Vm, library: &Library, forward: Forward) -> [bool; 3] {
     let text = vm.session().human("info usernet").await.expect("is told");
     let bundle = library.read(library.find(common::counter::NAME).expect("is there")).expect("is read");
-    let kept = Document::from_files(&bundle.document().expect("a document")).expect("is one");
-    let has = |document: &Document| document.network.cards[0].forwards.contains(&forward);
+    let kept = VmConfig::from_files(&bundle.document().expect("a document")).expect("is one");
+    let has = |document: &VmConfig| document.network.cards[0].forwards.contains(&forward);
     [text.contains(&forward.host_port.to_string()), has(&vm.document()), has(&kept)]
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{child, colour_disk, colour_picture, libqemu};
 use rustix::fs::inotify;
-use sampan_config::{Arch, Bus, Chipset, Document, DriveKind, FirmwareKind, NicDevice, Preset, Vnc};
+use sampan_config::{Arch, Bus, Chipset, DriveKind, FirmwareKind, NicDevice, Preset, VmConfig, Vnc};
 use sampan_emulator::probe;
 use sampan_library::{
     BlockLayer, ImageFormat, Library, NewImage, Preallocation, Sections, SourceFormat, TarWriter, Target,
@@ -59,8 +59,8 @@ async fn import(home: &Path, from: &Path) -> Result<(Library, QemuBlockLayer, Im
     Ok((library, images, imported.await.expect("a thread")?))
 }
 
-fn document(imported: &Imported) -> Document {
-    Document::from_files(&imported.machine.document().expect("a document")).expect("is one")
+fn document(imported: &Imported) -> VmConfig {
+    VmConfig::from_files(&imported.machine.document().expect("a document")).expect("is one")
 }
 
 fn told(imported: &Imported, word: &str) {
@@ -338,7 +338,7 @@ async fn archive(home: &Path, name: &str, files: &Sections) -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_machine_in_a_file_nothing_reaches_out_of_it() {
     let home = tempfile::tempdir().expect("a folder");
-    let mut theirs = Document::new("another name", Preset::Linux, Arch::X86_64);
+    let mut theirs = VmConfig::new("another name", Preset::Linux, Arch::X86_64);
     theirs.network.cards[0].forwards.push("tcp:0.0.0.0:2222:22".parse().expect("a forward"));
     theirs.displays.vnc = Some(Vnc::default());
     theirs.extra.arguments.push("-full-screen".into());
@@ -363,7 +363,7 @@ async fn of_a_machine_in_a_file_nothing_reaches_out_of_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_whose_description_cannot_be_read_is_refused_and_leaves_nothing() {
     let home = tempfile::tempdir().expect("a folder");
-    let mut files = Document::new("odd", Preset::Linux, Arch::X86_64).to_files();
+    let mut files = VmConfig::new("odd", Preset::Linux, Arch::X86_64).to_files();
     files.insert("extra.json".into(), "{\"arguments\": [\"-full-screen\"], \"more\": 1}".into());
     let file = archive(home.path(), "odd", &files).await;
     let library = Library::open(home.path().join("library")).expect("a library");

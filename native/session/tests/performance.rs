@@ -4,7 +4,7 @@
 mod common;
 
 use common::{child, colour_machine, in_process, libqemu, spec, state, tiny_guest, until};
-use sampan_config::{Arch, Document, Duty, FirmwareKind, Mode, Preset};
+use sampan_config::{Arch, Duty, FirmwareKind, Mode, Preset, VmConfig};
 use sampan_emulator::probe;
 use sampan_library::{Library, NewSnapshot, SourceFormat};
 use sampan_session::images::QemuBlockLayer;
@@ -106,7 +106,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
     }
     let bundle = Library::open(folder.path().join("library")).expect("the library");
     let bundle = bundle.read(bundle.find("busy").expect("is there")).expect("is read");
-    let kept = Document::from_files(&bundle.document().expect("a document")).expect("is one");
+    let kept = VmConfig::from_files(&bundle.document().expect("a document")).expect("is one");
     assert_eq!((kept.performance.mode, vm.document().performance.mode), (Mode::Turbo, Mode::Turbo));
 
     // Turbo knows no background.

@@ -5,7 +5,7 @@ mod common;
 use common::counter::{NAME, Place, blocking, counting, counts, create, named};
 use common::logs::Kept;
 use common::{child, state, until};
-use sampan_config::{Arch, Document, Section};
+use sampan_config::{Arch, Section, VmConfig};
 use sampan_library::fs::Fs;
 use sampan_library::{Bundle, IfNoReflink, Library, SnapshotId};
 use sampan_message::Coded;
@@ -46,8 +46,8 @@ fn bundle(library: &Library, name: &str) -> Bundle {
     library.read(library.find(name).expect("is there")).expect("is read")
 }
 
-fn document(library: &Library) -> Document {
-    Document::from_files(&bundle(library, NAME).document().expect("a document")).expect("is one")
+fn document(library: &Library) -> VmConfig {
+    VmConfig::from_files(&bundle(library, NAME).document().expect("a document")).expect("is one")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! A machine's description, which may come with an imported machine, and what a person writes for a forward.
 
-use sampan_config::{Disk, DiskFormat, Document, Forward, HostPaths, Section};
+use sampan_config::{Disk, DiskFormat, Forward, HostPaths, Section, VmConfig};
 use std::collections::BTreeMap;
 
 /// Sections, each after a line `=== NAME`: they are refused, or written again as they were read; without faults they
@@ -12,10 +12,10 @@ pub(crate) fn document(data: &[u8]) {
         let (name, body) = part.split_once('\n').unwrap_or((part, ""));
         files.insert(name.to_owned(), body.to_owned());
     }
-    let Ok(document) = Document::from_files(&files) else { return };
+    let Ok(document) = VmConfig::from_files(&files) else { return };
     let written = document.to_files();
     assert_eq!(written.len(), Section::ALL.len());
-    assert_eq!(Document::from_files(&written).as_ref(), Ok(&document));
+    assert_eq!(VmConfig::from_files(&written).as_ref(), Ok(&document));
     let (faults, _, _) = (document.check(), document.warnings(), document.state_blockers());
     assert!(faults.iter().all(|fault| !fault.field.is_empty() && !fault.message.message.is_empty()));
     let argv = |name: &str| {

@@ -12,7 +12,7 @@ use crate::hints::with_hint;
 use crate::words::{self, of_error, one_line, tell};
 use anyhow::{Context, Result, bail};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
-use sampan_config::{Arch, Document, Preset, Severity};
+use sampan_config::{Arch, Preset, Severity, VmConfig};
 use sampan_download::catalogue::Kind;
 use sampan_download::{Catalogue, Entry};
 use sampan_library::{Library, SourceFormat, VmId};
@@ -101,7 +101,7 @@ impl Asker<'_> {
         let begun = Plan::of(&unasked(&new), library, &self.catalogue)?;
         let (preset, arch) = (begun.recipe().preset, begun.recipe().arch);
         if new.memory_mib.is_none() {
-            let document = Document::new("", preset, arch);
+            let document = VmConfig::new("", preset, arch);
             let usual = human(u64::from(document.memory.mib) << 20);
             new = self.answer(&new, "memory", "Memory", &usual, |text, new| {
                 new.memory_mib = Some(memory(text)?);

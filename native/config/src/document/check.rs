@@ -1,6 +1,6 @@
 //! Whether all of a description fits together.
 
-use super::{Document, FirmwareKind};
+use super::{FirmwareKind, VmConfig};
 use crate::argv::check as rules;
 use crate::names::{is_32_bit_cpu, is_cpu_feature, is_cpu_model, is_file_name, is_id, is_uuid};
 use crate::rule::{MAX_NAME, Rule};
@@ -140,7 +140,7 @@ const MAX_PARTS: usize = 16;
 /// The most sockets that all forwards together open.
 const MAX_FORWARDED: u64 = 1024;
 
-impl Document {
+impl VmConfig {
     /// All that cannot be, each with its remedy. A description without faults gives arguments that QEMU takes, as
     /// long as its files are what they should be.
     pub fn check(&self) -> Vec<ValidationError> {

@@ -1,6 +1,6 @@
 //! From and to the sections' files.
 
-use super::{Document, Section, migrate};
+use super::{Section, VmConfig, migrate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub const MAX_SECTION_BYTES: usize = 256 << 10;
 
 /// Why files are no machine's description.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DocumentError {
+pub enum VmConfigError {
     /// A file is not there.
     #[error("{0} is missing: copy it back from a backup, or write {{}} into it to start with its defaults")]
     Missing(String),
@@ -53,22 +53,22 @@ pub enum DocumentError {
     NoVersion(String),
 }
 
-impl Document {
+impl VmConfig {
     /// Reads a description from its files' names and texts, whatever version it is of.
     ///
     /// # Errors
-    /// [`DocumentError`] names the file and the field. That all of it fits together is [`Document::check`]'s to say.
-    pub fn from_files(files: &BTreeMap<String, String>) -> Result<Self, DocumentError> {
+    /// [`VmConfigError`] names the file and the field. That all of it fits together is [`VmConfig::check`]'s to say.
+    pub fn from_files(files: &BTreeMap<String, String>) -> Result<Self, VmConfigError> {
         for (file, text) in files {
             if text.len() > MAX_SECTION_BYTES {
-                return Err(DocumentError::TooLarge { file: short(file), bytes: text.len() });
+                return Err(VmConfigError::TooLarge { file: short(file), bytes: text.len() });
             }
         }
         let system: Value = parse(Section::System.file(), text(files, Section::System)?)?;
         let version = migrate::version(&system)?;
         if version == super::CURRENT_VERSION {
             if let Some(file) = files.keys().find(|file| Section::of_file(file).is_none()) {
-                return Err(DocumentError::Unknown(short(file)));
+                return Err(VmConfigError::Unknown(short(file)));
             }
             // From the text itself, so that errors tell line and column, and a field given twice is one.
             return Self::assemble(Source::Texts(files));
@@ -80,7 +80,7 @@ impl Document {
         }
         let values = migrate::migrated(values, version)?;
         if let Some(file) = values.keys().find(|file| Section::of_file(file).is_none()) {
-            return Err(DocumentError::Unknown(short(file)));
+            return Err(VmConfigError::Unknown(short(file)));
         }
         Self::assemble(Source::Values(&values))
     }
@@ -113,7 +113,7 @@ impl Document {
             .collect()
     }
 
-    fn assemble(source: Source<'_>) -> Result<Self, DocumentError> {
+    fn assemble(source: Source<'_>) -> Result<Self, VmConfigError> {
         Ok(Self {
             system: source.section(Section::System)?,
             cpu: source.section(Section::Cpu)?,
@@ -140,28 +140,28 @@ enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn section<T: DeserializeOwned>(self, section: Section) -> Result<T, DocumentError> {
+    fn section<T: DeserializeOwned>(self, section: Section) -> Result<T, VmConfigError> {
         let file = section.file();
         match self {
             Source::Texts(files) => parse(file, text(files, section)?),
             Source::Values(values) => {
-                let value = values.get(file).ok_or_else(|| DocumentError::Missing(file.to_owned()))?;
+                let value = values.get(file).ok_or_else(|| VmConfigError::Missing(file.to_owned()))?;
                 serde_path_to_error::deserialize(value).map_err(|e| field(file, &e))
             }
         }
     }
 }
 
-fn text(files: &BTreeMap<String, String>, section: Section) -> Result<&str, DocumentError> {
+fn text(files: &BTreeMap<String, String>, section: Section) -> Result<&str, VmConfigError> {
     let file = section.file();
-    files.get(file).map(String::as_str).ok_or_else(|| DocumentError::Missing(file.to_owned()))
+    files.get(file).map(String::as_str).ok_or_else(|| VmConfigError::Missing(file.to_owned()))
 }
 
 /// serde_json ends at 128 levels of nesting by itself.
-fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, DocumentError> {
+fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, VmConfigError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|e| field(file, &e))?;
-    json.end().map_err(|e| DocumentError::Field {
+    json.end().map_err(|e| VmConfigError::Field {
         file: file.to_owned(),
         field: ".".to_owned(),
         words: e.to_string(),
@@ -169,8 +169,8 @@ fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, DocumentError
     Ok(value)
 }
 
-fn field(file: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> DocumentError {
-    DocumentError::Field {
+fn field(file: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> VmConfigError {
+    VmConfigError::Field {
         file: file.to_owned(),
         field: error.path().to_string().chars().take(200).collect(),
         words: error.inner().to_string().chars().take(400).collect(),

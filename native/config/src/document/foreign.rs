@@ -1,6 +1,6 @@
 //! What a description from elsewhere may not bring along.
 
-use super::{Document, DocumentError, FirmwareKind};
+use super::{FirmwareKind, VmConfig, VmConfigError};
 use crate::{DriveKind, Forward, Vnc};
 use std::collections::BTreeMap;
 
@@ -59,8 +59,8 @@ pub enum LeftOut {
     More(usize),
 }
 
-impl Document {
-    /// Reads the description of a machine that somebody else made: as [`Document::from_files`], without all that reaches
+impl VmConfig {
+    /// Reads the description of a machine that somebody else made: as [`VmConfig::from_files`], without all that reaches
     /// out of the machine into this host. That is for its new owner to say: ports of the host that lead into the guest, a
     /// VNC server, shared folders, media and kernels (which are names in this library's store, of files that the
     /// description does not bring), the microphone, and arguments for QEMU, which can do anything.
@@ -68,8 +68,8 @@ impl Document {
     /// What was left out is told one by one.
     ///
     /// # Errors
-    /// [`DocumentError`]: what cannot be read is not taken over.
-    pub fn from_foreign(files: &BTreeMap<String, String>) -> Result<(Self, Vec<LeftOut>), DocumentError> {
+    /// [`VmConfigError`]: what cannot be read is not taken over.
+    pub fn from_foreign(files: &BTreeMap<String, String>) -> Result<(Self, Vec<LeftOut>), VmConfigError> {
         let mut document = Self::from_files(files)?;
         let mut left_out = Vec::new();
         for card in &mut document.network.cards {

@@ -1,6 +1,6 @@
 //! From a description to a machine, once it is known where everything is.
 
-use super::{Document, FirmwareKind};
+use super::{FirmwareKind, VmConfig};
 use crate::{ConfigError, Disk, Drive, DriveKind, Firmware, Kernel, Machine, Nic, SharedFolder};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct HostPaths {
     pub incoming: bool,
 }
 
-impl Document {
+impl VmConfig {
     /// The machine that is started.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Document {
     pub fn machine(&self, place: &HostPaths) -> Result<Machine, ConfigError> {
         let faults = self.check();
         if !faults.is_empty() {
-            return Err(ConfigError::Document(faults));
+            return Err(ConfigError::VmConfig(faults));
         }
         let mut machine = Machine::new(self.system.name.clone(), self.system.arch);
         machine.uuid.clone_from(&self.system.uuid);

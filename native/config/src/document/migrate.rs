@@ -4,7 +4,7 @@
 //! description. It was never released; the step from it keeps the way of migrating exercised. Each step is a pure
 //! function from files to files, and its fixture stays in `tests/fixtures`.
 
-use super::DocumentError;
+use super::VmConfigError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ pub const CURRENT_VERSION: u32 = 2;
 type Files = BTreeMap<String, Value>;
 
 /// The step that starts from version `i + 1` stands at `i`.
-const STEPS: [fn(Files) -> Result<Files, DocumentError>; CURRENT_VERSION as usize - 1] = [from_1];
+const STEPS: [fn(Files) -> Result<Files, VmConfigError>; CURRENT_VERSION as usize - 1] = [from_1];
 
 /// The version that `system.json` tells.
-pub(super) fn version(system: &Value) -> Result<u32, DocumentError> {
+pub(super) fn version(system: &Value) -> Result<u32, VmConfigError> {
     let told = system.get("version");
     match told.and_then(Value::as_u64) {
         Some(found) if found > CURRENT_VERSION.into() => {
-            Err(DocumentError::TooNew { found, ours: CURRENT_VERSION })
+            Err(VmConfigError::TooNew { found, ours: CURRENT_VERSION })
         }
         Some(found @ 1..) => Ok(found as u32),
         _ => {
             let told = told.map_or_else(|| "nothing".to_owned(), Value::to_string);
-            Err(DocumentError::NoVersion(told.chars().take(40).collect()))
+            Err(VmConfigError::NoVersion(told.chars().take(40).collect()))
         }
     }
 }
 
 /// The files in the newest version's form.
-pub(super) fn migrated(mut files: Files, from: u32) -> Result<Files, DocumentError> {
+pub(super) fn migrated(mut files: Files, from: u32) -> Result<Files, VmConfigError> {
     for step in STEPS.iter().skip(from.saturating_sub(1) as usize) {
         files = step(files)?;
     }
@@ -41,7 +41,7 @@ pub(super) fn migrated(mut files: Files, from: u32) -> Result<Files, DocumentErr
 
 /// Version 1: a PC was `q35` and an Arm machine `virt`; disks were on virtio-blk, a CD on virtio-scsi, both in
 /// the order of boot; UEFI's files were the program's own.
-fn from_1(mut files: Files) -> Result<Files, DocumentError> {
+fn from_1(mut files: Files) -> Result<Files, VmConfigError> {
     let arch = required(&files, "system.json", "arch")?;
     let arm = arch == "aarch64";
     edit(&mut files, "system.json", &["version", "name", "arch"], |system| {
@@ -92,7 +92,7 @@ fn from_1(mut files: Files) -> Result<Files, DocumentError> {
         ("performance.json", json!({})),
     ] {
         if files.insert(file.to_owned(), value).is_some() {
-            return Err(DocumentError::Unknown(file.to_owned()));
+            return Err(VmConfigError::Unknown(file.to_owned()));
         }
     }
     Ok(files)
@@ -103,8 +103,8 @@ fn edit(
     files: &mut Files,
     file: &str,
     fields: &[&str],
-    change: impl FnOnce(&mut Map<String, Value>) -> Result<(), DocumentError>,
-) -> Result<(), DocumentError> {
+    change: impl FnOnce(&mut Map<String, Value>) -> Result<(), VmConfigError>,
+) -> Result<(), VmConfigError> {
     let value = files.entry(file.to_owned()).or_insert_with(|| json!({}));
     let object = value.as_object_mut().ok_or_else(|| wrong(file, ".", "should be an object, {…}"))?;
     if let Some(unknown) = object.keys().find(|key| !fields.contains(&key.as_str())) {
@@ -119,18 +119,18 @@ fn edit(
 }
 
 /// Gives a field its new name; what is not there stays out.
-fn rename(object: &mut Map<String, Value>, old: &str, new: &str) -> Result<(), DocumentError> {
+fn rename(object: &mut Map<String, Value>, old: &str, new: &str) -> Result<(), VmConfigError> {
     if let Some(value) = object.remove(old) {
         object.insert(new.to_owned(), value);
     }
     Ok(())
 }
 
-fn required(files: &Files, file: &str, field: &str) -> Result<Value, DocumentError> {
+fn required(files: &Files, file: &str, field: &str) -> Result<Value, VmConfigError> {
     let value = files.get(file).and_then(|value| value.get(field));
     value.cloned().ok_or_else(|| wrong(file, field, "is missing"))
 }
 
-fn wrong(file: &str, field: &str, words: &str) -> DocumentError {
-    DocumentError::Field { file: file.to_owned(), field: field.to_owned(), words: words.to_owned() }
+fn wrong(file: &str, field: &str, words: &str) -> VmConfigError {
+    VmConfigError::Field { file: file.to_owned(), field: field.to_owned(), words: words.to_owned() }
 }

@@ -8,7 +8,7 @@ mod migrate;
 mod sections;
 
 pub use check::{Section, ValidationError};
-pub use files::{DocumentError, MAX_SECTION_BYTES};
+pub use files::{MAX_SECTION_BYTES, VmConfigError};
 pub use foreign::LeftOut;
 pub(crate) use foreign::shortened;
 pub use host_paths::HostPaths;
@@ -24,16 +24,16 @@ pub use sections::{
 /// machine says by a [`HostPaths`] where they are.
 ///
 /// ```
-/// use sampan_config::{Arch, Document, Preset};
+/// use sampan_config::{Arch, VmConfig, Preset};
 ///
-/// let document = Document::new("work", Preset::Linux, Arch::X86_64);
+/// let document = VmConfig::new("work", Preset::Linux, Arch::X86_64);
 /// let files = document.to_files();
 /// assert!(files["drives.json"].contains("disk0"));
-/// assert_eq!(Document::from_files(&files)?, document);
-/// # Ok::<(), sampan_config::DocumentError>(())
+/// assert_eq!(VmConfig::from_files(&files)?, document);
+/// # Ok::<(), sampan_config::VmConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Document {
+pub struct VmConfig {
     /// `system.json`, which also holds the version.
     pub system: System,
     /// `cpu.json`.

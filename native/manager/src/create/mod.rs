@@ -14,7 +14,7 @@ use crate::host::idle_figures;
 use crate::transfer::{Arrived, copying};
 use crate::{Job, Manager, blocking};
 use first_start::{Told, with_password};
-use sampan_config::{Arch, Document, Finding, FirmwareKind, HostFigures, Limits, Preset, Severity};
+use sampan_config::{Arch, Finding, FirmwareKind, HostFigures, Limits, Preset, Severity, VmConfig};
 use sampan_control::Reporter;
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Catalogue, Entry, Request};
@@ -361,7 +361,7 @@ fn firmware_of(entry: &Entry) -> Option<FirmwareKind> {
 
 /// The preset's CPUs, but no more than there are fast cores.
 pub fn usual_cpus(preset: Preset, arch: Arch) -> u32 {
-    Document::new("", preset, arch).cpu.count.min(fast_cores())
+    VmConfig::new("", preset, arch).cpu.count.min(fast_cores())
 }
 
 /// Bytes of a disk that nobody gave a size. It blocks.

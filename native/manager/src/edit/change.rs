@@ -1,13 +1,13 @@
 //! Single changes of a description.
 
 use crate::error::{Error, Result};
-use sampan_config::{Document, DriveKind, Forward};
+use sampan_config::{DriveKind, Forward, VmConfig};
 
 /// Leads ports of the host to the guest.
 ///
 /// # Errors
 /// The machine has no network card.
-pub fn add_forward(document: &mut Document, forward: Forward) -> Result<()> {
+pub fn add_forward(document: &mut VmConfig, forward: Forward) -> Result<()> {
     let card = document.network.cards.first_mut().ok_or_else(|| Error::Invalid {
         field: "network.cards",
         why: "the machine has no network card, which a forward needs".into(),
@@ -20,7 +20,7 @@ pub fn add_forward(document: &mut Document, forward: Forward) -> Result<()> {
 ///
 /// # Errors
 /// There is none like it.
-pub fn remove_forward(document: &mut Document, forward: Forward) -> Result<()> {
+pub fn remove_forward(document: &mut VmConfig, forward: Forward) -> Result<()> {
     let mut found = false;
     for card in &mut document.network.cards {
         let before = card.forwards.len();
@@ -37,7 +37,7 @@ pub fn remove_forward(document: &mut Document, forward: Forward) -> Result<()> {
 ///
 /// # Errors
 /// There is no such drive.
-pub fn insert(document: &mut Document, drive: &str, medium: Option<String>) -> Result<()> {
+pub fn insert(document: &mut VmConfig, drive: &str, medium: Option<String>) -> Result<()> {
     let takes_media = |kind| matches!(kind, DriveKind::Cdrom | DriveKind::Floppy);
     let mut drives = document.drives.drives.iter_mut();
     let found = drives.find(|section| section.id == drive && takes_media(section.kind));

@@ -9,7 +9,7 @@ use crate::machine::document;
 use crate::time::now;
 use crate::transfer::copying;
 use crate::{Manager, blocking};
-use sampan_config::{Bus, Document, DriveKind, DriveSection, Limits};
+use sampan_config::{Bus, DriveKind, DriveSection, Limits, VmConfig};
 use sampan_control::{Reporter, Request};
 use sampan_library::{
     DriveId, Error as LibraryError, ImageFormat, Locked, Preallocation, SourceFormat, Target, VmId,
@@ -84,7 +84,7 @@ fn free_id(drives: &[DriveSection]) -> Result<String> {
 }
 
 /// A new disk in the description, on the bus that its other disks have.
-fn add_drive(document: &mut Document) -> Result<DriveId> {
+fn add_drive(document: &mut VmConfig) -> Result<DriveId> {
     let drives = &mut document.drives.drives;
     let id = free_id(drives)?;
     let bus =

@@ -16,7 +16,7 @@ pub use vnc::VncInfo;
 
 use crate::error::{Error, Result};
 use crate::machine::document;
-use sampan_config::Document;
+use sampan_config::VmConfig;
 use sampan_library::Locked;
 use sampan_message::Message;
 
@@ -24,7 +24,7 @@ use sampan_message::Message;
 ///
 /// # Errors
 /// [`Error::Suspended`]; those of `change`; the first fault of the description that it makes.
-pub fn edit(locked: &mut Locked, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<()> {
+pub fn edit(locked: &mut Locked, change: impl FnOnce(&mut VmConfig) -> Result<()>) -> Result<()> {
     if locked.suspended().is_some() {
         return Err(Error::Suspended { name: locked.name().to_owned() });
     }
@@ -38,7 +38,7 @@ pub fn edit(locked: &mut Locked, change: impl FnOnce(&mut Document) -> Result<()
 ///
 /// # Errors
 /// The first one.
-pub fn check(document: &Document) -> Result<()> {
+pub fn check(document: &VmConfig) -> Result<()> {
     match document.check().into_iter().next() {
         Some(fault) => {
             let text = fault.to_string();

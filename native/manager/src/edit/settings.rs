@@ -5,7 +5,7 @@ use crate::downloads::there;
 use crate::error::{Error, Result};
 use crate::machine::unexpected;
 use crate::{Machine, Manager, blocking};
-use sampan_config::{Document, DriveKind, DriveSection, Finding, Limits};
+use sampan_config::{DriveKind, DriveSection, Finding, Limits, VmConfig};
 use sampan_control::{Reply, Reporter, Request};
 use sampan_library::{Library, Sections, VmId};
 use sampan_session::vm::{SEED_DRIVE, remove_seeds, seeds_of};
@@ -38,7 +38,7 @@ fn bad(field: &str, why: impl ToString) -> Error {
 }
 
 /// Makes one change. It blocks.
-fn apply(library: &Library, document: &mut Document, change: &Change) -> Result<()> {
+fn apply(library: &Library, document: &mut VmConfig, change: &Change) -> Result<()> {
     let field = change.field.as_str();
     let value = serde_json::from_str(&change.value).unwrap_or_else(|_| Value::String(change.value.clone()));
     match (field, value) {
@@ -56,7 +56,7 @@ fn apply(library: &Library, document: &mut Document, change: &Change) -> Result<
     Ok(())
 }
 
-fn cd(document: &mut Document) -> Result<&mut DriveSection> {
+fn cd(document: &mut VmConfig) -> Result<&mut DriveSection> {
     let cd = document.drives.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cdrom);
     Ok(cd.ok_or(EditError::NoCdDrive)?)
 }
@@ -72,7 +72,7 @@ fn medium(library: &Library, name: &str) -> Result<String> {
 }
 
 /// The description with another value of a field.
-fn with_field(document: &Document, field: &str, value: Value) -> Result<Document> {
+fn with_field(document: &VmConfig, field: &str, value: Value) -> Result<VmConfig> {
     let mut sections: Sections = document.to_files();
     let mut path = field.split('.');
     let section = path.next().unwrap_or_default();
@@ -99,11 +99,11 @@ fn with_field(document: &Document, field: &str, value: Value) -> Result<Document
     }
     *at = value;
     *file = root.to_string();
-    Document::from_files(&sections).map_err(|error| bad(field, error))
+    VmConfig::from_files(&sections).map_err(|error| bad(field, error))
 }
 
 /// CD and floppy drives that have something else in them than before.
-fn changed_media<'a>(before: &'a Document, now: &'a Document) -> impl Iterator<Item = &'a DriveSection> {
+fn changed_media<'a>(before: &'a VmConfig, now: &'a VmConfig) -> impl Iterator<Item = &'a DriveSection> {
     let was = |id: &str| before.drives.drives.iter().find(|drive| drive.id == id);
     now.drives.drives.iter().filter(move |drive| {
         matches!(drive.kind, DriveKind::Cdrom | DriveKind::Floppy)
@@ -112,7 +112,7 @@ fn changed_media<'a>(before: &'a Document, now: &'a Document) -> impl Iterator<I
 }
 
 impl Manager {
-    async fn changed_document(&self, machine: &Machine, changes: Vec<Change>) -> Result<Document> {
+    async fn changed_document(&self, machine: &Machine, changes: Vec<Change>) -> Result<VmConfig> {
         let (library, mut document) = (self.library().clone(), machine.document()?);
         blocking(move || {
             for change in &changes {
@@ -187,7 +187,7 @@ mod tests {
     fn fields_are_set_by_their_path_and_unknown_ones_refused() {
         let library_home = tempfile::tempdir().expect("a folder");
         let library = Library::open(library_home.path().join("library")).expect("a library");
-        let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
         let mut set = |field: &str, value: &str| {
             let change = Change { field: field.into(), value: value.into() };
             apply(&library, &mut document, &change).map(|()| document.clone())

@@ -179,7 +179,7 @@ mod tests {
         for tag in tags {
             let share = ShareSection { tag: tag.clone(), read_only: true, security: ShareSecurity::None };
             let mut document =
-                sampan_config::Document::new("x", sampan_config::Preset::Linux, sampan_config::Arch::X86_64);
+                sampan_config::VmConfig::new("x", sampan_config::Preset::Linux, sampan_config::Arch::X86_64);
             document.shares.shares.push(share);
             assert!(document.check().is_empty(), "{tag}: {:?}", document.check());
         }

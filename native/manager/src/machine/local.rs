@@ -5,7 +5,7 @@ use crate::time::now;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sampan_config::{Arch, Document, Forward, Section, VncPassword};
+use sampan_config::{Arch, Forward, Section, VmConfig, VncPassword};
 use sampan_control::{
     AgentInfo, Applied, Console, Effect, Execution, Facts, Handler, Picture, Reply, Reporter, Request, State,
     Status,
@@ -178,7 +178,7 @@ impl LocalMachine {
                 Ok(Reply::Snapshot { id: id.as_str().to_owned() })
             }
             Request::Configure { sections } => {
-                let edited = Document::from_files(&sections).map_err(|e| e.message())?;
+                let edited = VmConfig::from_files(&sections).map_err(|e| e.message())?;
                 let applied = vm.change_settings(edited).await.map_err(|e| e.message())?;
                 Ok(Reply::Applied(Applied {
                     now: names(&applied.now),

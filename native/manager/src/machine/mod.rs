@@ -8,7 +8,7 @@ pub use local::{LocalMachine, StartFacts, Viewer};
 
 use crate::Manager;
 use crate::error::{Error, Result};
-use sampan_config::{BlockedWhen, Blocker, Document};
+use sampan_config::{BlockedWhen, Blocker, VmConfig};
 use sampan_control::{Address, Client, Handler, Reply, Reporter, Request, Status};
 use sampan_library::Bundle;
 use sampan_message::{Coded, Message};
@@ -67,8 +67,8 @@ impl Machine {
     /// Its description, as the bundle has it.
     ///
     /// # Errors
-    /// [`Error::Document`].
-    pub fn document(&self) -> Result<Document> {
+    /// [`Error::VmConfig`].
+    pub fn document(&self) -> Result<VmConfig> {
         document(&self.bundle)
     }
 
@@ -172,11 +172,11 @@ pub(crate) fn named(error: sampan_control::ClientError, bundle: &Bundle) -> Erro
 /// A bundle's description.
 ///
 /// # Errors
-/// [`Error::Library`], [`Error::Document`].
-pub fn document(bundle: &Bundle) -> Result<Document> {
+/// [`Error::Library`], [`Error::VmConfig`].
+pub fn document(bundle: &Bundle) -> Result<VmConfig> {
     let sections = bundle.document()?;
-    Document::from_files(&sections)
-        .map_err(|source| Error::Document { name: bundle.name().to_owned(), source })
+    VmConfig::from_files(&sections)
+        .map_err(|source| Error::VmConfig { name: bundle.name().to_owned(), source })
 }
 
 /// What keeps a machine's memory from being saved whatever the guest does.

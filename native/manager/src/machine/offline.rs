@@ -4,7 +4,7 @@ use crate::Manager;
 use crate::edit::{change, edit};
 use crate::error::{Error, Result};
 use crate::time::now;
-use sampan_config::{Document, Forward, VncPassword};
+use sampan_config::{Forward, VmConfig, VncPassword};
 use sampan_control::{Applied, Reply, Reporter, Request};
 use sampan_library::{Bundle, DriveId, Locked, NewSnapshot, SnapshotId};
 
@@ -56,7 +56,7 @@ pub(super) async fn call(
         Request::Configure { sections } => {
             let named = name.clone();
             let edited =
-                Document::from_files(&sections).map_err(|source| Error::Document { name: named, source })?;
+                VmConfig::from_files(&sections).map_err(|source| Error::VmConfig { name: named, source })?;
             let set = move |locked: &mut Locked| {
                 let before = locked.document()?;
                 edit(locked, |document| {

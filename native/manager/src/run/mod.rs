@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::host;
 use crate::machine::{LocalMachine, StartFacts, document, text};
 use crate::time::now;
-use sampan_config::Document;
+use sampan_config::VmConfig;
 use sampan_emulator::{AcceleratorName, Choice, LibqemuDir};
 use sampan_library::{Library, Locked, date};
 use sampan_message::Message;
@@ -145,7 +145,7 @@ async fn begin(
     Ok(Run { machine, vm, folder, accelerator, began })
 }
 
-fn tell_start(document: &Document, choice: &Choice, options: StartOptions, resumes: bool, tell: Tell<'_>) {
+fn tell_start(document: &VmConfig, choice: &Choice, options: StartOptions, resumes: bool, tell: Tell<'_>) {
     // A saved state is that of a CPU as it was.
     let hint = document.tuning_hint().filter(|_| choice.name == AcceleratorName::Tcg && !resumes);
     if let Some(hint) = hint {

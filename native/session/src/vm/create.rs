@@ -2,7 +2,7 @@
 
 use super::provisioning::{FirstStart, SEED_DRIVE, seed_medium};
 use super::{UEFI_VARIABLES, VmError, uefi_variables};
-use sampan_config::{Arch, Document, DriveKind, FirmwareKind, Preset};
+use sampan_config::{Arch, DriveKind, FirmwareKind, Preset, VmConfig};
 use sampan_library::{
     BlockLayer, DriveId, IfNoReflink, Library, Locked, OnProgress, SourceFormat, Target, VmId,
 };
@@ -68,8 +68,8 @@ pub struct Recipe {
 
 impl Recipe {
     /// The document it makes, to be looked at before anything is done. `medium` is the name of what is in the CD drive.
-    pub fn document(&self, medium: Option<&str>) -> Document {
-        let mut document = Document::new(self.name.clone(), self.preset, self.arch);
+    pub fn document(&self, medium: Option<&str>) -> VmConfig {
+        let mut document = VmConfig::new(self.name.clone(), self.preset, self.arch);
         if let Some(mib) = self.memory_mib {
             document.memory.mib = mib;
         }

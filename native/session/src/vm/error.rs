@@ -1,7 +1,7 @@
 //! Why something could not be done with a machine of the library.
 
 use crate::{CommandError, StartError};
-use sampan_config::{Blocker, ConfigError, DocumentError, Forward, ValidationError};
+use sampan_config::{Blocker, ConfigError, Forward, ValidationError, VmConfigError};
 use sampan_emulator::LaunchError;
 use sampan_library::Error as LibraryError;
 use sampan_message::{Coded, Params};
@@ -19,7 +19,7 @@ pub enum VmError {
     Library(#[from] LibraryError),
     /// Its document cannot be read.
     #[error(transparent)]
-    Document(#[from] DocumentError),
+    VmConfig(#[from] VmConfigError),
     /// Its document cannot be started.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -246,7 +246,7 @@ impl Coded for VmError {
     fn code(&self) -> &'static str {
         match self {
             Self::Library(error) => error.code(),
-            Self::Document(error) => error.code(),
+            Self::VmConfig(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Start(error) => error.code(),
             Self::Launch(error) => error.code(),
@@ -293,7 +293,7 @@ impl Coded for VmError {
                 params.with("field", fault.field.as_str()).with("rule", &*fault.message.code)
             }
             Self::Library(error) => error.params(),
-            Self::Document(error) => error.params(),
+            Self::VmConfig(error) => error.params(),
             Self::Config(error) => error.params(),
             Self::Launch(error) => error.params(),
             Self::Agent(error) => error.params(),

@@ -1,7 +1,7 @@
 //! What makes a copy a machine of its own.
 
 use super::provisioning::{SEED_DRIVE, seed_of_copy};
-use sampan_config::{Document, MacAddress};
+use sampan_config::{MacAddress, VmConfig};
 use sampan_library::{Bundle, Library, Sections, VmId};
 
 /// What must not be twice in one network, on one licence server or in cloud-init's eyes: a machine's number, its cards'
@@ -22,7 +22,7 @@ impl Identity {
     pub fn of_copy(library: &Library, original: &Bundle) -> Self {
         let number = VmId::random().to_string();
         // A document that cannot be read has no seed that could be told.
-        let document = original.document().ok().and_then(|sections| Document::from_files(&sections).ok());
+        let document = original.document().ok().and_then(|sections| VmConfig::from_files(&sections).ok());
         let seed = document.and_then(|document| seed_of_copy(library, &document, &number));
         Self { number, seed }
     }
@@ -35,7 +35,7 @@ impl Identity {
     /// Gives it to a document, with the name if there is one. A document that cannot be read stays as it is, and says so
     /// when the machine is started.
     pub fn give(&self, name: Option<&str>, sections: &mut Sections) {
-        let Ok(mut document) = Document::from_files(sections) else { return };
+        let Ok(mut document) = VmConfig::from_files(sections) else { return };
         for card in document.network.cards.iter_mut().filter(|card| card.mac.is_some()) {
             card.mac = Some(random_mac());
         }
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_copy_has_a_number_and_addresses_of_its_own() {
-        let mut document = Document::new("old", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("old", Preset::Linux, Arch::X86_64);
         document.system.uuid = Some(VmId::random().to_string());
         let address = MacAddress::of([1, 2, 3]);
         document.network.cards.iter_mut().for_each(|card| card.mac = Some(address));
@@ -77,7 +77,7 @@ mod tests {
         let mut sections = document.to_files();
         let identity = Identity::random();
         identity.give(Some("new"), &mut sections);
-        let copy = Document::from_files(&sections).expect("is read");
+        let copy = VmConfig::from_files(&sections).expect("is read");
         assert_eq!(copy.system.name, "new");
         assert_eq!(copy.system.uuid.as_deref(), Some(identity.number.as_str()));
         assert!(copy.network.cards.iter().all(|card| card.mac.is_some_and(|mac| mac != address)));

@@ -2,15 +2,15 @@
 //! OVA appliance).
 //!
 //! Of all of them only what is inside the machine is taken over; what reaches out of it into this host is for its new
-//! owner to say. Of a description of our own that is [`Document::from_foreign`]'s work. Of other programs' the library says what it found and converts the disks; here it becomes a document: the preset for systems of which
+//! owner to say. Of a description of our own that is [`VmConfig::from_foreign`]'s work. Of other programs' the library says what it found and converts the disks; here it becomes a document: the preset for systems of which
 //! nothing is known, changed by what was found. What cannot be as it was is said.
 
 use super::adapted::{Adapted, VariablesFault};
 use super::create::uefi_drive;
 use super::{Identity, VmError, uefi_variables};
 use sampan_config::{
-    Arch, Bus, Card, Chipset, Document, DriveKind, DriveSection, FirmwareKind, MAX_CPUS, MAX_MEMORY_MIB,
-    MIN_MEMORY_MIB, NicDevice, Preset,
+    Arch, Bus, Card, Chipset, DriveKind, DriveSection, FirmwareKind, MAX_CPUS, MAX_MEMORY_MIB,
+    MIN_MEMORY_MIB, NicDevice, Preset, VmConfig,
 };
 use sampan_library::{
     BlockLayer, Bus as ForeignBus, ImportPlan, Library, Locked, OnProgress, Origin, Sections, SourceFormat,
@@ -56,7 +56,7 @@ pub fn import_archive(
 ) -> Result<Imported, VmError> {
     let (identity, mut notes) = (Identity::random(), Vec::new());
     let mut adopt = |name: &str, files: Sections| {
-        let (document, left_out) = Document::from_foreign(&files).map_err(|e| e.to_string())?;
+        let (document, left_out) = VmConfig::from_foreign(&files).map_err(|e| e.to_string())?;
         notes = left_out.iter().map(Coded::message).collect();
         let mut sections = document.to_files();
         identity.give(Some(name), &mut sections);
@@ -95,7 +95,7 @@ impl Foreign {
     ///
     /// # Errors
     /// [`VmError::UnknownProcessor`] for a processor that is not run here.
-    pub fn document(&self, name: &str) -> Result<(Document, Vec<Message>), VmError> {
+    pub fn document(&self, name: &str) -> Result<(VmConfig, Vec<Message>), VmError> {
         let plan = &self.plan;
         let mut notes = self.notes.clone();
         let arch = arch(plan)?;
@@ -106,7 +106,7 @@ impl Foreign {
         let virtio = plan.disks.iter().any(|disk| disk.bus == ForeignBus::Virtio && !disk.cdrom);
         // Who boots from virtio has the other drivers of virtio, too.
         let preset = if virtio { Preset::Linux } else { Preset::Other };
-        let mut document = Document::new(name, preset, arch);
+        let mut document = VmConfig::new(name, preset, arch);
         document.system.uuid = Some(VmId::random().to_string());
         if old && arch == Arch::X86_64 {
             document.system.machine = Chipset::Pc;
@@ -118,7 +118,7 @@ impl Foreign {
         Ok((document, notes))
     }
 
-    fn numbers(&self, document: &mut Document, notes: &mut Vec<Message>) {
+    fn numbers(&self, document: &mut VmConfig, notes: &mut Vec<Message>) {
         if let Some(mib) = self.plan.memory_mib {
             match u32::try_from(mib).ok().filter(|mib| (MIN_MEMORY_MIB..=MAX_MEMORY_MIB).contains(mib)) {
                 Some(mib) => document.memory.mib = mib,
@@ -236,7 +236,7 @@ fn firmware(plan: &ImportPlan, arch: Arch, notes: &mut Vec<Message>) -> Firmware
     }
 }
 
-fn drives(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<Message>) {
+fn drives(plan: &ImportPlan, document: &mut VmConfig, notes: &mut Vec<Message>) {
     let preset = document.drives.drives.iter().find(|drive| drive.kind == DriveKind::Disk);
     let usual = preset.map_or(Bus::Sata, |disk| disk.bus);
     document.drives.drives.retain(|drive| drive.kind == DriveKind::Cdrom);
@@ -292,7 +292,7 @@ fn same(was: ForeignBus, now: Bus) -> bool {
     }
 }
 
-fn cards(plan: &ImportPlan, document: &mut Document, notes: &mut Vec<Message>) {
+fn cards(plan: &ImportPlan, document: &mut VmConfig, notes: &mut Vec<Message>) {
     let pc = document.system.machine == Chipset::Pc;
     // On a bus without PCI Express.
     let fitting = |device| if pc && device == NicDevice::E1000e { NicDevice::E1000 } else { device };

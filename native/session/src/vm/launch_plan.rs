@@ -3,7 +3,7 @@
 use super::{Host, RunOptions, VmError};
 use crate::log_ring::drain;
 use crate::machine_log::MachineLog;
-use sampan_config::{Arch, Channel, Disk, DiskFormat, Document, FirmwareKind, HostPaths};
+use sampan_config::{Arch, Channel, Disk, DiskFormat, FirmwareKind, HostPaths, VmConfig};
 use sampan_emulator::{Access, Allowed, Confinement, LaunchError, LaunchSpec, Launcher};
 use sampan_library::{CheckedChain, DriveId, Error as LibraryError, Layer, Library, Locked, SourceFormat};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub const UEFI_VARIABLES: &str = "fw-vars";
 pub(super) struct Prepared {
     pub(super) launcher: Arc<dyn Launcher>,
     pub(super) spec: LaunchSpec,
-    pub(super) document: Document,
+    pub(super) document: VmConfig,
     pub(super) folder: PathBuf,
     /// The saved state to go on from.
     pub(super) memory: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub(super) fn prepare(host: &Host, locked: &mut Locked, options: &RunOptions) ->
         Some((_, generation)) => locked.document_at(*generation)?,
         None => locked.document()?,
     };
-    let mut document = Document::from_files(&sections)?;
+    let mut document = VmConfig::from_files(&sections)?;
     locked.name().clone_into(&mut document.system.name);
     super::reach::check(&document, &locked.host()?.shares)?;
     let tops = if options.throw_away { locked.begin_throw_away(&host.images)? } else { BTreeMap::new() };
@@ -56,7 +56,7 @@ fn build(
     host: &Host,
     locked: &Locked,
     options: &RunOptions,
-    document: Document,
+    document: VmConfig,
     memory: Option<PathBuf>,
     drives: &BTreeMap<DriveId, CheckedChain>,
     tops: &BTreeMap<DriveId, PathBuf>,
@@ -100,7 +100,7 @@ fn build(
 /// drives write to and no other file; it makes, renames and removes none, so that nothing in the machine's folder can be put in
 /// the place of something that we open. Overlays of later snapshots, and memories, it gets as descriptors.
 fn allowed(
-    document: &Document,
+    document: &VmConfig,
     place: &HostPaths,
     drives: &BTreeMap<DriveId, CheckedChain>,
     throw_away: &BTreeMap<DriveId, PathBuf>,
@@ -146,7 +146,7 @@ fn allowed(
 fn place(
     host: &Host,
     locked: &Locked,
-    document: &Document,
+    document: &VmConfig,
     incoming: bool,
     drives: &BTreeMap<DriveId, CheckedChain>,
     tops: &BTreeMap<DriveId, PathBuf>,

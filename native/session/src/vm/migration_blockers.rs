@@ -37,7 +37,7 @@ fn split(reasons: Vec<String>, blockers: Vec<Blocker>) -> VmError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sampan_config::{Arch, Document, Preset, ShareSection, ShareSecurity, SoundDevice};
+    use sampan_config::{Arch, Preset, ShareSection, ShareSecurity, SoundDevice, VmConfig};
 
     fn reason(tag: &str) -> String {
         format!(
@@ -45,13 +45,13 @@ mod tests {
         )
     }
 
-    fn words(reasons: &[String], document: &Document) -> String {
+    fn words(reasons: &[String], document: &VmConfig) -> String {
         split(reasons.to_vec(), document.state_blockers()).to_string()
     }
 
     #[test]
     fn only_what_is_in_the_way_is_named() {
-        let mut document = Document::new("x", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("x", Preset::Linux, Arch::X86_64);
         for tag in ["work", "my_work", "books"] {
             document.shares.shares.push(ShareSection {
                 tag: tag.into(),

@@ -44,7 +44,7 @@ use sampan_config::VncPassword;
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Library, Locked};
 use sampan_qmp::agent::Agent;
-use settings::Documents;
+use settings::VmConfigs;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -87,7 +87,7 @@ pub struct Vm {
     images: QemuBlockLayer,
     library: Library,
     log: MachineLog,
-    documents: Mutex<Documents>,
+    documents: Mutex<VmConfigs>,
     folder: PathBuf,
     throw_away: bool,
     /// Who answers in the guest, if somebody does; `None` for a machine without the channel.

@@ -2,7 +2,7 @@
 
 use super::{Vm, VmError, reach};
 use crate::Session;
-use sampan_config::{Document, Forward, VncPassword};
+use sampan_config::{Forward, VmConfig, VncPassword};
 
 impl Vm {
     /// Leads ports of the host to the guest, now and at later starts.
@@ -19,7 +19,7 @@ impl Vm {
             return Err(VmError::Fault(fault));
         }
         reach::check_forward(&forward)?;
-        let add = |document: &mut Document| {
+        let add = |document: &mut VmConfig| {
             if let Some(card) = document.network.cards.iter_mut().find(|card| card.id == nic) {
                 card.forwards.push(forward);
             }
@@ -36,7 +36,7 @@ impl Vm {
         let document = self.document();
         let card = document.network.cards.iter().find(|card| card.forwards.contains(&forward));
         let nic = card.ok_or(VmError::NoSuchForward(forward))?.id.clone();
-        let remove = |document: &mut Document| {
+        let remove = |document: &mut VmConfig| {
             for card in document.network.cards.iter_mut().filter(|card| card.id == nic) {
                 card.forwards.retain(|kept| *kept != forward);
             }
@@ -49,7 +49,7 @@ impl Vm {
         &self,
         lines: Vec<String>,
         undo: Vec<String>,
-        change: impl Fn(&mut Document),
+        change: impl Fn(&mut VmConfig),
     ) -> Result<(), VmError> {
         for (done, line) in lines.iter().enumerate() {
             // QEMU's human monitor prints nothing when it has done what it was told, but for removing:

@@ -1,6 +1,6 @@
 //! What a new machine's system is told at its first start: a small CD in a drive of its own.
 
-use sampan_config::{Bus, Document, DriveKind, DriveSection};
+use sampan_config::{Bus, DriveKind, DriveSection, VmConfig};
 use sampan_library::{Bundle, Library};
 use sampan_seed::{Misfit, Seed, SeedError, WindowsAnswers, for_copy, iso};
 
@@ -82,7 +82,7 @@ impl FirstStart {
     }
 
     /// Gives the description the drive with the seed's medium, on the bus of its other CD drive.
-    pub(super) fn add_drive(&self, document: &mut Document, medium: &str) {
+    pub(super) fn add_drive(&self, document: &mut VmConfig, medium: &str) {
         if *self == Self::None {
             return;
         }
@@ -127,7 +127,7 @@ pub fn seed_medium(number: &str) -> String {
 
 /// The seeds that a machine's description names: they hold secrets, and go when it goes for ever.
 pub fn seeds_of(bundle: &Bundle) -> Vec<String> {
-    let Some(document) = bundle.document().ok().and_then(|files| Document::from_files(&files).ok()) else {
+    let Some(document) = bundle.document().ok().and_then(|files| VmConfig::from_files(&files).ok()) else {
         return Vec::new();
     };
     let named = document.drives.drives.into_iter().filter_map(|drive| drive.media);
@@ -139,7 +139,7 @@ pub fn seeds_of(bundle: &Bundle) -> Vec<String> {
 /// and for Windows' answers, which know no instance: copies share those.
 pub(super) fn seed_of_copy(
     library: &Library,
-    document: &Document,
+    document: &VmConfig,
     number: &str,
 ) -> Option<(String, Vec<u8>)> {
     let drive = document.drives.drives.iter().find(|drive| drive.id == SEED_DRIVE)?;

@@ -2,14 +2,14 @@
 //! out.
 
 use super::{PortUser, VmError};
-use sampan_config::{Document, Forward, Protocol};
+use sampan_config::{Forward, Protocol, VmConfig};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 
 /// Refuses to start a machine whose ports are taken or whose folders are gone.
-pub(super) fn check(document: &Document, folders: &BTreeMap<String, PathBuf>) -> Result<(), VmError> {
+pub(super) fn check(document: &VmConfig, folders: &BTreeMap<String, PathBuf>) -> Result<(), VmError> {
     for forward in document.network.cards.iter().flat_map(|card| &card.forwards) {
         check_forward(forward)?;
     }
@@ -65,7 +65,7 @@ mod tests {
     use sampan_config::{Arch, Preset, ShareSection, ShareSecurity, Vnc};
     use std::net::Ipv4Addr;
 
-    fn refused(document: &Document, folders: &BTreeMap<String, PathBuf>) -> VmError {
+    fn refused(document: &VmConfig, folders: &BTreeMap<String, PathBuf>) -> VmError {
         check(document, folders).expect_err("is refused")
     }
 
@@ -80,7 +80,7 @@ mod tests {
             }
         };
         let none = BTreeMap::new();
-        let mut document = Document::new("my VM", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("my VM", Preset::Linux, Arch::X86_64);
         check(&document, &none).expect("it wants nothing");
         let forward = Forward::tcp(port, 22);
         document.network.cards[0].forwards.push(forward);
@@ -114,7 +114,7 @@ mod tests {
     fn a_folder_that_is_gone_is_told_with_the_way_out() {
         let home = tempfile::tempdir().expect("a folder");
         let folders = BTreeMap::from([("files".to_owned(), home.path().join("gone"))]);
-        let mut document = Document::new("vm", Preset::Linux, Arch::X86_64);
+        let mut document = VmConfig::new("vm", Preset::Linux, Arch::X86_64);
         let share = ShareSection { tag: "files".into(), read_only: true, security: ShareSecurity::None };
         document.shares.shares.push(share);
         let error = refused(&document, &folders);

@@ -2,19 +2,19 @@
 //! for its next start. Memory that is saved belongs to the first.
 
 use super::{UEFI_VARIABLES, Vm, VmError, lock, on_thread};
-use sampan_config::{Document, DriveKind, FirmwareKind, Section};
+use sampan_config::{DriveKind, FirmwareKind, Section, VmConfig};
 use sampan_library::{Locked, Sections};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Both documents.
 #[derive(Clone)]
-pub(super) struct Documents {
-    pub(super) running: Document,
-    pub(super) kept: Document,
+pub(super) struct VmConfigs {
+    pub(super) running: VmConfig,
+    pub(super) kept: VmConfig,
 }
 
-impl Documents {
+impl VmConfigs {
     /// The one that the machine runs with, where it is not the one that is kept.
     pub(super) fn of_run(&self) -> Option<Sections> {
         (self.running != self.kept).then(|| self.running.to_files())
@@ -22,19 +22,19 @@ impl Documents {
 }
 
 /// A machine that goes on from a saved state runs as it was saved, and may have been changed since.
-pub(super) async fn at_start(locked: &Arc<Mutex<Locked>>, running: Document) -> Documents {
+pub(super) async fn at_start(locked: &Arc<Mutex<Locked>>, running: VmConfig) -> VmConfigs {
     let (locked, run) = (Arc::clone(locked), running.clone());
     let read = move || {
         let mut locked = lock(&locked);
         // One that cannot be read is told at the next start.
-        let mut kept = Document::from_files(&locked.document().ok()?).ok()?;
+        let mut kept = VmConfig::from_files(&locked.document().ok()?).ok()?;
         locked.name().clone_into(&mut kept.system.name);
-        let documents = Documents { running: run, kept };
+        let documents = VmConfigs { running: run, kept };
         locked.set_run_document(documents.of_run());
         Some(documents)
     };
     let documents = on_thread(read).await.ok().flatten();
-    documents.unwrap_or_else(|| Documents { kept: running.clone(), running })
+    documents.unwrap_or_else(|| VmConfigs { kept: running.clone(), running })
 }
 
 /// When changed settings take effect.
@@ -47,7 +47,7 @@ pub struct Applied {
 }
 
 impl Applied {
-    fn of(before: &Document, kept: &Document, running: &Document) -> Self {
+    fn of(before: &VmConfig, kept: &VmConfig, running: &VmConfig) -> Self {
         let (before, kept, running) = (before.to_files(), kept.to_files(), running.to_files());
         let mut applied = Self::default();
         for section in Section::ALL {
@@ -64,12 +64,12 @@ impl Applied {
 
 impl Vm {
     /// The document that it runs with.
-    pub fn document(&self) -> Document {
+    pub fn document(&self) -> VmConfig {
         self.documents().running
     }
 
     /// The document that it will be started with next.
-    pub fn next_document(&self) -> Document {
+    pub fn next_document(&self) -> VmConfig {
         self.documents().kept
     }
 
@@ -79,9 +79,9 @@ impl Vm {
     ///
     /// # Errors
     /// [`VmError`]: it has a fault, or names a disk or a medium that is not there; nothing changes.
-    pub async fn change_settings(&self, mut edited: Document) -> Result<Applied, VmError> {
+    pub async fn change_settings(&self, mut edited: VmConfig) -> Result<Applied, VmError> {
         let _turn = self.turn.lock().await;
-        let Documents { mut running, kept } = self.documents();
+        let VmConfigs { mut running, kept } = self.documents();
         edited.system.name.clone_from(&kept.system.name);
         if let Some(fault) = edited.check().into_iter().next() {
             return Err(VmError::Fault(fault));
@@ -90,7 +90,7 @@ impl Vm {
         running.system.notes.clone_from(&edited.system.notes);
         running.system.restart_after_crash = edited.system.restart_after_crash;
         let applied = Applied::of(&kept, &edited, &running);
-        self.set_documents(Documents { running, kept: edited }).await?;
+        self.set_documents(VmConfigs { running, kept: edited }).await?;
         Ok(applied)
     }
 
@@ -115,7 +115,7 @@ impl Vm {
     }
 
     /// Refuses a document that the machine could not be started with for want of a file.
-    async fn check_files(&self, document: &Document) -> Result<(), VmError> {
+    async fn check_files(&self, document: &VmConfig) -> Result<(), VmError> {
         let drives: BTreeSet<String> = self
             .with_locked(|locked| Ok(locked.manifest().drives.keys().map(ToString::to_string).collect()))
             .await?;
@@ -135,21 +135,21 @@ impl Vm {
         Ok(on_thread(known).await??)
     }
 
-    pub(super) fn documents(&self) -> Documents {
+    pub(super) fn documents(&self) -> VmConfigs {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes a change that has taken effect in both documents; in the one that is kept only where it fits that.
-    pub(super) async fn edit(&self, change: impl Fn(&mut Document)) -> Result<(), VmError> {
-        let Documents { mut running, kept } = self.documents();
+    pub(super) async fn edit(&self, change: impl Fn(&mut VmConfig)) -> Result<(), VmError> {
+        let VmConfigs { mut running, kept } = self.documents();
         change(&mut running);
         let mut next = kept.clone();
         change(&mut next);
         let kept = if next.check().is_empty() { next } else { kept };
-        self.set_documents(Documents { running, kept }).await
+        self.set_documents(VmConfigs { running, kept }).await
     }
 
-    async fn set_documents(&self, documents: Documents) -> Result<(), VmError> {
+    async fn set_documents(&self, documents: VmConfigs) -> Result<(), VmError> {
         let (kept, of_run, log) = (documents.kept.to_files(), documents.of_run(), self.log.clone());
         let write = move |locked: &mut Locked| {
             let before = locked.manifest().document;
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_the_next_start_is_told() {
-        let before = Document::new("x", Preset::Linux, Arch::X86_64);
+        let before = VmConfig::new("x", Preset::Linux, Arch::X86_64);
         let mut running = before.clone();
         assert_eq!(Applied::of(&before, &before, &running), Applied::default());
         let mut kept = before.clone();

@@ -1,7 +1,7 @@
 //! A machine of the library whose program tells whether its memory and its disk belong together.
 
 use super::{PATIENCE, libqemu};
-use sampan_config::{Arch, Document, FirmwareKind, Preset};
+use sampan_config::{Arch, FirmwareKind, Preset, VmConfig};
 use sampan_emulator::{Launcher, probe};
 use sampan_library::fs::Fs;
 use sampan_library::{Library, Locked, NewSnapshot, SourceFormat};
@@ -87,7 +87,7 @@ pub async fn create(home: &Path, images: &QemuBlockLayer) {
         let firmware = libqemu().firmware().expect("firmware");
         let locked = recipe.create(&library, &layer, &firmware, 1, &mut |_| ControlFlow::Continue(()));
         let mut locked = locked.expect("is made");
-        let mut document = Document::from_files(&locked.document().expect("a document")).expect("is one");
+        let mut document = VmConfig::from_files(&locked.document().expect("a document")).expect("is one");
         // Every write is flushed: a killed QEMU takes with it what it has not written of an image's tables.
         document.extra.arguments = ["-global", "ide-hd.write-cache=off"].map(String::from).into();
         locked.set_document(&document.to_files()).expect("is set");

@@ -2,7 +2,7 @@
 
 use crate::serve::Console;
 use async_trait::async_trait;
-use sampan_config::{Arch, Document, Preset};
+use sampan_config::{Arch, Preset, VmConfig};
 use sampan_control::{
     Address, Console as Serial, Handler, Reply as Answer, Reporter, Request, Server, State, Status,
 };
@@ -50,7 +50,7 @@ impl Site {
     }
 
     pub fn vm(&self, name: &str) -> VmId {
-        let document = Document::new(name, Preset::Old, Arch::X86_64).to_files();
+        let document = VmConfig::new(name, Preset::Old, Arch::X86_64).to_files();
         self.library.create(name, &document, 1).expect("is made").id()
     }
 
