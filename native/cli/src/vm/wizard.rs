@@ -372,8 +372,8 @@ fn unasked(new: &NewMachine) -> NewMachine {
     new
 }
 
-/// A line that the terminal does not show; `None` where it is no text. Ctrl-C must not leave it so: here it is a character that ends
-/// the line.
+/// A line that the terminal does not show; `None` where it is no text. Ctrl-C must not leave the terminal so, as the crate rpassword
+/// does: here it is a character that ends the line.
 fn hidden(prompt: &str) -> Result<Option<String>> {
     let terminal = std::io::stdin();
     let before = tcgetattr(&terminal)?;
