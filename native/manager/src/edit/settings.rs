@@ -5,7 +5,7 @@ use crate::downloads::there;
 use crate::error::{Error, Result};
 use crate::machine::unexpected;
 use crate::{Machine, Manager, blocking};
-use sampan_config::{DriveKind, DriveSection, Finding, Limits, VmConfig};
+use sampan_config::{DriveKind, DriveSection, Finding, Limits, VmConfig, VmConfigError};
 use sampan_control::{Reply, Reporter, Request};
 use sampan_library::{Library, Sections, VmId};
 use sampan_session::vm::{SEED_DRIVE, remove_seeds, seeds_of};
@@ -99,7 +99,11 @@ fn with_field(document: &VmConfig, field: &str, value: Value) -> Result<VmConfig
     }
     *at = value;
     *file = root.to_string();
-    VmConfig::from_files(&sections).map_err(|error| bad(field, error))
+    VmConfig::from_files(&sections).map_err(|error| match error {
+        // Nothing is damaged: it is the change that does not fit.
+        VmConfigError::Field { words, .. } => bad(field, words),
+        other => bad(field, other),
+    })
 }
 
 /// CD and floppy drives that have something else in them than before.
@@ -197,6 +201,8 @@ mod tests {
         assert_eq!(set("cpu.model", "qemu64").expect("is set").cpu.model.as_deref(), Some("qemu64"));
         let before = set("name", "1234").expect("is set");
         assert_eq!(before.system.name, "1234");
+        let unknown = set("displays.devise", "std").expect_err("is no field").to_string();
+        assert!(unknown.contains("displays.devise") && !unknown.contains("backup"), "{unknown}");
         for (field, value) in [
             ("displays.devise", "std"),
             ("nothing.device", "std"),
