@@ -159,7 +159,14 @@ pub fn named(name: &str) -> NewSnapshot {
 pub fn counts(session: &Session) -> Vec<u32> {
     let said = session.serial().tail();
     let whole = said.rfind('\n').map_or("", |end| &said[..end]);
-    whole.lines().map(count).collect()
+    // A machine that was saved in the midst of a line goes on with the rest of it; where memory and disk differ, every later
+    // line says so, too.
+    let is_rest = |line: &str| {
+        line.trim_end().bytes().all(|digit| (b'A'..=b'P').contains(&digit)) && line.trim_end().len() <= 8
+    };
+    let mut lines = whole.lines().peekable();
+    let _ = lines.next_if(|line| is_rest(line));
+    lines.map(count).collect()
 }
 
 fn count(line: &str) -> u32 {
