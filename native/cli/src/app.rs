@@ -137,7 +137,12 @@ pub fn confirmed(yes: bool) -> Confirmed {
 
 /// A manager whose machines run behind supervisors of this program.
 pub fn manager(library: Library) -> Manager {
-    Manager::new(library, Placement::Supervised(Arc::new(ThisProgram)))
+    Manager::new(library, placement())
+}
+
+/// Behind supervisors of this program.
+pub fn placement() -> Placement {
+    Placement::Supervised(Arc::new(ThisProgram))
 }
 
 /// This program itself, which becomes a supervisor by `sampan supervise`.

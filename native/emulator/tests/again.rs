@@ -83,7 +83,7 @@ fn send_fd(to: &UnixStream, line: &str, fd: RawFd) {
 
 /// When threads that are at their end have gone.
 fn settled(at_most: usize) -> Usage {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let usage = Usage::now();
         if usage.threads <= at_most || Instant::now() > deadline {

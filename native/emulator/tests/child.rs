@@ -3,14 +3,13 @@
 
 mod common;
 
-use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, child, libqemu, spec, start, try_start};
+use common::{PATIENCE, VMHOST, child, example, libqemu, spec, start, try_start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sampan_emulator::{Child, Exit, LaunchError};
@@ -96,27 +95,16 @@ fn the_child_has_its_fds_and_no_others() {
     drop((ours, stray));
 }
 
-/// Not a test by itself: the program that the next test kills.
-#[test]
-fn parent_to_be_killed() {
-    if env::var_os("SAMPAN_TEST_PARENT").is_none() {
-        return;
-    }
-    let vm = start(&child(), spec("orphan"));
-    println!("\npid={}", vm.running.control.pid().unwrap());
-    thread::sleep(PATIENCE);
-}
-
 #[test]
 fn a_child_dies_with_its_parent() {
-    let mut parent = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "parent_to_be_killed", "--nocapture"])
-        .env("SAMPAN_TEST_PARENT", "1")
+    let mut parent = Command::new(example("vm_parent"))
+        .arg(VMHOST)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let pid = lines.filter_map(|l| l.strip_prefix("pid=").map(str::to_owned)).next().unwrap();
+    let pid = lines.filter_map(|l| l.strip_prefix("pid=").map(str::to_owned)).next().expect("it has a child");
     let alive = || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit(')').next().unwrap().split_whitespace().next().is_some_and(|state| state != "Z")

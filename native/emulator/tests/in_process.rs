@@ -182,21 +182,10 @@ fn a_process_without_keys_is_told_before_a_copy_is_taken() {
     assert_eq!(start(&launcher, spec("next")).quit(), Exit::Clean);
 }
 
-/// Not a test by itself: the program that the next test runs.
-#[test]
-fn program_that_exits_while_a_vm_runs() {
-    if std::env::var_os("SAMPAN_TEST_EXIT").is_some() {
-        let _vm = start(&in_process(), spec("running"));
-        std::process::exit(42);
-    }
-}
-
 #[test]
 fn the_program_may_exit_while_a_vm_runs() {
-    let mut program = std::process::Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", "program_that_exits_while_a_vm_runs"]).env("SAMPAN_TEST_EXIT", "1");
-    let status = program.stdout(std::process::Stdio::null()).status().unwrap();
-    assert_eq!(status.code(), Some(42), "{status}");
+    let output = std::process::Command::new(common::example("exit_while_running")).output().unwrap();
+    assert_eq!(output.status.code(), Some(42), "{output:?}");
 }
 
 #[test]

@@ -4,23 +4,17 @@
 //! for each step in a process of its own, which kills itself (SIGKILL) before that step. A second test replays the steps
 //! on a model of a disk that forgets what was not made durable.
 
+mod changes;
 mod common;
 mod powerloss;
 
-use common::{QemuImg, document};
+use changes::{CHANGES, run};
+use common::QemuImg;
 use sampan_library::fs::{Fs, Hook, Step};
-use sampan_library::{
-    BlockError, BlockLayer, Bundle, CheckedChain, DriveId, HostSettings, Library, Locked, NewClone, NewImage,
-    NewSnapshot, OnProgress, Target, Unsaved,
-};
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use sampan_library::{BlockError, BlockLayer, Bundle, CheckedChain, Library, NewImage, OnProgress};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-const SIZE: u64 = 1 << 20;
 
 /// A folder in memory where there is one: a killed process loses nothing that it gave to the kernel, so that `fsync` would
 /// only take time.
@@ -29,137 +23,6 @@ fn folder() -> tempfile::TempDir {
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.expect("a folder")
 }
-
-/// One change, by name; what it does to the library in a folder.
-type Change = (&'static str, fn(&Library, &dyn BlockLayer));
-
-fn second() -> DriveId {
-    "second".parse().expect("an id")
-}
-
-fn root() -> DriveId {
-    "root".parse().expect("an id")
-}
-
-fn machine(library: &Library) -> Locked {
-    library.lock(library.find("machine").expect("found")).expect("locked")
-}
-
-fn snapshot(name: &str) -> NewSnapshot {
-    let thumbnail = Some(b"\x89PNG\r\n\x1a\n".to_vec());
-    NewSnapshot { name: name.into(), time: 1, thumbnail, ..NewSnapshot::default() }
-}
-
-fn go_on(_: sampan_library::Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
-fn id(machine: &Locked, name: &str) -> sampan_library::SnapshotId {
-    machine.find_snapshot(name).expect("found")
-}
-
-/// Every kind of change that a machine sees, each one atomic.
-const CHANGES: &[Change] = &[
-    ("create", |l, _| drop(l.create("machine", &document("one"), 1).expect("made"))),
-    ("document", |l, _| machine(l).set_document(&document("two")).expect("set")),
-    ("host", |l, _| {
-        let vnc_password = Some("secret".into());
-        machine(l).set_host(&HostSettings { vnc_password, ..HostSettings::default() }).expect("set");
-    }),
-    ("rename", |l, _| {
-        let mut m = machine(l);
-        m.rename("other").expect("renamed");
-        m.rename("machine").expect("renamed");
-    }),
-    ("drive", |l, q| machine(l).create_drive(q, &root(), SIZE, Target::default()).expect("made")),
-    ("snapshot", |l, q| drop(machine(l).take_snapshot(q, &snapshot("one")).expect("taken"))),
-    ("linked clone", |l, q| {
-        let mut m = machine(l);
-        let one = id(&m, "one");
-        let copy = NewClone { name: "clone", time: 2, change: &mut |_| (), medium: None };
-        drop(m.clone_linked(q, Some(&one), copy).expect("cloned"));
-    }),
-    ("grow", |l, q| machine(l).grow_drive(q, &root(), 2 * SIZE).expect("grown")),
-    ("snapshot 2", |l, q| drop(machine(l).take_snapshot(q, &snapshot("two")).expect("taken"))),
-    ("live snapshot", |l, q| {
-        let mut m = machine(l);
-        let planned = m
-            .begin_snapshot(q, &snapshot("live"), &BTreeMap::from([(root(), 2 * SIZE)]), true)
-            .expect("begun");
-        let memory = planned.memory.expect("planned");
-        q.create(&[NewImage {
-            path: memory,
-            format: sampan_library::ImageFormat::Raw,
-            size: 4096,
-            preallocation: sampan_library::Preallocation::Dynamic,
-            backing: None,
-        }])
-        .expect("saved");
-        m.commit_snapshot().expect("committed");
-    }),
-    ("suspend", |l, q| {
-        let mut m = machine(l);
-        let memory = m.plan_suspend().expect("planned");
-        q.create(&[NewImage {
-            path: memory.clone(),
-            format: sampan_library::ImageFormat::Raw,
-            size: 4096,
-            preallocation: sampan_library::Preallocation::Dynamic,
-            backing: None,
-        }])
-        .expect("saved");
-        m.commit_suspend(&memory, 1).expect("suspended");
-    }),
-    ("resume", |l, _| machine(l).consume_suspended().expect("consumed")),
-    ("delete snapshot", |l, _| {
-        let mut m = machine(l);
-        let two = id(&m, "two");
-        m.delete_snapshot(&two).expect("deleted");
-    }),
-    ("reclaim", |l, q| assert_eq!(machine(l).reclaim(q, &mut go_on).expect("reclaimed"), 1)),
-    ("compact", |l, q| assert!(machine(l).compact_drive(q, &root(), &mut go_on).expect("compacted").0 > 0)),
-    ("second drive", |l, q| machine(l).create_drive(q, &second(), SIZE, Target::default()).expect("made")),
-    ("set aside", |l, _| {
-        machine(l).set_aside(&second(), "a disk", &document("one disk"), 7).expect("removed")
-    }),
-    ("put back", |l, _| machine(l).put_back(&second(), &second(), &document("two")).expect("back")),
-    ("set aside again", |l, _| {
-        machine(l).set_aside(&second(), "a disk", &document("one disk"), 8).expect("removed")
-    }),
-    ("forget", |l, _| assert_eq!(machine(l).forget_removed(Some(&second())).expect("forgotten"), 1)),
-    ("machine with a seed", |l, _| {
-        let mut draft = l.draft("seeded", &document("\"seed.iso\""), 2).expect("begun");
-        draft.write_medium("seed.iso", b"secret").expect("written");
-        drop(draft.publish().expect("made"));
-    }),
-    ("clone with a seed", |l, q| {
-        let mut change = |sections: &mut sampan_library::Sections| *sections = document("\"copy.iso\"");
-        let medium = Some(("copy.iso".into(), b"secret".to_vec()));
-        let copy = NewClone { name: "seeded clone", time: 2, change: &mut change, medium };
-        let seeded = l.lock(l.find("seeded").expect("found")).expect("locked");
-        drop(seeded.clone_full(q, None, copy, &mut go_on).expect("cloned"));
-    }),
-    ("trash clone", |l, _| l.delete(l.find("clone").expect("found"), 3).expect("deleted")),
-    ("purge clone", |l, _| l.purge(l.find_in_trash("clone").expect("found")).expect("purged")),
-    ("full clone", |l, q| {
-        let copy = NewClone { name: "full clone", time: 2, change: &mut |_| (), medium: None };
-        drop(machine(l).clone_full(q, None, copy, &mut go_on).expect("cloned"));
-    }),
-    ("restore", |l, q| {
-        let mut m = machine(l);
-        let one = id(&m, "one");
-        m.restore(q, &one, Unsaved::Discard).expect("restored");
-    }),
-    ("delete all snapshots", |l, _| {
-        let mut m = machine(l);
-        let live = id(&m, "live");
-        m.delete_snapshot(&live).expect("deleted");
-    }),
-    ("trash", |l, _| l.delete(l.find("machine").expect("found"), 5).expect("deleted")),
-    ("undelete", |l, _| drop(l.undelete(l.find_in_trash("machine").expect("found"), None).expect("back"))),
-    ("trash again", |l, _| l.delete(l.find("machine").expect("found"), 6).expect("deleted")),
-    ("purge", |l, _| l.purge(l.find_in_trash("machine").expect("found")).expect("purged")),
-];
 
 /// All that a person could tell of the library; and it holds what its manifests say, no more and no less.
 fn describe(home: &Path) -> String {
@@ -223,51 +86,6 @@ fn state(bundle: &Bundle) -> String {
     )
 }
 
-/// Kills this process before step `at`.
-struct KillAt {
-    steps: AtomicUsize,
-    at: usize,
-}
-
-impl Hook for KillAt {
-    fn before(&self, _: Step<'_>) -> std::io::Result<()> {
-        if self.steps.fetch_add(1, Ordering::SeqCst) == self.at {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-            std::thread::park();
-        }
-        Ok(())
-    }
-}
-
-/// Runs all changes; notes each one that is done in `notes`. Returns the steps it took.
-fn run(home: &Path, notes: &Path, at: usize) -> usize {
-    let hook = Arc::new(KillAt { steps: AtomicUsize::new(0), at });
-    let fs = Fs::with_hook(hook.clone());
-    let qemu = QemuImg::find();
-    for (n, (_, change)) in CHANGES.iter().enumerate() {
-        // Opened anew each time, as a program that does one thing does.
-        change(&Library::with_fs(home, fs.clone()).expect("opens"), &qemu);
-        std::fs::write(notes, (n + 1).to_string()).expect("noted");
-    }
-    hook.steps.load(Ordering::SeqCst)
-}
-
-const CHILD: &str = "SAMPAN_TEST_CRASH";
-
-/// What the killed processes run; called by nobody, it runs to its end.
-#[test]
-fn the_scenario_runs() {
-    let home = folder();
-    let (place, at) = match std::env::var(CHILD) {
-        Ok(words) => {
-            let (at, place) = words.split_once(' ').expect("two words");
-            (PathBuf::from(place), at.parse().expect("a number"))
-        }
-        Err(_) => (home.path().to_path_buf(), usize::MAX),
-    };
-    run(&place.join("home"), &place.join("notes"), at);
-}
-
 /// The states after 0, 1, … changes.
 fn states() -> Vec<String> {
     let home = folder();
@@ -294,13 +112,11 @@ fn a_kill_before_any_step_leaves_the_state_before_or_after() {
     let first = folder();
     let steps = run(&first.path().join("home"), &first.path().join("notes"), usize::MAX);
     assert!(steps > 100, "{steps} steps are too few for these changes");
-    let me = std::env::current_exe().expect("this program");
+    let program = common::example("interrupted_changes");
     for at in 0..steps {
         let place = folder();
-        let status = Command::new(&me)
-            .args(["--exact", "the_scenario_runs", "--quiet"])
-            .env(CHILD, format!("{at} {}", place.path().display()))
-            .stdout(std::process::Stdio::null())
+        let status = Command::new(&program)
+            .args([place.path(), Path::new(&at.to_string())])
             .status()
             .expect("it runs");
         assert_eq!(

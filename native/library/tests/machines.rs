@@ -172,32 +172,14 @@ fn of_many_that_make_a_machine_of_one_name_at_once_one_succeeds() {
     assert_eq!(fs::read_dir(library.home().join("vms")).expect("a folder").count(), 1);
 }
 
-const SUPERVISOR: &str = "SAMPAN_TEST_SUPERVISOR";
-
-/// Run by the test below in a process of its own: takes the lock, hands it to a child, and is killed.
-#[test]
-fn a_supervisor_is_killed() {
-    let Ok(home) = std::env::var(SUPERVISOR) else { return };
-    let library = Library::open(&home).expect("a library");
-    let machine = library.lock(library.find("a").expect("found")).expect("locked");
-    let lock = machine.lock_file().try_clone_to_owned().expect("a copy");
-    let mut child = std::process::Command::new("sleep").arg("60").stdin(lock).spawn().expect("a child");
-    fs::write(format!("{home}/pid"), child.id().to_string()).expect("written");
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-    let _ = child.wait();
-}
-
 #[test]
 fn a_machine_stays_locked_as_long_as_a_child_has_its_lock() {
     let (_home, library) = library();
     let id = library.create("a", &document("a"), 1).expect("made").id();
-    let status = std::process::Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "a_supervisor_is_killed", "--quiet"])
-        .env(SUPERVISOR, library.home())
-        .stdout(std::process::Stdio::null())
-        .status()
-        .expect("it runs");
-    assert!(!status.success());
+    let status =
+        std::process::Command::new(common::example("killed_supervisor")).arg(library.home()).status();
+    let status = status.expect("it runs");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
     let pid = fs::read_to_string(library.home().join("pid")).expect("a child").parse().expect("a number");
     assert!(matches!(library.lock(id), Err(Error::InUse { .. })), "its holder is dead, the child is not");
     let pid = rustix::process::Pid::from_raw(pid).expect("a process");

@@ -60,7 +60,7 @@ use sampan_emulator::LibqemuDir;
 use sampan_library::{Bundle, Library, VmId};
 use sampan_session::images::QemuBlockLayer;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use supervisor::SupervisorProgram;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -79,9 +79,13 @@ pub enum Placement {
     Supervised(Arc<dyn SupervisorProgram>),
 }
 
+/// Tells the time by which lists and pictures that many share get old.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
 struct Inner {
     library: Library,
     placement: Placement,
+    clock: Clock,
     runs: Runs,
     live: Live,
     jobs: jobs::Jobs,
@@ -99,10 +103,16 @@ pub struct Manager(Arc<Inner>);
 impl Manager {
     /// A manager of this library.
     pub fn new(library: Library, placement: Placement) -> Self {
+        Self::with_clock(library, placement, Arc::new(Instant::now))
+    }
+
+    /// The same with another clock than the system's: a test's stands until the test moves it on.
+    pub fn with_clock(library: Library, placement: Placement, clock: Clock) -> Self {
         let changed = watch::Sender::new(());
         Self(Arc::new(Inner {
             library,
             placement,
+            clock,
             runs: Runs::default(),
             live: Live::new(changed.clone()),
             jobs: jobs::Jobs::new(changed.clone()),
@@ -120,6 +130,10 @@ impl Manager {
 
     pub(crate) fn placement(&self) -> &Placement {
         &self.0.placement
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.0.clock)()
     }
 
     pub(crate) fn runs(&self) -> &Runs {

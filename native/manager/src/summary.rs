@@ -189,7 +189,8 @@ impl Summary {
     }
 }
 
-/// How long a list serves all who ask, unless something is known to have changed: it reads every bundle.
+/// How long a list serves all who ask, unless something is known to have changed: it reads every bundle. As long as a
+/// picture of a machine does, which the machine has to make.
 pub const FRESH: Duration = Duration::from_secs(1);
 
 /// How long the processes of machines may take to tell their conditions to a page.
@@ -218,11 +219,13 @@ impl Manager {
         let changed = listing.changes.has_changed().unwrap_or(true);
         listing.changes.borrow_and_update();
         match &listing.last {
-            Some((at, list)) if !changed && at.elapsed() < FRESH => return Ok(Arc::clone(list)),
+            Some((at, list)) if !changed && self.now().duration_since(*at) < FRESH => {
+                return Ok(Arc::clone(list));
+            }
             _ => {}
         }
         let list = Arc::new(self.list(PATIENCE).await?);
-        listing.last = Some((Instant::now(), Arc::clone(&list)));
+        listing.last = Some((self.now(), Arc::clone(&list)));
         Ok(list)
     }
 

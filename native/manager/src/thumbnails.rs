@@ -1,7 +1,7 @@
 //! Small pictures of machines: what a running one shows, else the picture of its newest snapshot.
 
 use crate::error::{Error, Result};
-use crate::{Condition, Manager, blocking};
+use crate::{Condition, FRESH, Manager, blocking};
 use sampan_control::{ClientError, Picture, Reply, Reporter, Request};
 use sampan_frame::Size;
 use sampan_library::{Bundle, Manifest, SnapshotId, VmId};
@@ -15,9 +15,6 @@ use tokio::sync::Semaphore;
 
 /// Pixels from left to right: a card of 320, sharp on fine screens.
 pub const WIDTH: u32 = 480;
-
-/// How long a picture serves all who ask.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// How long a machine may take to make one.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,18 +55,18 @@ impl Manager {
             Arc::clone(all.entry(id).or_default())
         };
         let mut kept = kept.lock().await;
-        if let Some((_, Ok(picture))) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Ok(picture.clone());
-        }
-        if let Some((_, Err(why))) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Err(Error::Told(why.clone()));
+        match &*kept {
+            Some((at, made)) if self.now().duration_since(*at) < FRESH => {
+                return made.clone().map_err(Error::Told);
+            }
+            _ => {}
         }
         let made = self.make_thumbnail(id).await;
         match &made {
-            Ok(picture) => *kept = Some((Instant::now(), Ok(picture.clone()))),
+            Ok(picture) => *kept = Some((self.now(), Ok(picture.clone()))),
             Err(Error::NoPicture | Error::Library(_)) => *kept = None,
             // A machine that hangs is not asked again at once.
-            Err(error) => *kept = Some((Instant::now(), Err(error.message()))),
+            Err(error) => *kept = Some((self.now(), Err(error.message()))),
         }
         made
     }

@@ -1,11 +1,13 @@
 //! Project chores, run as `cargo xtask …`.
 //!
 //! `gen` writes generated sources from their one source, `check` verifies that they are up to date and that the
-//! architecture holds: the dependency edges of `ARCHITECTURE.md`, and where `unsafe` may stand.
+//! architecture holds: the dependency edges of `ARCHITECTURE.md`, where `unsafe` may stand, what only a face does, and that
+//! no test passes without testing.
 #![forbid(unsafe_code)]
 
 mod edges;
 mod faces;
+mod idle_tests;
 mod keys;
 mod unsafe_places;
 
@@ -24,7 +26,7 @@ struct Args {
 enum Chore {
     /// Write the generated sources (key tables)
     Gen,
-    /// Verify generated sources, dependency edges and the places of `unsafe`
+    /// Verify generated sources, dependency edges, the places of `unsafe` and that no test is idle
     Check,
 }
 
@@ -50,6 +52,7 @@ fn check(root: &Path) -> Result<()> {
     faults.extend(edges::faults(root)?);
     faults.extend(unsafe_places::faults(root)?);
     faults.extend(faces::faults(root)?);
+    faults.extend(idle_tests::faults(root)?);
     for fault in &faults {
         eprintln!("error: {fault}");
     }
@@ -57,7 +60,7 @@ fn check(root: &Path) -> Result<()> {
         bail!("{} fault(s) in the architecture", faults.len());
     }
     println!(
-        "architecture: key tables, dependency edges, unsafe places and what only faces do are as ARCHITECTURE.md says"
+        "architecture: key tables, dependency edges, unsafe places and what only faces do are as ARCHITECTURE.md says; no test is idle"
     );
     Ok(())
 }

@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &str)] = &[
 ];
 
 /// Folders with Rust sources of the product.
-const SOURCES: &[&str] = &["native", "tests"];
+pub const SOURCES: &[&str] = &["native", "tests"];
 
 pub fn faults(root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();

@@ -12,7 +12,7 @@ use crate::run::{FAREWELL, Signals, runtime};
 use crate::vm::library_to_fill;
 use crate::words::say;
 use anyhow::Result;
-use sampan_library::Library;
+use sampan_manager::Manager;
 use sampan_manager::host::raise_file_limit;
 use sampan_stream::web::{self, Guard, Refusal};
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub fn serve(args: &ServeArgs) -> Result<Code> {
     raise_file_limit();
     let code = runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let console = Console::start(args.listen, library).await?;
+        let console = Console::start(args.listen, manager(library)).await?;
         say(&format!("console: {}", console.url));
         let code = signals.first().await;
         drop(console);
@@ -43,11 +43,11 @@ struct Console {
 }
 
 impl Console {
-    async fn start(listen: SocketAddr, library: Library) -> Result<Self> {
+    async fn start(listen: SocketAddr, manager: Manager) -> Result<Self> {
         let (listener, address) = web::listen(listen).await?;
         let guard = Arc::new(Guard::new(address, None)?.refusing(Refusal::Json));
         let url = guard.url();
-        let router = web::site(guard, api::routes(manager(library)), web::CONSOLE, api::MAX_BODY);
+        let router = web::site(guard, api::routes(manager), web::CONSOLE, api::MAX_BODY);
         let stop = watch::Sender::new(false);
         tokio::spawn(web::serve(listener, router, stop.subscribe()));
         Ok(Self { url, stop })

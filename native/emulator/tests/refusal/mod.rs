@@ -4,6 +4,8 @@
 //! libraries of a package do.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod vms;
+
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

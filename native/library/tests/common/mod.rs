@@ -1,5 +1,5 @@
 //! What the tests share: QEMU's block layer by its own program, `qemu-img`.
-#![allow(dead_code, reason = "every test file uses a part")]
+#![allow(dead_code, reason = "every program uses a part")]
 
 use sampan_library::{
     Backing, BlockError, BlockLayer, CheckedChain, Layer, NewImage, OnProgress, Preallocation, Progress,
@@ -169,6 +169,19 @@ impl BlockLayer for QemuImg {
         args.push(path);
         self.run(&chain[0].path, &args).map(drop)
     }
+}
+
+/// A program of `examples/`. Cargo builds it with the tests unless one of them is chosen by `--test`.
+pub fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this program");
+    let folder = test.parent().and_then(Path::parent).expect("a folder of tests").join("examples");
+    let program = folder.join(name);
+    assert!(
+        program.exists(),
+        "{} is missing: cargo build --package sampan-library --examples",
+        program.display()
+    );
+    program
 }
 
 /// A document with one recognisable word in it.

@@ -109,15 +109,19 @@ async fn two_machines_live_side_by_side_and_whoever_listens_hears_of_both() {
     let (one, two) =
         (painting_machine(&manager, "one", false).await, painting_machine(&manager, "two", false).await);
     let mut events = manager.events();
+    let (tell, both_run) = tokio::sync::oneshot::channel();
     let listener = tokio::spawn(async move {
-        let mut seen = Vec::new();
+        let (mut seen, mut tell) = (Vec::new(), Some(tell));
         while let Ok(event) = events.next().await {
             let Event::Machines(machines) = event else { continue };
             let states: Vec<MachineState> = machines.iter().map(|machine| machine.state).collect();
-            let ended = seen
-                .iter()
-                .any(|states: &Vec<MachineState>| states.iter().all(|state| *state == MachineState::Running))
-                && states.iter().all(|state| *state == MachineState::Stopped);
+            let all = |state| states.iter().all(|other| *other == state);
+            if all(MachineState::Running)
+                && let Some(tell) = tell.take()
+            {
+                let _ = tell.send(());
+            }
+            let ended = tell.is_none() && all(MachineState::Stopped);
             seen.push(states);
             if ended {
                 return seen;
@@ -136,7 +140,7 @@ async fn two_machines_live_side_by_side_and_whoever_listens_hears_of_both() {
         (MachineState::Paused, MachineState::Running)
     );
     machine.tell(Request::Resume).await.expect("resumes");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::timeout(PATIENCE, both_run).await.expect("hears of both").expect("a listener");
     for id in [one, two] {
         manager.force_off(id).await.expect("ends");
     }

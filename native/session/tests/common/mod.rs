@@ -34,6 +34,19 @@ pub fn child() -> Arc<dyn Launcher> {
     Arc::new(Child::new(libqemu()).expect("sampan-vmhost is built: cargo build --bins"))
 }
 
+/// A program of `examples/`. Cargo builds it with the tests unless one of them is chosen by `--test`.
+pub fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this program");
+    let folder = test.parent().and_then(Path::parent).expect("a folder of tests").join("examples");
+    let program = folder.join(name);
+    assert!(
+        program.exists(),
+        "{} is missing: cargo build --package sampan-session --examples",
+        program.display()
+    );
+    program
+}
+
 /// The arguments for a machine, with the accelerator that this host has.
 pub fn spec(machine: &Machine) -> LaunchSpec {
     let choice = probe(Some(&libqemu())).choose(machine.arch).expect("guests can be run");

@@ -1,5 +1,6 @@
 //! A console on a library of its own, a client that can lie, and supervisors that are played.
 
+use crate::app::placement;
 use crate::serve::Console;
 use async_trait::async_trait;
 use sampan_config::{Arch, Preset, VmConfig};
@@ -7,6 +8,7 @@ use sampan_control::{
     Address, Console as Serial, Handler, Reply as Answer, Reporter, Request, Server, State, Status,
 };
 use sampan_library::{Library, VmId};
+use sampan_manager::{FRESH, Manager};
 use sampan_message::Message;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -20,6 +22,8 @@ use tokio::sync::watch;
 pub struct Site {
     console: Console,
     library: Library,
+    /// Stands until it is moved on.
+    clock: Arc<Mutex<Instant>>,
     _home: TempDir,
 }
 
@@ -45,8 +49,17 @@ impl Site {
         let home = tempfile::tempdir().expect("a folder");
         let library = Library::open(home.path()).expect("a library");
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let console = Console::start(listen, library.clone()).await.expect("starts");
-        Self { console, library, _home: home }
+        let clock = Arc::new(Mutex::new(Instant::now()));
+        let now = Arc::clone(&clock);
+        let now = Arc::new(move || *now.lock().expect("whole"));
+        let manager = Manager::with_clock(library.clone(), placement(), now);
+        let console = Console::start(listen, manager).await.expect("starts");
+        Self { console, library, clock, _home: home }
+    }
+
+    /// What is kept for all who ask has got old.
+    pub fn later(&self) {
+        *self.clock.lock().expect("whole") += FRESH;
     }
 
     pub fn vm(&self, name: &str) -> VmId {
@@ -116,6 +129,7 @@ impl Site {
     pub async fn until(&self, id: VmId, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
+            self.later();
             let vm = self.listed(id).await;
             if fits(&vm) {
                 return vm;
