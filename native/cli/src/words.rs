@@ -48,7 +48,7 @@ pub fn say(answer: &str) {
 pub fn say_anew(answer: &str) {
     let mut out = io::stdout().lock();
     // To the first cell, and what is below it erased (ECMA-48, CUP and ED).
-    note(write!(out, "\x1b[H\x1b[J{}\n", escaped(answer)).and_then(|()| out.flush()));
+    note(writeln!(out, "\x1b[H\x1b[J{}", escaped(answer)).and_then(|()| out.flush()));
 }
 
 /// One answer for programs, on stdout: a line or more of JSON.

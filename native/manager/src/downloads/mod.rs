@@ -307,7 +307,7 @@ impl Manager {
         let (mut outcomes, mut wanted) = (Vec::new(), Vec::new());
         for request in requests {
             let name = medium_name(&request);
-            match self.from_before(&request, reporter).await? {
+            match self.loaded_before(&request, reporter).await? {
                 Some(fetched) => outcomes.push((name, Ok(fetched))),
                 None => wanted.push(request),
             }
@@ -370,7 +370,7 @@ impl Manager {
     }
 
     /// What is in the library already, or was loaded whole before.
-    async fn from_before(&self, request: &Request, reporter: &Reporter) -> Result<Option<Fetched>> {
+    async fn loaded_before(&self, request: &Request, reporter: &Reporter) -> Result<Option<Fetched>> {
         let (library, request) = (self.library().clone(), request.clone());
         if let Some(medium) = {
             let (library, name) = (library.clone(), medium_name(&request));
