@@ -1,9 +1,7 @@
 //! Ctrl-C in the midst of long work: the first breaks it off cleanly, the second ends the program at once.
 
-use crate::hints::AppError;
+use crate::hints::code_of;
 use anyhow::{Context, Result};
-use sampan_library::{BlockError, Error as LibraryError};
-use sampan_session::vm::VmError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,34 +52,21 @@ fn heard(words: &'static str) -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// Ctrl-C broke it off; the words say what is left.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Interrupted(pub String);
-
 /// Whether an error says that its caller broke off the work.
 pub fn is_interruption(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let by_library = |error: &LibraryError| matches!(error, LibraryError::Cancelled);
-        cause.is::<Interrupted>()
-            || cause.downcast_ref().is_some_and(|error: &AppError| error.message.code == "cancelled")
-            || cause.downcast_ref().is_some_and(by_library)
-            || matches!(cause.downcast_ref(), Some(BlockError::Cancelled))
-            || matches!(cause.downcast_ref(), Some(VmError::Library(error)) if by_library(error))
-    })
+    code_of(error).as_deref() == Some("cancelled")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use anyhow::anyhow;
+    use sampan_library::{BlockError, Error as LibraryError};
+    use sampan_session::vm::VmError;
 
     #[test]
     fn work_that_was_broken_off_is_told_from_work_that_failed() {
-        let kept = || anyhow::Error::new(Interrupted("kept".into()));
         for error in [
-            kept(),
-            kept().context("more"),
             LibraryError::Cancelled.into(),
             anyhow::Error::new(LibraryError::Cancelled).context("the image cannot be imported"),
             VmError::from(LibraryError::Cancelled).into(),

@@ -331,11 +331,14 @@ fn snapshots_inside_an_image_are_told_to_stay_there() {
     let file = image.to_str().expect("text");
     let qemu = QemuImg::find();
     qemu.run(&image, &["create", "-f", "qcow2", file, "4M"]).expect("made");
-    assert_eq!(probe_import(&image, None).expect("sound").snapshots_left_out("image.qcow2"), None);
+    assert_eq!(probe_import(&image, None).expect("sound").snapshots_note("image.qcow2"), None);
     for (name, words) in [("one", "the snapshot inside “image.qcow2”"), ("two", "the 2 snapshots inside")]
     {
         qemu.run(&image, &["snapshot", "-c", name, file]).expect("made");
-        let said = probe_import(&image, None).expect("sound").snapshots_left_out("image.qcow2");
+        let said = probe_import(&image, None)
+            .expect("sound")
+            .snapshots_note("image.qcow2")
+            .map(|note| note.to_string());
         assert!(said.as_ref().is_some_and(|said| said.contains(words)), "{said:?}");
     }
 }

@@ -70,12 +70,6 @@ impl Header {
         let count = self.internal_snapshots;
         (count > 0).then(|| ImportNote::Snapshots { file: crate::foreign::word(name), count })
     }
-
-    /// The same in words.
-    #[must_use]
-    pub fn snapshots_left_out(&self, name: &str) -> Option<String> {
-        self.snapshots_note(name).map(|note| note.to_string())
-    }
 }
 
 /// Why an image is refused.

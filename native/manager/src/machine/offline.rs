@@ -21,24 +21,26 @@ pub(super) async fn call(
         Request::Grow { drive, size } => {
             let drive: DriveId = drive.parse()?;
             let layer = manager.block_layer(reporter)?;
-            locked(manager, id, move |locked| Ok(locked.grow_drive(&layer, &drive, size)?)).await?;
+            manager.with_locked(id, move |locked| Ok(locked.grow_drive(&layer, &drive, size)?)).await?;
             Ok(Reply::Done)
         }
         // There is no memory.
         Request::Snapshot { name, note, disks_only: _ } => {
             let new = NewSnapshot { name, note, time: now(), thumbnail: None };
             let layer = manager.block_layer(reporter)?;
-            let id = locked(manager, id, move |locked| Ok(locked.take_snapshot(&layer, &new)?)).await?;
+            let id = manager.with_locked(id, move |locked| Ok(locked.take_snapshot(&layer, &new)?)).await?;
             Ok(Reply::Snapshot { id: id.as_str().to_owned() })
         }
         Request::SnapshotEdit { snapshot, name, note } => {
             let snapshot: SnapshotId = snapshot.parse()?;
-            locked(manager, id, move |locked| Ok(locked.describe_snapshot(&snapshot, &name, &note)?)).await?;
+            manager
+                .with_locked(id, move |locked| Ok(locked.describe_snapshot(&snapshot, &name, &note)?))
+                .await?;
             Ok(Reply::Done)
         }
         Request::SnapshotDelete { snapshot } => {
             let snapshot: SnapshotId = snapshot.parse()?;
-            locked(manager, id, move |locked| Ok(locked.delete_snapshot(&snapshot)?)).await?;
+            manager.with_locked(id, move |locked| Ok(locked.delete_snapshot(&snapshot)?)).await?;
             Ok(Reply::Done)
         }
         Request::Rename { name } => {
@@ -50,7 +52,7 @@ pub(super) async fn call(
                     Ok(())
                 })
             };
-            locked(manager, id, rename).await?;
+            manager.with_locked(id, rename).await?;
             Ok(Reply::Done)
         }
         Request::Configure { sections } => {
@@ -70,7 +72,7 @@ pub(super) async fn call(
                 let changed = after.iter().filter(|(file, text)| before.get(*file) != Some(text));
                 Ok(changed.map(|(file, _)| file.trim_end_matches(".json").to_owned()).collect())
             };
-            let next_start = locked(manager, id, set).await?;
+            let next_start = manager.with_locked(id, set).await?;
             Ok(Reply::Applied(Applied { now: Vec::new(), next_start }))
         }
         Request::Insert { drive, medium, force: _ } => {
@@ -80,23 +82,25 @@ pub(super) async fn call(
                 let medium = medium.map(|name| library.medium(&name)).transpose()?.map(|medium| medium.name);
                 edit(locked, |document| change::insert(document, &drive, medium))
             };
-            locked(manager, id, insert).await?;
+            manager.with_locked(id, insert).await?;
             Ok(Reply::Done)
         }
         Request::ForwardAdd { forward } => {
             let forward: Forward = parsed(&forward)?;
-            locked(manager, id, move |locked| {
-                edit(locked, |document| change::add_forward(document, forward))
-            })
-            .await?;
+            manager
+                .with_locked(id, move |locked| {
+                    edit(locked, |document| change::add_forward(document, forward))
+                })
+                .await?;
             Ok(Reply::Done)
         }
         Request::ForwardRemove { forward } => {
             let forward: Forward = parsed(&forward)?;
-            locked(manager, id, move |locked| {
-                edit(locked, |document| change::remove_forward(document, forward))
-            })
-            .await?;
+            manager
+                .with_locked(id, move |locked| {
+                    edit(locked, |document| change::remove_forward(document, forward))
+                })
+                .await?;
             Ok(Reply::Done)
         }
         Request::Mode { mode } => {
@@ -106,7 +110,7 @@ pub(super) async fn call(
                     Ok(())
                 })
             };
-            locked(manager, id, set).await?;
+            manager.with_locked(id, set).await?;
             Ok(Reply::Done)
         }
         Request::VncPassword { password } => {
@@ -117,20 +121,11 @@ pub(super) async fn call(
                 host.vnc_password = Some(password.as_str().to_owned());
                 Ok(locked.set_host(&host)?)
             };
-            locked(manager, id, keep).await?;
+            manager.with_locked(id, keep).await?;
             Ok(Reply::Done)
         }
         _ => Err(Error::NotRunning { name }),
     }
-}
-
-async fn locked<T: Send + 'static>(
-    manager: &Manager,
-    id: sampan_library::VmId,
-    work: impl FnOnce(&mut Locked) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let library = manager.library().clone();
-    crate::blocking(move || work(&mut library.lock(id)?)).await
 }
 
 fn parsed(forward: &str) -> Result<Forward> {
