@@ -339,3 +339,27 @@ fn text_from_any_editor_is_read_or_refused_with_words() {
     let none = home.write("none", "Content-Type: text/plain\n\nx\n");
     assert_eq!(new("e", &["--seed-file", &none]).code, Some(1));
 }
+
+/// A reader on its own thread, so that a list that is never told ends the test and does not hold it.
+#[test]
+fn a_watched_list_tells_every_change_until_ctrl_c() {
+    use std::io::{BufRead, BufReader};
+    let home = Home::new();
+    machine(&home, "one");
+    let mut watching = home.command(&["list", "--watch", "--json"]).spawn().expect("starts");
+    let stdout = BufReader::new(watching.stdout.take().expect("is piped"));
+    let (lines, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+    let next = || {
+        let line = told.recv_timeout(std::time::Duration::from_secs(60)).expect("is told");
+        let list: Value = serde_json::from_str(&line).expect("a line of JSON");
+        list.as_array().expect("a list").len()
+    };
+    assert_eq!(next(), 1);
+    machine(&home, "two");
+    // What it takes of the disk may change before.
+    while next() != 2 {}
+    let pid = nix::unistd::Pid::from_raw(watching.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("is sent");
+    assert_eq!(watching.wait().expect("ends").code(), Some(130));
+}

@@ -68,12 +68,16 @@ impl Live {
         let (followed, changed) = (Arc::downgrade(&self.followed), self.changed.clone());
         let task = tokio::spawn(async move {
             follow(&address, &sender, &changed).await;
+            // Where nobody listened nothing has changed; else each look at the library would call for the next one.
+            let was_there = sender.borrow().is_some();
             let _ = sender.send(Some(Condition::NotRunning));
             // The next question connects anew.
             if let Some(followed) = followed.upgrade() {
                 lock(&followed).remove(&id);
             }
-            changed.send_replace(());
+            if was_there {
+                changed.send_replace(());
+            }
         });
         Followed { condition, task: task.abort_handle() }
     }
@@ -111,5 +115,25 @@ async fn follow_once(address: &Address, tell: &impl Fn(Condition)) -> Result<(),
             Err(ClientError::Silent { pid }) => tell(Condition::Silent { pid }),
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_machine_that_does_not_run_is_no_change() {
+        let bundle = tempfile::tempdir().expect("a folder");
+        let changed = watch::Sender::new(());
+        let mut changes = changed.subscribe();
+        let live = Live::new(changed);
+        let told = live.condition(VmId::random(), bundle.path(), Duration::from_secs(60)).await;
+        assert_eq!(told, Condition::NotRunning);
+        while !lock(&live.followed).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let nothing = timeout(Duration::from_millis(200), changes.changed()).await;
+        assert!(nothing.is_err(), "looking at it calls for no other look");
     }
 }
