@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use sampan_config::{
-    Arch, Card, Channel, Clock, Disk, DiskFormat, Forward, HostPaths, Machine, NicDevice, Preset, SerialPort,
+    Arch, Card, Channel, Clock, Disk, DiskFormat, Forward, HostPaths, Kernel, Machine, NicDevice, Preset, SerialPort,
     ShareSection, ShareSecurity, Topology, VmConfig, Vnc,
 };
 
@@ -37,6 +37,25 @@ fn check(machine: &Machine, expected: &Expect) {
 
 fn new(preset: Preset, arch: Arch) -> Machine {
     VmConfig::new("new", preset, arch).machine(&place()).expect("a good machine")
+}
+
+/// QEMU gives the kernel's ROM the first place, and refuses to start where a drive has it, too.
+#[test]
+fn a_kernel_boots_before_every_drive() {
+    let places = |machine: &Machine| {
+        let argv = machine.argv(&["tcg".into()]).expect("a good machine");
+        let places = argv.iter().filter_map(|argument| argument.split_once("bootindex"));
+        places.map(|(_, place)| place.to_owned()).collect::<Vec<_>>()
+    };
+    let mut quick = Machine::new("quick", Arch::X86_64);
+    quick.cdrom = Some("/iso/install.iso".into());
+    quick.disks = vec![Disk { file: "/vm/a.img".into(), format: DiskFormat::Raw, base: None }];
+    let named = new(Preset::Linux, Arch::X86_64);
+    for mut machine in [quick, named] {
+        assert_eq!(places(&machine), ["=0", "=1"]);
+        machine.kernel = Some(Kernel { kernel: "/boot/vmlinuz".into(), initrd: None, append: None });
+        assert_eq!(places(&machine), ["=1", "=2"]);
+    }
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub enum Request {
     },
     /// Lead ports of the host to the guest, now and at later starts.
     ForwardAdd {
-        /// As `tcp:127.0.0.1:2222-22`.
+        /// As `tcp:127.0.0.1:2222:22`.
         forward: String,
     },
     /// Take a forward away.

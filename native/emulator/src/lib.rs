@@ -24,6 +24,7 @@ mod attributes;
 mod child;
 mod codes;
 mod copies;
+mod descriptor;
 pub mod environment;
 mod ffi;
 mod in_process;
@@ -44,6 +45,7 @@ pub use child::{Child, vmhost_program};
 #[doc(hidden)]
 pub use codes::samples;
 pub use copies::{Copies, FixedCopies, FreshCopies, LibraryCopy};
+pub use descriptor::duplicate;
 pub use in_process::InProcess;
 pub use launch::{Control, Exit, KillError, LaunchError, Launcher, OnExit, Running};
 pub use library::{LibqemuDir, cache_dir};

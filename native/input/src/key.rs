@@ -1,6 +1,6 @@
 //! Keys and their codes in each world: evdev, QEMU's qnum, the DOM's `code`, and names people type.
 
-use crate::table::{BY_DOM, BY_NAME, KEYS};
+use crate::table::{BY_DOM, BY_NAME, BY_OHOS, KEYS};
 use std::fmt;
 
 /// One row of the generated table.
@@ -45,6 +45,11 @@ impl Key {
     /// The key of a name: QEMU's QKeyCode (`ret`, `ctrl`, `kp_5`) or an alias (`enter`, `control`, `super`).
     pub fn from_name(name: &str) -> Option<Key> {
         BY_NAME.binary_search_by_key(&name, |(word, _)| word).ok().map(|at| Key(BY_NAME[at].1))
+    }
+
+    /// The key of one of OpenHarmony's key codes (`KeyCode` of `@ohos.multimodalInput.keyCode`).
+    pub fn from_ohos(code: u16) -> Option<Key> {
+        BY_OHOS.binary_search_by_key(&code, |(number, _)| *number).ok().map(|at| Key(BY_OHOS[at].1))
     }
 
     /// Linux input event code.
@@ -120,11 +125,16 @@ mod tests {
             assert_eq!((key.qnum(), key.dom(), key.name()), (qnum, Some(dom), name));
         }
         assert_eq!(Key::from_qnum(0xb7), Key::from_name("sysrq"));
+        // @ohos.multimodalInput.keyCode.d.ts: A, backspace, forward delete, the left logo key, Enter of the keypad, play.
+        for (code, evdev) in [(2017, 30), (2055, 14), (2071, 111), (2076, 125), (2119, 96), (10, 164), (2630, 164)] {
+            assert_eq!(Key::from_ohos(code).map(Key::evdev), Some(evdev), "{code}");
+        }
     }
 
     proptest! {
         #[test]
         fn no_code_panics(evdev: u16, qnum: u32, word in ".{0,20}") {
+            let _ = Key::from_ohos(evdev);
             prop_assert!(Key::from_evdev(evdev).is_none_or(|k| k.evdev() == evdev));
             prop_assert!(Key::from_qnum(qnum).is_none_or(|k| k.qnum() == qnum || qnum == 0xb7));
             prop_assert!(Key::from_dom(&word).is_none_or(|k| k.entry().dom.contains(&word.as_str())));

@@ -38,6 +38,9 @@ int sampan_inside_end(struct sampan_inside *inside, int milliseconds);
 /* Signal handlers and descriptors that are left; returns how many descriptors. After the end only. */
 size_t sampan_inside_take_back(struct sampan_inside *inside);
 
+/* In a shared library nobody else may see what is Rust's: a reference that is hidden hides the symbol (System V ABI, "Symbol Table"). */
+#pragma GCC visibility push(hidden)
+
 /* src/interpose.rs: what the run maps and opens. */
 void sampan_mapped(void *owner, void *address, size_t size);
 void sampan_unmapped(void *owner, void *address, size_t size);
@@ -48,5 +51,7 @@ void sampan_closed(void *owner, void *stream);
 /* src/interpose.rs: the run's heap, or libc's. */
 void *sampan_malloc(size_t size);
 void *sampan_realloc(void *old, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -7,6 +7,7 @@
 //!   library's media, [`edit`] what machines are changed by.
 //! - [`Machine`] is one handle for a machine, whether it runs in this process, behind a process of its own, or not at all.
 //! - [`lifecycle`](Manager::start) starts, shuts down, suspends and ends machines; [`run`] is one run of one machine.
+//! - [`app`] is what becomes of machines when the system does something with the app they run in; [`storage`] what takes space.
 //! - [`Manager::list`] and [`Manager::events`] tell what there is and what changes.
 //! - [`Error`] has a stable code for programs and translations, and English beside it.
 //!
@@ -14,6 +15,7 @@
 //! process. Nothing waits for ever for a machine's process.
 #![forbid(unsafe_code)]
 
+pub mod app;
 mod codes;
 pub mod create;
 pub mod downloads;
@@ -24,12 +26,15 @@ mod findings;
 mod force;
 pub mod host;
 mod jobs;
+mod lent;
 mod lifecycle;
 mod live;
 pub mod machine;
+mod records;
 pub mod run;
 mod runs;
 mod snapshots;
+pub mod storage;
 mod summary;
 pub mod supervisor;
 pub mod text;
@@ -45,8 +50,10 @@ pub use error::{Error, Result};
 pub use events::{Event, Events};
 pub use findings::{Confirmed, confirm};
 pub use jobs::{About, Action, Activity, Job, JobInfo};
+pub use lent::Lent;
 pub use lifecycle::{Ended, Pressed, Started};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
+pub use records::RunLog;
 pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
 
 pub use transfer::{Arrived, CloneOptions};

@@ -155,6 +155,7 @@ impl Manager {
     pub async fn recover(&self) -> Result<Vec<(VmId, EndRecord)>> {
         let library = self.library().clone();
         blocking(move || {
+            crate::lent::sweep(&library);
             let mut found = Vec::new();
             for bundle in library.list()?.into_iter().filter_map(|entry| entry.bundle.ok()) {
                 // Somebody who holds the lock runs it.

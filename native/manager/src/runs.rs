@@ -42,6 +42,13 @@ impl Runs {
         Some(StartGuard { runs: self, id })
     }
 
+    /// All that run here.
+    pub(crate) fn all(&self) -> Vec<VmId> {
+        let runs = self.0.lock();
+        let running = runs.iter().filter(|(_, stage)| matches!(stage, Stage::Running(_)));
+        running.map(|(id, _)| *id).collect()
+    }
+
     /// It has ended.
     pub(crate) fn remove(&self, id: VmId) {
         self.0.lock().remove(&id);

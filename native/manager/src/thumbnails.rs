@@ -71,6 +71,16 @@ impl Manager {
         made
     }
 
+    /// The small picture of a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NoPicture`]; there is no such snapshot, or its picture cannot be read.
+    pub async fn snapshot_picture(&self, id: VmId, snapshot: SnapshotId) -> Result<Picture> {
+        let bundle = self.bundle(id).await?;
+        let _decoder = self.thumbnails().decoders.acquire().await.map_err(|_| Error::Thread)?;
+        blocking(move || small(&bundle.thumbnail(&snapshot)?.ok_or(Error::NoPicture)?)).await
+    }
+
     async fn make_thumbnail(&self, id: VmId) -> Result<Picture> {
         // One that hangs is not asked again and again: each question takes a place in its queue.
         let bundle = self.bundle(id).await?;

@@ -53,6 +53,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sampan-napi",
+        &[
+            "sampan-config",
+            "sampan-control",
+            "sampan-download",
+            "sampan-emulator",
+            "sampan-frame",
+            "sampan-guest",
+            "sampan-input",
+            "sampan-library",
+            "sampan-manager",
+            "sampan-message",
+            "sampan-session",
+        ],
+    ),
+    (
         "sampan",
         &[
             "sampan-control",

@@ -10,6 +10,7 @@ struct Row {
     qnum: u8,
     names: Vec<String>,
     dom: Vec<String>,
+    ohos: Vec<u16>,
 }
 
 pub fn generate(root: &Path) -> Result<(PathBuf, String)> {
@@ -22,6 +23,7 @@ pub fn generate(root: &Path) -> Result<(PathBuf, String)> {
 fn parse(text: &str) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     let (mut qnums, mut names, mut doms) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut ohos = HashSet::new();
     for (number, line) in text.lines().enumerate() {
         if line.starts_with('#') || line.starts_with("evdev,") || line.is_empty() {
             continue;
@@ -36,6 +38,9 @@ fn parse(text: &str) -> Result<Vec<Row>> {
         for code in &row.dom {
             ensure!(doms.insert(code.clone()), at(code));
         }
+        for code in &row.ohos {
+            ensure!(ohos.insert(*code), at(&code.to_string()));
+        }
         rows.push(row);
     }
     Ok(rows)
@@ -43,13 +48,14 @@ fn parse(text: &str) -> Result<Vec<Row>> {
 
 fn row(line: &str) -> Result<Row> {
     let fields: Vec<&str> = line.split(',').collect();
-    let [evdev, qnum, names, dom] = fields[..] else { bail!("four fields are wanted") };
+    let [evdev, qnum, names, dom, ohos] = fields[..] else { bail!("five fields are wanted") };
     let words = |s: &str| s.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let row = Row {
         evdev: evdev.parse()?,
         qnum: u8::from_str_radix(qnum.trim_start_matches("0x"), 16)?,
         names: words(names),
         dom: words(dom),
+        ohos: words(ohos).iter().map(|code| code.parse()).collect::<Result<_, _>>()?,
     };
     ensure!(!row.names.is_empty(), "a key needs a name");
     Ok(row)
@@ -70,6 +76,16 @@ fn table(rows: &[Row]) -> String {
     out.push_str("];\n");
     index(&mut out, "BY_NAME", "key names", rows, |row| &row.names);
     index(&mut out, "BY_DOM", "DOM codes", rows, |row| &row.dom);
+    let numbers = rows.iter().enumerate();
+    let mut numbers: Vec<(u16, usize)> =
+        numbers.flat_map(|(at, row)| row.ohos.iter().map(move |code| (*code, at))).collect();
+    numbers.sort_unstable();
+    out.push_str("\n/// All of OpenHarmony's key codes, sorted, each with its key's place in `KEYS`.\n");
+    out.push_str("#[rustfmt::skip]\npub(crate) static BY_OHOS: &[(u16, u16)] = &[\n");
+    for (code, at) in numbers {
+        let _ = writeln!(out, "    ({code}, {at}),");
+    }
+    out.push_str("];\n");
     out
 }
 
@@ -97,10 +113,11 @@ mod tests {
 
     #[test]
     fn a_code_that_stands_twice_is_refused() {
-        assert!(parse("1,0x01,esc,Escape\n2,0x01,one,Digit1\n").is_err());
-        assert!(parse("1,0x01,esc,Escape\n2,0x02,esc,Digit1\n").is_err());
-        assert!(parse("1,0x01,esc,Escape\n2,0x02,one,Escape\n").is_err());
-        assert!(parse("2,0x02,one,Digit1\n1,0x01,esc,Escape\n").is_err());
-        assert_eq!(parse("# x\n1,0x01,esc,Escape\n2,0x02,one,Digit1\n").expect("good table").len(), 2);
+        assert!(parse("1,0x01,esc,Escape,2070\n2,0x01,one,Digit1,\n").is_err());
+        assert!(parse("1,0x01,esc,Escape,2070\n2,0x02,esc,Digit1,\n").is_err());
+        assert!(parse("1,0x01,esc,Escape,2070\n2,0x02,one,Escape,\n").is_err());
+        assert!(parse("1,0x01,esc,Escape,2070\n2,0x02,one,Digit1,2070\n").is_err());
+        assert!(parse("2,0x02,one,Digit1,\n1,0x01,esc,Escape,2070\n").is_err());
+        assert_eq!(parse("# x\n1,0x01,esc,Escape,2070\n2,0x02,one,Digit1,\n").expect("good table").len(), 2);
     }
 }

@@ -9,6 +9,7 @@ mod edges;
 mod faces;
 mod idle_tests;
 mod keys;
+mod typings;
 mod unsafe_places;
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +25,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Write the generated sources (key tables)
+    /// Write the generated sources (key tables, the types of the native module)
     Gen,
     /// Verify generated sources, dependency edges, the places of `unsafe` and that no test is idle
     Check,
@@ -34,9 +35,10 @@ fn main() -> Result<()> {
     let root = workspace_root()?;
     match Args::parse().chore {
         Chore::Gen => {
-            let (path, text) = keys::generate(&root)?;
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            println!("wrote {}", path.display());
+            for (path, text) in [keys::generate(&root)?, typings::generate(&root)?] {
+                std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+                println!("wrote {}", path.display());
+            }
         }
         Chore::Check => check(&root)?,
     }
@@ -45,9 +47,10 @@ fn main() -> Result<()> {
 
 fn check(root: &Path) -> Result<()> {
     let mut faults = Vec::new();
-    let (path, text) = keys::generate(root)?;
-    if std::fs::read_to_string(&path).unwrap_or_default() != text {
-        faults.push(format!("{}: out of date, run `cargo xtask gen`", path.display()));
+    for (path, text) in [keys::generate(root)?, typings::generate(root)?] {
+        if std::fs::read_to_string(&path).unwrap_or_default() != text {
+            faults.push(format!("{}: out of date, run `cargo xtask gen`", path.display()));
+        }
     }
     faults.extend(edges::faults(root)?);
     faults.extend(unsafe_places::faults(root)?);
@@ -60,7 +63,7 @@ fn check(root: &Path) -> Result<()> {
         bail!("{} fault(s) in the architecture", faults.len());
     }
     println!(
-        "architecture: key tables, dependency edges, unsafe places and what only faces do are as ARCHITECTURE.md says; no test is idle"
+        "architecture: key tables, the native module's types, dependency edges, unsafe places and what only faces do are as ARCHITECTURE.md says; no test is idle"
     );
     Ok(())
 }

@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 impl Machine {
     /// The drives of a machine that is described in one line: without names, in the order they are given.
     pub(super) fn quick_drives(&self, argv: &mut Argv) -> Result<(), ConfigError> {
-        let first_disk = usize::from(self.cdrom.is_some());
+        let first = self.places_before_drives();
+        let first_disk = first as usize + usize::from(self.cdrom.is_some());
         if let Some(cdrom) = &self.cdrom {
             argv.option(
                 "-drive",
                 format!("if=none,id=cd0,media=cdrom,readonly=on,format=raw,file={}", file(path(cdrom)?)),
             );
             argv.device("virtio-scsi-pci,id=scsi0");
-            argv.device("scsi-cd,bus=scsi0.0,drive=cd0,bootindex=0");
+            argv.device(format!("scsi-cd,bus=scsi0.0,drive=cd0,bootindex={first}"));
         }
         for (number, disk) in self.disks.iter().enumerate() {
             argv.option(
@@ -74,10 +75,17 @@ impl Machine {
         Ok(())
     }
 
+    /// Places in the order of booting that no drive may have: a kernel that QEMU starts itself has the first one, on PCs in a ROM
+    /// (`option_rom[nb_option_roms].bootindex` in `hw/i386/x86-common.c`), and QEMU refuses two of one place.
+    fn places_before_drives(&self) -> u32 {
+        u32::from(self.kernel.is_some())
+    }
+
     fn drive_device(&self, drive: &Drive, units: &mut Units, argv: &mut Argv) -> String {
         let id = &drive.id;
         let cd = drive.kind == DriveKind::Cdrom;
         let scsi = if cd { "scsi-cd" } else { "scsi-hd" };
+        let boot = drive.boot.map(|boot| boot.saturating_add(self.places_before_drives()));
         let ide = if cd { "ide-cd" } else { "ide-hd" };
         let mut device = match drive.bus {
             Bus::VirtioBlk => "virtio-blk-pci".to_owned(),
@@ -98,7 +106,7 @@ impl Machine {
             }
             Bus::Floppy => {
                 let unit = next(&mut units.floppy);
-                if let Some(boot) = drive.boot {
+                if let Some(boot) = boot {
                     // The order is the controller's to know, which a `pc` has built in (`hw/block/fdc-isa.c`).
                     let letter = if unit == 0 { 'A' } else { 'B' };
                     argv.option("-global", format!("isa-fdc.bootindex{letter}={boot}"));
@@ -114,7 +122,7 @@ impl Machine {
             // By which the guest finds it, whatever the order.
             device.push_str(&format!(",serial={id}"));
         }
-        if let Some(boot) = drive.boot
+        if let Some(boot) = boot
             && drive.bus != Bus::Floppy
         {
             device.push_str(&format!(",bootindex={boot}"));

@@ -502,6 +502,37 @@ impl Manager {
 }
 
 impl Manager {
+    /// What new machines may have on this host.
+    ///
+    /// # Errors
+    /// The host does not tell its figures.
+    pub async fn new_limits(&self) -> Result<Limits> {
+        let library = self.library().clone();
+        blocking(move || Ok(Limits::for_host(&idle_figures(library.home())?))).await
+    }
+
+    /// The same choice with a file to begin with: a CD goes into the drive, all else becomes the first disk.
+    ///
+    /// # Errors
+    /// There is no such medium; the file cannot be read.
+    pub async fn beginning_with(&self, new: NewMachine, source: Source) -> Result<NewMachine> {
+        let library = self.library().clone();
+        blocking(move || {
+            let mut new = new;
+            if crate::downloads::content(&file_of(&source, &library)?)? == image::Content::Cd {
+                new.cd = Some(source);
+            } else {
+                let size = match new.disk {
+                    NewDisk::New { size, .. } | NewDisk::Image { size, .. } => size,
+                    NewDisk::None => None,
+                };
+                new.disk = NewDisk::Image { image: source, format: None, size };
+            }
+            Ok(new)
+        })
+        .await
+    }
+
     /// The same as [`Manager::create`] as a job, which goes on when its page is closed.
     pub fn create_job(&self, plan: Plan, confirmed: Confirmed) -> Job<Arrived> {
         let name = plan.recipe.name.clone();

@@ -165,6 +165,11 @@ fn unfinished(library: &Library) -> Result<Vec<Request>> {
     }
 }
 
+/// Bytes of what was begun and not finished. It blocks.
+pub(crate) fn unfinished_bytes(library: &Library) -> Result<u64> {
+    Ok(unfinished(library)?.iter().map(|request| loaded(request).0).sum())
+}
+
 /// The download of a catalogue's entry. It blocks.
 pub(crate) fn entry_request(library: &Library, entry: &Entry) -> Result<Request> {
     if entry.source.is_none() {
@@ -449,7 +454,7 @@ fn is_verified(request: &Request) -> bool {
 }
 
 /// What a file is.
-fn content(file: &Path) -> Result<Content> {
+pub(crate) fn content(file: &Path) -> Result<Content> {
     let opened = File::open(file).map_err(Error::io(file.display().to_string()))?;
     identify(&opened)
         .map_err(|source| Error::Library(sampan_library::Error::Probe { path: file.to_owned(), source }))

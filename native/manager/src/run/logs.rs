@@ -55,7 +55,7 @@ pub fn newest_report(bundle: &Path) -> io::Result<Option<String>> {
 }
 
 /// Opens a file that a bundle names: bundles come from other people, so neither a link nor a device is read in its place.
-pub(super) fn open_plain(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open_plain(path: &Path) -> io::Result<Option<File>> {
     use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
     let file = File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
     Ok(file.metadata()?.is_file().then_some(file))

@@ -1,0 +1,33 @@
+//! Work that goes on, whoever began it.
+
+use crate::job::Job;
+use crate::promise::promise;
+use crate::types::JobInfo;
+use napi::bindgen_prelude::{Env, PromiseRaw};
+use napi_derive::napi;
+
+/// The jobs that go on, and those that have failed and were not discarded.
+#[napi(namespace = "jobs", js_name = "list", catch_unwind)]
+pub fn jobs_list(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<JobInfo>>> {
+    promise(env, |core| async move { Ok(core.manager.job_list().iter().map(JobInfo::from).collect()) })
+}
+
+/// A job that another page has begun.
+#[napi(namespace = "jobs", catch_unwind, ts_return_type = "Promise<Job<Answer>>")]
+pub fn attach(env: &Env, id: String) -> napi::Result<PromiseRaw<'_, Job>> {
+    promise(env, move |core| async move { core.jobs.find(&id) })
+}
+
+/// Cancels one that goes on, and forgets one that has failed.
+#[napi(namespace = "jobs", catch_unwind)]
+pub fn discard(env: &Env, id: String) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move {
+        if let Ok(id) = id.parse() {
+            core.manager.discard_job(id);
+            if core.manager.job_list().iter().all(|job| job.id != id) {
+                core.jobs.forget(id);
+            }
+        }
+        Ok(())
+    })
+}

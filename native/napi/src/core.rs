@@ -1,0 +1,93 @@
+//! What there is once in a process: the runtime, the application core, and who listens to it.
+
+use crate::events::Hub;
+use crate::job::Jobs;
+use parking_lot::RwLock;
+use sampan_emulator::LibqemuDir;
+use sampan_library::{Library, VmId};
+use sampan_manager::{Error, Manager, Placement};
+use sampan_message::Message;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::Runtime;
+
+/// Threads of the runtime: what takes long waits on its blocking pool, so two serve any number of pages.
+const WORKERS: usize = 2;
+
+/// The application core and what belongs to it.
+pub(crate) struct Core {
+    /// The machines.
+    pub(crate) manager: Manager,
+    /// Work that pages have begun here.
+    pub(crate) jobs: Jobs,
+    /// What is shown of machines while their pages look.
+    pub(crate) screens: crate::api::screen::Screens,
+    home: PathBuf,
+    libraries: PathBuf,
+}
+
+static CORE: RwLock<Option<Arc<Core>>> = RwLock::new(None);
+static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
+static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+
+/// The runtime, which is made when it is first needed.
+///
+/// # Errors
+/// The system has no threads left.
+pub(crate) fn runtime() -> Result<&'static Runtime, Error> {
+    let made = RUNTIME.get_or_init(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let made = builder.worker_threads(WORKERS).thread_name("sampan-async").enable_all().build();
+        made.map_err(|error| error.to_string())
+    });
+    made.as_ref().map_err(|why| Error::Told(Message::new("no_threads", format!("no threads can be made: {why}"))))
+}
+
+/// Who listens, to all that there is to hear.
+pub(crate) fn hub() -> &'static Arc<Hub> {
+    HUB.get_or_init(Arc::default)
+}
+
+/// The core.
+///
+/// # Errors
+/// `not_initialised`: [`initialise`] has not been called, or has failed.
+pub(crate) fn core() -> Result<Arc<Core>, Error> {
+    CORE.read().clone().ok_or_else(|| {
+        Error::Told(Message::new("not_initialised", "the module is not initialised: call host.init first"))
+    })
+}
+
+/// Opens the library in `home`, with libqemu's files in `libraries`. Has an effect once.
+///
+/// # Errors
+/// The library cannot be opened; another one is open already. It blocks.
+pub(crate) fn initialise(home: PathBuf, libraries: PathBuf) -> Result<Arc<Core>, Error> {
+    let mut core = CORE.write();
+    if let Some(core) = &*core {
+        if core.home == home && core.libraries == libraries {
+            return Ok(Arc::clone(core));
+        }
+        let text = "the module has another library open already: end the app and open it again";
+        return Err(Error::Told(Message::new("already_initialised", text).with("home", core.home.as_path())));
+    }
+    sampan_manager::host::raise_file_limit();
+    let library = Library::open(&home)?;
+    let libqemu = LibqemuDir::at(&libraries);
+    // An app may start no programs: QEMU's work on images is done here, as machines are run here.
+    let manager = Manager::new(library, Placement::Here { libqemu, children: false });
+    let made = Arc::new(Core { manager, jobs: Jobs::default(), screens: Default::default(), home, libraries });
+    *core = Some(Arc::clone(&made));
+    Ok(made)
+}
+
+/// A machine's id.
+///
+/// # Errors
+/// `not_found`: it is none.
+pub(crate) fn id(text: &str) -> Result<VmId, Error> {
+    VmId::from_folder(&format!("{text}.sampan")).ok_or_else(|| {
+        let words = format!("{text:?} is no machine's id");
+        Error::Told(Message::new("not_found", words).with("what", text))
+    })
+}

@@ -1,0 +1,152 @@
+//! Where events come from. Each source works while somebody listens to what it tells, and only then.
+
+use super::{Figures, Kind, Payload, Space};
+use crate::core::{core, hub, runtime};
+use crate::types::{JobInfo, JobState, Status, Summary};
+use sampan_manager::{Event, Manager, Summary as Listed};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often the host's figures are looked at.
+const FIGURES: Duration = Duration::from_secs(2);
+
+/// How often pictures of machines are made.
+const PICTURES: Duration = Duration::from_secs(1);
+
+const OF_MACHINES: [Kind; 3] = [Kind::Machines, Kind::Machine, Kind::Job];
+
+/// Starts what works for listeners. Has an effect once; before the core is there its tasks wait for it.
+pub(super) fn start() {
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    let Ok(runtime) = runtime() else { return };
+    if STARTED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    runtime.spawn(async {
+        loop {
+            let manager = manager_while(&OF_MACHINES).await;
+            machines(&manager).await;
+        }
+    });
+    runtime.spawn(async {
+        loop {
+            let manager = manager_while(&[Kind::Host]).await;
+            let home = manager.library().home().to_owned();
+            let figures = tokio::task::spawn_blocking(move || sampan_manager::host::figures(&home)).await;
+            if let Ok(Ok(figures)) = figures {
+                hub().tell(Payload::Host(Figures::from(&figures)));
+            }
+            tokio::time::sleep(FIGURES).await;
+        }
+    });
+    runtime.spawn(async {
+        loop {
+            let manager = manager_while(&[Kind::Thumbnail]).await;
+            thumbnails(&manager).await;
+            tokio::time::sleep(PICTURES).await;
+        }
+    });
+}
+
+/// The manager, once somebody listens to one of these and it is there.
+async fn manager_while(kinds: &[Kind]) -> Manager {
+    loop {
+        // Before looking, so that no change in between is missed.
+        let changed = hub().changed.notified();
+        if hub().is_heard(kinds)
+            && let Ok(core) = core()
+        {
+            return core.manager.clone();
+        }
+        changed.await;
+    }
+}
+
+impl From<&sampan_config::HostFigures> for Figures {
+    fn from(figures: &sampan_config::HostFigures) -> Self {
+        use crate::types::int;
+        Self {
+            cores: figures.cores,
+            memory: int(figures.memory_mib),
+            available: int(figures.available_mib),
+            disk: int(figures.free_disk),
+            space: match sampan_config::Space::of(figures.free_disk) {
+                sampan_config::Space::Enough => Space::Enough,
+                sampan_config::Space::Low => Space::Low,
+                sampan_config::Space::Pause => Space::Pause,
+            },
+        }
+    }
+}
+
+/// Tells of machines and jobs while somebody listens.
+async fn machines(manager: &Manager) {
+    let mut events = manager.events();
+    let mut jobs = BTreeMap::new();
+    while hub().is_heard(&OF_MACHINES) {
+        // Statuses have figures that change without an event: a machine that runs is looked at again.
+        let next = tokio::time::timeout(PICTURES, events.next()).await;
+        match next {
+            Ok(Ok(Event::Machines(all))) => tell_machines(manager, &all).await,
+            Ok(Ok(Event::Jobs(all))) => {
+                let now: BTreeMap<String, JobInfo> =
+                    all.iter().map(JobInfo::from).map(|job| (job.id.clone(), job)).collect();
+                // One that is over is told once more.
+                for (_, over) in jobs.into_iter().filter(|(id, _)| !now.contains_key(id)) {
+                    hub().tell(Payload::Job(JobInfo { state: JobState::Done, ..over }));
+                }
+                now.values().cloned().for_each(|job| hub().tell(Payload::Job(job)));
+                hub().keep_present(Kind::Job, |id| now.contains_key(id));
+                jobs = now;
+            }
+            Ok(Err(error)) => {
+                log::warn!("the machines cannot be listed: {error}");
+                tokio::time::sleep(PICTURES).await;
+            }
+            Err(_) => {
+                if let Ok(all) = manager.recent_list().await {
+                    tell_statuses(manager, &all).await;
+                }
+            }
+        }
+    }
+}
+
+async fn tell_machines(manager: &Manager, all: &Arc<Vec<Listed>>) {
+    hub().keep_present(Kind::Machine, |id| all.iter().any(|one| one.id == id));
+    hub().tell(Payload::Machines(all.iter().map(Summary::from).collect()));
+    tell_statuses(manager, all).await;
+}
+
+async fn tell_statuses(manager: &Manager, all: &[Listed]) {
+    if !hub().is_heard(&[Kind::Machine]) {
+        return;
+    }
+    for summary in all {
+        let said = match crate::core::id(&summary.id) {
+            Ok(id) => match manager.machine(id).await {
+                Ok(machine) => machine.status().await.ok().flatten(),
+                Err(_) => None,
+            },
+            Err(_) => None,
+        };
+        hub().tell(Payload::Machine(Box::new(Status::of(summary, said.as_ref()))));
+    }
+}
+
+/// Tells the pictures of machines that are watched.
+async fn thumbnails(manager: &Manager) {
+    let mut made = BTreeMap::new();
+    for machine in hub().watched() {
+        let Ok(id) = crate::core::id(&machine) else { continue };
+        if let Ok(picture) = manager.thumbnail(id).await {
+            made.insert(machine, picture);
+        }
+    }
+    hub().keep_present(Kind::Thumbnail, |id| made.contains_key(id));
+    for (machine, picture) in made {
+        hub().tell(Payload::Thumbnail { machine, picture: Arc::new(picture) });
+    }
+}
