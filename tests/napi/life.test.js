@@ -87,17 +87,28 @@ test("two machines live in one process, each with its own console", async () => 
   const off = native.on("serial", ({ serial, data }) => {
     heard.set(serial, (heard.get(serial) ?? "") + Buffer.from(data).toString());
   });
-  const ids = [await tinyMachine("one"), await tinyMachine("two")];
+  const ids = [await tinyMachine("one", "guest=one"), await tinyMachine("two", "guest=two")];
   await Promise.all(ids.map((id) => native.life.start(id).run()));
   const consoles = await Promise.all(ids.map((id) => native.serial.open(id, 65536)));
   assert.notEqual(consoles[0], consoles[1]);
-  for (const console of consoles) {
-    await until("the guest speaks", () => /tiny-guest: ready/.test(heard.get(console) ?? ""));
+  // The kernel tells its command line, and the line discipline echoes what is typed once init has the console.
+  const said = (console) => heard.get(console) ?? "";
+  for (const [console, name] of [[consoles[0], "one"], [consoles[1], "two"]]) {
+    await until("the kernel speaks", () => said(console).includes(`guest=${name}`));
   }
-  native.serial.write(consoles[0], Buffer.from("hello\n"));
-  await until("the first answers", () => /hello/.test(heard.get(consoles[0])));
-  assert.doesNotMatch(heard.get(consoles[1]), /hello/);
+  await until("init has the console", () => /Run \/init as init process/.test(said(consoles[0])));
+  await until("what is typed comes back", () => {
+    native.serial.write(consoles[0], Buffer.from("hello\n"));
+    return said(consoles[0]).includes("hello");
+  });
+  assert.doesNotMatch(said(consoles[1]), /hello|guest=one/);
   assert.deepEqual(await Promise.all(ids.map(state)), ["running", "running"]);
+  for (const id of ids) {
+    const log = (await native.logs.runs(id)).at(-1);
+    assert.ok(log.size > 0, "each has a log of its own");
+    assert.equal((await native.logs.read(id, log.run, 0, 16)).length, 16);
+    assert.equal(await rejection(native.logs.read(id, "../manifest.json", 0, 16)), "io");
+  }
   consoles.forEach((console) => native.serial.close(console));
   await Promise.all(ids.map((id) => native.life.forceOff(id)));
   assert.deepEqual(await Promise.all(ids.map(state)), ["off", "off"]);
@@ -129,6 +140,7 @@ test("an app that is killed is told what became of its machines, and they start 
   assert.equal(told.ends[0].machine, machine);
   assert.equal(told.ends[0].kind, "died");
   assert.match(told.report, /ended without a word/);
+  assert.match(told.report, /\[ +\d+\.\d{3}\] /, "the last lines of its log");
   assert.equal(told.before, "crashed");
   assert.equal(told.after, "running");
   await new Promise((resolve) => second.once("exit", resolve));

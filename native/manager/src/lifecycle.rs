@@ -110,7 +110,8 @@ impl Manager {
         self.changed();
         let (starting, cut_off) = blocking(move || {
             let locked = library.lock(id)?;
-            Ok(Starting::new(library, locked, again))
+            let (starting, cut_off) = Starting::new(library, locked, again);
+            Ok((starting.with_log_file()?, cut_off))
         })
         .await?;
         if let Some(record) = cut_off {

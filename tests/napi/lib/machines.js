@@ -48,7 +48,7 @@ export function paintingMachine(home, name) {
 }
 
 /** A machine that starts the tiny guest, whose console is the serial port. */
-export async function tinyMachine(name, append = "console=ttyS0 quiet tsc=reliable no_timer_check") {
+export async function tinyMachine(name, more = "") {
   const { kernel, initrd } = tinyGuest();
   const media = await native.media.list();
   for (const [medium, path] of [["tiny-kernel", kernel], ["tiny-initrd", initrd]]) {
@@ -58,8 +58,9 @@ export async function tinyMachine(name, append = "console=ttyS0 quiet tsc=reliab
   }
   const draft = { ...smallest(name), preset: "linux", memory: 128 };
   const id = await native.machines.create(draft, []).run();
-  const value = JSON.stringify({ kernel: "tiny-kernel", initrd: "tiny-initrd", append });
-  await native.machines.change(id, [{ field: "firmware.kernel", value }], []);
+  const value = JSON.stringify({ kernel: "tiny-kernel", initrd: "tiny-initrd", append: `console=ttyS0 no_timer_check ${more}` });
+  const changes = [{ field: "firmware.kernel", value }, { field: "firmware.kind", value: "bios" }];
+  await native.machines.change(id, changes, []);
   return id;
 }
 

@@ -1,6 +1,7 @@
 //! One run of a machine of the library, from its lock to the record of its end. A supervisor process does this for one
 //! machine; an app does it for each machine in its own process.
 
+mod log_file;
 pub mod logs;
 mod record;
 mod restart;
@@ -20,7 +21,7 @@ use sampan_library::{Library, Locked, date};
 use sampan_message::Message;
 use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{Host, RunOptions, Vm};
-use sampan_session::{Command, Ended, LogCrate, State};
+use sampan_session::{Command, Ended, LogCrate, LogSink, State};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,10 +54,16 @@ pub struct Run {
 /// A run that is about to begin: its lock is held, and the bundle says that it goes on.
 pub struct Starting {
     mark: StartMark,
+    bundled: Bundled,
+}
+
+/// A bundle that is locked for a run.
+struct Bundled {
     library: Library,
     locked: Locked,
     folder: PathBuf,
     began: Instant,
+    log: Arc<dyn LogSink>,
 }
 
 impl Starting {
@@ -70,17 +77,35 @@ impl Starting {
         let cut_off = settle(&folder, locked.name());
         let last = EndRecord::last(&folder).filter(|_| again);
         let mark = StartMark::new(&folder, last);
-        (Self { mark, library, locked, folder, began: Instant::now() }, cut_off)
+        let log = Arc::new(LogCrate::new(locked.name()));
+        (Self { mark, bundled: Bundled { library, locked, folder, began: Instant::now(), log } }, cut_off)
+    }
+
+    /// The same with a log of this run alone in the bundle: for a process that runs several machines. It blocks.
+    ///
+    /// # Errors
+    /// It cannot be made. That the machine was not started is noted then.
+    pub fn with_log_file(mut self) -> Result<Self> {
+        match log_file::LogFile::begin(self.folder(), self.name()) {
+            Ok(log) => {
+                self.bundled.log = Arc::new(log);
+                Ok(self)
+            }
+            Err(error) => {
+                self.mark.failed(&text(&error));
+                Err(error)
+            }
+        }
     }
 
     /// The bundle's folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.bundled.folder
     }
 
     /// The machine's name.
     pub fn name(&self) -> &str {
-        self.locked.name()
+        self.bundled.locked.name()
     }
 
     /// Does not start it, and notes why.
@@ -93,8 +118,8 @@ impl Starting {
     /// # Errors
     /// The machine is as it was.
     pub async fn start(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
-        let Self { mark, library, locked, folder, began } = self;
-        match begin(library, locked, folder, began, libqemu, options, tell).await {
+        let Self { mark, bundled } = self;
+        match begin(bundled, libqemu, options, tell).await {
             Ok(run) => {
                 mark.started();
                 Ok(run)
@@ -108,14 +133,12 @@ impl Starting {
 }
 
 async fn begin(
-    library: Library,
-    locked: Locked,
-    folder: PathBuf,
-    began: Instant,
+    bundled: Bundled,
     libqemu: LibqemuDir,
     options: StartOptions,
     tell: Tell<'_>,
 ) -> Result<Run> {
+    let Bundled { library, locked, folder, began, log } = bundled;
     let document = document(&locked)?;
     let arch = document.system.arch;
     tell(Message::new("probing", "looking for the fastest way to run the guest"));
@@ -128,7 +151,7 @@ async fn begin(
         images: QemuBlockLayer::new(host::launcher(&libqemu, !options.in_process)?, arch, Handle::current()),
         choice: choice.clone(),
         libqemu,
-        log: Arc::new(LogCrate::new(locked.name())),
+        log,
     };
     let (throw_away, discard_state) = (options.throw_away, options.discard_state);
     let run = RunOptions { throw_away, discard_state, ..RunOptions::default() };
