@@ -1,9 +1,9 @@
-//! Makes every kind of change to a library, and kills itself before a step: a program of `tests/crash.rs`.
+//! Makes every kind of change to a library, and kills itself before a step: a program of `tests/suite/crash.rs`.
 //! `interrupted_changes FOLDER STEP`
 
-#[path = "../tests/changes/mod.rs"]
+#[path = "../tests/suite/changes/mod.rs"]
 mod changes;
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/suite/common/mod.rs"]
 mod common;
 
 use std::path::PathBuf;
