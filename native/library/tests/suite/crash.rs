@@ -1,8 +1,8 @@
 //! A kill or a power loss before any step that changes the file system: the library opens with the state before or after.
 //!
-//! A scenario of many changes is run once to count its steps and to note the state after each change. Then it is run once
-//! for each step in a process of its own, which kills itself (SIGKILL) before that step. A second test replays the steps
-//! on a model of a disk that forgets what was not made durable.
+//! A scenario of many changes is run once to count the steps of each change and to note the state after it. Each change is then
+//! made once for each of its steps, to a copy of the library as it was before, in a process of its own, which kills itself
+//! (SIGKILL) before that step. A second test replays the steps on a model of a disk that forgets what was not made durable.
 
 use crate::changes::{CHANGES, run};
 use crate::common::QemuImg;
@@ -105,26 +105,39 @@ fn fits(states: &[String], done: usize, found: &str) -> bool {
 #[test]
 fn a_kill_before_any_step_leaves_the_state_before_or_after() {
     let states = states();
-    let first = folder();
-    let steps = run(&first.path().join("home"), &first.path().join("notes"), usize::MAX);
-    assert!(steps > 100, "{steps} steps are too few for these changes");
+    let mut before = folder();
     let program = crate::example::example("interrupted_changes");
-    for at in 0..steps {
-        let place = folder();
-        let status = Command::new(&program)
-            .args([place.path(), Path::new(&at.to_string())])
-            .status()
-            .expect("it runs");
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(9),
-            "step {at} was not reached"
-        );
-        let notes = std::fs::read_to_string(place.path().join("notes")).unwrap_or_else(|_| "0".into());
-        let done: usize = notes.parse().expect("a number");
-        let found = describe(&place.path().join("home"));
-        assert!(fits(&states, done, &found), "killed before step {at}, in “{}”:\n{found}", CHANGES[done].0);
+    let mut all = 0;
+    for (change, (name, _)) in CHANGES.iter().enumerate() {
+        // With times, rights and hard links.
+        let copy_to = |to: &Path| {
+            let copied = Command::new("cp").arg("-aT").args([before.path(), to]).status();
+            assert!(copied.expect("cp").success(), "before “{name}”");
+        };
+        let after = folder();
+        copy_to(after.path());
+        let steps = run(after.path(), change, usize::MAX);
+        for at in 0..steps {
+            let home = folder();
+            copy_to(home.path());
+            let status = Command::new(&program)
+                .arg(home.path())
+                .args([change.to_string(), at.to_string()])
+                .status()
+                .expect("it runs");
+            assert_eq!(
+                std::os::unix::process::ExitStatusExt::signal(&status),
+                Some(9),
+                "step {at} of “{name}” was not reached"
+            );
+            let found = describe(home.path());
+            assert!(fits(&states, change, &found), "killed before step {at} of “{name}”:\n{found}");
+        }
+        before = after;
+        all += steps;
     }
+    assert_eq!(states.last(), Some(&describe(before.path())), "the whole scenario was run");
+    assert!(all > 100, "{all} steps are too few for these changes");
 }
 
 /// Notes every step, and counts the changes that were done before it.
