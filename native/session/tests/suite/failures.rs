@@ -7,12 +7,15 @@ use crate::common::{child, state};
 use sampan_config::{Arch, Forward, VmConfig};
 use sampan_library::fs::{Fs, Hook, Step};
 use sampan_library::{Library, Manifest};
+use sampan_qmp::DEFAULT_TIMEOUT;
 use sampan_session::images::QemuBlockLayer;
 use sampan_session::vm::{RunOptions, Vm};
 use sampan_session::{Command, CommandError, ProgressFn, State};
 use std::net::TcpListener;
 use std::path::Path;
+
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn images() -> QemuBlockLayer {
     QemuBlockLayer::new(child(), Arch::X86_64, tokio::runtime::Handle::current())
@@ -105,6 +108,10 @@ async fn snapshot(vm: &Vm, name: &str, disks_only: bool) -> Result<(), String> {
     taken.map(drop).map_err(|error| error.to_string())
 }
 
+/// How long a QEMU that is kept from answering is waited for. What follows a missed deadline does not depend on its length, and
+/// one test misses several in a row.
+const SHORT: Duration = Duration::from_secs(4);
+
 /// Loses the first line that is this one.
 fn once(wanted: Line<'static>) -> impl FnMut(Line<'_>) -> bool + Send + 'static {
     let mut lost = false;
@@ -123,7 +130,9 @@ async fn asked_again(images: &QemuBlockLayer, lost: Line<'static>, disks_only: b
     let vm = started(&machine).await;
     let before = (manifest(library), files(&vm, "disks"));
     machine.meddler.rule(once(lost));
+    vm.session().set_monitor_timeout(SHORT);
     let error = snapshot(&vm, "lost", disks_only).await.expect_err("no answer came");
+    vm.session().set_monitor_timeout(DEFAULT_TIMEOUT);
     assert!(error.contains("did not answer"), "{lost:?}: {error}");
     state(vm.session(), State::Running).await;
     counting(vm.session(), 3).await;
@@ -151,7 +160,9 @@ async fn silence(images: &QemuBlockLayer, lost: Line<'static>, heals: bool) {
         silent |= line == lost;
         !silent
     });
+    vm.session().set_monitor_timeout(SHORT);
     let error = snapshot(&vm, "silent", true).await.expect_err("no answer came");
+    vm.session().set_monitor_timeout(DEFAULT_TIMEOUT);
     assert!(error.contains("transaction"), "what was lost first is told: {error}");
     let pending = manifest(library).pending.expect("stays pending");
     machine.meddler.rule(|_| true);
@@ -429,7 +440,9 @@ async fn a_forward_that_cannot_be_written_down_is_taken_back_from_qemu() {
     }
     // QEMU does not say whether it did it.
     machine.meddler.rule(once(Line::Answer("human-monitor-command")));
+    vm.session().set_monitor_timeout(SHORT);
     vm.remove_forward(forward).await.expect_err("no answer came");
+    vm.session().set_monitor_timeout(DEFAULT_TIMEOUT);
     assert_eq!(forwarded(&vm, library, forward).await, [true; 3]);
     quit(vm).await;
 }
