@@ -113,14 +113,28 @@ fn a_supervisor_that_was_stopped_is_told_of_and_ended_by_its_process() {
     let supervisor = number(&machine.start()["pid"]);
     let qemu = number(&machine.status()["pid"]);
     tell(supervisor, Signal::SIGSTOP);
-    assert_eq!(machine.0.json(&["list"])[0]["state"], "silent");
-    let said = machine.0.run(&["list"]);
-    assert!(said.out.contains("does not answer") && said.out.contains("sampan stop vm --force"), "{said:?}");
-    for command in [&["status", "vm"][..], &["stop", "vm"], &["console", "vm"]] {
-        let words = machine.0.refused(command);
-        assert!(words.contains(&format!("process {supervisor} does not answer")), "{command:?}: {words}");
-        assert!(words.contains("`sampan stop vm --force` ends it"), "{command:?}: {words}");
-    }
+    // All at once, since each waits as long as nothing may be heard.
+    std::thread::scope(|all| {
+        let machine = &machine;
+        all.spawn(|| assert_eq!(machine.0.json(&["list"])[0]["state"], "silent"));
+        all.spawn(|| {
+            let said = machine.0.run(&["list"]);
+            assert!(
+                said.out.contains("does not answer") && said.out.contains("sampan stop vm --force"),
+                "{said:?}"
+            );
+        });
+        for command in [&["status", "vm"][..], &["stop", "vm"], &["console", "vm"]] {
+            all.spawn(move || {
+                let words = machine.0.refused(command);
+                assert!(
+                    words.contains(&format!("process {supervisor} does not answer")),
+                    "{command:?}: {words}"
+                );
+                assert!(words.contains("`sampan stop vm --force` ends it"), "{command:?}: {words}");
+            });
+        }
+    });
     assert!(is_there(supervisor) && is_there(qemu), "without --force nothing is ended");
     let said = machine.0.run(&["stop", "vm", "--force"]);
     assert!(said.code == Some(0) && said.out.contains("did not answer"), "{said:?}");
@@ -175,12 +189,18 @@ fn a_queue_that_is_full_is_an_answer_too_and_nobody_is_ended_who_is_no_superviso
             Err(e) => break assert_eq!(e, Errno::EAGAIN),
         }
     }
-    for command in [&["status", "a"][..], &["stop", "a"], &["delete", "a"]] {
-        let words = home.refused(command);
-        assert!(words.contains("does not answer"), "{command:?}: {words}");
-        assert!(words.contains("`sampan stop a --force` ends it"), "{command:?}: {words}");
-    }
-    assert_eq!(home.json(&["list"])[0]["state"], "silent");
+    // All at once, since each waits as long as nothing may be heard.
+    std::thread::scope(|all| {
+        let home = &home;
+        for command in [&["status", "a"][..], &["stop", "a"], &["delete", "a"]] {
+            all.spawn(move || {
+                let words = home.refused(command);
+                assert!(words.contains("does not answer"), "{command:?}: {words}");
+                assert!(words.contains("`sampan stop a --force` ends it"), "{command:?}: {words}");
+            });
+        }
+        all.spawn(|| assert_eq!(home.json(&["list"])[0]["state"], "silent"));
+    });
     // This test holds the socket; it is no supervisor, and it lives to tell.
     let said = home.run(&["stop", "a", "--force"]);
     assert!(!queue.is_empty() && !listeners.is_empty(), "{said:?}");
