@@ -236,6 +236,8 @@ fn every_other_device() {
         document.system.uuid = Some("6ba7b810-9dad-11d1-80b4-00c04fd430c8".into());
         document.cpu.topology = Some(Topology { sockets: 1, cores: 2, threads: 1 });
         document.memory.shared = true;
+        // Every page of shared memory is read when its state is saved.
+        document.memory.mib = 256;
         document.displays.heads = 3;
         document.displays.vnc = Some(Vnc { port: free_port(), ..Vnc::default() });
         let card = document.network.cards[0].clone();
