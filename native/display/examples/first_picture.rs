@@ -5,7 +5,7 @@
 //! in each process, so that none has the warm memory of another; `tests/bench/start` compares.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement fails by panicking")]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/suite/common/mod.rs"]
 mod common;
 
 use common::{Watcher, counter, start, tiny_guest};

@@ -1,7 +1,7 @@
-//! Exits with status 42 while a VM runs in this process: a program of `tests/in_process.rs`.
+//! Exits with status 42 while a VM runs in this process: a program of `tests/suite/in_process.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "its test sees the panic")]
 
-#[path = "../tests/common/vm.rs"]
+#[path = "../tests/suite/common/vm.rs"]
 mod vm;
 
 fn main() {

@@ -1,9 +1,9 @@
-//! Runs VMs while executable memory is refused to this process: a program of `tests/jit.rs`. `refused_memory REFUSAL`
+//! Runs VMs while executable memory is refused to this process: a program of `tests/suite/jit.rs`. `refused_memory REFUSAL`
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "its test sees the panic")]
 
-#[path = "../tests/common/vm.rs"]
+#[path = "../tests/suite/common/vm.rs"]
 mod common;
-#[path = "../tests/refusal/mod.rs"]
+#[path = "../tests/suite/refusal/mod.rs"]
 mod refusal;
 
 use refusal::Refusal;

@@ -1,7 +1,7 @@
-//! Runs a VM in a child and says the child's PID, until it is killed: a program of `tests/child.rs`. `vm_parent VMHOST`
+//! Runs a VM in a child and says the child's PID, until it is killed: a program of `tests/suite/child.rs`. `vm_parent VMHOST`
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "its test sees the panic")]
 
-#[path = "../tests/common/vm.rs"]
+#[path = "../tests/suite/common/vm.rs"]
 mod vm;
 
 use sampan_emulator::Child;

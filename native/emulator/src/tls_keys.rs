@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// What a copy takes: 5 (`tests/leaks.rs`), and 3 more with the D-Bus display.
+/// What a copy takes: 5 (`tests/suite/leaks.rs`), and 3 more with the D-Bus display.
 const OF_A_COPY: usize = 8;
 /// For variables of the program that no thread has used yet, and for copies that are loaded and have not taken theirs.
 const SPARE: usize = 3 * OF_A_COPY;

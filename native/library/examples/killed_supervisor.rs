@@ -1,4 +1,4 @@
-//! Locks the machine `a` of a library, hands the lock to a child and kills itself: a program of `tests/machines.rs`.
+//! Locks the machine `a` of a library, hands the lock to a child and kills itself: a program of `tests/suite/machines.rs`.
 //! `killed_supervisor HOME`
 
 use sampan_library::Library;

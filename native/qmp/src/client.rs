@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -42,6 +43,8 @@ struct Shared {
     events: broadcast::Sender<Event>,
     closed: watch::Receiver<bool>,
     version: String,
+    /// Milliseconds.
+    timeout: AtomicU64,
     reader: tokio::task::JoinHandle<()>,
 }
 
@@ -184,8 +187,16 @@ impl Qmp {
         let reader =
             tokio::spawn(read(Arc::clone(&stream), lines, Arc::clone(&waiting), events.clone(), closed_tx));
         let version = version(&greeting.qmp.version);
-        let shared =
-            Shared { stream, writing: tokio::sync::Mutex::new(()), waiting, events, closed, version, reader };
+        let shared = Shared {
+            stream,
+            writing: tokio::sync::Mutex::new(()),
+            waiting,
+            events,
+            closed,
+            version,
+            timeout: AtomicU64::new(DEFAULT_TIMEOUT.as_millis() as u64),
+            reader,
+        };
         let qmp = Qmp { shared: Arc::new(shared) };
         // QEMU greets before it makes its devices, and hears commands only after.
         qmp.execute_within(types::qmp_capabilities { enable: None }, GREETING_TIMEOUT).await?;
@@ -197,12 +208,23 @@ impl Qmp {
         &self.shared.version
     }
 
-    /// Executes a command within [`DEFAULT_TIMEOUT`].
+    /// Sets how long a command may take from now on unless its caller says otherwise. Until it is called that is
+    /// [`DEFAULT_TIMEOUT`].
+    pub fn set_timeout(&self, timeout: Duration) {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.shared.timeout.store(millis, Ordering::Relaxed);
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.shared.timeout.load(Ordering::Relaxed))
+    }
+
+    /// Executes a command within [`DEFAULT_TIMEOUT`], or what [`Qmp::set_timeout`] was told.
     ///
     /// # Errors
     /// See [`QmpError`].
     pub async fn execute<C: Command>(&self, command: C) -> Result<C::Ok, QmpError> {
-        self.execute_within(command, DEFAULT_TIMEOUT).await
+        self.execute_within(command, self.timeout()).await
     }
 
     /// Executes a command with a deadline of its own.
@@ -220,9 +242,10 @@ impl Qmp {
     /// See [`QmpError`].
     pub async fn execute_json(&self, command: &'static str, arguments: Value) -> Result<Value, QmpError> {
         let line = |id| serde_json::json!({ "execute": command, "arguments": arguments, "id": id });
-        let answer = tokio::time::timeout(DEFAULT_TIMEOUT, self.exchange(line, None)).await;
+        let timeout = self.timeout();
+        let answer = tokio::time::timeout(timeout, self.exchange(line, None)).await;
         answer
-            .map_err(|_| QmpError::Timeout { command, timeout: DEFAULT_TIMEOUT })??
+            .map_err(|_| QmpError::Timeout { command, timeout })??
             .map_err(|message| QmpError::Refused { command, message })
     }
 
@@ -233,7 +256,7 @@ impl Qmp {
     /// See [`QmpError`].
     pub async fn add_fd(&self, file: impl AsFd) -> Result<String, QmpError> {
         let command = types::add_fd { fdset_id: None, opaque: None };
-        let added = self.run(command, Some(file.as_fd()), DEFAULT_TIMEOUT).await?;
+        let added = self.run(command, Some(file.as_fd()), self.timeout()).await?;
         Ok(format!("/dev/fdset/{}", added.fdset_id))
     }
 
@@ -245,7 +268,7 @@ impl Qmp {
     /// See [`QmpError`].
     pub async fn add_fd_to(&self, set: &str, file: impl AsFd) -> Result<i64, QmpError> {
         let command = types::add_fd { fdset_id: number_of(set), opaque: None };
-        Ok(self.run(command, Some(file.as_fd()), DEFAULT_TIMEOUT).await?.fd)
+        Ok(self.run(command, Some(file.as_fd()), self.timeout()).await?.fd)
     }
 
     /// Lets QEMU close one descriptor of a set. What it has opened by the set's name stays open.
@@ -273,7 +296,7 @@ impl Qmp {
     /// # Errors
     /// See [`QmpError`].
     pub async fn send_fd(&self, name: &str, fd: impl AsFd) -> Result<(), QmpError> {
-        self.run(types::getfd { fdname: name.to_owned() }, Some(fd.as_fd()), DEFAULT_TIMEOUT).await?;
+        self.run(types::getfd { fdname: name.to_owned() }, Some(fd.as_fd()), self.timeout()).await?;
         Ok(())
     }
 

@@ -1,9 +1,9 @@
-//! Does something with the machine in a folder, and kills itself at a step: a program of `tests/kills.rs`. At the end it
+//! Does something with the machine in a folder, and kills itself at a step: a program of `tests/suite/kills.rs`. At the end it
 //! notes how many steps there were. `interrupted_operation OPERATION STEP FOLDER`
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/suite/common/mod.rs"]
 mod common;
-#[path = "../tests/operations/mod.rs"]
+#[path = "../tests/suite/operations/mod.rs"]
 mod operations;
 
 use operations::Notes;

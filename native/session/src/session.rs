@@ -174,6 +174,12 @@ impl Session {
         &self.name
     }
 
+    /// Sets how long QEMU may take to answer a command from now on. Until it is called that is
+    /// [`sampan_qmp::DEFAULT_TIMEOUT`].
+    pub fn set_monitor_timeout(&self, timeout: Duration) {
+        self.qmp.set_timeout(timeout);
+    }
+
     /// Its condition, and every change of it.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()

@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/frame/src", "maps dmabufs that the guest writes"),
     ("native/stream/src/codec/openh264.rs", "openh264's C interface"),
     ("native/stream/src/codec/vpx.rs", "libvpx's C interface"),
-    ("native/stream/tests/memory.rs", "asks libc's allocator how much is in use"),
+    ("native/stream/tests/suite/memory.rs", "asks libc's allocator how much is in use"),
     ("tests/guest", "the guest's init: DRM and evdev ioctls"),
 ];
 

@@ -1,18 +1,11 @@
 //! A process that is killed, and a disk that is full.
 
 use crate::bench::{sha256, stored, until};
+use crate::example::example;
 use crate::server::{Server, Stored};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-
-/// The example beside the tests: Cargo builds it with them.
-fn fetch() -> PathBuf {
-    let exe = std::env::current_exe().unwrap();
-    let fetch = exe.parent().and_then(Path::parent).unwrap().join("examples/fetch");
-    assert!(fetch.exists(), "{} is built by `cargo test`", fetch.display());
-    fetch
-}
 
 /// A program that knows of no proxy.
 fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -24,7 +17,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 }
 
 fn start(server: &Server, to: &Path, file: &Stored) -> Child {
-    let mut command = command(fetch());
+    let mut command = command(example("fetch"));
     command.arg(server.url("/a")).arg(to).arg(sha256(&file.bytes).to_string());
     command.stdout(Stdio::null()).spawn().unwrap()
 }
@@ -71,8 +64,13 @@ fn a_write_that_fails_is_said_and_the_rest_is_kept() {
     let to = folder.path().join("disk.img");
     // `ulimit -f` counts blocks of 512 bytes in dash and of 1024 in bash; both stop short of 4 MiB.
     let script = r#"trap "" XFSZ; ulimit -f 2048; exec "$0" "$@""#;
-    let output =
-        command("sh").args(["-c", script]).arg(fetch()).arg(server.url("/a")).arg(&to).output().unwrap();
+    let output = command("sh")
+        .args(["-c", script])
+        .arg(example("fetch"))
+        .arg(server.url("/a"))
+        .arg(&to)
+        .output()
+        .unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(
         !output.status.success() && words.contains("cannot write") && words.contains("free space"),
@@ -80,7 +78,7 @@ fn a_write_that_fails_is_said_and_the_rest_is_kept() {
     );
     assert!(!to.exists());
     let before = server.sent();
-    let mut child = command(fetch()).arg(server.url("/a")).arg(&to).spawn().unwrap();
+    let mut child = command(example("fetch")).arg(server.url("/a")).arg(&to).spawn().unwrap();
     assert!(child.wait().unwrap().success());
     assert!(std::fs::read(&to).unwrap() == file.bytes);
     assert!(server.sent() - before < 4 << 20, "what had been written was not loaded again");
@@ -95,7 +93,7 @@ fn on_a_small_disk(mib: u32, server: &Server, more: &[&str]) -> Option<Output> {
     let output = command("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", script, "sh", &format!("{mib}m")])
         .arg(folder.path())
-        .arg(fetch())
+        .arg(example("fetch"))
         .arg(server.url("/a"))
         .args(more)
         .output();
@@ -151,13 +149,13 @@ fn the_environment_names_the_proxy() {
     let proxy = Server::start(move |hit, out| served.serve(hit, out));
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("disk.img");
-    let mut through = command(fetch());
+    let mut through = command(example("fetch"));
     through.arg("http://example.invalid/a").arg(&to).env("http_proxy", proxy.url(""));
     assert!(through.status().unwrap().success());
     assert!(std::fs::read(&to).unwrap() == file.bytes);
     assert_eq!(proxy.hits()[0].path, "http://example.invalid/a");
     let server = Server::start(move |hit, out| file.serve(hit, out));
-    let mut around = command(fetch());
+    let mut around = command(example("fetch"));
     around.arg(server.url("/a")).arg(folder.path().join("b"));
     around.env("http_proxy", proxy.url("")).env("no_proxy", "localhost,127.0.0.1");
     assert!(around.status().unwrap().success());

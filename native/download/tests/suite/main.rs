@@ -3,6 +3,8 @@
 
 mod bench;
 mod cuts;
+#[path = "../../../../tests/example.rs"]
+mod example;
 mod good;
 mod kill;
 mod misbehaving;

@@ -1,4 +1,4 @@
-//! Locks itself in and tries to leave: a program of `tests/sandbox.rs`. `locked_in FOLDER shares|alone`
+//! Locks itself in and tries to leave: a program of `tests/suite/sandbox.rs`. `locked_in FOLDER shares|alone`
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "its test sees the panic")]
 
 #[cfg(all(target_os = "linux", not(target_env = "ohos")))]

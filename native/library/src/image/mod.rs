@@ -4,7 +4,7 @@
 //!
 //! What is accepted here QEMU opens next, so both must read the same: each parser asks all that QEMU's block driver asks
 //! when it opens an image, looks at the places that QEMU looks at, and refuses what the two could take differently.
-//! `tests/images_agree` compares them.
+//! `tests/suite/images_agree` compares them.
 
 mod complete;
 mod content;

@@ -180,9 +180,7 @@ async fn whoever_takes_the_process_along_is_told_of_at_the_next_start() {
     let manager = manager(home.path());
     let id = painting_machine(&manager, "one", false).await;
     // A process that runs the machine, and is killed with it.
-    let program = std::env::current_exe().expect("this test");
-    let host = program.parent().and_then(|deps| deps.parent()).expect("a folder").join("examples/host");
-    let mut child = tokio::process::Command::new(host)
+    let mut child = tokio::process::Command::new(crate::example::example("host"))
         .arg(home.path())
         .arg(id.to_string())
         .stdout(std::process::Stdio::piped())

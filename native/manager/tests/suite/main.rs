@@ -4,6 +4,8 @@
 mod accidents;
 mod common;
 mod downloads;
+#[path = "../../../../tests/example.rs"]
+mod example;
 mod life;
 mod making;
 mod parts;

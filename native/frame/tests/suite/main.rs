@@ -1,0 +1,4 @@
+//! Screens and scanouts as a consumer sees them.
+
+mod scanout;
+mod screen;

@@ -1,0 +1,18 @@
+//! Running machines with a real QEMU.
+
+mod common;
+mod confined;
+#[path = "../../../../tests/example.rs"]
+mod example;
+mod failures;
+mod image_jobs;
+mod images;
+mod import;
+mod kills;
+mod machine;
+mod operations;
+mod performance;
+mod running;
+mod saved;
+mod several;
+mod vnc;

@@ -1,0 +1,7 @@
+//! A guest's screen on its way to a viewer: encoders, HTTP and WebRTC.
+
+mod codec;
+mod common;
+mod http;
+mod memory;
+mod stream;

@@ -1,0 +1,219 @@
+//! A real viewer over real sockets: what it sees, what it does, and what becomes of it.
+
+use crate::common::guest::{Painter, TestGuest};
+use crate::common::network::Network;
+use crate::common::{Client, until, within};
+use sampan_frame::{Cursor, Size};
+use sampan_guest::GuestState;
+use sampan_input::{Button, Event, Key};
+use sampan_stream::{Server, ServerConfig};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use webrtc::peer_connection::RTCPeerConnectionState;
+
+async fn serve(guest: &Arc<TestGuest>) -> Server {
+    Server::start(ServerConfig::default(), guest.clone()).await.expect("serves")
+}
+
+fn as_is(answer: String) -> String {
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_sees_rising_counters_and_the_guest_feels_its_keys() {
+    let guest = TestGuest::new(640, 360);
+    let painter = Painter::start(guest.clone(), 30);
+    let server = serve(&guest).await;
+    let mut client = Client::connect(&server.url(), as_is).await;
+    let first = client.frame().await;
+    assert!(first.key && (first.width, first.height) == (640, 360));
+    let mut last = first.counter();
+    for _ in 0..30 {
+        let counter = client.frame().await.counter();
+        assert!(
+            counter > last && counter <= painter.counter.load(Ordering::Relaxed),
+            "{counter} after {last}"
+        );
+        last = counter;
+    }
+    let stats = server.stats();
+    assert_eq!(stats.viewers.len(), 1);
+    assert!(stats.frames_encoded >= 31 && stats.keyframes < 10, "{stats:?}");
+
+    assert!(
+        client
+            .message("\"status\"")
+            .await
+            .contains(r#""state":"running","detail":"","absolute":true,"name":"test""#)
+    );
+    assert_eq!(client.message("\"size\"").await, r#"{"t":"size","w":640,"h":360}"#);
+    client.keys.send_text(r#"{"t":"key","code":"KeyA","down":true}"#).await.expect("sends");
+    client.keys.send_text("nonsense").await.expect("sends");
+    client.keys.send_text(r#"{"t":"button","button":0,"down":true}"#).await.expect("sends");
+    client.motion.send_text(r#"{"t":"move","s":1,"x":3,"y":4,"w":640,"h":360}"#).await.expect("sends");
+    client.keys.send_text(r#"{"t":"resize","w":800,"h":601,"mmw":200,"mmh":150}"#).await.expect("sends");
+    until("the events", || guest.events().len() == 3 && !guest.resized.lock().expect("ok").is_empty()).await;
+    let key = Key::from_dom("KeyA").expect("a key");
+    assert!(guest.events().contains(&Event::Key { key, down: true }));
+    assert!(guest.events().contains(&Event::Move { x: 3, y: 4, frame: (640, 360) }));
+    assert_eq!(guest.resized.lock().expect("ok")[0], (Size { width: 800, height: 601 }, (200, 150)));
+
+    // It leaves with a key and a button down.
+    client.close().await;
+    until("the release", || guest.events().len() == 5).await;
+    assert!(guest.events().contains(&Event::Key { key, down: false }));
+    assert!(guest.events().contains(&Event::Button { button: Button::Left, down: false }));
+    until("its departure", || server.stats().viewers.is_empty()).await;
+    let encoded = server.stats().frames_encoded;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.stats().frames_encoded, encoded, "nothing is encoded without viewers");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_screen_at_rest_costs_nothing_and_whoever_comes_gets_the_kept_keyframe() {
+    let guest = TestGuest::new(640, 360);
+    guest.paint(7);
+    let server = serve(&guest).await;
+    let mut first = Client::connect(&server.url(), as_is).await;
+    assert_eq!(first.frame().await.counter(), 7);
+    until("the refined picture", || server.stats().refined == 1).await;
+    assert!(first.frame().await.key, "the refined one");
+    let encoded = server.stats().frames_encoded;
+    assert!(encoded <= 3, "{encoded}");
+
+    let mut second = Client::connect(&server.url(), as_is).await;
+    assert_eq!(second.frame().await.counter(), 7);
+    first.ask_key().await;
+    assert!(first.frame().await.key, "the kept one again");
+    let stats = server.stats();
+    assert_eq!(stats.frames_encoded, encoded, "all of that without encoding anything");
+    assert!(stats.resent >= 2, "{stats:?}");
+
+    // What comes next builds upon the kept one, for both.
+    guest.paint(8);
+    assert_eq!(first.frame().await.counter(), 8);
+    assert_eq!(second.frame().await.counter(), 8);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn size_status_and_cursor_follow_the_guest() {
+    let guest = TestGuest::new(640, 360);
+    let server = serve(&guest).await;
+    let mut client = Client::connect(&server.url(), as_is).await;
+    client.message(r#""w":640,"h":360"#).await;
+    guest.screen.set_blank(Size { width: 801, height: 603 });
+    client.message(r#"{"t":"size","w":801,"h":603}"#).await;
+    within("the new size", async { while client.frame().await.width != 802 {} }).await;
+
+    guest.status.send_modify(|status| (status.state, status.absolute) = (GuestState::Paused, false));
+    client.message(r#""state":"paused","detail":"","absolute":false"#).await;
+    let arrow = Cursor::from_bgra(2, 1, 1, 0, &[1, 2, 3, 4, 5, 6, 7, 8]).expect("a cursor");
+    let hash = format!("{:016x}", arrow.hash);
+    guest.screen.set_cursor_shape(Some(Arc::new(arrow)));
+    guest.screen.move_cursor(-3, 5, true);
+    // R, G, B, A of both pixels.
+    let shape = client.message("\"cursor\"").await;
+    assert!(
+        shape.contains(r#""w":2,"h":1,"hx":1,"hy":0,"rgba":"AwIBBAcGBQg=""#) && shape.contains(&hash),
+        "{shape}"
+    );
+    client.message(r#""x":-3,"y":5,"visible":true"#).await;
+
+    guest.screen.disable();
+    client.message(r#"{"t":"size","w":0,"h":0}"#).await;
+    // Larger than the codec takes: words instead of a picture, and back again.
+    guest.screen.set_blank(Size { width: 5120, height: 2880 });
+    assert!(client.message("\"notice\"").await.contains("5120x2880"));
+    guest.screen.set_blank(Size { width: 320, height: 200 });
+    client.message(r#"{"t":"notice","text":""}"#).await;
+    within("a picture again", async { while client.frame().await.width != 320 {} }).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_packets_are_sent_again() {
+    let guest = TestGuest::new(1280, 720);
+    let painter = Painter::start(guest.clone(), 30);
+    let server = serve(&guest).await;
+    let network = Arc::new(Network::default());
+    let mut client = Client::connect(&server.url(), |answer| network.through(answer)).await;
+    client.frame().await;
+    network.loss.store(50, Ordering::Relaxed);
+    for seed in 0..40 {
+        guest.noise(seed);
+        client.frame().await;
+    }
+    let (lost, resent) = (network.lost.load(Ordering::Relaxed), network.resent.load(Ordering::Relaxed));
+    assert!(lost > 20 && resent * 2 > lost, "{lost} lost, {resent} sent again");
+    // What is decoded now is as new as before the loss.
+    network.loss.store(0, Ordering::Relaxed);
+    let from = painter.counter.load(Ordering::Relaxed);
+    within("a new picture", async { while client.frame().await.counter() < from {} }).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_that_falls_silent_costs_the_other_nothing_and_comes_back() {
+    let guest = TestGuest::new(640, 360);
+    let painter = Painter::start(guest.clone(), 30);
+    let server = serve(&guest).await;
+    let network = Arc::new(Network::default());
+    let mut silent = Client::connect(&server.url(), |answer| network.through(answer)).await;
+    let mut other = Client::connect(&server.url(), as_is).await;
+    silent.frame().await;
+    other.frame().await;
+    network.silent.store(true, Ordering::Relaxed);
+    until("the silence", || server.stats().viewers.iter().any(|viewer| viewer.silent)).await;
+    let packets = |server: &Server| {
+        server.stats().viewers.iter().find(|viewer| viewer.silent).map(|viewer| viewer.packets)
+    };
+    let sent = packets(&server);
+    while other.frames.try_recv().is_ok() {}
+    let from = painter.counter.load(Ordering::Relaxed);
+    within("the other's pictures", async { while other.frame().await.counter() < from + 20 {} }).await;
+    assert_eq!(packets(&server), sent, "it is sent nothing more");
+
+    network.silent.store(false, Ordering::Relaxed);
+    while silent.frames.try_recv().is_ok() {}
+    within("its return", async { while silent.frame().await.counter() < from {} }).await;
+    until("its voice", || !server.stats().viewers.iter().any(|viewer| viewer.silent)).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_that_vanishes_is_removed_and_its_keys_released() {
+    let guest = TestGuest::new(320, 200);
+    let server = serve(&guest).await;
+    let network = Arc::new(Network::default());
+    let mut client = Client::connect(&server.url(), |answer| network.through(answer)).await;
+    client.frame().await;
+    client.message("\"status\"").await;
+    client.keys.send_text(r#"{"t":"key","code":"ShiftLeft","down":true}"#).await.expect("sends");
+    until("the key", || guest.events().len() == 1).await;
+    network.silent.store(true, Ordering::Relaxed);
+    until("its removal", || server.stats().viewers.is_empty()).await;
+    let key = Key::from_dom("ShiftLeft").expect("a key");
+    until("the release", || guest.events().last() == Some(&Event::Key { key, down: false })).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_says_goodbye() {
+    let guest = TestGuest::new(320, 200);
+    let server = serve(&guest).await;
+    let mut client = Client::connect(&server.url(), as_is).await;
+    client.frame().await;
+    server.stop().await;
+    let closed = |state: &RTCPeerConnectionState| {
+        matches!(
+            state,
+            RTCPeerConnectionState::Closed
+                | RTCPeerConnectionState::Failed
+                | RTCPeerConnectionState::Disconnected
+        )
+    };
+    within("the end", client.state.wait_for(closed)).await.expect("a state");
+}
