@@ -1,6 +1,6 @@
 //! The codes of this crate's errors, and the values that their texts are made of.
 
-use crate::SurfaceError;
+use crate::OhosError;
 use sampan_frame::ReadError;
 use sampan_message::{Message, Params, io_code, samples as samples_of};
 use std::io::{Error, ErrorKind};
@@ -10,7 +10,7 @@ fn number(code: i32) -> u64 {
     code.unsigned_abs().into()
 }
 
-impl SurfaceError {
+impl OhosError {
     fn parts(&self) -> (&'static str, Params) {
         const TRIED_AGAIN: &str = "surface_not_ready";
         match self {
@@ -48,13 +48,13 @@ impl SurfaceError {
     }
 }
 
-sampan_message::coded!(SurfaceError);
+sampan_message::coded!(OhosError);
 
 /// A message of every kind that this crate makes, for `docs/errors.md`.
 pub fn samples() -> Vec<Message> {
-    let first = SurfaceError::NoLibrary {
+    let first = OhosError::NoLibrary {
         library: "libnative_window.so".into(),
         reason: "there is no such file".into(),
     };
-    samples_of(first, SurfaceError::after)
+    samples_of(first, OhosError::after)
 }

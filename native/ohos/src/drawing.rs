@@ -1,6 +1,6 @@
 //! What the drawing thread does in each turn. Time is a parameter, and no thread is in here.
 
-use crate::error::SurfaceError;
+use crate::error::OhosError;
 use crate::ndk::Ndk;
 use crate::placement::Scaling;
 use crate::window::Window;
@@ -136,7 +136,7 @@ impl Drawing {
         }
     }
 
-    fn try_turn(&mut self, target: Target) -> Result<bool, SurfaceError> {
+    fn try_turn(&mut self, target: Target) -> Result<bool, OhosError> {
         if self.window.is_none() {
             self.window = Some(Window::open(&self.ndk, target.surface)?);
             self.consumer.invalidate();
@@ -170,8 +170,8 @@ impl Drawing {
     }
 
     /// Decides what follows a failure: when to try again, if at all.
-    fn failed(&mut self, error: &SurfaceError, now: Instant) -> Option<Instant> {
-        if matches!(error, SurfaceError::Read(_)) {
+    fn failed(&mut self, error: &OhosError, now: Instant) -> Option<Instant> {
+        if matches!(error, OhosError::Read(_)) {
             // Each buffer still has its damage, which the next change of the picture brings. Until then a broken picture is not
             // read again and again.
             self.pending = None;
@@ -179,7 +179,7 @@ impl Drawing {
             return None;
         }
         self.failures = self.failures.saturating_add(1);
-        if !matches!(error, SurfaceError::Lost(_) | SurfaceError::NotOpened(_)) {
+        if !matches!(error, OhosError::Lost(_) | OhosError::NotOpened(_)) {
             let wait = SHORTEST_RETRY.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_RETRY);
             self.status = SurfaceStatus::Retrying(error.message());
             self.retry_at = Some(now + wait);

@@ -1,11 +1,11 @@
-//! What can go wrong between us and the system's windows.
+//! What can go wrong between us and the system's libraries.
 
 use sampan_frame::ReadError;
 use std::io;
 
-/// Why something is not drawn.
+/// Why something is not drawn or logged.
 #[derive(Debug, thiserror::Error)]
-pub enum SurfaceError {
+pub enum OhosError {
     /// A library of the system, or a function in it, is missing.
     #[error(
         "the system's {library} cannot be used ({reason}): this needs HarmonyOS or OpenHarmony with API 12 or newer"

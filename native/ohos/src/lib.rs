@@ -1,4 +1,4 @@
-//! HarmonyOS and OpenHarmony through the NDK: the surface that a guest's screen is drawn on.
+//! HarmonyOS and OpenHarmony through the NDK: the surface that a guest's screen is drawn on, and the log.
 //!
 //! [`Surface`] is one drawing thread. It takes a surface's id (of an `XComponent`, for instance), opens the window behind it and keeps
 //! it equal to a [`Screen`](sampan_frame::Screen): when something changed, it requests a buffer, copies the rows that
@@ -11,6 +11,8 @@
 //! it asks [`Placement`].
 //!
 //! The guest's cursor is never drawn: the page shows it as the system's pointer.
+//!
+//! [`Hilog`] is the system's log as a sink of the crate `log`.
 //!
 //! The crate knows the NDK and nothing of ArkTS. The system's libraries are loaded at run time ([`Ndk::load`]), so it builds and runs
 //! on Linux, where tests load a stand-in.
@@ -39,6 +41,7 @@
 mod codes;
 mod drawing;
 mod error;
+mod hilog;
 mod mapping;
 mod ndk;
 mod pacer;
@@ -48,7 +51,8 @@ mod window;
 
 pub use codes::samples;
 pub use drawing::{Drawn, SurfaceStatus};
-pub use error::SurfaceError;
+pub use error::OhosError;
+pub use hilog::Hilog;
 pub use ndk::Ndk;
 pub use placement::{PictureRect, Placement, Scaling};
 pub use surface::{Surface, SurfaceEvent};

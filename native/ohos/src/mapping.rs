@@ -1,6 +1,6 @@
 //! The memory of a buffer, mapped to be written.
 
-use crate::error::SurfaceError;
+use crate::error::OhosError;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::unistd::{Whence, lseek};
@@ -17,8 +17,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, SurfaceError> {
-        let status = fstat(fd).map_err(|e| SurfaceError::NotMapped(e.into()))?;
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, OhosError> {
+        let status = fstat(fd).map_err(|e| OhosError::NotMapped(e.into()))?;
         Ok(Self { device: status.st_dev, inode: status.st_ino })
     }
 }
@@ -31,8 +31,8 @@ pub(crate) struct Mapping {
 
 impl Mapping {
     /// Maps `length` bytes, which the memory must have.
-    pub(crate) fn new(fd: BorrowedFd<'_>, length: usize) -> Result<Self, SurfaceError> {
-        let bad = || SurfaceError::BadBuffer(format!("it is shorter than its {length} bytes"));
+    pub(crate) fn new(fd: BorrowedFd<'_>, length: usize) -> Result<Self, OhosError> {
+        let bad = || OhosError::BadBuffer(format!("it is shorter than its {length} bytes"));
         // Memory that has an end, as memfds and dmabufs do, must reach so far: what lies beyond it is a SIGBUS.
         if let Ok(end) = lseek(fd, 0, Whence::SeekEnd)
             && u64::try_from(end).is_ok_and(|end| end < length as u64)
@@ -44,7 +44,7 @@ impl Mapping {
         // SAFETY: a new shared mapping at an address of the kernel's choice replaces nothing; this value owns it and unmaps it in
         // its drop.
         let base = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, fd, 0) }
-            .map_err(|e| SurfaceError::NotMapped(e.into()))?;
+            .map_err(|e| OhosError::NotMapped(e.into()))?;
         Ok(Self { base, length })
     }
 

@@ -4,7 +4,7 @@
 //! `native_window/buffer_handle.h`, `native_buffer/buffer_common.h`, `native_window/graphic_error_code.h` and
 //! `native_vsync/native_vsync.h`, where they have been since API 12 or longer. Newer functions are looked up and may be missing.
 
-use crate::error::SurfaceError;
+use crate::error::OhosError;
 use libloading::Library;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -126,8 +126,8 @@ impl Ndk {
     /// The libraries of the device.
     ///
     /// # Errors
-    /// [`SurfaceError::NoLibrary`] if there are no windows here. Vsync may be missing: frames are paced by a timer then.
-    pub fn load() -> Result<Self, SurfaceError> {
+    /// [`OhosError::NoLibrary`] if there are no windows here. Vsync may be missing: frames are paced by a timer then.
+    pub fn load() -> Result<Self, OhosError> {
         Self::load_from(Path::new("libnative_window.so"), Path::new("libnative_vsync.so"))
     }
 
@@ -135,7 +135,7 @@ impl Ndk {
     ///
     /// # Errors
     /// As [`Ndk::load`].
-    pub fn load_from(windows: &Path, vsync: &Path) -> Result<Self, SurfaceError> {
+    pub fn load_from(windows: &Path, vsync: &Path) -> Result<Self, OhosError> {
         let library = open(windows)?;
         macro_rules! get {
             ($name:literal) => {
@@ -167,7 +167,7 @@ impl Ndk {
 }
 
 impl VsyncTable {
-    fn load(path: &Path) -> Result<Self, SurfaceError> {
+    fn load(path: &Path) -> Result<Self, OhosError> {
         let library = open(path)?;
         macro_rules! get {
             ($name:literal) => {
@@ -185,7 +185,7 @@ impl VsyncTable {
     }
 }
 
-fn open(path: &Path) -> Result<Library, SurfaceError> {
+fn open(path: &Path) -> Result<Library, OhosError> {
     // SAFETY: these are the system's libraries, which an app may load at any time; a test's stand-in has no constructors.
     unsafe { Library::new(path) }.map_err(|e| missing(path, &e))
 }
@@ -195,8 +195,8 @@ fn keep(library: Library) {
     Box::leak(Box::new(library));
 }
 
-fn missing(path: &Path, error: &libloading::Error) -> SurfaceError {
-    SurfaceError::NoLibrary { library: path.display().to_string(), reason: error.to_string() }
+fn missing(path: &Path, error: &libloading::Error) -> OhosError {
+    OhosError::NoLibrary { library: path.display().to_string(), reason: error.to_string() }
 }
 
 /// `Ok` for 0, else the code.

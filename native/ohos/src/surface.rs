@@ -1,7 +1,7 @@
 //! The drawing thread, and what others tell it.
 
 use crate::drawing::{Drawing, Drawn, SurfaceStatus, Target};
-use crate::error::SurfaceError;
+use crate::error::OhosError;
 use crate::ndk::Ndk;
 use crate::pacer::Pacer;
 use parking_lot::{Condvar, Mutex};
@@ -68,12 +68,12 @@ impl Surface {
     /// quick: nothing is drawn meanwhile.
     ///
     /// # Errors
-    /// [`SurfaceError::NoThread`].
+    /// [`OhosError::NoThread`].
     pub fn start(
         ndk: Ndk,
         screen: Arc<Screen>,
         listener: impl Fn(SurfaceEvent) + Send + 'static,
-    ) -> Result<Self, SurfaceError> {
+    ) -> Result<Self, OhosError> {
         let state = State {
             target: None,
             orders: 0,
@@ -94,7 +94,7 @@ impl Surface {
                 let _ended = Ended(of_thread.clone());
                 run(&of_thread, ndk, &screen, &(Box::new(listener) as Listener));
             })
-            .map_err(SurfaceError::NoThread)?;
+            .map_err(OhosError::NoThread)?;
         Ok(Self { shared })
     }
 

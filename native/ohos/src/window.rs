@@ -1,6 +1,6 @@
 //! One open window: requests its buffers, knows what each of them shows, and flushes them.
 
-use crate::error::SurfaceError;
+use crate::error::OhosError;
 use crate::mapping::{Identity, Mapping};
 use crate::ndk::{FORMAT_BGRA_8888, NativeBuffer, NativeWindow, Ndk, is_lost};
 use crate::placement::Scaling;
@@ -53,9 +53,9 @@ impl Window {
     /// Opens the window of a surface.
     ///
     /// # Errors
-    /// [`SurfaceError::NotOpened`], or [`SurfaceError::OptionRefused`] if it has no BGRA buffers for a CPU.
-    pub(crate) fn open(ndk: &Ndk, surface: u64) -> Result<Self, SurfaceError> {
-        let native = NativeWindow::open(ndk, surface).map_err(SurfaceError::NotOpened)?;
+    /// [`OhosError::NotOpened`], or [`OhosError::OptionRefused`] if it has no BGRA buffers for a CPU.
+    pub(crate) fn open(ndk: &Ndk, surface: u64) -> Result<Self, OhosError> {
+        let native = NativeWindow::open(ndk, surface).map_err(OhosError::NotOpened)?;
         native.set_format(FORMAT_BGRA_8888).map_err(|code| refused("format", code))?;
         native.set_usage().map_err(|code| refused("usage", code))?;
         native.set_timeout(REQUEST_MS).map_err(|code| refused("timeout", code))?;
@@ -72,8 +72,8 @@ impl Window {
     /// Gives the buffers requested from now on a size in pixels. Those before are forgotten if it is another.
     ///
     /// # Errors
-    /// [`SurfaceError::OptionRefused`], [`SurfaceError::Lost`].
-    pub(crate) fn set_size(&mut self, size: Size) -> Result<(), SurfaceError> {
+    /// [`OhosError::OptionRefused`], [`OhosError::Lost`].
+    pub(crate) fn set_size(&mut self, size: Size) -> Result<(), OhosError> {
         if self.size == Some(size) {
             return Ok(());
         }
@@ -97,9 +97,9 @@ impl Window {
     /// Requests a buffer and waits until it may be written.
     ///
     /// # Errors
-    /// Any of [`SurfaceError`] but those of starting. The buffer is aborted then, if there was one.
-    pub(crate) fn next(&mut self) -> Result<Frame<'_>, SurfaceError> {
-        let (buffer, fence) = self.native.request().map_err(|code| lost_or(code, SurfaceError::NoBuffer))?;
+    /// Any of [`OhosError`] but those of starting. The buffer is aborted then, if there was one.
+    pub(crate) fn next(&mut self) -> Result<Frame<'_>, OhosError> {
+        let (buffer, fence) = self.native.request().map_err(|code| lost_or(code, OhosError::NoBuffer))?;
         let found = match fence.map_or(Ok(()), wait) {
             Ok(()) => self.find(&buffer),
             Err(error) => Err(error),
@@ -115,8 +115,8 @@ impl Window {
     }
 
     /// The place of a requested buffer among the known ones, where it is put if it is new.
-    fn find(&mut self, buffer: &NativeBuffer) -> Result<usize, SurfaceError> {
-        let bad = |why: &str| SurfaceError::BadBuffer(why.to_owned());
+    fn find(&mut self, buffer: &NativeBuffer) -> Result<usize, OhosError> {
+        let bad = |why: &str| OhosError::BadBuffer(why.to_owned());
         let size = self.size.ok_or_else(|| bad("it has no size"))?;
         let handle = buffer.handle().ok_or_else(|| bad("it has no handle"))?;
         let fd = handle.fd.ok_or_else(|| bad("it has no memory"))?;
@@ -175,8 +175,8 @@ impl Frame<'_> {
     /// Copies what changed since this buffer was last shown. Returns how many bytes of the picture that is.
     ///
     /// # Errors
-    /// [`SurfaceError::Read`].
-    pub(crate) fn draw(&mut self, scanout: &Scanout, alpha: Alpha) -> Result<u64, SurfaceError> {
+    /// [`OhosError::Read`].
+    pub(crate) fn draw(&mut self, scanout: &Scanout, alpha: Alpha) -> Result<u64, OhosError> {
         let known = &mut self.window.known[self.index];
         let mut bytes = 0;
         for &rect in known.damage.rects() {
@@ -189,10 +189,10 @@ impl Frame<'_> {
     /// Has the buffer shown.
     ///
     /// # Errors
-    /// [`SurfaceError::NotTaken`], [`SurfaceError::Lost`].
-    pub(crate) fn flush(mut self) -> Result<(), SurfaceError> {
+    /// [`OhosError::NotTaken`], [`OhosError::Lost`].
+    pub(crate) fn flush(mut self) -> Result<(), OhosError> {
         let known = &mut self.window.known[self.index];
-        self.window.native.flush(&known.buffer).map_err(|code| lost_or(code, SurfaceError::NotTaken))?;
+        self.window.native.flush(&known.buffer).map_err(|code| lost_or(code, OhosError::NotTaken))?;
         known.damage.clear();
         self.open = false;
         Ok(())
@@ -208,16 +208,16 @@ impl Drop for Frame<'_> {
     }
 }
 
-fn refused(option: &'static str, code: i32) -> SurfaceError {
-    lost_or(code, |code| SurfaceError::OptionRefused { option, code })
+fn refused(option: &'static str, code: i32) -> OhosError {
+    lost_or(code, |code| OhosError::OptionRefused { option, code })
 }
 
-fn lost_or(code: i32, other: impl FnOnce(i32) -> SurfaceError) -> SurfaceError {
-    if is_lost(code) { SurfaceError::Lost(code) } else { other(code) }
+fn lost_or(code: i32, other: impl FnOnce(i32) -> OhosError) -> OhosError {
+    if is_lost(code) { OhosError::Lost(code) } else { other(code) }
 }
 
 /// Waits until a fence is signalled, and closes it.
-fn wait(fence: OwnedFd) -> Result<(), SurfaceError> {
+fn wait(fence: OwnedFd) -> Result<(), OhosError> {
     let end = Instant::now() + FENCE_LIMIT;
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -225,14 +225,14 @@ fn wait(fence: OwnedFd) -> Result<(), SurfaceError> {
         let left = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::ZERO);
         let mut fds = [PollFd::new(fence.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, left) {
-            Ok(0) => return Err(SurfaceError::StillInUse),
+            Ok(0) => return Err(OhosError::StillInUse),
             Ok(_) if fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)) => {
                 return Ok(());
             }
             // A fence that failed: its buffer may be drawn on by who knows whom.
-            Ok(_) => return Err(SurfaceError::StillInUse),
+            Ok(_) => return Err(OhosError::StillInUse),
             Err(Errno::EINTR) if Instant::now() < end => {}
-            Err(_) => return Err(SurfaceError::StillInUse),
+            Err(_) => return Err(OhosError::StillInUse),
         }
     }
 }

@@ -9,10 +9,11 @@ fn main() {
     let mut build = cc::Build::new();
     build.std("gnu11").warnings(true).extra_warnings(true).pic(true);
     let mut command = build.get_compiler().to_command();
-    command
-        .args(["-shared", "-pthread", "-Wl,-z,defs", "-o"])
-        .arg(&library)
-        .args(["c/window.c", "c/vsync.c"]);
+    command.args(["-shared", "-pthread", "-Wl,-z,defs", "-o"]).arg(&library).args([
+        "c/window.c",
+        "c/vsync.c",
+        "c/hilog.c",
+    ]);
     match command.status() {
         Ok(status) if status.success() => {}
         other => println!("cargo::error={command:?} failed: {other:?}"),

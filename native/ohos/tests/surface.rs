@@ -3,7 +3,7 @@
 
 use parking_lot::Mutex;
 use sampan_frame::{PixelFormat, Rect, Screen, Size};
-use sampan_ohos::{Ndk, Scaling, Surface, SurfaceError, SurfaceEvent, SurfaceStatus};
+use sampan_ohos::{Ndk, OhosError, Scaling, Surface, SurfaceEvent, SurfaceStatus};
 use sampan_ohos_stand_in as stand_in;
 use std::path::Path;
 use std::sync::Arc;
@@ -233,7 +233,7 @@ fn a_library_without_windows_is_an_error_that_names_what_is_missing() {
     let Err(error) = Ndk::load_from(Path::new("libc.so.6"), Path::new("libc.so.6")) else {
         panic!("libc has windows")
     };
-    assert!(matches!(error, SurfaceError::NoLibrary { .. }));
+    assert!(matches!(error, OhosError::NoLibrary { .. }));
     #[cfg(target_env = "gnu")]
     assert!(error.to_string().contains("OH_NativeWindow_CreateNativeWindowFromSurfaceId"), "{error}");
     // No HarmonyOS here.

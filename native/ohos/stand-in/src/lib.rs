@@ -1,4 +1,4 @@
-//! A stand-in for OpenHarmony's `libnative_window.so` and `libnative_vsync.so`, with the compositor's side of a surface, for
+//! A stand-in for OpenHarmony's `libnative_window.so`, `libnative_vsync.so` and `libhilog_ndk.z.so`, with the compositor's side of a surface, for
 //! tests.
 //!
 //! It is a shared library in C ([`LIBRARY`]), because the NDK has a variadic function, and is loaded as the system's are.
@@ -115,4 +115,15 @@ pub fn set_vsync(period: i32, behaviour: Vsync) {
 /// How often a vsync was requested.
 pub fn vsync_requests() -> i64 {
     symbol::<extern "C" fn() -> i64>(c"stand_in_vsync_requests")()
+}
+
+/// What was logged in this process, each entry as `LEVEL DOMAIN TAG FORMAT TEXT`.
+pub fn logged() -> Vec<String> {
+    let entry = symbol::<extern "C" fn(i32) -> *const c_char>(c"stand_in_logged");
+    let text = |number| {
+        let text = entry(number);
+        // SAFETY: an entry is a string that is written once and stays.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    };
+    (0..).map_while(text).collect()
 }
