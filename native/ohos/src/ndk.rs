@@ -417,6 +417,14 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_and_a_late_call_stay_on_this_side() {
+        TICKS.lock().insert(usize::MAX, Arc::new(|| panic!("in a callback")));
+        ticked(0, std::ptr::without_provenance_mut(usize::MAX));
+        TICKS.lock().remove(&usize::MAX);
+        ticked(0, std::ptr::without_provenance_mut(usize::MAX));
+    }
+
+    #[test]
     fn a_library_that_is_missing_is_named() {
         let error =
             Ndk::load_from(Path::new("libmissing.so"), Path::new("libmissing.so")).expect_err("missing");
