@@ -48,5 +48,5 @@ pub use damage::Damage;
 pub use error::{ReadError, ScanoutError};
 pub use format::PixelFormat;
 pub use rect::{MAX_AREA, MAX_SIDE, Rect, Size};
-pub use scanout::{Geometry, Scanout};
+pub use scanout::{Alpha, Geometry, Scanout};
 pub use screen::{Consumer, Screen, Staging, Taken};

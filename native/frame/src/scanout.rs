@@ -29,6 +29,15 @@ pub struct Geometry {
     pub bottom_up: bool,
 }
 
+/// What a copy makes of the fourth byte of each pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpha {
+    /// It becomes 0xff.
+    Opaque,
+    /// It may become anything: for a target whose reader ignores it, which saves a pass over every pixel.
+    Ignored,
+}
+
 /// The memory of one picture, which others may be writing while it is read.
 #[derive(Debug)]
 pub struct Scanout {
@@ -140,22 +149,62 @@ impl Scanout {
     /// [`ReadError::OutOfBounds`] if `rect` is not on the screen or `frame` too small, [`ReadError::Shrank`] if
     /// the file got shorter, [`ReadError::Io`] if the system refuses. `frame` may be partly written then.
     pub fn read(&self, rect: Rect, frame: &mut [u8], stride: usize) -> Result<(), ReadError> {
+        self.check_target(rect, frame, stride)?;
+        match &self.pixels {
+            Pixels::Mapped { memory, geometry } => {
+                let _access = memory.begin()?;
+                Mapped { memory, geometry, rect, alpha: Alpha::Opaque }.read(frame, stride)
+            }
+            Pixels::Owned(pixels) => {
+                copy_owned(pixels, self.size.width as usize * 4, rect, frame, stride);
+                Ok(())
+            }
+        }
+    }
+
+    /// The same as [`Scanout::read`] for a `frame` that is slow to read back, such as a graphics buffer that is mapped past
+    /// the caches: every byte is written, none is read. With [`Alpha::Ignored`] a picture of B, G, R goes straight from
+    /// its file to `frame`.
+    ///
+    /// # Errors
+    /// Those of [`Scanout::read`].
+    pub fn copy_to(
+        &self,
+        rect: Rect,
+        frame: &mut [u8],
+        stride: usize,
+        alpha: Alpha,
+    ) -> Result<(), ReadError> {
+        self.check_target(rect, frame, stride)?;
+        match &self.pixels {
+            Pixels::Mapped { memory, geometry } => {
+                let _access = memory.begin()?;
+                let mapped = Mapped { memory, geometry, rect, alpha };
+                match alpha {
+                    Alpha::Ignored => mapped.read(frame, stride),
+                    Alpha::Opaque => mapped.read_converted(
+                        frame,
+                        stride,
+                        memory.prefers_spans() && mapped.has_small_gaps(),
+                    ),
+                }
+            }
+            Pixels::Owned(pixels) => {
+                copy_owned(pixels, self.size.width as usize * 4, rect, frame, stride);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether `rect` is on the screen, and `frame` holds a picture of this size.
+    fn check_target(&self, rect: Rect, frame: &[u8], stride: usize) -> Result<(), ReadError> {
         let (width, height) = (self.size.width as usize, self.size.height as usize);
         let needed = stride.checked_mul(height - 1).and_then(|n| n.checked_add(width * 4));
         let fits = stride >= width * 4 && needed.is_some_and(|n| n <= frame.len());
         if !fits || rect.is_empty() || !self.size.rect().contains(rect) {
             return Err(ReadError::OutOfBounds);
         }
-        match &self.pixels {
-            Pixels::Mapped { memory, geometry } => {
-                let _access = memory.begin()?;
-                Mapped { memory, geometry, rect }.read(frame, stride)
-            }
-            Pixels::Owned(pixels) => {
-                copy_owned(pixels, width * 4, rect, frame, stride);
-                Ok(())
-            }
-        }
+        Ok(())
     }
 }
 
@@ -196,13 +245,18 @@ struct Mapped<'a> {
     memory: &'a Memory,
     geometry: &'a Geometry,
     rect: Rect,
+    alpha: Alpha,
 }
 
 impl Mapped<'_> {
-    fn read(&self, frame: &mut [u8], stride: usize) -> Result<(), ReadError> {
+    /// Whether reading what lies between two rows of the rectangle costs less than a read for each row.
+    fn has_small_gaps(&self) -> bool {
         let pixel = self.geometry.format.bytes_per_pixel() as usize;
-        let gap = self.geometry.stride as usize - self.rect.width as usize * pixel;
-        let spans = self.memory.prefers_spans() && gap <= GAP_WORTH_READING;
+        self.geometry.stride as usize - self.rect.width as usize * pixel <= GAP_WORTH_READING
+    }
+
+    fn read(&self, frame: &mut [u8], stride: usize) -> Result<(), ReadError> {
+        let spans = self.memory.prefers_spans() && self.has_small_gaps();
         match (self.geometry.format.is_bgr_in_place(), spans) {
             (true, true) if !self.geometry.bottom_up && self.geometry.stride as usize == stride => {
                 self.read_span(frame)
@@ -220,7 +274,7 @@ impl Mapped<'_> {
         let mut at = self.geometry.offset + start as u64;
         for band in frame[start..end].chunks_mut(BAND) {
             self.memory.read(at, band)?;
-            make_opaque(band);
+            self.finish(band);
             at += band.len() as u64;
         }
         Ok(())
@@ -232,9 +286,15 @@ impl Mapped<'_> {
         for y in self.rect.y..self.rect.bottom() {
             let target = &mut frame[y as usize * stride + left..][..length];
             self.memory.read(self.file_offset(y), target)?;
-            make_opaque(target);
+            self.finish(target);
         }
         Ok(())
+    }
+
+    fn finish(&self, copied: &mut [u8]) {
+        if self.alpha == Alpha::Opaque {
+            make_opaque(copied);
+        }
     }
 
     /// Through a small buffer, converting.

@@ -21,6 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-loader", &["sampan-message"]),
     ("sampan-emulator", &["sampan-config", "sampan-loader", "sampan-message"]),
     ("sampan-display", &["sampan-frame", "sampan-input", "sampan-message"]),
+    ("sampan-ohos", &["sampan-frame", "sampan-message"]),
+    ("sampan-ohos-stand-in", &[]),
     ("sampan-stream", &["sampan-frame", "sampan-guest", "sampan-input", "sampan-message"]),
     (
         "sampan-session",

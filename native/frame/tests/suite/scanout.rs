@@ -2,7 +2,7 @@
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use proptest::prelude::*;
-use sampan_frame::{Geometry, PixelFormat, ReadError, Rect, Scanout, ScanoutError, Size};
+use sampan_frame::{Alpha, Geometry, PixelFormat, ReadError, Rect, Scanout, ScanoutError, Size};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -168,6 +168,15 @@ proptest! {
         let target_stride = width as usize * 4 + if tight { 0 } else { 12 };
         let mut frame = vec![0; target_stride * height as usize];
         scanout.read(rect, &mut frame, target_stride).expect("read");
+        let canary = vec![0x5a; target_stride * height as usize];
+        let (mut opaque, mut ignored) = (canary.clone(), canary);
+        scanout.copy_to(rect, &mut opaque, target_stride, Alpha::Opaque).expect("copied");
+        scanout.copy_to(rect, &mut ignored, target_stride, Alpha::Ignored).expect("copied");
+        for (at, pixel) in opaque.chunks(4).enumerate() {
+            let (x, y) = ((at * 4 % target_stride / 4) as u32, (at * 4 / target_stride) as u32);
+            let inside = rect.contains(Rect { x, y, width: 1, height: 1 });
+            prop_assert!(inside || pixel == &[0x5a; 4][..pixel.len()], "pixel {} {} was written", x, y);
+        }
         for y in rect.y..rect.bottom() {
             for x in rect.x..rect.right() {
                 let row = if bottom_up { height - 1 - y } else { y };
@@ -176,6 +185,8 @@ proptest! {
                 format.convert(&bytes[from..from + bpp as usize], &mut want);
                 let to = y as usize * target_stride + x as usize * 4;
                 prop_assert_eq!(&frame[to..to + 4], &want, "pixel {} {}", x, y);
+                prop_assert_eq!(&opaque[to..to + 4], &want, "copied pixel {} {}", x, y);
+                prop_assert_eq!(&ignored[to..to + 3], &want[..3], "colours of pixel {} {}", x, y);
             }
         }
     }

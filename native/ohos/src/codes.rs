@@ -1,0 +1,60 @@
+//! The codes of this crate's errors, and the values that their texts are made of.
+
+use crate::OhosError;
+use sampan_frame::ReadError;
+use sampan_message::{Message, Params, io_code, samples as samples_of};
+use std::io::{Error, ErrorKind};
+
+/// `OHNativeErrorCode` as a value: it is never negative but where a device invents one.
+fn number(code: i32) -> u64 {
+    code.unsigned_abs().into()
+}
+
+impl OhosError {
+    fn parts(&self) -> (&'static str, Params) {
+        const TRIED_AGAIN: &str = "surface_not_ready";
+        match self {
+            Self::NoLibrary { library, reason } => {
+                ("system_library_missing", Params::of("library", &**library).with("why", &**reason))
+            }
+            Self::NotOpened(code) | Self::Lost(code) => ("surface_lost", Params::of("error", number(*code))),
+            Self::OptionRefused { option, code } => {
+                ("surface_refused", Params::of("option", *option).with("error", number(*code)))
+            }
+            Self::NoBuffer(code) | Self::NotTaken(code) => (TRIED_AGAIN, Params::of("error", number(*code))),
+            Self::StillInUse => (TRIED_AGAIN, Params::new()),
+            Self::BadBuffer(why) => (TRIED_AGAIN, Params::of("why", &**why)),
+            Self::Read(error) => ("bad_scanout", Params::of("why", error.to_string())),
+            Self::NotMapped(error) | Self::NoThread(error) => {
+                (io_code(error), Params::of("why", error.to_string()))
+            }
+        }
+    }
+
+    fn after(&self) -> Option<Self> {
+        Some(match self {
+            Self::NoLibrary { .. } => Self::NotOpened(40_001_000),
+            Self::NotOpened(_) => Self::OptionRefused { option: "format", code: 40_001_000 },
+            Self::OptionRefused { .. } => Self::Lost(41_202_000),
+            Self::Lost(_) => Self::NoBuffer(40_601_000),
+            Self::NoBuffer(_) => Self::StillInUse,
+            Self::StillInUse => Self::NotTaken(41_207_000),
+            Self::NotTaken(_) => Self::BadBuffer("its rows are too short".into()),
+            Self::BadBuffer(_) => Self::NotMapped(Error::from(ErrorKind::OutOfMemory)),
+            Self::NotMapped(_) => Self::Read(ReadError::Shrank),
+            Self::Read(_) => Self::NoThread(Error::from(ErrorKind::OutOfMemory)),
+            Self::NoThread(_) => return None,
+        })
+    }
+}
+
+sampan_message::coded!(OhosError);
+
+/// A message of every kind that this crate makes, for `docs/errors.md`.
+pub fn samples() -> Vec<Message> {
+    let first = OhosError::NoLibrary {
+        library: "libnative_window.so".into(),
+        reason: "there is no such file".into(),
+    };
+    samples_of(first, OhosError::after)
+}

@@ -1,0 +1,22 @@
+//! Compiles the stand-in to a shared library of its own, which tests load as the app loads the system's.
+
+use std::path::Path;
+
+fn main() {
+    println!("cargo::rerun-if-changed=c");
+    let out = std::env::var("OUT_DIR").unwrap_or_default();
+    let library = Path::new(&out).join("libstand_in.so");
+    let mut build = cc::Build::new();
+    build.std("gnu11").warnings(true).extra_warnings(true).pic(true);
+    let mut command = build.get_compiler().to_command();
+    command.args(["-shared", "-pthread", "-Wl,-z,defs", "-o"]).arg(&library).args([
+        "c/window.c",
+        "c/vsync.c",
+        "c/hilog.c",
+    ]);
+    match command.status() {
+        Ok(status) if status.success() => {}
+        other => println!("cargo::error={command:?} failed: {other:?}"),
+    }
+    println!("cargo::rustc-env=STAND_IN_LIBRARY={}", library.display());
+}
