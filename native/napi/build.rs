@@ -18,9 +18,8 @@ fn main() {
     }
     // The types are told for the host alone, which has them all.
     let place = match std::env::var_os("OHOS_NDK_HOME") {
-        Some(ndk) => {
-            Path::new(&ndk).join(format!("native/sysroot/usr/lib/{}-linux-ohos", variable("CARGO_CFG_TARGET_ARCH")))
-        }
+        Some(ndk) => Path::new(&ndk)
+            .join(format!("native/sysroot/usr/lib/{}-linux-ohos", variable("CARGO_CFG_TARGET_ARCH"))),
         None => stand_in(&PathBuf::from(variable("OUT_DIR"))),
     };
     println!("cargo::rustc-link-search=native={}", place.display());

@@ -41,7 +41,7 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", async 
   assert.equal(JSON.parse(shown.document).system.name, "painter");
 
   // A key that goes down and up reaches the guest, by OpenHarmony's number of it: D, whose low bits are red.
-  const screen = await native.screen.attach(id, "", 640, 400);
+  const screen = await native.screen.attach(id, 640, 400);
   native.input.key(screen, 2020, true);
   native.input.key(screen, 2020, false);
   await painted(id, "red");
@@ -58,7 +58,13 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", async 
   await native.input.text(screen, "a").run();
   await painted(id, "blue");
   assert.equal(await rejection(native.input.text(screen, "测").run()), "untypable");
+  // Nothing draws here, and it says so; input goes on.
+  assert.equal(await rejection(native.screen.draw(screen, "no number", 640, 400, true)), "invalid");
+  assert.equal(await rejection(native.screen.draw(screen, "42", 640, 400, true)), "system_library_missing");
+  native.screen.resize(screen, "42", 320, 200, false);
+  native.screen.leave(screen, "42");
   native.screen.detach(screen);
+  assert.equal(await rejection(native.screen.draw(screen, "42", 640, 400, true)), "screen_gone");
 
   await native.life.suspend(id).run();
   assert.equal(await state(id), "suspended");

@@ -135,6 +135,21 @@ export type Protocol =
   /** Datagrams. */
   | 'udp';
 
+/** The state of what a screen is drawn on. */
+export type ScreenState =
+  /** There is no surface. */
+  | 'detached'
+  /** A surface is there and is being opened. */
+  | 'attaching'
+  /** The guest shows nothing: what was drawn last is still there, for the page to cover. */
+  | 'blank'
+  /** The picture is drawn, and each change of it. */
+  | 'showing'
+  /** A frame could not be drawn; it is tried again. */
+  | 'retrying'
+  /** The surface has ended. Another one has to be attached. */
+  | 'lost';
+
 /** How grave a finding is. */
 export type Severity =
   /** It cannot be done. */
@@ -546,6 +561,20 @@ export interface RemovedDisk {
   size?: number;
 }
 
+/** What becomes of a screen. */
+export interface ScreenStatus {
+  /** The screen's id. */
+  screen: string;
+  /** Its state. */
+  state: ScreenState;
+  /** The guest's width in pixels, while it is shown. */
+  width?: number;
+  /** The guest's height in pixels. */
+  height?: number;
+  /** Why it is tried again, or lost. */
+  why?: Message;
+}
+
 /** What a serial port has written. */
 export interface SerialOutput {
   /** The open port. */
@@ -743,6 +772,7 @@ export function on(kind: 'job', callback: (event: JobInfo) => void): () => void;
 export function on(kind: 'host', callback: (event: Figures) => void): () => void;
 export function on(kind: 'thumbnail', callback: (event: Thumbnail) => void): () => void;
 export function on(kind: 'serial', callback: (event: SerialOutput) => void): () => void;
+export function on(kind: 'screen', callback: (event: ScreenStatus) => void): () => void;
 
 export namespace app {
   /** The system ends the app in so many milliseconds: machines are saved. */
@@ -765,11 +795,11 @@ export namespace disks {
   /** Makes a disk larger, of a running machine, too; comes to its size. The guest still has to grow its partitions. */
   function grow(machine: string, drive: string, size: number, codes: Array<string>): Job<number>;
   /** Puts a medium of the library into a CD or floppy drive, or takes out what is there. With `force` a guest that holds it is not asked. */
-  function insert(machine: string, drive: string, medium: string, force: boolean): Promise<undefined>;
+  function insert(machine: string, drive: string, medium: string, force: boolean): Promise<void>;
   /** A machine's drives. */
   function list(machine: string): Promise<DriveList>;
   /** Takes a disk off a machine. It can be put back. */
-  function remove(machine: string, drive: string): Promise<undefined>;
+  function remove(machine: string, drive: string): Promise<void>;
   /** Puts a disk that was taken off back; its id now. */
   function restore(machine: string, drive: string): Promise<string>;
 }
@@ -791,11 +821,11 @@ export namespace downloads {
 
 export namespace forwards {
   /** Leads ports to a guest, of a running machine at once. */
-  function add(machine: string, forward: Forward): Promise<undefined>;
+  function add(machine: string, forward: Forward): Promise<void>;
   /** The ports that lead to a machine. */
   function list(machine: string): Promise<Array<Forward>>;
   /** Takes a forward away. */
-  function remove(machine: string, forward: Forward): Promise<undefined>;
+  function remove(machine: string, forward: Forward): Promise<void>;
 }
 
 export namespace guest {
@@ -844,20 +874,20 @@ export namespace jobs {
   /** A job that another page has begun. */
   function attach(id: string): Promise<Job<Answer>>;
   /** Cancels one that goes on, and forgets one that has failed. */
-  function discard(id: string): Promise<undefined>;
+  function discard(id: string): Promise<void>;
   /** The jobs that go on, and those that have failed and were not discarded. */
   function list(): Promise<Array<JobInfo>>;
 }
 
 export namespace life {
   /** Ends a machine now. Its disks are flushed, its guest is not asked. */
-  function forceOff(machine: string): Promise<undefined>;
+  function forceOff(machine: string): Promise<void>;
   /** Halts the CPUs. */
-  function pause(machine: string): Promise<undefined>;
+  function pause(machine: string): Promise<void>;
   /** Presses the reset button. */
-  function reset(machine: string): Promise<undefined>;
+  function reset(machine: string): Promise<void>;
   /** Lets the CPUs run. */
-  function resume(machine: string): Promise<undefined>;
+  function resume(machine: string): Promise<void>;
   /** Changes the performance mode, now and for later starts. Comes to what the system did not do of it. */
   function setMode(machine: string, mode: Mode): Promise<Array<Message>>;
   /** Presses the power button, asks the guest's agent, and waits for so many milliseconds; comes to whether it has shut down. */
@@ -903,11 +933,11 @@ export namespace machines {
   /** The machines, by name. */
   function list(): Promise<Array<Summary>>;
   /** Removes a machine of the trash for ever. */
-  function purge(machine: string): Promise<undefined>;
+  function purge(machine: string): Promise<void>;
   /** Puts a machine into the trash. */
-  function remove(machine: string): Promise<undefined>;
+  function remove(machine: string): Promise<void>;
   /** Takes a machine out of the trash, under another name where one is given. */
-  function restore(machine: string, name?: string): Promise<undefined>;
+  function restore(machine: string, name?: string): Promise<void>;
   /** One machine. */
   function show(machine: string): Promise<Machine>;
   /** What stands in the way of an export or of a copy: the space that it takes, in bytes. */
@@ -926,7 +956,7 @@ export namespace media {
   /** The media, by name. */
   function list(): Promise<Array<Medium>>;
   /** Removes one that no machine uses. */
-  function remove(name: string): Promise<undefined>;
+  function remove(name: string): Promise<void>;
 }
 
 export namespace presets {
@@ -945,14 +975,24 @@ export namespace presets {
 
 export namespace screen {
   /**
-   * Shows the screen of a running machine on a surface of `width` × `height` pixels; an empty `surface` shows nothing and takes input
-   * alone. Comes to the screen's id.
+   * Takes input for the screen of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
+   * `screen.draw` gives it a surface. Comes to the screen's id.
    */
-  function attach(machine: string, surface: string, width: number, height: number): Promise<string>;
+  function attach(machine: string, width: number, height: number): Promise<string>;
   /** Shows it no more. What is held down goes up. */
   function detach(screen: string): void;
-  /** The surface has another size. With `follow` the guest is asked for a resolution of this size. */
-  function resize(screen: string, width: number, height: number, follow: boolean): void;
+  /**
+   * Draws a screen on a surface, in the place of the one it was drawn on. `opaque` says that the surface was configured so; else the
+   * picture's alpha is written. What becomes of it is told as `screen` events.
+   */
+  function draw(screen: string, surface: string, width: number, height: number, opaque: boolean): Promise<void>;
+  /**
+   * The surface is about to be destroyed: nothing draws on it when this returns. It is the one call that waits, for a frame that is
+   * being drawn, at most a second: the system destroys the surface when its callback returns.
+   */
+  function leave(screen: string, surface: string): void;
+  /** What a screen is shown on has another size. With `follow` the guest is asked for a resolution of this size, now and later. */
+  function resize(screen: string, surface: string, width: number, height: number, follow: boolean): void;
 }
 
 export namespace serial {
@@ -973,20 +1013,20 @@ export namespace shares {
   /** The folders that a machine shares. */
   function list(machine: string): Promise<Array<Share>>;
   /** Shares a folder no more, from the next start on. */
-  function remove(machine: string, tag: string): Promise<undefined>;
+  function remove(machine: string, tag: string): Promise<void>;
 }
 
 export namespace snapshots {
   /** Keeps the machine as it is now, a running one with its memory unless `disksOnly`. Comes to the snapshot's id. */
   function create(machine: string, name: string, note: string, disksOnly: boolean): Job<string>;
   /** Changes a snapshot's name and note. */
-  function edit(machine: string, snapshot: string, name: string, note: string): Promise<undefined>;
+  function edit(machine: string, snapshot: string, name: string, note: string): Promise<void>;
   /** A machine's snapshots. */
   function list(machine: string): Promise<SnapshotTree>;
   /** A snapshot's picture. */
   function picture(machine: string, snapshot: string): Promise<Picture>;
   /** Forgets a snapshot. */
-  function remove(machine: string, snapshot: string): Promise<undefined>;
+  function remove(machine: string, snapshot: string): Promise<void>;
   /**
    * Goes back to a snapshot of a machine that does not run; comes to whether it resumes where it was then. What has changed since is
    * kept as a snapshot called `keepAs`, or lost, which must be confirmed.
@@ -1003,7 +1043,7 @@ export namespace storage {
 
 export namespace vnc {
   /** Turns it off from the next start on; the password is forgotten. */
-  function disable(machine: string): Promise<undefined>;
+  function disable(machine: string): Promise<void>;
   /**
    * Turns the VNC server on from the next start on. Without a password the one from before counts, else one is made up: what this comes
    * to then, the only time that it is told.

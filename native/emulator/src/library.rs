@@ -13,6 +13,8 @@ use crate::{Arch, Engine};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibqemuDir {
     path: PathBuf,
+    /// Where the firmware is, if not in `firmware` beside the libraries.
+    firmware: Option<PathBuf>,
 }
 
 /// Where scripts keep what takes long to build: `${XDG_CACHE_HOME:-~/.cache}/sampan`. `None` without a home.
@@ -25,7 +27,13 @@ pub fn cache_dir() -> Option<PathBuf> {
 impl LibqemuDir {
     /// Takes a directory by name; what is in it is checked when it is asked for.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), firmware: None }
+    }
+
+    /// The same with the firmware in a folder of its own: an app's package holds nothing but libraries beside its libraries.
+    #[must_use]
+    pub fn with_firmware(self, firmware: impl Into<PathBuf>) -> Self {
+        Self { firmware: Some(firmware.into()), ..self }
     }
 
     /// The first of these that holds a libqemu: `$SAMPAN_QEMU_DIR` (which ends the search, found or not),
@@ -85,7 +93,7 @@ impl LibqemuDir {
     /// # Errors
     /// [`LaunchError::NoFirmware`] when it is missing.
     pub fn firmware(&self) -> Result<PathBuf, LaunchError> {
-        let path = self.path.join("firmware");
+        let path = self.firmware.clone().unwrap_or_else(|| self.path.join("firmware"));
         if path.is_dir() { Ok(path) } else { Err(LaunchError::NoFirmware { path }) }
     }
 

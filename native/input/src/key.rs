@@ -126,7 +126,9 @@ mod tests {
         }
         assert_eq!(Key::from_qnum(0xb7), Key::from_name("sysrq"));
         // @ohos.multimodalInput.keyCode.d.ts: A, backspace, forward delete, the left logo key, Enter of the keypad, play.
-        for (code, evdev) in [(2017, 30), (2055, 14), (2071, 111), (2076, 125), (2119, 96), (10, 164), (2630, 164)] {
+        for (code, evdev) in
+            [(2017, 30), (2055, 14), (2071, 111), (2076, 125), (2119, 96), (10, 164), (2630, 164)]
+        {
             assert_eq!(Key::from_ohos(code).map(Key::evdev), Some(evdev), "{code}");
         }
     }

@@ -127,7 +127,8 @@ impl Manager {
             Err(_) => {
                 reporter.cancel();
                 let seconds = grace.as_secs();
-                let text = format!("its memory cannot be saved within the {seconds} s that the system leaves");
+                let text =
+                    format!("its memory cannot be saved within the {seconds} s that the system leaves");
                 Message::new("no_time", text).with("seconds", seconds)
             }
         };

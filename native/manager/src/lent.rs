@@ -64,8 +64,7 @@ impl Lent {
         }
         let folder = tempfile::Builder::new().prefix("copy-").tempdir_in(&home).map_err(Error::io(FOLDER))?;
         let path = folder.path().join(name);
-        let mut target =
-            File::options().write(true).create_new(true).open(&path).map_err(Error::io(name))?;
+        let mut target = File::options().write(true).create_new(true).open(&path).map_err(Error::io(name))?;
         copy_bytes(&self.file, meta.len(), &mut target, reporter).map_err(at(name))?;
         Ok(Copy { path, _folder: folder })
     }
@@ -174,7 +173,12 @@ impl Manager {
     ///
     /// # Errors
     /// See there; no space.
-    pub async fn import_lent(&self, lent: Lent, name: Option<String>, reporter: &Reporter) -> Result<Arrived> {
+    pub async fn import_lent(
+        &self,
+        lent: Lent,
+        name: Option<String>,
+        reporter: &Reporter,
+    ) -> Result<Arrived> {
         let copy = self.copied(lent, reporter).await?;
         self.import(copy.path.clone(), name, reporter).await
     }
@@ -255,13 +259,7 @@ impl Manager {
     ///
     /// # Errors
     /// See [`Manager::push_lent`].
-    pub async fn pull_to_lent(
-        &self,
-        id: VmId,
-        from: String,
-        lent: Lent,
-        reporter: &Reporter,
-    ) -> Result<u64> {
+    pub async fn pull_to_lent(&self, id: VmId, from: String, lent: Lent, reporter: &Reporter) -> Result<u64> {
         let machine = self.running(id).await?;
         let folder = self.work_folder("pull-").await?;
         let to = folder.path().join("file");
@@ -308,14 +306,18 @@ mod tests {
         let (_home, library) = library();
         let content: Vec<u8> = (0..3 * PIECE + 5).map(|n| (n % 251) as u8).collect();
         // Its position is at the end.
-        let copy = lent(&content, "/storage/a b/测试.iso").copy(&library, &Reporter::new()).expect("is copied");
+        let copy =
+            lent(&content, "/storage/a b/测试.iso").copy(&library, &Reporter::new()).expect("is copied");
         assert_eq!(copy.path.file_name().and_then(|name| name.to_str()), Some("测试.iso"));
         assert_eq!(std::fs::read(&copy.path).expect("is there"), content);
         let target = lent(&[7; 4 << 20], "out.sampan");
         assert_eq!(target.fill(&copy.path, &Reporter::new()).expect("is written"), content.len() as u64);
         let mut written = vec![0; content.len() + 1];
         let read = target.file.read_at(&mut written, 0).expect("is read");
-        assert!(read == content.len() && written[..read] == content[..], "nothing of before is left behind it");
+        assert!(
+            read == content.len() && written[..read] == content[..],
+            "nothing of before is left behind it"
+        );
         let path = copy.path.clone();
         drop(copy);
         assert!(!path.exists());
@@ -330,7 +332,11 @@ mod tests {
         let device = Lent { file: File::open("/dev/zero").expect("opens"), name: "a.iso".into() };
         assert_eq!(device.copy(&library, &reporter).expect_err("has no end").code(), "invalid");
         for name in ["", "..", "/", "a/", "a\nb"] {
-            assert_eq!(lent(b"x", name).copy(&library, &reporter).expect_err(name).code(), "bad_name", "{name:?}");
+            assert_eq!(
+                lent(b"x", name).copy(&library, &reporter).expect_err(name).code(),
+                "bad_name",
+                "{name:?}"
+            );
         }
         let huge = lent(b"", "huge.raw");
         huge.file.set_len(1 << 60).expect("takes no room");
@@ -347,7 +353,7 @@ mod tests {
         let (_home, library) = library();
         let copy = lent(b"x", "a.iso").copy(&library, &Reporter::new()).expect("is copied");
         let path = copy.path.clone();
-        std::mem::forget(copy._folder);
+        let _ = copy._folder.keep();
         sweep(&library);
         assert!(!path.exists());
     }

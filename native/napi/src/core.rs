@@ -22,8 +22,18 @@ pub(crate) struct Core {
     pub(crate) jobs: Jobs,
     /// What is shown of machines while their pages look.
     pub(crate) screens: crate::api::screen::Screens,
-    home: PathBuf,
-    libraries: PathBuf,
+    places: Places,
+}
+
+/// Where things are on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// The library of machines.
+    pub(crate) home: PathBuf,
+    /// QEMU's libraries.
+    pub(crate) libraries: PathBuf,
+    /// QEMU's firmware, if not in `firmware` beside them.
+    pub(crate) firmware: Option<PathBuf>,
 }
 
 static CORE: RwLock<Option<Arc<Core>>> = RwLock::new(None);
@@ -40,7 +50,8 @@ pub(crate) fn runtime() -> Result<&'static Runtime, Error> {
         let made = builder.worker_threads(WORKERS).thread_name("sampan-async").enable_all().build();
         made.map_err(|error| error.to_string())
     });
-    made.as_ref().map_err(|why| Error::Told(Message::new("no_threads", format!("no threads can be made: {why}"))))
+    made.as_ref()
+        .map_err(|why| Error::Told(Message::new("no_threads", format!("no threads can be made: {why}"))))
 }
 
 /// Who listens, to all that there is to hear.
@@ -58,27 +69,46 @@ pub(crate) fn core() -> Result<Arc<Core>, Error> {
     })
 }
 
-/// Opens the library in `home`, with libqemu's files in `libraries`. Has an effect once.
+/// Opens the library of machines. Has an effect once.
 ///
 /// # Errors
 /// The library cannot be opened; another one is open already. It blocks.
-pub(crate) fn initialise(home: PathBuf, libraries: PathBuf) -> Result<Arc<Core>, Error> {
+pub(crate) fn initialise(places: Places) -> Result<Arc<Core>, Error> {
     let mut core = CORE.write();
     if let Some(core) = &*core {
-        if core.home == home && core.libraries == libraries {
+        if core.places == places {
             return Ok(Arc::clone(core));
         }
         let text = "the module has another library open already: end the app and open it again";
-        return Err(Error::Told(Message::new("already_initialised", text).with("home", core.home.as_path())));
+        let message = Message::new("already_initialised", text).with("home", core.places.home.as_path());
+        return Err(Error::Told(message));
     }
+    report();
     sampan_manager::host::raise_file_limit();
-    let library = Library::open(&home)?;
-    let libqemu = LibqemuDir::at(&libraries);
+    let library = Library::open(&places.home)?;
+    let libqemu = LibqemuDir::at(&places.libraries);
+    let libqemu = match &places.firmware {
+        Some(firmware) => libqemu.with_firmware(firmware),
+        None => libqemu,
+    };
     // An app may start no programs: QEMU's work on images is done here, as machines are run here.
     let manager = Manager::new(library, Placement::Here { libqemu, children: false });
-    let made = Arc::new(Core { manager, jobs: Jobs::default(), screens: Default::default(), home, libraries });
+    let made = Arc::new(Core { manager, jobs: Jobs::default(), screens: Default::default(), places });
     *core = Some(Arc::clone(&made));
     Ok(made)
+}
+
+/// Has what is logged go to the system's log, where it has one, and panics with it: a call that panics rejects with `internal`, and
+/// the log says where.
+fn report() {
+    if let Ok(hilog) = sampan_ohos::Hilog::load() {
+        hilog.install(log::LevelFilter::Info);
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        log::error!("{panic}");
+        before(panic);
+    }));
 }
 
 /// A machine's id.

@@ -3,11 +3,12 @@
 
 mod sources;
 
+use crate::api::screen::ScreenStatus;
 use crate::promise::to_js;
 use crate::types::{JobInfo, Picture, Status, Summary};
-use napi::bindgen_prelude::{Either6, Env, Function, FunctionRef, Uint8Array};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi::Status as Called;
+use napi::bindgen_prelude::{Either7, Env, Function, FunctionRef, Uint8Array};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub(crate) enum Kind {
     Host,
     Thumbnail,
     Serial,
+    Screen,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             "host" => Self::Host,
             "thumbnail" => Self::Thumbnail,
             "serial" => Self::Serial,
+            "screen" => Self::Screen,
             _ => return None,
         })
     }
@@ -97,13 +100,21 @@ pub(crate) enum Payload {
     Machine(Box<Status>),
     Job(JobInfo),
     Host(Figures),
-    Thumbnail { machine: String, picture: Arc<sampan_control::Picture> },
+    Thumbnail {
+        machine: String,
+        picture: Arc<sampan_control::Picture>,
+    },
     /// Bytes, and how many there were before them.
-    Serial { serial: String, offset: u64, data: Vec<u8> },
+    Serial {
+        serial: String,
+        offset: u64,
+        data: Vec<u8>,
+    },
+    Screen(ScreenStatus),
 }
 
 /// What is told, as JavaScript gets it.
-type Told = Either6<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput>;
+type Told = Either7<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput, ScreenStatus>;
 
 impl Payload {
     /// What it is about: its kind, and the one thing of that kind.
@@ -115,6 +126,7 @@ impl Payload {
             Self::Host(_) => (Kind::Host, ""),
             Self::Thumbnail { machine, .. } => (Kind::Thumbnail, machine.as_str()),
             Self::Serial { serial, .. } => (Kind::Serial, serial.as_str()),
+            Self::Screen(status) => (Kind::Screen, status.screen.as_str()),
         };
         (kind, of.to_owned())
     }
@@ -141,15 +153,15 @@ impl Payload {
             Self::Machine(status) => Told::B((**status).clone()),
             Self::Job(job) => Told::C(job.clone()),
             Self::Host(figures) => Told::D(figures.clone()),
-            Self::Thumbnail { machine, picture } => Told::E(Thumbnail {
-                machine: machine.clone(),
-                picture: Picture::from((**picture).clone()),
-            }),
+            Self::Thumbnail { machine, picture } => {
+                Told::E(Thumbnail { machine: machine.clone(), picture: Picture::from((**picture).clone()) })
+            }
             Self::Serial { serial, offset, data } => Told::F(SerialOutput {
                 serial: serial.clone(),
                 offset: crate::types::int(*offset),
                 data: Uint8Array::from(data.clone()),
             }),
+            Self::Screen(status) => Told::G(status.clone()),
         }
     }
 }
@@ -213,6 +225,11 @@ impl Hub {
         self.listeners.lock().present.retain(|(of, id), _| *of != kind || keep(id));
     }
 
+    /// Forgets what was told of a screen that is shown no more.
+    pub(crate) fn forget_screen(&self, screen: &str) {
+        self.keep_present(Kind::Screen, |id| id != screen);
+    }
+
     /// Whether anybody listens to one of these.
     fn is_heard(&self, kinds: &[Kind]) -> bool {
         self.listeners.lock().all.values().any(|listener| kinds.contains(&listener.kind))
@@ -252,8 +269,12 @@ impl Hub {
         let id = listeners.last;
         listeners.all.insert(id, Listener { kind, callback: Arc::new(callback) });
         // It begins with the present.
-        let present: Vec<(Key, Payload)> =
-            listeners.present.iter().filter(|((of, _), _)| *of == kind).map(|(k, p)| (k.clone(), p.clone())).collect();
+        let present: Vec<(Key, Payload)> = listeners
+            .present
+            .iter()
+            .filter(|((of, _), _)| *of == kind)
+            .map(|(k, p)| (k.clone(), p.clone()))
+            .collect();
         if !present.is_empty() {
             listeners.waiting.extend(present);
             listeners.ring();
@@ -330,4 +351,58 @@ pub fn on<'env>(
         crate::core::hub().remove(id);
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serial(offset: u64, data: &[u8]) -> Payload {
+        Payload::Serial { serial: "1".into(), offset, data: data.to_vec() }
+    }
+
+    fn parts(payload: Payload) -> (u64, Vec<u8>) {
+        match payload {
+            Payload::Serial { offset, data, .. } => (offset, data),
+            _ => panic!("another kind"),
+        }
+    }
+
+    #[test]
+    fn what_a_port_writes_is_appended_and_bounded() {
+        assert_eq!(parts(serial(5, b"lo").after(serial(2, b"hel"))), (2, b"hello".to_vec()));
+        // A gap is no continuation: what waited is left out, and `offset` shows it.
+        assert_eq!(parts(serial(9, b"x").after(serial(2, b"hel"))), (9, b"x".to_vec()));
+        let (offset, data) =
+            parts(serial(MAX_SERIAL as u64, b"tail").after(serial(0, &vec![b'a'; MAX_SERIAL])));
+        assert_eq!((offset, data.len()), (4, MAX_SERIAL));
+        assert!(data.ends_with(b"atail"));
+    }
+
+    #[test]
+    fn all_else_is_replaced_by_the_newest_of_the_same_thing() {
+        let list = |count: usize| Payload::Machines(Vec::with_capacity(count));
+        assert!(matches!(list(1).after(list(2)), Payload::Machines(all) if all.is_empty()));
+        let status = |screen: &str| {
+            Payload::Screen(ScreenStatus {
+                screen: screen.into(),
+                state: crate::api::screen::ScreenState::Blank,
+                width: None,
+                height: None,
+                why: None,
+            })
+        };
+        assert_ne!(status("1").key(), status("2").key());
+    }
+
+    #[test]
+    fn nobody_who_listens_means_nothing_waits() {
+        let hub = Hub::default();
+        for number in 0..1000 {
+            hub.tell(serial(number, b"x"));
+            hub.tell(Payload::Machines(Vec::new()));
+        }
+        let listeners = hub.listeners.lock();
+        assert!(listeners.waiting.is_empty() && listeners.present.len() == 1);
+    }
 }

@@ -136,7 +136,11 @@ impl Job {
     }
 
     /// Waits for its end, and tells how far it is, at most ten times a second and the newest alone. Any number may wait.
-    #[napi(catch_unwind, ts_args_type = "onProgress?: (progress: Progress) => void", ts_return_type = "Promise<T>")]
+    #[napi(
+        catch_unwind,
+        ts_args_type = "onProgress?: (progress: Progress) => void",
+        ts_return_type = "Promise<T>"
+    )]
     pub fn run<'env>(
         &self,
         env: &'env Env,

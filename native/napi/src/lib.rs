@@ -9,6 +9,12 @@
 //! **Invariants:** conversion alone: every function is a call of `sampan-manager`. Nothing waits on the thread that calls.
 //! No panic reaches the engine. What is told of changes is bounded, and the newest state replaces an older one.
 
+// What the engine calls is not registered in a test program.
+#![cfg_attr(
+    test,
+    allow(dead_code, unused_imports, reason = "the macros leave out what the engine would call")
+)]
+
 // The macros of both crates name the crate `napi`.
 #[cfg(target_env = "ohos")]
 extern crate napi_derive_ohos as napi_derive;

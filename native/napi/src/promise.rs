@@ -65,7 +65,7 @@ where
 /// A JavaScript `Error` with the message's text, its `code` and its `params`.
 pub(crate) fn to_js(env: &Env, message: &Message) -> napi::Error {
     let error: Unknown<'_> =
-        JsError::from(napi::Error::new(message.code.to_string(), &message.message)).into_unknown(*env);
+        JsError::from(napi::Error::new(&*message.code, &message.message)).into_unknown(*env);
     let with_params = || -> napi::Result<Object<'_>> {
         let mut object = error.coerce_to_object()?;
         object.set("params", params(message))?;

@@ -67,6 +67,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-library",
             "sampan-manager",
             "sampan-message",
+            "sampan-ohos",
             "sampan-session",
         ],
     ),

@@ -9,6 +9,7 @@ mod edges;
 mod faces;
 mod idle_tests;
 mod keys;
+mod ohos;
 mod typings;
 mod unsafe_places;
 
@@ -27,6 +28,11 @@ struct Args {
 enum Chore {
     /// Write the generated sources (key tables, the types of the native module)
     Gen,
+    /// Put the HarmonyOS app together
+    Ohos {
+        #[command(subcommand)]
+        chore: ohos::Chore,
+    },
     /// Verify generated sources, dependency edges, the places of `unsafe` and that no test is idle
     Check,
 }
@@ -40,6 +46,7 @@ fn main() -> Result<()> {
                 println!("wrote {}", path.display());
             }
         }
+        Chore::Ohos { chore } => ohos::run(&root, chore)?,
         Chore::Check => check(&root)?,
     }
     Ok(())

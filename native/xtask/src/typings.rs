@@ -27,13 +27,14 @@ struct Definition {
 }
 
 /// What is told of each kind of event; `native/napi/src/events.rs` has the same.
-const EVENTS: [(&str, &str); 6] = [
+const EVENTS: [(&str, &str); 7] = [
     ("machines", "Array<Summary>"),
     ("machine", "Status"),
     ("job", "JobInfo"),
     ("host", "Figures"),
     ("thumbnail", "Thumbnail"),
     ("serial", "SerialOutput"),
+    ("screen", "ScreenStatus"),
 ];
 
 pub fn generate(root: &Path) -> Result<(PathBuf, String)> {
@@ -91,10 +92,17 @@ fn typings(all: &[Definition]) -> Result<String> {
     );
     let of = |kind: &'static str| all.iter().filter(move |one| one.kind == kind);
     for one in of("string_enum") {
-        let _ = write!(out, "{}export type {} =\n{};\n\n", doc(&one.js_doc, ""), one.name, variants(&one.def)?);
+        let _ =
+            write!(out, "{}export type {} =\n{};\n\n", doc(&one.js_doc, ""), one.name, variants(&one.def)?);
     }
     for one in of("interface") {
-        let _ = write!(out, "{}export interface {} {{\n{}}}\n\n", doc(&one.js_doc, ""), one.name, members(&one.def));
+        let _ = write!(
+            out,
+            "{}export interface {} {{\n{}}}\n\n",
+            doc(&one.js_doc, ""),
+            one.name,
+            members(&one.def)
+        );
     }
     for class in of("struct") {
         let methods = of("impl").find(|one| one.name == class.name);
@@ -109,7 +117,9 @@ fn typings(all: &[Definition]) -> Result<String> {
         );
     }
     out.push_str("/** What a job comes to that another page has begun. */\n");
-    out.push_str("export type Answer = string | number | boolean | Medium | Exit | Capabilities | undefined;\n\n");
+    out.push_str(
+        "export type Answer = string | number | boolean | Medium | Exit | Capabilities | undefined;\n\n",
+    );
     for one in of("fn").filter(|one| one.js_mod.is_none()) {
         ensure!(one.name == "on", "{}: a function stands in a namespace", one.name);
         let mut text = one.js_doc.clone();
@@ -157,9 +167,14 @@ fn carried(space: &str, one: &Definition) -> Result<()> {
 
 fn job_rule(name: &str, methods: &str) -> Result<()> {
     ensure!(name == "Job", "{name}: there is one class, Job (see ARCHITECTURE.md)");
-    for line in methods.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['/', '*'])) {
+    for line in
+        methods.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['/', '*']))
+    {
         let known = ["get id(): string", "cancel(): void", "run("];
-        ensure!(known.iter().any(|known| line.starts_with(known)), "Job has a method that pages do not know: {line}");
+        ensure!(
+            known.iter().any(|known| line.starts_with(known)),
+            "Job has a method that pages do not know: {line}"
+        );
     }
     Ok(())
 }
@@ -189,14 +204,14 @@ fn members(def: &str) -> String {
 /// The variants of an enum of strings, as a union with their docs.
 fn variants(def: &str) -> Result<String> {
     let mut out = Vec::new();
-    let mut docs = Vec::new();
+    let mut docs: Vec<String> = Vec::new();
     for line in def.lines().map(str::trim) {
         if line.starts_with(['/', '*']) {
             docs.push(line.to_owned());
             continue;
         }
         let (_, value) = line.split_once(" = ").with_context(|| format!("no variant: {line}"))?;
-        let text = docs.drain(..).collect::<Vec<_>>().join(" ");
+        let text = std::mem::take(&mut docs).join(" ");
         out.push(format!("  {text}\n  | {}", value.trim_end_matches(',')).trim_end().to_owned());
     }
     Ok(out.join("\n"))
@@ -207,7 +222,9 @@ mod tests {
     use super::*;
 
     fn definition(name: &str, def: &str) -> String {
-        format!(r#"{{"kind":"fn","name":"{name}","js_doc":"/** Does it. */\n","def":"{def}","js_mod":"life"}}"#)
+        format!(
+            r#"{{"kind":"fn","name":"{name}","js_doc":"/** Does it. */\n","def":"{def}","js_mod":"life"}}"#
+        )
     }
 
     #[test]

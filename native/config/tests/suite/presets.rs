@@ -2,8 +2,8 @@
 
 use expect_test::{Expect, expect};
 use sampan_config::{
-    Arch, Card, Channel, Clock, Disk, DiskFormat, Forward, HostPaths, Kernel, Machine, NicDevice, Preset, SerialPort,
-    ShareSection, ShareSecurity, Topology, VmConfig, Vnc,
+    Arch, Card, Channel, Clock, Disk, DiskFormat, Forward, HostPaths, Kernel, Machine, NicDevice, Preset,
+    SerialPort, ShareSection, ShareSecurity, Topology, VmConfig, Vnc,
 };
 
 fn place() -> HostPaths {

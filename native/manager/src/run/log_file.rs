@@ -75,7 +75,8 @@ mod tests {
     fn a_runs_lines_are_in_its_file_and_do_not_fill_the_disk() {
         let bundle = tempfile::tempdir().expect("a folder");
         let log = LogFile::begin(bundle.path(), "one").expect("begins");
-        let line = |source, text| log.line(LogLine { time: SystemTime::now(), level: Level::Debug, source, text });
+        let line =
+            |source, text| log.line(LogLine { time: SystemTime::now(), level: Level::Debug, source, text });
         line(LogSource::Event, "it starts");
         line(LogSource::Qemu, "first words");
         let file = super::super::logs::runs(bundle.path()).pop().expect("a log");

@@ -132,12 +132,7 @@ impl Starting {
     }
 }
 
-async fn begin(
-    bundled: Bundled,
-    libqemu: LibqemuDir,
-    options: StartOptions,
-    tell: Tell<'_>,
-) -> Result<Run> {
+async fn begin(bundled: Bundled, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
     let Bundled { library, locked, folder, began, log } = bundled;
     let document = document(&locked)?;
     let arch = document.system.arch;

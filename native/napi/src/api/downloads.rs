@@ -204,7 +204,8 @@ pub fn resume(name: String) -> Job {
 /// Forgets one that was begun, and gives its space back; how many bytes.
 #[napi(namespace = "downloads", js_name = "discard", catch_unwind)]
 pub fn discard_unfinished(env: &Env, name: String) -> napi::Result<PromiseRaw<'_, i64>> {
-    promise(env, move |core| async move {
-        Ok::<_, Failure>(int(core.manager.discard_download(&name).await?))
-    })
+    promise(
+        env,
+        move |core| async move { Ok::<_, Failure>(int(core.manager.discard_download(&name).await?)) },
+    )
 }

@@ -209,7 +209,10 @@ pub struct Forward {
 impl Forward {
     /// As requests have it.
     fn words(&self) -> Result<String, Failure> {
-        let address = self.address.parse().map_err(|_| invalid("address", "an IPv4 address is wanted, such as 127.0.0.1"))?;
+        let address = self
+            .address
+            .parse()
+            .map_err(|_| invalid("address", "an IPv4 address is wanted, such as 127.0.0.1"))?;
         let protocol = match self.protocol {
             Protocol::Tcp => Transport::Tcp,
             Protocol::Udp => Transport::Udp,
@@ -354,7 +357,8 @@ pub fn vnc_enable(
     password_text: Option<String>,
 ) -> napi::Result<PromiseRaw<'_, Option<String>>> {
     promise(env, move |core| async move {
-        let address = address.parse().map_err(|_| invalid("address", "the address is none, such as 127.0.0.1"))?;
+        let address =
+            address.parse().map_err(|_| invalid("address", "the address is none, such as 127.0.0.1"))?;
         let vnc = Vnc { address, port };
         Ok(core.manager.enable_vnc(id(&machine)?, vnc, password(password_text)?).await?)
     })
@@ -365,4 +369,3 @@ pub fn vnc_enable(
 pub fn vnc_disable(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, ()>> {
     promise(env, move |core| async move { Ok(core.manager.disable_vnc(id(&machine)?).await?) })
 }
-

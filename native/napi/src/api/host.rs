@@ -1,7 +1,7 @@
 //! This host: the beginning of everything, and what it can run.
 
 use super::logs::EndReport;
-use crate::core::{hub, initialise};
+use crate::core::{Places, hub, initialise};
 use crate::events::Figures;
 use crate::promise::{free_promise, promise};
 use crate::types::{Arch, Message};
@@ -44,14 +44,20 @@ pub struct Capabilities {
     pub accelerators: Vec<Accelerator>,
 }
 
-/// Opens the library of machines in the folder `home`, with QEMU's libraries and firmware in `libraries`. Tells of machines that
-/// were cut off when the app or the device last ended. The first call of an app; another one with the same folders has no effect.
+/// Opens the library of machines in the folder `home`, with QEMU's libraries in `libraries` and its firmware in `firmware`, or
+/// beside them. Tells of machines that were cut off when the app or the device last ended. The first call of an app; another one
+/// with the same folders has no effect.
 #[napi(namespace = "host", catch_unwind)]
-pub fn init(env: &Env, home: String, libraries: String) -> napi::Result<PromiseRaw<'_, Vec<EndReport>>> {
+pub fn init(
+    env: &Env,
+    home: String,
+    libraries: String,
+    firmware: Option<String>,
+) -> napi::Result<PromiseRaw<'_, Vec<EndReport>>> {
     free_promise(env, async move {
-        let core = tokio::task::spawn_blocking(move || initialise(home.into(), libraries.into()))
-            .await
-            .map_err(|_| Error::Thread)??;
+        let places =
+            Places { home: home.into(), libraries: libraries.into(), firmware: firmware.map(Into::into) };
+        let core = tokio::task::spawn_blocking(|| initialise(places)).await.map_err(|_| Error::Thread)??;
         let cut_off = core.manager.recover().await?;
         hub().look_again();
         Ok(cut_off.iter().map(|(id, record)| EndReport::of(&id.to_string(), record)).collect())
@@ -73,7 +79,8 @@ pub fn figures(env: &Env) -> napi::Result<PromiseRaw<'_, Figures>> {
 pub fn capabilities(env: &Env) -> napi::Result<PromiseRaw<'_, Capabilities>> {
     promise(env, |core| async move {
         let libqemu = core.manager.libqemu()?;
-        let probed = tokio::task::spawn_blocking(move || probe(Some(&libqemu))).await.map_err(|_| Error::Thread)?;
+        let probed =
+            tokio::task::spawn_blocking(move || probe(Some(&libqemu))).await.map_err(|_| Error::Thread)?;
         let guests = [sampan_config::Arch::Aarch64, sampan_config::Arch::X86_64];
         Ok(Capabilities {
             guests: guests
@@ -93,7 +100,9 @@ pub fn capabilities(env: &Env) -> napi::Result<PromiseRaw<'_, Capabilities>> {
                     name: found.name.to_string(),
                     usable: found.usable,
                     why: Message::from(&found.why()),
-                    jit: found.jit.and_then(|jit| serde_json::to_value(jit).ok()?.as_str().map(str::to_owned)),
+                    jit: found
+                        .jit
+                        .and_then(|jit| serde_json::to_value(jit).ok()?.as_str().map(str::to_owned)),
                 })
                 .collect(),
         })

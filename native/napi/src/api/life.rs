@@ -76,9 +76,10 @@ pub fn force_off(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, ()>>
 }
 
 fn told(env: &Env, machine: String, request: Request) -> napi::Result<PromiseRaw<'_, ()>> {
-    promise(env, move |core| async move {
-        Ok(core.manager.running(id(&machine)?).await?.tell(request).await?)
-    })
+    promise(
+        env,
+        move |core| async move { Ok(core.manager.running(id(&machine)?).await?.tell(request).await?) },
+    )
 }
 
 /// Halts the CPUs.

@@ -86,7 +86,13 @@ pub fn runs(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Vec<LogIn
 
 /// A piece of a log, of at most `max` bytes from the byte `from` on.
 #[napi(namespace = "logs", catch_unwind)]
-pub fn read(env: &Env, machine: String, run: String, from: i64, max: u32) -> napi::Result<PromiseRaw<'_, String>> {
+pub fn read(
+    env: &Env,
+    machine: String,
+    run: String,
+    from: i64,
+    max: u32,
+) -> napi::Result<PromiseRaw<'_, String>> {
     promise(env, move |core| async move {
         let from = u64::try_from(from).unwrap_or(0);
         Ok(core.manager.read_log(id(&machine)?, &run, from, max).await?)

@@ -4,9 +4,7 @@ use super::presets::{Draft, invalid};
 use crate::core::{hub, id};
 use crate::job::{Job, begin, begin_of, number, text};
 use crate::promise::{Failure, promise};
-use crate::types::{
-    Change, FileRef, Finding, Picture, Status, Summary, confirmed, findings, int, ms,
-};
+use crate::types::{Change, FileRef, Finding, Picture, Status, Summary, confirmed, findings, int, ms};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_manager::{CloneOptions, Error};
@@ -47,9 +45,10 @@ pub struct Trashed {
 /// The machines, by name.
 #[napi(namespace = "machines", js_name = "list", catch_unwind)]
 pub fn machines_list(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Summary>>> {
-    promise(env, |core| async move {
-        Ok(core.manager.recent_list().await?.iter().map(Summary::from).collect())
-    })
+    promise(
+        env,
+        |core| async move { Ok(core.manager.recent_list().await?.iter().map(Summary::from).collect()) },
+    )
 }
 
 /// One machine.
@@ -221,4 +220,3 @@ pub fn size(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, i64>> {
         Ok(int(usage.map_err(|_| invalid("id", "the machine cannot be read"))??))
     })
 }
-

@@ -13,11 +13,7 @@ pub fn media_list(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Medium>>> {
     promise(env, |core| async move {
         let media = core.manager.media().await?.into_iter();
         Ok(media
-            .map(|info| Medium {
-                name: info.medium.name,
-                size: int(info.medium.size),
-                used_by: info.used_by,
-            })
+            .map(|info| Medium { name: info.medium.name, size: int(info.medium.size), used_by: info.used_by })
             .collect())
     })
 }

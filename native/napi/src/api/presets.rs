@@ -93,7 +93,9 @@ impl Draft {
     pub(crate) fn new_machine(&self) -> Result<NewMachine, Failure> {
         let size = match self.disk {
             None => None,
-            Some(bytes) => Some(u64::try_from(bytes).map_err(|_| invalid("disk", "a disk has no negative size"))?),
+            Some(bytes) => {
+                Some(u64::try_from(bytes).map_err(|_| invalid("disk", "a disk has no negative size"))?)
+            }
         };
         let begun_with = [self.entry.is_some(), self.medium.is_some(), self.file.is_some()];
         if begun_with.into_iter().filter(|one| *one).count() > 1 {

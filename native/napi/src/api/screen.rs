@@ -1,8 +1,10 @@
 //! A machine's screen as a page shows it, and what a person does on it.
 
-use crate::core::{core, id};
+use crate::core::{core, hub, id, runtime};
+use crate::events::Payload;
 use crate::job::{Job, begin};
 use crate::promise::{Failure, promise};
+use crate::types as told;
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -11,43 +13,43 @@ use sampan_guest::Guest;
 use sampan_input::{Event, Key, TouchPhase};
 use sampan_manager::Error;
 use sampan_message::Message;
+use sampan_ohos::{Ndk, Placement, Scaling, Surface, SurfaceEvent, SurfaceStatus};
 use sampan_session::{Command, Session};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The screen of a running machine, while a page shows it.
 pub(crate) struct Attached {
     guest: Arc<dyn Guest>,
     session: Arc<Session>,
-    /// The surface's size in pixels.
-    surface: Mutex<(u32, u32)>,
+    /// What draws it; `None` where only input is taken.
+    surface: Option<Surface>,
+    /// The size in pixels of what it is shown on.
+    size: Mutex<Size>,
+    /// Whether the guest is asked for a resolution of that size.
+    follows: AtomicBool,
 }
 
 #[derive(Default)]
 struct All {
     last: u64,
     open: BTreeMap<String, Arc<Attached>>,
+    ndk: Option<Ndk>,
 }
 
 /// The screens that pages show.
 #[derive(Default)]
 pub(crate) struct Screens(Mutex<All>);
 
-/// A point of the surface as one of the guest's picture, with the picture's size: the picture keeps its proportions, and what is
-/// beside it belongs to its nearest edge.
-fn placed(surface: (u32, u32), guest: Size, x: f64, y: f64) -> (f64, f64) {
-    let (width, height) = (f64::from(guest.width), f64::from(guest.height));
-    let (across, down) = (f64::from(surface.0.max(1)), f64::from(surface.1.max(1)));
-    let scale = (across / width).min(down / height);
-    let inside = |at: f64, whole: f64, of: f64| ((at - (whole - of * scale) / 2.0) / scale).clamp(0.0, of - 1.0);
-    (inside(x, across, width), inside(y, down, height))
-}
-
 impl Attached {
-    fn point(&self, x: f64, y: f64) -> Option<(f64, f64, (u32, u32))> {
-        let size = self.guest.screen().size()?;
-        let (x, y) = placed(*self.surface.lock(), size, x, y);
-        (x.is_finite() && y.is_finite()).then_some((x, y, (size.width, size.height)))
+    fn placement(&self) -> Option<(Placement, Size)> {
+        let guest = self.guest.screen().size()?;
+        let scaling = match self.surface.as_ref().map(Surface::status) {
+            Some(SurfaceStatus::Showing { scaling, .. }) => scaling,
+            _ => Scaling::Fit,
+        };
+        Some((Placement::new(*self.size.lock(), guest, scaling), guest))
     }
 }
 
@@ -62,40 +64,174 @@ fn input(screen: &str, event: Event) {
     }
 }
 
-/// Shows the screen of a running machine on a surface of `width` × `height` pixels; an empty `surface` shows nothing and takes input
-/// alone. Comes to the screen's id.
-#[napi(namespace = "screen", catch_unwind)]
-pub fn attach(
-    env: &Env,
-    machine: String,
-    surface: String,
-    width: u32,
-    height: u32,
-) -> napi::Result<PromiseRaw<'_, String>> {
-    promise(env, move |core| async move {
-        if !surface.is_empty() {
-            // Drawing comes with the surface of the NDK.
-            return Err(Failure::new("no_surface", "this build draws on no surface: only input is taken"));
+/// The state of what a screen is drawn on.
+#[napi(string_enum = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScreenState {
+    /// There is no surface.
+    Detached,
+    /// A surface is there and is being opened.
+    Attaching,
+    /// The guest shows nothing: what was drawn last is still there, for the page to cover.
+    Blank,
+    /// The picture is drawn, and each change of it.
+    Showing,
+    /// A frame could not be drawn; it is tried again.
+    Retrying,
+    /// The surface has ended. Another one has to be attached.
+    Lost,
+}
+
+/// What becomes of a screen.
+#[napi(object, object_from_js = false)]
+#[derive(Clone, PartialEq)]
+pub struct ScreenStatus {
+    /// The screen's id.
+    pub screen: String,
+    /// Its state.
+    pub state: ScreenState,
+    /// The guest's width in pixels, while it is shown.
+    pub width: Option<u32>,
+    /// The guest's height in pixels.
+    pub height: Option<u32>,
+    /// Why it is tried again, or lost.
+    pub why: Option<told::Message>,
+}
+
+impl ScreenStatus {
+    fn of(screen: String, status: &SurfaceStatus) -> Self {
+        let (state, size, why) = match status {
+            SurfaceStatus::Detached => (ScreenState::Detached, None, None),
+            SurfaceStatus::Attaching => (ScreenState::Attaching, None, None),
+            SurfaceStatus::Blank => (ScreenState::Blank, None, None),
+            SurfaceStatus::Showing { size, .. } => (ScreenState::Showing, Some(*size), None),
+            SurfaceStatus::Retrying(why) => (ScreenState::Retrying, None, Some(why)),
+            SurfaceStatus::Lost(why) => (ScreenState::Lost, None, Some(why)),
+        };
+        let (width, height) = (size.map(|size| size.width), size.map(|size| size.height));
+        Self { screen, state, width, height, why: why.map(told::Message::from) }
+    }
+}
+
+impl All {
+    /// The NDK, which is loaded when something is first drawn.
+    fn ndk(&mut self) -> Result<Ndk, Failure> {
+        if let Some(ndk) = &self.ndk {
+            return Ok(ndk.clone());
         }
+        let ndk = Ndk::load()?;
+        self.ndk = Some(ndk.clone());
+        Ok(ndk)
+    }
+}
+
+fn size_of(width: u32, height: u32) -> Result<Size, Failure> {
+    Size::new(width, height).map_err(|error| super::presets::invalid("width", &error.to_string()))
+}
+
+/// A surface's id, as `XComponentController.getXComponentSurfaceId` gives it.
+fn surface_id(text: &str) -> Result<u64, Failure> {
+    text.parse().map_err(|_| super::presets::invalid("surface", "a surface's id is a decimal number"))
+}
+
+/// Takes input for the screen of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
+/// `screen.draw` gives it a surface. Comes to the screen's id.
+#[napi(namespace = "screen", catch_unwind)]
+pub fn attach(env: &Env, machine: String, width: u32, height: u32) -> napi::Result<PromiseRaw<'_, String>> {
+    promise(env, move |core| async move {
+        let size = Mutex::new(size_of(width, height)?);
         let machine = core.manager.running(id(&machine)?).await?;
         let local = machine.local().ok_or_else(|| Error::NotRunning { name: machine.name().to_owned() })?;
         let session = Arc::clone(local.session());
-        let attached = Attached { guest: session.guest(), session, surface: Mutex::new((width, height)) };
+        let guest = session.guest();
         let mut all = core.screens.0.lock();
         all.last += 1;
         let id = all.last.to_string();
+        let attached = Attached { guest, session, surface: None, size, follows: AtomicBool::new(false) };
         all.open.insert(id.clone(), Arc::new(attached));
         Ok(id)
     })
 }
 
-/// The surface has another size. With `follow` the guest is asked for a resolution of this size.
+/// Draws a screen on a surface, in the place of the one it was drawn on. `opaque` says that the surface was configured so; else the
+/// picture's alpha is written. What becomes of it is told as `screen` events.
 #[napi(namespace = "screen", catch_unwind)]
-pub fn resize(screen: String, width: u32, height: u32, follow: bool) {
-    let Some(attached) = attached(&screen) else { return };
-    *attached.surface.lock() = (width, height);
-    if follow && let Ok(size) = Size::new(width, height) {
-        attached.guest.resize(size, (0, 0));
+pub fn draw(
+    env: &Env,
+    screen: String,
+    surface: String,
+    width: u32,
+    height: u32,
+    opaque: bool,
+) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move {
+        let (surface, size) = (surface_id(&surface)?, size_of(width, height)?);
+        let mut all = core.screens.0.lock();
+        let gone = || Failure::new("screen_gone", "the screen is shown no more");
+        let old = Arc::clone(all.open.get(&screen).ok_or_else(gone)?);
+        if let Some(drawn) = &old.surface {
+            *old.size.lock() = size;
+            drawn.attach(surface, Some(size), opaque);
+            return Ok(());
+        }
+        let ndk = all.ndk()?;
+        let (guest, name) = (Arc::clone(&old.guest), screen.clone());
+        let drawn = Surface::start(ndk, old.guest.screen(), move |event| heard(&guest, &name, &event))?;
+        drawn.attach(surface, Some(size), opaque);
+        let follows = AtomicBool::new(old.follows.load(Ordering::Relaxed));
+        let attached = Attached {
+            guest: Arc::clone(&old.guest),
+            session: Arc::clone(&old.session),
+            surface: Some(drawn),
+            size: Mutex::new(size),
+            follows,
+        };
+        all.open.insert(screen, Arc::new(attached));
+        Ok(())
+    })
+}
+
+/// On the drawing thread, which a panic would end.
+fn heard(guest: &Arc<dyn Guest>, screen: &str, event: &SurfaceEvent) {
+    let tell = || match event {
+        SurfaceEvent::Status(status) => {
+            hub().tell(Payload::Screen(ScreenStatus::of(screen.to_owned(), status)));
+        }
+        SurfaceEvent::Resolution(size) => {
+            if attached(screen).is_some_and(|attached| attached.follows.load(Ordering::Relaxed)) {
+                guest.resize(*size, (0, 0));
+            }
+        }
+    };
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(tell)).is_err() {
+        log::error!("what became of a screen could not be told");
+    }
+}
+
+/// What a screen is shown on has another size. With `follow` the guest is asked for a resolution of this size, now and later.
+#[napi(namespace = "screen", catch_unwind)]
+pub fn resize(screen: String, surface: Option<String>, width: u32, height: u32, follow: bool) {
+    let (Some(attached), Ok(size)) = (attached(&screen), Size::new(width, height)) else { return };
+    *attached.size.lock() = size;
+    attached.follows.store(follow, Ordering::Relaxed);
+    let drawn = surface.as_deref().and_then(|id| surface_id(id).ok()).zip(attached.surface.as_ref());
+    match drawn {
+        // It tells the resolution once the size has been the same for a moment.
+        Some((id, drawn)) => drawn.resize(id, size),
+        None if follow => attached.guest.resize(size, (0, 0)),
+        None => {}
+    }
+}
+
+/// The surface is about to be destroyed: nothing draws on it when this returns. It is the one call that waits, for a frame that is
+/// being drawn, at most a second: the system destroys the surface when its callback returns.
+#[napi(namespace = "screen", catch_unwind)]
+pub fn leave(screen: String, surface: String) {
+    if let (Some(attached), Ok(id)) = (attached(&screen), surface_id(&surface))
+        && let Some(drawn) = &attached.surface
+        && !drawn.detach(id)
+    {
+        log::error!("the surface {id} is still drawn on");
     }
 }
 
@@ -106,6 +242,11 @@ pub fn screen_detach(screen: String) {
     let gone = core.screens.0.lock().open.remove(&screen);
     if let Some(gone) = gone {
         gone.guest.input(Event::ReleaseAll);
+        hub().forget_screen(&screen);
+        // The drawing thread ends with it, which may take a moment.
+        if let Ok(runtime) = runtime() {
+            runtime.spawn_blocking(move || drop(gone));
+        }
     }
 }
 
@@ -141,8 +282,18 @@ pub struct Touch {
 #[napi(namespace = "input", catch_unwind)]
 pub fn touch(screen: String, points: Vec<Touch>) {
     let Some(attached) = attached(&screen) else { return };
+    let Some((placement, guest)) = attached.placement() else { return };
+    let frame = (guest.width, guest.height);
     for point in points {
-        let Some((x, y, frame)) = attached.point(point.x, point.y) else { continue };
+        // A finger beside the picture touches nothing, but one that was put down on it may go there.
+        let at = match point.phase {
+            Phase::Down => placement.to_guest(point.x, point.y),
+            _ => {
+                let (x, y) = placement.nearest_pixel(point.x, point.y);
+                Some((f64::from(x), f64::from(y)))
+            }
+        };
+        let Some((x, y)) = at else { continue };
         let phase = match point.phase {
             Phase::Down => TouchPhase::Begin,
             Phase::Move => TouchPhase::Update,
@@ -157,8 +308,12 @@ pub fn touch(screen: String, points: Vec<Touch>) {
 #[napi(namespace = "input", catch_unwind)]
 pub fn move_to(screen: String, x: f64, y: f64) {
     let Some(attached) = attached(&screen) else { return };
-    if let Some((x, y, frame)) = attached.point(x, y) {
-        attached.guest.input(Event::Move { x: x as u32, y: y as u32, frame });
+    if let Some((placement, guest)) = attached.placement()
+        && x.is_finite()
+        && y.is_finite()
+    {
+        let (x, y) = placement.nearest_pixel(x, y);
+        attached.guest.input(Event::Move { x, y, frame: (guest.width, guest.height) });
     }
 }
 

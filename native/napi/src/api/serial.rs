@@ -96,4 +96,3 @@ pub fn serial_close(serial: String) {
         open.tasks.iter().for_each(AbortHandle::abort);
     }
 }
-

@@ -84,8 +84,7 @@ pub fn snapshot_restore(
 ) -> Job {
     begin_of("restore", &machine, |manager, vm, reporter| async move {
         let confirmed = confirmed(codes.unwrap_or_default());
-        let resumes =
-            manager.restore_snapshot(vm, snapshot.parse()?, keep_as, &confirmed, &reporter).await?;
+        let resumes = manager.restore_snapshot(vm, snapshot.parse()?, keep_as, &confirmed, &reporter).await?;
         Ok(Some(Either5::C(resumes)))
     })
 }
