@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { folder, native, qemu, rejection, until } from "./lib/module.js";
-import { painted, paintingMachine, state, tinyMachine } from "./lib/machines.js";
+import { colours, painted, paintingMachine, pixels, state, tinyMachine } from "./lib/machines.js";
 
 const home = folder();
 const library = join(home, "library");
@@ -40,6 +40,8 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", async 
   assert.equal(shown.status.summary.memory, 64);
   assert.equal(JSON.parse(shown.document).system.name, "painter");
 
+  const { width, height, png } = await native.screen.screenshot(id);
+  assert.deepEqual([width, height, pixels(png).at(width - 1, height - 1)], [640, 400, colours.green], "VGA shows its 320 × 200 doubled");
   // A key that goes down and up reaches the guest, by OpenHarmony's number of it: D, whose low bits are red.
   const screen = await native.screen.attach(id, 640, 400);
   native.input.key(screen, 2020, true);

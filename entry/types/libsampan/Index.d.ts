@@ -845,10 +845,11 @@ export namespace host {
   /** This host's figures now. */
   function figures(): Promise<Figures>;
   /**
-   * Opens the library of machines in the folder `home`, with QEMU's libraries and firmware in `libraries`. Tells of machines that
-   * were cut off when the app or the device last ended. The first call of an app; another one with the same folders has no effect.
+   * Opens the library of machines in the folder `home`, with QEMU's libraries in `libraries` and its firmware in `firmware`, or
+   * beside them. Tells of machines that were cut off when the app or the device last ended. The first call of an app; another one
+   * with the same folders has no effect.
    */
-  function init(home: string, libraries: string): Promise<Array<EndReport>>;
+  function init(home: string, libraries: string, firmware?: string): Promise<Array<EndReport>>;
 }
 
 export namespace input {
@@ -993,6 +994,8 @@ export namespace screen {
   function leave(screen: string, surface: string): void;
   /** What a screen is shown on has another size. With `follow` the guest is asked for a resolution of this size, now and later. */
   function resize(screen: string, surface: string, width: number, height: number, follow: boolean): void;
+  /** What a running machine shows now, in full size. */
+  function screenshot(machine: string): Promise<Picture>;
 }
 
 export namespace serial {

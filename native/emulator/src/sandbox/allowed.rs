@@ -60,6 +60,7 @@ pub struct Allowed {
     fd: Arc<OwnedFd>,
     path: PathBuf,
     access: Access,
+    #[cfg_attr(target_env = "ohos", allow(dead_code, reason = "there the system confines the app"))]
     kind: Kind,
 }
 
@@ -87,6 +88,7 @@ impl Allowed {
     }
 
     /// What is there now behind all links: for what the system itself or its owner has put there.
+    #[cfg_attr(target_env = "ohos", allow(dead_code, reason = "there the system confines the app"))]
     pub(super) fn followed(path: &Path, access: Access) -> io::Result<Self> {
         Self::of(open_path(path, OFlag::empty())?, path, access)
     }
@@ -101,6 +103,7 @@ impl Allowed {
         self.access
     }
 
+    #[cfg_attr(target_env = "ohos", allow(dead_code, reason = "there the system confines the app"))]
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }

@@ -8,6 +8,7 @@ use crate::types as told;
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use parking_lot::Mutex;
+use sampan_control::{Reply, Reporter, Request};
 use sampan_frame::Size;
 use sampan_guest::Guest;
 use sampan_input::{Event, Key, TouchPhase};
@@ -248,6 +249,18 @@ pub fn screen_detach(screen: String) {
             runtime.spawn_blocking(move || drop(gone));
         }
     }
+}
+
+/// What a running machine shows now, in full size.
+#[napi(namespace = "screen", catch_unwind)]
+pub fn screenshot(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, told::Picture>> {
+    promise(env, move |core| async move {
+        let machine = core.manager.running(id(&machine)?).await?;
+        match machine.call(Request::Screenshot, &Reporter::new()).await? {
+            Reply::Picture(picture) => Ok(picture.into()),
+            _ => Err(Error::Thread.into()),
+        }
+    })
 }
 
 /// What a finger does.
