@@ -54,7 +54,7 @@ test("a choice is looked at as it is typed", async () => {
 });
 
 test("a machine is changed, and a doubtful change is confirmed by its code", async () => {
-  const id = await native.machines.create(smallest("changed"), []).run();
+  const { id } = await native.machines.create(smallest("changed"), []).run();
   const change = (field, value) => [{ field, value }];
   assert.deepEqual(await native.machines.change(id, change("name", "renamed"), []).then(({ warnings }) => warnings), []);
   assert.equal((await native.machines.list()).find((one) => one.id === id).name, "renamed");
@@ -181,7 +181,7 @@ test("whoever listens hears the present first and the newest of what changes, ho
   const before = lists.length;
   const busy = Date.now() + 10_000;
   while (Date.now() < busy);
-  const ids = await Promise.all(made.map((job) => job.run()));
+  const ids = (await Promise.all(made.map((job) => job.run()))).map(({ id }) => id);
   await until("all are told", () => ids.every((id) => lists.at(-1).some((one) => one.id === id)));
   assert.ok(lists.length - before <= 5, `of lists that were told meanwhile the newest counts: ${lists.length - before}`);
   assert.ok(jobs.filter(({ state }) => state === "running").length <= 2 * ids.length, `${jobs.length}`);

@@ -32,7 +32,8 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", async 
     assert.match(error.message, /does not run/);
   }), "not_running");
 
-  await native.life.start(id).run();
+  const told = await native.life.start(id).run();
+  assert.deepEqual(told.map(({ code }) => code), ["probing", "starting"]);
   await painted(id, "green");
   assert.equal(await rejection(native.life.start(id).run()), "runs_already");
   const shown = await native.machines.show(id);
@@ -190,7 +191,8 @@ test("machines go out and come in by descriptors", async () => {
   const job = native.machines.importFrom({ fd, name: "traveller.sampan" }, "arrived");
   // The page may close its own at once.
   closeSync(fd);
-  const arrived = await job.run();
+  const { id: arrived, name, notes } = await job.run();
+  assert.deepEqual([name, notes], ["arrived", []]);
   await native.life.start(arrived).run();
   await painted(arrived, "green");
   await native.life.forceOff(arrived);

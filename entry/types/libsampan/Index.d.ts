@@ -224,6 +224,16 @@ export interface Agent {
   system?: string;
 }
 
+/** A machine that was made of a choice, of a file or of another machine. */
+export interface Arrived {
+  /** Its id. */
+  id: string;
+  /** Its name. */
+  name: string;
+  /** What a person must know of it: how to log in, what was left out of what it was made of. */
+  notes: Array<Message>;
+}
+
 /** What this host offers. */
 export interface Capabilities {
   /** Each processor that guests may have. */
@@ -760,7 +770,7 @@ export class Job<T = void> {
 }
 
 /** What a job comes to that another page has begun. */
-export type Answer = string | number | boolean | Medium | Exit | Capabilities | undefined;
+export type Answer = string | number | boolean | Medium | Exit | Arrived | Array<Message> | undefined;
 
 /**
  * Subscribes to what changes. It begins with the present, and the newest state of a thing replaces an older one that was not
@@ -893,8 +903,11 @@ export namespace life {
   function setMode(machine: string, mode: Mode): Promise<Array<Message>>;
   /** Presses the power button, asks the guest's agent, and waits for so many milliseconds; comes to whether it has shut down. */
   function shutDown(machine: string, patience: number): Job<boolean>;
-  /** Starts a machine, or resumes one that is suspended. What it would do to this host must be confirmed first. */
-  function start(machine: string, options?: StartOptions): Job<void>;
+  /**
+   * Starts a machine, or resumes one that is suspended. What it would do to this host must be confirmed first.
+   * Comes to what a person should know of the start, such as that the last run was cut off.
+   */
+  function start(machine: string, options?: StartOptions): Job<Array<Message>>;
   /** Saves the memory and ends the machine; the next start goes on where it was. */
   function suspend(machine: string): Job<void>;
 }
@@ -915,22 +928,22 @@ export namespace machines {
   function change(machine: string, changes: Array<Change>, codes: Array<string>): Promise<Changed>;
   /** What changes would make of a machine, without making them. */
   function check(machine: string, changes: Array<Change>): Promise<Array<Finding>>;
-  /** Copies a machine that does not run; comes to the copy's id. A linked copy is built on the original's disks. */
-  function clone(machine: string, name: string, linked: boolean, snapshot?: string): Job<string>;
+  /** Copies a machine that does not run. A linked copy is built on the original's disks. */
+  function clone(machine: string, name: string, linked: boolean, snapshot?: string): Job<Arrived>;
   /**
    * Makes a machine, and downloads what it begins with if that is not here yet. `codes` are those of the findings that were
-   * confirmed. Comes to the machine's id.
+   * confirmed.
    */
-  function create(draft: Draft, codes: Array<string>): Job<string>;
+  function create(draft: Draft, codes: Array<string>): Job<Arrived>;
   /** Makes a linked copy's disks its own; comes to how many images were filled. */
   function detach(machine: string): Job<number>;
   /** Writes a machine into a file that a picker has opened for writing; comes to how many bytes it has. */
   function exportTo(machine: string, file: FileRef): Job<number>;
   /**
    * Takes over a machine from a file that a picker has opened: one of ours, an OVA appliance. What in it reaches out of the machine
-   * is left out. Comes to the machine's id.
+   * is left out, and told.
    */
-  function importFrom(file: FileRef, name?: string): Job<string>;
+  function importFrom(file: FileRef, name?: string): Job<Arrived>;
   /** The machines, by name. */
   function list(): Promise<Array<Summary>>;
   /** Removes a machine of the trash for ever. */
@@ -941,7 +954,7 @@ export namespace machines {
   function restore(machine: string, name?: string): Promise<void>;
   /** One machine. */
   function show(machine: string): Promise<Machine>;
-  /** What stands in the way of an export or of a copy: the space that it takes, in bytes. */
+  /** What a machine takes of this host's disk, in bytes: about what an export needs. */
   function size(machine: string): Promise<number>;
   /** A machine's picture: what a running one shows, else that of its newest snapshot. */
   function thumbnail(machine: string): Promise<Picture>;

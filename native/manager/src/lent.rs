@@ -139,6 +139,48 @@ fn copy_bytes(from: &File, length: u64, to: &mut impl Write, reporter: &Reporter
     }
 }
 
+/// The name that a CD gets in the library, and whether the same CD is there under it already: a second machine of one CD has that,
+/// and another CD of that name gets a number. It blocks.
+fn medium_name(library: &Library, file: &Path) -> Result<(String, bool)> {
+    let name = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, ending) = (name(file.file_stem()), file.extension().map(|ending| name(Some(ending))));
+    let media = library.media()?;
+    for number in 1_u32.. {
+        let stem = if number == 1 { stem.clone() } else { format!("{stem} ({number})") };
+        let candidate = ending.as_ref().map_or(stem.clone(), |ending| format!("{stem}.{ending}"));
+        match media.iter().find(|medium| medium.name == candidate) {
+            None => return Ok((candidate, false)),
+            Some(medium) if same(&medium.path, file).map_err(Error::io(candidate.clone()))? => {
+                return Ok((candidate, true));
+            }
+            Some(_) => {}
+        }
+    }
+    Err(Error::Thread)
+}
+
+/// Whether two files have the same content.
+fn same(one: &Path, other: &Path) -> io::Result<bool> {
+    let (one, other) = (File::open(one)?, File::open(other)?);
+    let length = one.metadata()?.len();
+    if length != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut done = 0;
+    while done < length {
+        let count = usize::try_from(length - done).unwrap_or(PIECE).min(PIECE);
+        let (Some(left), Some(right)) = (left.get_mut(..count), right.get_mut(..count)) else { break };
+        one.read_exact_at(left, done)?;
+        other.read_exact_at(right, done)?;
+        if left != right {
+            return Ok(false);
+        }
+        done += count as u64;
+    }
+    Ok(true)
+}
+
 /// Removes what a kill has left. It blocks.
 pub(crate) fn sweep(library: &Library) {
     let folder = library.home().join(FOLDER);
@@ -214,8 +256,12 @@ impl Manager {
         let source = Source::File(copy.path.clone());
         let mut new = self.beginning_with(new, source).await?;
         if new.cd.is_some() {
-            let medium = self.add_medium(copy.path.clone(), None, confirmed, reporter).await?;
-            new.cd = Some(Source::Medium(medium.name));
+            let (library, path) = (self.library().clone(), copy.path.clone());
+            let (name, is_there) = blocking(move || medium_name(&library, &path)).await?;
+            if !is_there {
+                self.add_medium(copy.path.clone(), Some(name.clone()), confirmed, reporter).await?;
+            }
+            new.cd = Some(Source::Medium(name));
         }
         let plan = self.plan(new, None).await?;
         self.create(plan, confirmed, reporter).await
@@ -346,6 +392,30 @@ mod tests {
         assert!(cancelled.is_cancelled());
         let left = std::fs::read_dir(library.home().join(FOLDER)).expect("is there").count();
         assert_eq!(left, 0, "nothing is left of what failed");
+    }
+
+    #[test]
+    fn one_cd_is_one_medium_and_another_of_its_name_gets_a_number() {
+        let (home, library) = library();
+        let file = home.path().join("system.iso");
+        let named = |content: &[u8]| {
+            std::fs::write(&file, content).expect("is written");
+            medium_name(&library, &file).expect("has a name")
+        };
+        let add = |name: &str| {
+            library
+                .add_medium(&file, name, sampan_library::IfNoReflink::Copy, &mut |_| {
+                    std::ops::ControlFlow::Continue(())
+                })
+                .expect("is added")
+        };
+        assert_eq!(named(b"first"), ("system.iso".into(), false));
+        add("system.iso");
+        assert_eq!(named(b"first"), ("system.iso".into(), true));
+        assert_eq!(named(b"other"), ("system (2).iso".into(), false));
+        add("system (2).iso");
+        assert_eq!(named(b"other"), ("system (2).iso".into(), true));
+        assert_eq!(named(b"third one"), ("system (3).iso".into(), false));
     }
 
     #[test]

@@ -225,6 +225,15 @@ impl Hub {
         self.listeners.lock().present.retain(|(of, id), _| *of != kind || keep(id));
     }
 
+    /// When the run began that was told of last.
+    fn started(&self, machine: &str) -> Option<i64> {
+        let listeners = self.listeners.lock();
+        match listeners.present.get(&(Kind::Machine, machine.to_owned())) {
+            Some(Payload::Machine(status)) => status.started,
+            _ => None,
+        }
+    }
+
     /// Forgets what was told of a screen that is shown no more.
     pub(crate) fn forget_screen(&self, screen: &str) {
         self.keep_present(Kind::Screen, |id| id != screen);

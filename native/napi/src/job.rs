@@ -3,13 +3,11 @@
 
 use crate::api::downloads::Medium;
 use crate::api::guest::Exit;
-use crate::api::host::Capabilities;
 use crate::core::{core, hub, runtime};
 use crate::promise::{Failure, Outcome, free_promise, to_js};
-use crate::types::Progress;
-use napi::bindgen_prelude::{Env, Function, PromiseRaw};
+use crate::types::{Arrived, Message as Told, Progress};
+use napi::bindgen_prelude::{Either7, Env, Function, PromiseRaw};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking;
-use napi::{Either, bindgen_prelude::Either5};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sampan_control::Reporter;
@@ -24,16 +22,26 @@ use tokio::sync::watch;
 const PACE: Duration = Duration::from_millis(100);
 
 /// What jobs come to: nothing, an id or a text, a number, whether, or one of the larger values.
-pub(crate) type Answer = Option<Either5<String, f64, bool, Medium, Either<Exit, Capabilities>>>;
+pub(crate) type Answer = Option<Either7<String, f64, bool, Medium, Exit, Arrived, Vec<Told>>>;
 
 /// A number as an answer.
 pub(crate) fn number(number: u64) -> Answer {
-    Some(Either5::B(number as f64))
+    Some(Either7::B(number as f64))
+}
+
+/// Whether, as an answer.
+pub(crate) fn whether(yes: bool) -> Answer {
+    Some(Either7::C(yes))
+}
+
+/// A machine that has come to be, as an answer.
+pub(crate) fn arrived(arrived: &sampan_manager::Arrived) -> Answer {
+    Some(Either7::F(Arrived::from(arrived)))
 }
 
 /// A text as an answer.
 pub(crate) fn text(text: impl Into<String>) -> Answer {
-    Some(Either5::A(text.into()))
+    Some(Either7::A(text.into()))
 }
 
 type End = Option<Result<Answer, Message>>;
@@ -84,7 +92,13 @@ where
     let job = core.manager.spawn_job(kind, about, work);
     let (id, reporter) = (job.id(), job.reporter().clone());
     let begun = Arc::new(Begun { id, reporter, end });
-    core.jobs.0.lock().insert(id, Arc::clone(&begun));
+    {
+        let listed: Vec<u64> = core.manager.job_list().iter().map(|job| job.id).collect();
+        let mut jobs = core.jobs.0.lock();
+        // Of those that have failed the core remembers the last ones.
+        jobs.retain(|id, job| listed.contains(id) || job.end.borrow().is_none());
+        jobs.insert(id, Arc::clone(&begun));
+    }
     runtime.spawn(async move {
         let done = job.wait().await.map_err(|error| Failure::from(error).0);
         // One that has failed stays until it is discarded, as in the list.

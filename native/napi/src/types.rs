@@ -455,6 +455,25 @@ pub(crate) fn findings(all: &[config::Finding]) -> Vec<Finding> {
     all.iter().map(Finding::from).collect()
 }
 
+/// A machine that was made of a choice, of a file or of another machine.
+#[napi(object, object_from_js = false)]
+#[derive(Clone, PartialEq)]
+pub struct Arrived {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What a person must know of it: how to log in, what was left out of what it was made of.
+    pub notes: Vec<Message>,
+}
+
+impl From<&manager::Arrived> for Arrived {
+    fn from(arrived: &manager::Arrived) -> Self {
+        let manager::Arrived { id, name, notes } = arrived;
+        Self { id: id.to_string(), name: name.clone(), notes: messages(notes) }
+    }
+}
+
 /// One change of a machine's description.
 #[napi(object)]
 #[derive(Clone, Debug)]

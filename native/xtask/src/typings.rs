@@ -118,7 +118,7 @@ fn typings(all: &[Definition]) -> Result<String> {
     }
     out.push_str("/** What a job comes to that another page has begun. */\n");
     out.push_str(
-        "export type Answer = string | number | boolean | Medium | Exit | Capabilities | undefined;\n\n",
+        "export type Answer = string | number | boolean | Medium | Exit | Arrived | Array<Message> | undefined;\n\n",
     );
     for one in of("fn").filter(|one| one.js_mod.is_none()) {
         ensure!(one.name == "on", "{}: a function stands in a namespace", one.name);

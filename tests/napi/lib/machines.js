@@ -43,8 +43,8 @@ export function smallest(name, more = {}) {
 
 /** A machine that paints its screen. */
 export function paintingMachine(home, name) {
-  return lent(paintingDisk(home), "painting.img", (file) =>
-    native.machines.create(smallest(name, { disk: undefined, file }), []).run());
+  return lent(paintingDisk(home), "painting.img", async (file) =>
+    (await native.machines.create(smallest(name, { disk: undefined, file }), []).run()).id);
 }
 
 /** A machine that starts the tiny guest, whose console is the serial port. */
@@ -57,7 +57,7 @@ export async function tinyMachine(name, more = "") {
     }
   }
   const draft = { ...smallest(name), preset: "linux", memory: 128 };
-  const id = await native.machines.create(draft, []).run();
+  const { id } = await native.machines.create(draft, []).run();
   const value = JSON.stringify({ kernel: "tiny-kernel", initrd: "tiny-initrd", append: `console=ttyS0 no_timer_check ${more}` });
   const changes = [{ field: "firmware.kernel", value }, { field: "firmware.kind", value: "bios" }];
   await native.machines.change(id, changes, []);

@@ -3,13 +3,12 @@
 use crate::job::{Answer, Job, begin};
 use crate::promise::{Failure, promise};
 use crate::types::{Arch, Message, Preset, int};
-use napi::Either;
-use napi::bindgen_prelude::{Either5, Env, PromiseRaw};
+use napi::bindgen_prelude::{Either7, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config as config;
 use sampan_download::catalogue::Kind;
 use sampan_manager::create::preset_by_name;
-use sampan_manager::downloads::{AddressDownload, Fetched, catalogue_arch, find_entry};
+use sampan_manager::downloads::{AddressDownload, Fetched, find_entry};
 use sampan_manager::{Error, Manager};
 
 /// What an entry gives.
@@ -120,7 +119,6 @@ pub fn entry(entry: String, arch: Arch) -> Job {
         let catalogue = manager.catalogue(None).await?;
         let arch: config::Arch = arch.into();
         let found = find_entry(&catalogue, &entry, arch)?;
-        debug_assert_eq!(found.arch, catalogue_arch(arch));
         let request = manager.entry_download(found).await?;
         fetched(&manager, request, &reporter).await
     })
@@ -153,13 +151,11 @@ async fn fetched(
     let outcomes = manager.fetch(vec![request], reporter, |_| {}).await?;
     let (_, outcome) = outcomes.into_iter().next().ok_or(Error::Thread)?;
     let Fetched { medium, .. } = outcome?;
-    Ok(Some(medium_answer(&medium)))
+    Ok(medium_answer(&medium))
 }
 
-pub(crate) fn medium_answer(
-    medium: &sampan_library::Medium,
-) -> Either5<String, f64, bool, Medium, Either<super::guest::Exit, super::host::Capabilities>> {
-    Either5::D(Medium::of(medium))
+pub(crate) fn medium_answer(medium: &sampan_library::Medium) -> Answer {
+    Some(Either7::D(Medium::of(medium)))
 }
 
 /// Downloads that were begun and are not finished.

@@ -3,8 +3,7 @@
 use crate::core::id;
 use crate::job::{Job, begin_of, number};
 use crate::promise::promise;
-use napi::Either;
-use napi::bindgen_prelude::{Either5, Env, PromiseRaw, Uint8Array};
+use napi::bindgen_prelude::{Either7, Env, PromiseRaw, Uint8Array};
 use napi_derive::napi;
 use sampan_control::{Reply, Reporter, Request};
 use sampan_manager::Error;
@@ -61,13 +60,13 @@ pub fn exec(machine: String, argv: Vec<String>, span: f64, stdin: Option<Uint8Ar
         };
         let Reply::Execution(done) = reply else { return Err(Error::Thread) };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Some(Either5::E(Either::A(Exit {
+        Ok(Some(Either7::E(Exit {
             code: done.code,
             signal: done.signal,
             truncated: done.truncated,
             stdout: text(&done.stdout),
             stderr: text(&done.stderr),
-        }))))
+        })))
     })
 }
 

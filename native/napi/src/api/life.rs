@@ -1,10 +1,10 @@
 //! Starting and ending machines.
 
 use crate::core::id;
-use crate::job::{Job, begin_of};
+use crate::job::{Job, begin_of, whether};
 use crate::promise::promise;
-use crate::types::{Message, Mode, note};
-use napi::bindgen_prelude::{Either5, Env, PromiseRaw};
+use crate::types::{Message, Mode, messages, note};
+use napi::bindgen_prelude::{Either7, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_control::{Reply, Reporter, Request};
 use sampan_manager::Ended;
@@ -32,7 +32,8 @@ pub(crate) fn span(ms: f64) -> Duration {
 }
 
 /// Starts a machine, or resumes one that is suspended. What it would do to this host must be confirmed first.
-#[napi(namespace = "life", catch_unwind, ts_return_type = "Job<void>")]
+/// Comes to what a person should know of the start, such as that the last run was cut off.
+#[napi(namespace = "life", catch_unwind, ts_return_type = "Job<Array<Message>>")]
 pub fn start(machine: String, options: Option<StartOptions>) -> Job {
     let StartOptions { throw_away, discard_state, codes } = options.unwrap_or_default();
     begin_of("start", &machine, |manager, vm, _| async move {
@@ -43,8 +44,13 @@ pub fn start(machine: String, options: Option<StartOptions>) -> Job {
             discard_state: discard_state.unwrap_or(false),
             in_process: true,
         };
-        manager.start(vm, options, None, &|message| log::info!("{vm}: {message}")).await?;
-        Ok(None)
+        let told = parking_lot::Mutex::new(Vec::new());
+        let tell = |message| {
+            log::info!("{vm}: {message}");
+            told.lock().push(message);
+        };
+        manager.start(vm, options, None, &tell).await?;
+        Ok(Some(Either7::G(messages(&told.into_inner()))))
     })
 }
 
@@ -58,9 +64,9 @@ pub fn shut_down(machine: String, patience: f64) -> Job {
         };
         match ended {
             Ok(Ended::WasOff | Ended::Quit | Ended::ShutDown | Ended::Forced | Ended::Killed) => {
-                Ok(Some(Either5::C(true)))
+                Ok(whether(true))
             }
-            Err(sampan_manager::Error::NotShutDown { .. }) => Ok(Some(Either5::C(false))),
+            Err(sampan_manager::Error::NotShutDown { .. }) => Ok(whether(false)),
             Err(error) => Err(error),
         }
     })

@@ -2,7 +2,7 @@
 
 use super::presets::{Draft, invalid};
 use crate::core::{hub, id};
-use crate::job::{Job, begin, begin_of, number, text};
+use crate::job::{Job, arrived, begin, begin_of, number};
 use crate::promise::{Failure, promise};
 use crate::types::{Change, FileRef, Finding, Picture, Status, Summary, confirmed, findings, int, ms};
 use napi::bindgen_prelude::{Env, PromiseRaw};
@@ -79,15 +79,15 @@ pub fn show(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Machine>>
 }
 
 /// Makes a machine, and downloads what it begins with if that is not here yet. `codes` are those of the findings that were
-/// confirmed. Comes to the machine's id.
-#[napi(namespace = "machines", catch_unwind, ts_return_type = "Job<string>")]
+/// confirmed.
+#[napi(namespace = "machines", catch_unwind, ts_return_type = "Job<Arrived>")]
 pub fn create(draft: Draft, codes: Vec<String>) -> Job {
     let lent = draft.file.as_ref().map(FileRef::lend).transpose();
     let name = draft.name.clone();
     begin("create", name.as_str(), |manager, reporter| async move {
         let confirmed = confirmed(codes);
         let told = |Failure(message): Failure| Error::Told(message);
-        let arrived = match lent? {
+        let made = match lent? {
             Some(lent) => {
                 let new = draft.new_machine().map_err(told)?;
                 manager.create_of_lent(new, lent, &confirmed, &reporter).await?
@@ -98,7 +98,7 @@ pub fn create(draft: Draft, codes: Vec<String>) -> Job {
                 manager.create(plan, &confirmed, &reporter).await?
             }
         };
-        Ok(text(arrived.id.to_string()))
+        Ok(arrived(&made))
     })
 }
 
@@ -162,13 +162,13 @@ pub fn purge(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, ()>> {
     promise(env, move |core| async move { Ok(core.manager.purge(id(&machine)?).await?) })
 }
 
-/// Copies a machine that does not run; comes to the copy's id. A linked copy is built on the original's disks.
-#[napi(namespace = "machines", js_name = "clone", catch_unwind, ts_return_type = "Job<string>")]
+/// Copies a machine that does not run. A linked copy is built on the original's disks.
+#[napi(namespace = "machines", js_name = "clone", catch_unwind, ts_return_type = "Job<Arrived>")]
 pub fn clone_machine(machine: String, name: String, linked: bool, snapshot: Option<String>) -> Job {
     begin_of("clone", &machine, |manager, vm, reporter| async move {
         let snapshot = snapshot.map(|text| text.parse()).transpose()?;
         let options = CloneOptions { name, linked, snapshot };
-        Ok(text(manager.clone_machine(vm, options, &reporter).await?.id.to_string()))
+        Ok(arrived(&manager.clone_machine(vm, options, &reporter).await?))
     })
 }
 
@@ -190,12 +190,12 @@ pub fn export_to(machine: String, file: FileRef) -> Job {
 }
 
 /// Takes over a machine from a file that a picker has opened: one of ours, an OVA appliance. What in it reaches out of the machine
-/// is left out. Comes to the machine's id.
-#[napi(namespace = "machines", catch_unwind, ts_return_type = "Job<string>")]
+/// is left out, and told.
+#[napi(namespace = "machines", catch_unwind, ts_return_type = "Job<Arrived>")]
 pub fn import_from(file: FileRef, name: Option<String>) -> Job {
     let lent = file.lend();
     begin("import", file.name.as_str(), |manager, reporter| async move {
-        Ok(text(manager.import_lent(lent?, name, &reporter).await?.id.to_string()))
+        Ok(arrived(&manager.import_lent(lent?, name, &reporter).await?))
     })
 }
 
@@ -211,7 +211,7 @@ pub fn watch(machines: Vec<String>) {
     hub().watch(machines.into_iter().collect());
 }
 
-/// What stands in the way of an export or of a copy: the space that it takes, in bytes.
+/// What a machine takes of this host's disk, in bytes: about what an export needs.
 #[napi(namespace = "machines", catch_unwind)]
 pub fn size(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, i64>> {
     promise(env, move |core| async move {

@@ -24,7 +24,7 @@ pub fn add(file: FileRef, codes: Vec<String>) -> Job {
     let lent = file.lend();
     begin("add-medium", file.name.as_str(), |manager, reporter| async move {
         let medium = manager.add_lent_medium(lent?, &confirmed(codes), &reporter).await?;
-        Ok(Some(medium_answer(&medium)))
+        Ok(medium_answer(&medium))
     })
 }
 

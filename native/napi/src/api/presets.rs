@@ -56,7 +56,7 @@ pub struct Limits {
 /// A choice for a new machine. What is left out is the preset's. At most one of `entry`, `medium` and `file` is what it begins
 /// with: a CD goes into the drive, all else becomes the disk.
 #[napi(object)]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Draft {
     /// Its name.
     pub name: String,

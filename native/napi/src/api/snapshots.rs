@@ -1,10 +1,10 @@
 //! States that a machine can go back to.
 
 use crate::core::id;
-use crate::job::{Job, begin_of, text};
+use crate::job::{Job, begin_of, text, whether};
 use crate::promise::promise;
 use crate::types::{Picture, confirmed, ms};
-use napi::bindgen_prelude::{Either5, Env, PromiseRaw};
+use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_control::{Reply, Request};
 use sampan_manager::Error;
@@ -85,7 +85,7 @@ pub fn snapshot_restore(
     begin_of("restore", &machine, |manager, vm, reporter| async move {
         let confirmed = confirmed(codes.unwrap_or_default());
         let resumes = manager.restore_snapshot(vm, snapshot.parse()?, keep_as, &confirmed, &reporter).await?;
-        Ok(Some(Either5::C(resumes)))
+        Ok(whether(resumes))
     })
 }
 

@@ -15,6 +15,9 @@ const FIGURES: Duration = Duration::from_secs(2);
 /// How often pictures of machines are made.
 const PICTURES: Duration = Duration::from_secs(1);
 
+/// Milliseconds by which the start of one run may seem to differ.
+const SAME_RUN: i64 = 2000;
+
 const OF_MACHINES: [Kind; 3] = [Kind::Machines, Kind::Machine, Kind::Job];
 
 /// Starts what works for listeners. Has an effect once; before the core is there its tasks wait for it.
@@ -132,7 +135,14 @@ async fn tell_statuses(manager: &Manager, all: &[Listed]) {
             },
             Err(_) => None,
         };
-        hub().tell(Payload::Machine(Box::new(Status::of(summary, said.as_ref()))));
+        let mut status = Status::of(summary, said.as_ref());
+        // It is computed from whole seconds that have gone by: of two looks at one run the first counts.
+        if let (Some(before), Some(now)) = (hub().started(&summary.id), status.started)
+            && (before - now).abs() <= SAME_RUN
+        {
+            status.started = Some(before);
+        }
+        hub().tell(Payload::Machine(Box::new(status)));
     }
 }
 
