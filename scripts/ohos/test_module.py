@@ -11,7 +11,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "toolchain"))
 
 # pylint: disable=wrong-import-position
-from cross import module, shared
+from cross import module, node, shared
+from libqemu import elf
 from libqemu.report import BuildError
 
 ENTRY = "int napi_register_module_v1(void) { return 0; }\n"
@@ -25,7 +26,8 @@ class Module(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.folder = Path(temporary.name)
         self.library("libc.so", "void malloc(void) {} void alien(void) {}")
-        self.library("libace_napi.z.so", "void napi_throw(void) {} void napi_from_tomorrow(void) {}")
+        self.library("libace_napi.z.so", "void napi_throw(void) {} void napi_module_register(void) {}"
+                                         "void napi_from_tomorrow(void) {}")
 
     def library(self, name, code, *options):
         """A library of this code and nothing else."""
@@ -78,6 +80,14 @@ class Module(unittest.TestCase):
     def test_each_list_is_there(self):
         for line in module.lines(module.NEEDED):
             self.assertTrue((shared.REPOSITORY / line.split()[1]).is_file(), line)
+
+    def test_the_copy_for_nodejs_asks_for_the_shims_function(self):
+        library = self.module("napi_throw(); napi_module_register();", "void napi_module_register(void);")
+        copy = self.folder / "copy.so"
+        copy.write_bytes(node.renamed(library))
+        self.assertEqual(elf.undefined(copy), {"napi_throw", "napi_module_registeR"})
+        with self.assertRaisesRegex(BuildError, "does not name napi_module_register"):
+            node.renamed(self.module())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 from . import rust, shared
 from libqemu import elf
@@ -31,7 +32,7 @@ def build(ohos, log):
     for message in map(json.loads, done.stdout.splitlines()):
         if message["reason"] == "compiler-artifact" and "cdylib" in message["target"]["crate_types"]:
             found = [name for name in message["filenames"] if name.endswith(".so")]
-    return shared.Path(found[0])
+    return Path(found[0])
 
 
 def check(library):
@@ -40,15 +41,17 @@ def check(library):
         raise BuildError(f"{library} has no extension or just {REFUSED_SIZE} bytes: OpenHarmony does not install such a file")
     exported = elf.exported(library)
     if exported != {EXPORT}:
-        raise BuildError(f"{library.name} exports {_listed(exported - {EXPORT})} too much and lacks {_listed({EXPORT} - exported)}")
+        raise BuildError(f"{library.name} exports {_listed(exported - {EXPORT})} too much "
+                         f"and lacks {_listed({EXPORT} - exported)}")
     lists = dict(line.split() for line in lines(NEEDED))
     needed = set(elf.needed(library))
     if needed - lists.keys():
-        raise BuildError(f"{library.name} needs {_listed(needed - lists.keys())}, which no device is known to have (native/napi/needed.txt)")
+        raise BuildError(f"{library.name} needs {_listed(needed - lists.keys())}, which no device is known to have "
+                         "(native/napi/needed.txt)")
     offered = {name for one in needed for name in lines(shared.REPOSITORY / lists[one])}
     if unknown := elf.undefined(library) - offered:
         raise BuildError(f"{library.name} uses {_listed(unknown)}, which OpenHarmony does not offer in {_listed(needed)} "
-                         "(the lists in native/napi/needed.txt); docs/building.md tells what to do")
+                         "(the lists in native/napi/needed.txt); docs/building.md tells more")
 
 
 def _listed(names):
