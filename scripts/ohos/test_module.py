@@ -77,6 +77,14 @@ class Module(unittest.TestCase):
         padded.write_bytes(bytes(module.REFUSED_SIZE))
         self.refused(padded, "just 4096 bytes")
 
+    def test_cargo_says_where_it_is(self):
+        macro = {"reason": "compiler-artifact", "target": {"crate_types": ["proc-macro"]}, "filenames": ["/t/libm.so"]}
+        ours = {"reason": "compiler-artifact", "target": {"crate_types": ["cdylib"]}, "filenames": ["/t/libsampan.so"]}
+        messages = [{"reason": "build-script-executed"}, macro, ours, {"reason": "build-finished", "success": True}]
+        self.assertEqual(module.built(messages), Path("/t/libsampan.so"))
+        with self.assertRaisesRegex(BuildError, "no shared library"):
+            module.built([macro])
+
     def test_each_list_is_there(self):
         for line in module.lines(module.NEEDED):
             self.assertTrue((shared.REPOSITORY / line.split()[1]).is_file(), line)

@@ -29,10 +29,15 @@ def build(ohos, log):
                           check=False)
     if done.returncode != 0:
         raise BuildError(f"{PACKAGE} cannot be built for {ohos}; what cargo says is above")
-    for message in map(json.loads, done.stdout.splitlines()):
-        if message["reason"] == "compiler-artifact" and "cdylib" in message["target"]["crate_types"]:
-            found = [name for name in message["filenames"] if name.endswith(".so")]
-    return Path(found[0])
+    return built(map(json.loads, done.stdout.splitlines()))
+
+
+def built(messages):
+    """The path of the shared library that these messages of cargo tell of (The Cargo Book, "JSON messages")."""
+    for message in messages:
+        if message["reason"] == "compiler-artifact" and message["target"]["crate_types"] == ["cdylib"]:
+            return next(Path(name) for name in message["filenames"] if name.endswith(".so"))
+    raise BuildError(f"cargo told of no shared library of {PACKAGE}")
 
 
 def check(library):
