@@ -508,6 +508,10 @@ class Wheels(Case):
         self.assertEqual(self.installed(self.own), "1.0")
         self.assertEqual(self.mirror.asked, [])
 
+    def test_a_files_name_has_underscores_for_the_packages_dashes(self):
+        wheel = wheels.Wheel("two-words", "1.0", (), "~=1.0")
+        self.assertEqual((wheel.file, wheel.file_of("*")), ("two_words-1.0-*.whl", "two_words-*-*.whl"))
+
     def test_the_users_own_folder_is_the_last_resort(self):
         (self.own / "demo-1.2-py3-none-any.whl").write_bytes(self.wheel("1.2"))
         self.assertEqual(self.installed(self.own), "1.2")

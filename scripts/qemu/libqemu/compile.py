@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import licenses, run, wheels
+from . import elf, licenses, run, wheels
 from .report import BuildError, say
 
 MESON = wheels.Wheel("meson", "1.9.0", ("45e51ddc41e37d961582d06e78c48e0f9039011587f3495c4d6b0781dad92357",), ">=1.9,<2")
@@ -159,7 +159,7 @@ def strip(binary, into):
 def check_library(library, exports_map):
     """The promises that a linker could break in silence: no GLib outside, exactly our exports."""
     dynamic = run.output(["readelf", "--dynamic", "--wide", str(library)])
-    needed = re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
+    needed = elf.needed(library)
     outside = [name for name in needed if re.match(r"lib(glib|gobject|gio|gmodule|pcre2|ffi)\b", name)]
     if outside:
         raise BuildError(f"{library.name} needs {', '.join(outside)}, which must be inside it: "

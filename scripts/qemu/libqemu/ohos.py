@@ -1,11 +1,10 @@
 """libqemu for OpenHarmony: the same source and patches with another compiler, and every library inside."""
 
-import re
 import shutil
 import sys
 from pathlib import Path
 
-from . import compile as compiling, firmware, libraries, licenses, results, run, tried
+from . import compile as compiling, elf, firmware, libraries, licenses, results, tried
 from .crates import Crates
 from .debian import Debian
 from .digest import sha256
@@ -240,10 +239,7 @@ def check_needs(library, needed):
     if foreign:
         raise BuildError(f"{library.name} needs {', '.join(sorted(foreign))}, which no device is known to have "
                          "(scripts/ohos/needed.txt)")
-    table = run.output(["readelf", "--dyn-syms", "--wide", str(library)])
-    # What is weak may be missing: it is null then, and whoever uses it has looked.
-    undefined = set(re.findall(r"\sGLOBAL\s+DEFAULT\s+UND\s+(\w+)(?:@\S+)?$", table, re.M))
-    unknown = undefined - set(lines(HERE / "libc.txt"))
+    unknown = elf.undefined(library) - set(lines(HERE / "libc.txt"))
     if unknown:
         raise BuildError(f"{library.name} uses {', '.join(sorted(unknown))}, which OpenHarmony does not "
                          "offer (scripts/ohos/libc.txt): add them to scripts/ohos/libc-lacks.txt, see docs/building.md")

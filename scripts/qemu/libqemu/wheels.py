@@ -23,7 +23,11 @@ class Wheel:
     @property
     def file(self):
         """What its file is called like."""
-        return f"{self.name}-{self.version}-*.whl"
+        return self.file_of(self.version)
+
+    def file_of(self, version):
+        """The same of another version. A name's dashes are underscores there."""
+        return f"{self.name.replace('-', '_')}-{version}-*.whl"
 
 
 def install(wheel, python, into, log, *options):
@@ -36,7 +40,7 @@ def install(wheel, python, into, log, *options):
     if own:
         if any(sha256(path) in wheel.sums for path in own.glob(wheel.file)):
             ways.insert(0, (own, pinned, from_own))
-        if any(own.glob(f"{wheel.name}-*.whl")):
+        if any(own.glob(wheel.file_of("*"))):
             ways.append((own, f"{wheel.name}{wheel.like}", from_own))
     for origin, requirement, where in ways:
         with tempfile.NamedTemporaryFile("w", prefix="requirements", suffix=".txt") as file:

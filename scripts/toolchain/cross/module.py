@@ -1,0 +1,63 @@
+"""The native module for OpenHarmony, libsampan.so: built by cargo, and checked against what a device offers."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from . import rust, shared
+from libqemu import elf
+from libqemu.options import lines
+from libqemu.report import BuildError, say
+
+PACKAGE = "sampan-napi"
+NEEDED = shared.REPOSITORY / "native/napi/needed.txt"
+# The function through which ArkTS and Node.js load a module.
+EXPORT = "napi_register_module_v1"
+# OpenHarmony 7 signs each file below an app's `libs` and installs none of just this size (bytes), or without an extension.
+REFUSED_SIZE = 4096
+
+
+def build(ohos, log):
+    """Builds the module for `ohos` (x86_64-linux-ohos, aarch64-linux-ohos); returns its path."""
+    triple = ohos.replace("-linux-ohos", "-unknown-linux-ohos")
+    cross = rust.Cross(triple, log)
+    command, environment = cross.cargo(cross.prepare())
+    environment["CARGO_BUILD_TARGET"] = triple
+    say(f"building the module for {ohos} (its first compilation takes some minutes)")
+    done = subprocess.run([*command, "build", "--locked", "--package", PACKAGE, "--message-format=json-render-diagnostics"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment, cwd=shared.REPOSITORY, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise BuildError(f"{PACKAGE} cannot be built for {ohos}; what cargo says is above")
+    return built(map(json.loads, done.stdout.splitlines()))
+
+
+def built(messages):
+    """The path of the shared library that these messages of cargo tell of (The Cargo Book, "JSON messages")."""
+    for message in messages:
+        if message["reason"] == "compiler-artifact" and message["target"]["crate_types"] == ["cdylib"]:
+            return next(Path(name) for name in message["filenames"] if name.endswith(".so"))
+    raise BuildError(f"cargo told of no shared library of {PACKAGE}")
+
+
+def check(library):
+    """Stops where a device would not install or load the module, or an engine would not find its way in."""
+    if not library.suffix or library.stat().st_size == REFUSED_SIZE:
+        raise BuildError(f"{library} has no extension or just {REFUSED_SIZE} bytes: OpenHarmony does not install such a file")
+    exported = elf.exported(library)
+    if exported != {EXPORT}:
+        raise BuildError(f"{library.name} exports {_listed(exported - {EXPORT})} too much "
+                         f"and lacks {_listed({EXPORT} - exported)}")
+    lists = dict(line.split() for line in lines(NEEDED))
+    needed = set(elf.needed(library))
+    if needed - lists.keys():
+        raise BuildError(f"{library.name} needs {_listed(needed - lists.keys())}, which no device is known to have "
+                         "(native/napi/needed.txt)")
+    offered = {name for one in needed for name in lines(shared.REPOSITORY / lists[one])}
+    if unknown := elf.undefined(library) - offered:
+        raise BuildError(f"{library.name} uses {_listed(unknown)}, which OpenHarmony does not offer in {_listed(needed)} "
+                         "(the lists in native/napi/needed.txt); docs/building.md tells more")
+
+
+def _listed(names):
+    return ", ".join(sorted(names)) or "nothing"
