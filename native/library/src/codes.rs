@@ -186,7 +186,7 @@ impl ArchiveError {
             Self::Damaged(_) => {
                 let source =
                     ProbeError::Damaged { format: SourceFormat::Qcow2, why: ImageFault::EndsInHeader };
-                Self::Image { member: "disks/disk0.qcow2".into(), source: source.message() }
+                Self::Image { member: "disks/disk0.qcow2".into(), source: Box::new(source.message()) }
             }
             Self::Image { .. } => Self::Unsupported(DescriptionFault::NoVersion),
             Self::Unsupported(_) => Self::Description(

@@ -384,7 +384,7 @@ pub enum ArchiveError {
         /// The member.
         member: String,
         /// Why.
-        source: Message,
+        source: Box<Message>,
     },
     /// It is sound, and no such machine can be here.
     #[error("{0}")]

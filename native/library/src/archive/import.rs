@@ -269,7 +269,7 @@ impl<'a> Reading<'a> {
         self.sums.insert(member.to_owned(), hex::encode(digest.finalize()));
         let header = image::probe_import(&open_regular(&path)?, Some(SourceFormat::Qcow2));
         let header = header.map_err(|e| {
-            refused(self.path, ArchiveError::Image { member: member.into(), source: e.message() })
+            refused(self.path, ArchiveError::Image { member: member.into(), source: Box::new(e.message()) })
         })?;
         if header.virtual_size != disk.size {
             let (name, bytes) = (member.into(), header.virtual_size);

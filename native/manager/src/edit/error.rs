@@ -125,7 +125,7 @@ impl EditError {
         })
     }
 
-    pub(crate) fn samples() -> Vec<sampan_message::Message> {
+    pub(crate) fn samples() -> Vec<Message> {
         samples_of(Self::CdDrive { drive: "cd0".into() }, Self::after)
     }
 }
