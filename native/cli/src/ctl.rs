@@ -4,11 +4,11 @@ use crate::args::{Action, CtlArgs};
 use crate::exit::Code;
 use crate::run::runtime;
 use crate::target::Target;
-use crate::vm::{picture_words, save};
-use crate::words::{of_error, one_line, say, say_json};
+use crate::vm::{error_json, picture_words, save};
+use crate::words::{one_line, say, say_json};
 use anyhow::{Context, Result, bail};
 use sampan_control::{Address, Client, PATIENCE, Reply, Request, State, Status};
-use serde_json::json;
+use sampan_message::{Coded, Message};
 use std::fmt::Write as _;
 
 pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
@@ -22,7 +22,7 @@ pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
             Ok(Code::Done)
         }
         Err(error) if json => {
-            say_json(&json!({ "error": of_error(&error) }));
+            say_json(&error_json(&error));
             Ok(Code::CouldNotStart)
         }
         Err(error) => Err(error),
@@ -44,9 +44,12 @@ fn act(args: &CtlArgs, json: bool) -> Result<String> {
         })?;
         let pid = client.pid();
         client.call(&request(&args.action)).await.map_err(|error| match (error, pid) {
-            (sampan_control::ClientError::Silent { .. }, Some(pid)) => anyhow::anyhow!(
-                "the machine at {name} (process {pid}) does not answer: `kill -KILL {pid}` ends it"
-            ),
+            (error @ sampan_control::ClientError::Silent { .. }, Some(pid)) => Message::new(
+                error.code(),
+                format!("the machine at {name} (process {pid}) does not answer: `kill -KILL {pid}` ends it"),
+            )
+            .with("pid", pid)
+            .into(),
             (error, _) => error.into(),
         })
     })?;

@@ -1,6 +1,7 @@
 //! What keeps a machine's state (snapshot with memory, suspend) from being saved, known before it is tried.
 
 use crate::{Bus, DiskFormat, Drive, DriveKind, Firmware, Machine, Section, SoundDevice, VmConfig};
+use sampan_message::{Message, reasons};
 
 /// When something stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +25,30 @@ pub struct Blocker {
     /// When it does.
     pub when: BlockedWhen,
     /// Why, and the way out.
-    pub words: String,
+    pub why: BlockedBy,
+}
+
+reasons! {
+    /// Why a machine's state cannot be saved, and the way out.
+    #[non_exhaustive]
+    pub enum BlockedBy {
+        ThrowAway => "throw_away", "a throw-away run keeps nothing: start the machine the ordinary way";
+        RawVariables => "raw_variables", "the firmware's variables are a raw file, which cannot hold a state: convert them to qcow2";
+        Nvme { drive: String = "disk0".into() } => "nvme", "{drive} is on NVMe, whose state QEMU cannot save: power the machine off and move it to virtio-blk or sata";
+        VirtioSound => "virtio_sound", "QEMU cannot save virtio-sound's state: power the machine off and use hda";
+        Share { tag: String = "files".into() } => "share_in_use", "the shared folder {tag} must not be in use: unmount it in the guest first, and mount it again later";
+        Floppy { drive: String = "fd0".into() } => "floppy_not_kept", "the floppy in {drive} is not kept with the state: take it out, or make the drive read-only";
+        RawImage { drive: String = "disk0".into() } => "raw_image", "{drive} is a raw image, which cannot hold a state: convert it to qcow2";
+        CpuFeature { feature: String = "invtsc=on".into() } => "cpu_feature", "{feature} ties the machine to this host's CPU: take it out";
+        Argument { what: String = "USB sound".into(), argument: String = "usb-audio,id=a".into() } => "argument", "{what} ({argument:?} among the extra arguments) has a state that QEMU cannot save: take it out";
+    }
+}
+
+impl Blocker {
+    /// It as a message: one of `state_blocker`, with the reason.
+    pub fn message(&self) -> Message {
+        Message::because("state_blocker", &self.why).with("part", &*self.part)
+    }
 }
 
 /// Devices and backends that may come by extra arguments: unmigratable ones (`.unmigratable = 1` in `hw/`) and such
@@ -82,7 +106,7 @@ impl Machine {
                 section: Section::System,
                 part: self.name.clone(),
                 when: BlockedWhen::Always,
-                words: "a throw-away run keeps nothing: start the machine the ordinary way".to_owned(),
+                why: BlockedBy::ThrowAway,
             });
         }
         blockers.extend(self.drives.iter().filter_map(of_image));
@@ -98,7 +122,7 @@ impl Machine {
             section: Section::Firmware,
             part: "fw-vars".to_owned(),
             when: BlockedWhen::Inside,
-            words: "the firmware's variables are a raw file, which cannot hold a state: convert them to qcow2".to_owned(),
+            why: BlockedBy::RawVariables,
         }));
         blockers
     }
@@ -109,7 +133,7 @@ fn of_bus(id: &str, bus: Bus) -> Option<Blocker> {
         section: Section::Drives,
         part: id.to_owned(),
         when: BlockedWhen::Always,
-        words: format!("{id} is on NVMe, whose state QEMU cannot save: power the machine off and move it to virtio-blk or sata"),
+        why: BlockedBy::Nvme { drive: id.to_owned() },
     })
 }
 
@@ -118,7 +142,7 @@ fn of_sound(device: SoundDevice) -> Option<Blocker> {
         section: Section::Sound,
         part: "sound".to_owned(),
         when: BlockedWhen::Always,
-        words: "QEMU cannot save virtio-sound's state: power the machine off and use hda".to_owned(),
+        why: BlockedBy::VirtioSound,
     })
 }
 
@@ -128,9 +152,7 @@ fn of_share(tag: &str) -> Blocker {
         section: Section::Shares,
         part: tag.to_owned(),
         when: BlockedWhen::Mounted,
-        words: format!(
-            "the shared folder {tag} must not be in use: unmount it in the guest first, and mount it again later"
-        ),
+        why: BlockedBy::Share { tag: tag.to_owned() },
     }
 }
 
@@ -139,10 +161,7 @@ fn of_image(drive: &Drive) -> Option<Blocker> {
     let raw = drive.image.as_ref().is_some_and(|image| image.format == DiskFormat::Raw);
     let mut blocker = (written && raw).then(|| raw_disk(&drive.id))?;
     if drive.kind == DriveKind::Floppy {
-        let id = &drive.id;
-        blocker.words = format!(
-            "the floppy in {id} is not kept with the state: take it out, or make the drive read-only"
-        );
+        blocker.why = BlockedBy::Floppy { drive: drive.id.clone() };
     }
     Some(blocker)
 }
@@ -153,7 +172,7 @@ fn raw_disk(id: &str) -> Blocker {
         section: Section::Drives,
         part: id.to_owned(),
         when: BlockedWhen::Inside,
-        words: format!("{id} is a raw image, which cannot hold a state: convert it to qcow2"),
+        why: BlockedBy::RawImage { drive: id.to_owned() },
     }
 }
 
@@ -162,7 +181,7 @@ fn of_cpu(features: &[String]) -> impl Iterator<Item = Blocker> + '_ {
         section: Section::Cpu,
         part: feature.clone(),
         when: BlockedWhen::Always,
-        words: format!("{feature} ties the machine to this host's CPU: take it out"),
+        why: BlockedBy::CpuFeature { feature: feature.clone() },
     })
 }
 
@@ -185,7 +204,7 @@ fn of_arguments(arguments: &[String]) -> impl Iterator<Item = Blocker> + '_ {
             section: Section::Extra,
             part: name.to_owned(),
             when: BlockedWhen::Always,
-            words: format!("{what} ({argument:?} among the extra arguments) has a state that QEMU cannot save: take it out"),
+            why: BlockedBy::Argument { what: what.to_owned(), argument: argument.clone() },
         })
     })
 }
@@ -233,7 +252,7 @@ mod tests {
                 ("qemu-vdagent", true)
             ]
         );
-        assert!(found.iter().all(|b| b.words.contains(": ")), "a remedy in each: {found:?}");
+        assert!(found.iter().all(|b| b.why.to_string().contains(": ")), "a remedy in each: {found:?}");
     }
 
     #[test]

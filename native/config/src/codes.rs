@@ -3,11 +3,12 @@
 use crate::document::shortened;
 use crate::finding::Concern;
 use crate::{
-    Arch, BadVncPassword, CURRENT_TUNING, CURRENT_VERSION, ConfigError, DisplayKind, Forward, ForwardError,
-    LeftOut, MAX_CPUS, MAX_FORWARD_PORTS, MAX_HEADS, MAX_MEMORY_MIB, MAX_SECTION_BYTES, MAX_VNC_PASSWORD,
-    MIN_MEMORY_MIB, NotAMac, NotAMode, Rule, Topology, UnknownArch, VmConfigError, Vnc,
+    Arch, BadVncPassword, BlockedBy, CURRENT_TUNING, CURRENT_VERSION, ConfigError, DisplayKind, Forward,
+    ForwardError, LeftOut, MAX_CPUS, MAX_FORWARD_PORTS, MAX_HEADS, MAX_MEMORY_MIB, MAX_SECTION_BYTES,
+    MAX_VNC_PASSWORD, MIN_MEMORY_MIB, NotAMac, NotAMode, PresetNote, Rule, Topology, UnknownArch,
+    VmConfigError, Vnc,
 };
-use sampan_message::{Coded, Message, Params, samples as samples_of};
+use sampan_message::{Coded, Message, Params, Reason, samples as samples_of};
 
 impl Rule {
     fn parts(&self) -> (&'static str, Params) {
@@ -313,6 +314,10 @@ pub fn samples() -> Vec<Message> {
     all.extend(samples_of(VmConfigError::Missing("cpu.json".into()), VmConfigError::after));
     all.extend(samples_of(LeftOut::Forward(Forward::tcp(2222, 22)), LeftOut::after));
     all.extend(Concern::samples());
+    all.extend(PresetNote::all().iter().map(PresetNote::message));
+    all.extend(
+        BlockedBy::all().iter().map(|why| Message::because("state_blocker", why).with("part", "disk0")),
+    );
     all.push(UnknownArch("riscv64".into()).message());
     all.push(NotAMode("fast".into()).message());
     all.push(NotAMac("52:54".into()).message());

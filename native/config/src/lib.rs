@@ -34,7 +34,7 @@ mod tuning;
 mod vnc;
 
 pub use arch::{Arch, UnknownArch};
-pub use blockers::{BlockedWhen, Blocker};
+pub use blockers::{BlockedBy, BlockedWhen, Blocker};
 #[doc(hidden)]
 pub use codes::samples;
 pub use document::{
@@ -60,7 +60,7 @@ pub use parts::{
     Topology, UsbController,
 };
 pub use performance::{Duty, Effort, Mode, NotAMode};
-pub use preset::Preset;
+pub use preset::{Preset, PresetNote};
 pub use rule::Rule;
 pub use share::PLAIN_SHARE_WARNING;
 pub use tuning::CURRENT_TUNING;

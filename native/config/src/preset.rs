@@ -8,6 +8,7 @@ use crate::{
     Arch, Bus, CURRENT_TUNING, CURRENT_VERSION, Channel, Chipset, Clock, DisplayKind, Keyboard, NicDevice,
     Pointer, SoundDevice, UsbController,
 };
+use sampan_message::{Message, Reason, reasons};
 use serde::{Deserialize, Serialize};
 
 /// A kind of guest.
@@ -43,51 +44,51 @@ impl Preset {
         self != Self::Old || arch == Arch::X86_64
     }
 
-    /// What is not there yet, or must be known before an installation.
-    pub fn notes(self, arch: Arch) -> Vec<&'static str> {
+    /// What is not there yet, or must be known before an installation; each with a code of its own.
+    pub fn notes(self, arch: Arch) -> Vec<Message> {
+        use PresetNote as Note;
         let pc = arch == Arch::X86_64;
-        let mut notes = Vec::new();
-        match self {
-            Self::Linux => {}
-            Self::Windows11 => {
-                notes.push(
-                    "there is no TPM and no secure boot yet, and setup refuses a PC without: at its first screen press Shift-F10 and set BypassTPMCheck and BypassSecureBootCheck to 1 under HKLM\\SYSTEM\\Setup\\LabConfig",
-                );
-                notes.push(if pc { WINDOWS_PC } else { WINDOWS_ARM });
-                notes.push(NVME_OR_SLOW[usize::from(pc)]);
-            }
-            Self::Windows10 => {
-                notes.push(if pc { WINDOWS_PC } else { WINDOWS_ARM });
-                notes.push(NVME_OR_SLOW[usize::from(pc)]);
-            }
-            Self::Android => {
-                notes.push("there is no GPU for the guest yet: Android draws by software, slowly");
-                notes.push(
-                    "the image must boot by UEFI from one disk; Cuttlefish's separate partition images have to be put together first",
-                );
-                notes.push("adb: forward a port of the host to the guest's 5555, as in tcp:6520:5555");
-            }
-            Self::Other => notes.push(
-                "devices are ones that every system knows; where it has virtio drivers, virtio is several times faster",
-            ),
-            Self::Old if pc => notes.push(
-                "a PC of about 1999 with one CPU; a 32-bit system of today runs faster with the preset for Linux and BIOS",
-            ),
-            Self::Old => notes.push("there is no 32-bit Arm machine: this is the one for other systems"),
-        }
-        notes
+        let windows = || match pc {
+            true => [Note::WindowsPc, Note::WindowsWithoutKvm],
+            false => [Note::WindowsArm, Note::WindowsNvme],
+        };
+        let notes = match self {
+            Self::Linux => Vec::new(),
+            Self::Windows11 => [Note::WindowsChecks].into_iter().chain(windows()).collect(),
+            Self::Windows10 => windows().into(),
+            Self::Android => vec![Note::AndroidGpu, Note::AndroidImage, Note::AndroidAdb],
+            Self::Other => vec![Note::OtherDevices],
+            Self::Old if pc => vec![Note::OldPc],
+            Self::Old => vec![Note::OldArm],
+        };
+        notes.iter().map(PresetNote::message).collect()
     }
 }
 
-const WINDOWS_PC: &str =
-    "disk and network are ones that Windows knows; with the virtio-win drivers installed, virtio is faster";
-const WINDOWS_ARM: &str =
-    "Windows for Arm has no driver for the network card: install virtio-win's from its CD after setup";
-/// On Arm, on a PC.
-const NVME_OR_SLOW: [&str; 2] = [
-    "the disk is NVMe, which keeps the machine's state from being saved: with virtio-win's drivers move it to virtio-blk",
-    "without KVM, Windows takes many minutes to start",
-];
+reasons! {
+    /// What is to be known of a preset.
+    #[non_exhaustive]
+    pub enum PresetNote {
+        WindowsChecks => "windows_needs_tpm_bypass", "there is no TPM and no secure boot yet, and setup refuses a PC without: at its first screen press Shift-F10 and set BypassTPMCheck and BypassSecureBootCheck to 1 under HKLM\\SYSTEM\\Setup\\LabConfig";
+        WindowsPc => "windows_pc_drivers", "disk and network are ones that Windows knows; with the virtio-win drivers installed, virtio is faster";
+        WindowsArm => "windows_arm_network_driver", "Windows for Arm has no driver for the network card: install virtio-win's from its CD after setup";
+        WindowsNvme => "windows_arm_nvme", "the disk is NVMe, which keeps the machine's state from being saved: with virtio-win's drivers move it to virtio-blk";
+        WindowsWithoutKvm => "windows_slow_without_kvm", "without KVM, Windows takes many minutes to start";
+        AndroidGpu => "android_without_gpu", "there is no GPU for the guest yet: Android draws by software, slowly";
+        AndroidImage => "android_image", "the image must boot by UEFI from one disk; Cuttlefish's separate partition images have to be put together first";
+        AndroidAdb => "android_adb", "adb: forward a port of the host to the guest's 5555, as in tcp:6520:5555";
+        OtherDevices => "other_devices", "devices are ones that every system knows; where it has virtio drivers, virtio is several times faster";
+        OldPc => "old_pc", "a PC of about 1999 with one CPU; a 32-bit system of today runs faster with the preset for Linux and BIOS";
+        OldArm => "no_32_bit_arm", "there is no 32-bit Arm machine: this is the one for other systems";
+    }
+}
+
+impl PresetNote {
+    /// It as a message: the note's code is the message's.
+    pub fn message(&self) -> Message {
+        Message::new(self.code(), self.to_string())
+    }
+}
 
 impl VmConfig {
     /// A new machine's description: an empty CD drive and the disk `disk0`, devices as the preset has them.

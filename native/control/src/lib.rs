@@ -23,6 +23,7 @@
 
 mod address;
 mod client;
+mod codes;
 mod console;
 mod places;
 mod reply;
@@ -34,6 +35,8 @@ pub mod wire;
 
 pub use address::{Address, run_folder};
 pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
+#[doc(hidden)]
+pub use codes::samples;
 pub use console::Console;
 pub use reply::{AgentInfo, Applied, Effect, Execution, Facts, Picture, Reply, State, Status};
 pub use reporter::{Progress, Reporter};

@@ -116,7 +116,7 @@ pub struct Facts {
     /// The performance mode; `None` for a machine that is not in the library.
     pub mode: Option<Mode>,
     /// What the system did not do of that mode, in words.
-    pub mode_refused: Option<Vec<String>>,
+    pub mode_refused: Option<Vec<Message>>,
     /// Whether it is taken to be in the background.
     pub background: Option<bool>,
     /// Why its memory cannot be saved as it is; empty where it can, or is not asked.
@@ -160,7 +160,7 @@ pub struct Effect {
     /// What was done, as the system tells it afterwards.
     pub done: Vec<String>,
     /// What was not done, and why.
-    pub refused: Vec<String>,
+    pub refused: Vec<Message>,
     /// The time that the threads of the guest's CPUs took in the second before, in per cent of one core.
     pub before: u32,
     /// The same in the second after.

@@ -174,10 +174,7 @@ impl<'a> Connection<'a> {
         loop {
             let read = tokio::select! {
                 read = read_line(&mut self.reader, &mut self.line) => Ok(read?),
-                () = sleep(patience) => Err(Message::new(
-                    "idle_too_long",
-                    format!("nothing was asked for {} s: connect again", patience.as_secs()),
-                )),
+                () = sleep(patience) => Err(idle_too_long(patience)),
                 () = self.place.given_away() => Err(place_given_away()),
             };
             match read {
@@ -231,10 +228,7 @@ impl<'a> Connection<'a> {
                     // The connection is the serial port's from here on; what was read of it already is in the reader.
                     return self.become_console(&*console).await.map(|()| false);
                 }
-                Request::Console => ServerLine::Error(Message::new(
-                    "invalid_request",
-                    "a console takes both directions of its connection",
-                )),
+                Request::Console => ServerLine::Error(half_a_console()),
                 request => match self.work(&*handler, request).await? {
                     Some(answer) => answer,
                     None => return Ok(false),
@@ -375,10 +369,7 @@ impl<'a> Connection<'a> {
                 // The end of this process ends the connection.
                 std::future::pending().await
             }
-            _ => ServerLine::Error(
-                Message::new("starting", format!("{name} is being started: try again in a moment"))
-                    .with("name", name.as_str()),
-            ),
+            _ => ServerLine::Error(starting(name)),
         }
     }
 }
@@ -391,6 +382,26 @@ async fn read_line(reader: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) ->
         None => Read::End,
         last => Read::Line { whole: last == Some(&b'\n') },
     })
+}
+
+fn idle_too_long(patience: Duration) -> Message {
+    let seconds = patience.as_secs();
+    let text = format!("nothing was asked for {seconds} s: connect again");
+    Message::new("idle_too_long", text).with("seconds", seconds)
+}
+
+fn half_a_console() -> Message {
+    Message::new("invalid_request", "a console takes both directions of its connection")
+}
+
+fn starting(name: &str) -> Message {
+    let text = format!("{name} is being started: try again in a moment");
+    Message::new("starting", text).with("name", name)
+}
+
+/// One of each of these.
+pub(crate) fn samples() -> Vec<Message> {
+    vec![idle_too_long(FIRST), half_a_console(), starting("debian"), place_given_away(), too_many()]
 }
 
 fn place_given_away() -> Message {

@@ -46,7 +46,9 @@ impl DisplayFault {
                 ("display_malformed", Params::of("member", &**member).with("why", &**reason))
             }
             Self::UnknownMember(member) => ("display_malformed", Params::of("member", &**member)),
-            Self::Scanout(error) => ("bad_scanout", Params::of("why", error.to_string())),
+            Self::Scanout(error) => {
+                ("bad_scanout", Params::of("reason", error.code()).with("why", error.to_string()))
+            }
             Self::Rectangle { .. } => ("bad_rectangle", Params::new()),
             Self::Modifier(modifier) => ("tiled_picture", Params::of("modifier", *modifier)),
             Self::NotMapped => ("not_mapped", Params::new()),

@@ -58,6 +58,22 @@ pub enum ScanoutError {
     NoPicture,
 }
 
+impl ScanoutError {
+    /// Its name for programs, in snake case, which never changes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Size { .. } => "bad_screen_size",
+            Self::Stride { .. } => "bad_stride",
+            Self::TooShort { .. } => "memory_too_short",
+            Self::PixmanFormat(_) | Self::DrmFormat { .. } => "unknown_pixel_format",
+            Self::NotMemory => "no_memory_file",
+            Self::Io(_) => "unusable_memory",
+            Self::NoPicture => "no_size_announced",
+        }
+    }
+}
+
 fn fourcc(code: u32) -> String {
     code.to_le_bytes().iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '?' }).collect()
 }
@@ -76,6 +92,18 @@ pub enum ReadError {
     /// The system refused to read.
     #[error("the scanout's memory cannot be read")]
     Io(#[from] io::Error),
+}
+
+impl ReadError {
+    /// Its name for programs, in snake case, which never changes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Shrank => "memory_shrank",
+            Self::OutOfBounds => "out_of_bounds",
+            Self::Io(_) => "unreadable_memory",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A bundle as anybody may read it, without its lock.
 
 use crate::error::{Error, Result};
+use crate::fault::ManifestFault;
 use crate::fs::{self, Fs};
 use crate::id::{FileName, SnapshotId, VmId, are_alike};
 use crate::manifest::{MAX_MANIFEST, Manifest};
@@ -196,7 +197,7 @@ fn sections(folder: &Path) -> Result<Sections> {
         let path = folder.join(&name);
         name.parse::<FileName>()?;
         let text = String::from_utf8(fs::read_own(&path, MAX_SECTION)?)
-            .map_err(|_| Error::Damaged { path, why: "it is no UTF-8 text".into() })?;
+            .map_err(|_| Error::Damaged { path, why: ManifestFault::NotUtf8 })?;
         document.insert(name, text);
     }
     Ok(document)

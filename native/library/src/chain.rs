@@ -4,6 +4,7 @@ use crate::block::{Backing, Layer, NewImage, Preallocation};
 use crate::bundle::DISKS;
 use crate::checked::CheckedChain;
 use crate::error::{Error, Result};
+use crate::fault::ImageChange;
 use crate::fs::{Fs, open_regular};
 use crate::id::{DriveId, FileName};
 use crate::image::{self, Header};
@@ -77,7 +78,7 @@ impl Locked {
             let record = bundle.manifest.images.get(&at);
             let path = bundle.image_path(&at);
             let Some(record) = record else {
-                return Err(Error::ImageChanged { path, why: "is no longer known to its machine".into() });
+                return Err(Error::ImageChanged { path, why: ImageChange::Forgotten });
             };
             layers.push(Layer::new(path, record.format));
             let Some(base) = record.base.clone() else { return Ok(layers) };
@@ -116,7 +117,7 @@ impl Locked {
         };
         record.ok_or_else(|| Error::ImageChanged {
             path: PathBuf::from(backing_name(base)),
-            why: "is not known to its machine".into(),
+            why: ImageChange::Unknown,
         })
     }
 

@@ -8,6 +8,7 @@
 
 use crate::block::{Layer, SourceFormat};
 use crate::error::{Error, Result, io};
+use crate::fault::ImageChange;
 use crate::fs::{is_loop, open_regular};
 use crate::image::{self, Header};
 use crate::owner;
@@ -56,7 +57,7 @@ impl Pin {
         let (now, pinned) = (file.metadata().map_err(io("look at", path))?, self.stat(path)?);
         match (now.dev(), now.ino()) == (pinned.st_dev, pinned.st_ino) {
             true => Ok(()),
-            false => Err(changed(path, "was replaced by another file while it was opened")),
+            false => Err(changed(path, ImageChange::Replaced)),
         }
     }
 }
@@ -137,8 +138,8 @@ impl Deref for CheckedChain {
     }
 }
 
-fn changed(path: &Path, why: impl Into<String>) -> Error {
-    Error::ImageChanged { path: path.to_path_buf(), why: why.into() }
+fn changed(path: &Path, why: ImageChange) -> Error {
+    Error::ImageChanged { path: path.to_path_buf(), why }
 }
 
 /// Whether a header is that of a layer with `below` under it.
@@ -147,14 +148,16 @@ fn check(layer: &Layer, header: &Header, below: Option<&Layer>) -> Result<()> {
     match (&header.backing_file, below) {
         (None, None) => {}
         (Some(named), Some(below)) if lexical(&folder.join(named)) == lexical(&below.path) => {}
-        (Some(named), _) => return Err(changed(&layer.path, format!("names “{named}” as its base"))),
-        (None, Some(_)) => return Err(changed(&layer.path, "has lost its base")),
+        (Some(named), _) => {
+            return Err(changed(&layer.path, ImageChange::OtherBase { base: named.clone() }));
+        }
+        (None, Some(_)) => return Err(changed(&layer.path, ImageChange::LostBase)),
     }
     if !header.external_data.is_empty() {
-        return Err(changed(&layer.path, "names another file for its data"));
+        return Err(changed(&layer.path, ImageChange::ExternalData));
     }
     if let Some(how) = &header.encryption {
-        return Err(changed(&layer.path, format!("is encrypted ({how})")));
+        return Err(changed(&layer.path, ImageChange::Encrypted { how: how.clone() }));
     }
     Ok(())
 }

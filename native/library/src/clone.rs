@@ -9,6 +9,7 @@ use crate::chain::{Overlays, Unfinished};
 use crate::checked::CheckedChain;
 use crate::disks::Target;
 use crate::error::{Error, Result};
+use crate::fault::ImageChange;
 use crate::id::{DriveId, FileName, SnapshotId};
 use crate::library::{Draft, Library};
 use crate::locked::Locked;
@@ -79,10 +80,11 @@ impl Locked {
     }
 
     pub(crate) fn recorded(&self, image: &FileName) -> Result<crate::manifest::Image> {
-        self.manifest().images.get(image).cloned().ok_or_else(|| Error::ImageChanged {
-            path: self.image_path(image),
-            why: "is not known to its machine".into(),
-        })
+        self.manifest()
+            .images
+            .get(image)
+            .cloned()
+            .ok_or_else(|| Error::ImageChanged { path: self.image_path(image), why: ImageChange::Unknown })
     }
 
     /// Copies the current state, or a snapshot's, into a machine of its own that shares nothing with this one. Snapshots

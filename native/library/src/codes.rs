@@ -3,8 +3,9 @@
 use crate::archive::TarError;
 use crate::block::{BlockError, SourceFormat};
 use crate::error::{ArchiveError, Error, NameRule};
-use crate::image::{FileKind, NotACd, ProbeError};
-use sampan_message::{Message, Params, io_code, samples as samples_of};
+use crate::fault::{ArchiveFault, DescriptionFault, ImageChange, ManifestFault};
+use crate::image::{FileKind, ImageFault, ImageFeature, NotACd, ProbeError};
+use sampan_message::{Coded, Message, Params, Reason, io_code, samples as samples_of};
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ impl Error {
             }
             Self::NameTaken(name) => ("name_taken", name_of(name)),
             Self::BadName { name, why } => ("bad_name", name_of(name).with("rule", why.name())),
-            Self::Damaged { path, why } => ("damaged_machine", path_of(path).with("why", &**why)),
+            Self::Damaged { path, why } => ("damaged_machine", path_of(path).and(why.params())),
             Self::TooNew { path, found, known } => {
                 ("too_new", path_of(path).with("found", *found).with("known", *known))
             }
@@ -77,8 +78,8 @@ impl Error {
             ),
             Self::HostSettings(path) => ("damaged_host_settings", path_of(path)),
             Self::NothingSaved(path) | Self::OtherState(path) => ("state_not_saved", path_of(path)),
-            Self::BadChange { why } => ("bad_change", Params::of("why", &**why)),
-            Self::ImageChanged { path, why } => ("image_changed", path_of(path).with("why", &**why)),
+            Self::BadChange { why } => ("bad_change", why.params()),
+            Self::ImageChanged { path, why } => ("image_changed", path_of(path).and(why.params())),
             Self::Probe { path, source } => {
                 let (code, params) = source.parts();
                 (code, params.with("path", path.as_path()))
@@ -111,7 +112,7 @@ impl Error {
             }
             Self::Ambiguous { .. } => Self::NameTaken(name()),
             Self::NameTaken(_) => Self::BadName { name: "..".into(), why: NameRule::NoFolder },
-            Self::BadName { .. } => Self::Damaged { path: path(), why: "it is no UTF-8 text".into() },
+            Self::BadName { .. } => Self::Damaged { path: path(), why: ManifestFault::NotUtf8 },
             Self::Damaged { .. } => Self::TooNew { path: path(), found: 9, known: 3 },
             Self::TooNew { .. } => Self::NotAFile(path()),
             Self::NotAFile(_) => Self::TooLong { path: path(), limit: 1 << 20 },
@@ -145,10 +146,10 @@ impl Error {
             Self::SectionTooLong { .. } => Self::HostSettings("/vms/debian/host.json".into()),
             Self::HostSettings(_) => Self::NothingSaved("/vms/debian/state/memory".into()),
             Self::NothingSaved(_) => Self::OtherState("/vms/debian/state/memory".into()),
-            Self::OtherState(_) => Self::BadChange { why: "a drive has no image".into() },
-            Self::BadChange { .. } => {
-                Self::ImageChanged { path: path(), why: "names another backing file".into() }
+            Self::OtherState(_) => {
+                Self::BadChange { why: ManifestFault::RawWithBase { image: "disk0.raw".into() } }
             }
+            Self::BadChange { .. } => Self::ImageChanged { path: path(), why: ImageChange::LostBase },
             Self::ImageChanged { .. } => Self::Cancelled,
             // These have samples of their own.
             Self::Cancelled | Self::Probe { .. } | Self::Archive { .. } | Self::Block(_) => return None,
@@ -165,8 +166,12 @@ impl ArchiveError {
             Self::Unknown => ("unknown_format", Params::of("wanted", "machine")),
             Self::Several => ("several_descriptions", Params::new()),
             Self::NoDescription => ("no_description", Params::new()),
-            Self::Damaged(why) => ("damaged_archive", Params::of("why", &**why)),
-            Self::Unsupported(why) => ("unsupported_machine", Params::of("why", &**why)),
+            Self::Damaged(why) => ("damaged_archive", why.params()),
+            Self::Image { member, source } => {
+                ("damaged_archive", source.as_reason().with("member", &**member))
+            }
+            Self::Unsupported(why) => ("unsupported_machine", why.params()),
+            Self::Description(why) => ("unsupported_machine", why.as_reason()),
         }
     }
 
@@ -177,9 +182,18 @@ impl ArchiveError {
             Self::NotAMachine(_) => Self::Unknown,
             Self::Unknown => Self::Several,
             Self::Several => Self::NoDescription,
-            Self::NoDescription => Self::Damaged("it is not complete: get it anew".into()),
-            Self::Damaged(_) => Self::Unsupported("its processor is a PowerPC".into()),
-            Self::Unsupported(_) => return None,
+            Self::NoDescription => Self::Damaged(ArchiveFault::Incomplete),
+            Self::Damaged(_) => {
+                let source =
+                    ProbeError::Damaged { format: SourceFormat::Qcow2, why: ImageFault::EndsInHeader };
+                Self::Image { member: "disks/disk0.qcow2".into(), source: Box::new(source.message()) }
+            }
+            Self::Image { .. } => Self::Unsupported(DescriptionFault::NoVersion),
+            Self::Unsupported(_) => Self::Description(
+                Message::new("section_missing", "cpu.json is missing: copy it back from a backup")
+                    .with("file", "cpu.json"),
+            ),
+            Self::Description(_) => return None,
         })
     }
 }
@@ -189,12 +203,13 @@ impl ProbeError {
         let of = |format: &SourceFormat| Params::of("format", format.driver());
         match self {
             Self::Io(error) => (io_code(error), Params::of("why", error.to_string())),
-            Self::Damaged { format, why } => ("damaged_image", of(format).with("why", &**why)),
-            Self::Unsupported { format, what } => ("unsupported_image", of(format).with("what", &**what)),
+            Self::Damaged { format, why } => ("damaged_image", of(format).and(why.params())),
+            Self::Unsupported { format, what } => ("unsupported_image", of(format).and(what.params())),
             Self::Unknown => ("unknown_format", Params::of("wanted", "disk")),
-            Self::Incomplete { format, needed, size } => {
-                ("damaged_image", of(format).with("needed", *needed).with("size", *size))
-            }
+            Self::Incomplete { format, needed, size } => (
+                "damaged_image",
+                of(format).with("reason", "incomplete").with("needed", *needed).with("size", *size),
+            ),
             Self::NotADisk(kind) => ("not_a_disk", Params::of("what", kind.name())),
             Self::Cd => ("cd_image", Params::of("wanted", "disk")),
             Self::OtherFormat { said, found } => {
@@ -212,8 +227,8 @@ impl ProbeError {
     fn after(&self) -> Option<Self> {
         let format = SourceFormat::Qcow2;
         Some(match self {
-            Self::Io(_) => Self::Damaged { format, why: "its cluster size is 0".into() },
-            Self::Damaged { .. } => Self::Unsupported { format, what: "an unknown feature".into() },
+            Self::Io(_) => Self::Damaged { format, why: ImageFault::EndsInHeader },
+            Self::Damaged { .. } => Self::Unsupported { format, what: ImageFeature::UnknownCompression },
             Self::Unsupported { .. } => Self::Unknown,
             Self::Unknown => Self::Incomplete { format, needed: 2 << 30, size: 1 << 30 },
             Self::Incomplete { .. } => Self::NotADisk(FileKind::Zip),
@@ -277,14 +292,19 @@ impl TarError {
     fn parts(&self) -> (&'static str, Params) {
         match self {
             Self::Io(error) => (io_code(error), Params::of("why", error.to_string())),
-            Self::Damaged(why) => ("damaged_archive", Params::of("why", *why)),
-            Self::NotAFile(name) | Self::BadName(name) => ("damaged_archive", Params::of("name", &**name)),
+            Self::Damaged(why) => ("damaged_archive", why.params()),
+            Self::NotAFile(name) => {
+                ("damaged_archive", Params::of("name", &**name).with("reason", "not_a_file"))
+            }
+            Self::BadName(name) => {
+                ("damaged_archive", Params::of("name", &**name).with("reason", "leads_out"))
+            }
         }
     }
 
     fn after(&self) -> Option<Self> {
         Some(match self {
-            Self::Io(_) => Self::Damaged("it ends within a header"),
+            Self::Io(_) => Self::Damaged(ArchiveFault::EndsInHeader),
             Self::Damaged(_) => Self::NotAFile("disk0".into()),
             Self::NotAFile(_) => Self::BadName("../disk0".into()),
             Self::BadName(_) => return None,
@@ -305,5 +325,26 @@ pub fn samples() -> Vec<Message> {
     all.extend(crate::foreign::ImportNote::samples());
     all.extend(samples_of(BlockError::Cancelled, BlockError::after));
     all.extend(samples_of(TarError::Io(io(ErrorKind::UnexpectedEof)), TarError::after));
+    all.extend(reasons());
+    all
+}
+
+/// One of each reason, in an error that has it.
+fn reasons() -> Vec<Message> {
+    let (format, path) = (SourceFormat::Qcow2, || PathBuf::from("/vms/debian"));
+    let name = |why| Error::BadName { name: "..".into(), why };
+    let mut all: Vec<Message> = NameRule::ALL.into_iter().map(|why| name(why).message()).collect();
+    let manifest = |why: ManifestFault| {
+        [Error::Damaged { path: path(), why: why.clone() }.message(), Error::BadChange { why }.message()]
+    };
+    all.extend(ManifestFault::all().into_iter().flat_map(manifest));
+    let changed = |why| Error::ImageChanged { path: path(), why }.message();
+    all.extend(ImageChange::all().into_iter().map(changed));
+    all.extend(ArchiveFault::all().into_iter().map(|why| ArchiveError::Damaged(why).message()));
+    all.extend(DescriptionFault::all().into_iter().map(|why| ArchiveError::Unsupported(why).message()));
+    all.extend(ImageFault::all().into_iter().map(|why| ProbeError::Damaged { format, why }.message()));
+    all.extend(
+        ImageFeature::all().into_iter().map(|what| ProbeError::Unsupported { format, what }.message()),
+    );
     all
 }

@@ -1,8 +1,10 @@
 //! Why something in the library did not work, and what to do.
 
+use crate::fault::{ArchiveFault, DescriptionFault, ImageChange, ManifestFault};
 use crate::id::{SnapshotId, VmId};
 use crate::image::FileKind;
 use crate::words::holder;
+use sampan_message::Message;
 use std::path::{Path, PathBuf};
 
 /// The result of everything here.
@@ -68,7 +70,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        why: String,
+        why: ManifestFault,
     },
     /// A manifest of a later version of this program.
     #[error("{} was written by a newer version ({found}; this one knows up to {known}): update the program", .path.display())]
@@ -239,7 +241,7 @@ pub enum Error {
     #[error("this change cannot be made: {why}")]
     BadChange {
         /// The rule that would be broken.
-        why: String,
+        why: ManifestFault,
     },
     /// An image differs from what the manifest says of it.
     #[error("the image {} {why}: it was changed by another program; restore it from a copy", .path.display())]
@@ -247,7 +249,7 @@ pub enum Error {
         /// The image.
         path: PathBuf,
         /// What differs.
-        why: String,
+        why: ImageChange,
     },
     /// An image is refused by its header.
     #[error("{}: {source}", .path.display())]
@@ -315,6 +317,21 @@ pub enum NameRule {
 }
 
 impl NameRule {
+    /// Every rule.
+    pub const ALL: [Self; 11] = [
+        Self::Visible,
+        Self::NoSpace,
+        Self::Short,
+        Self::OneLine,
+        Self::NoDash,
+        Self::NoSlash,
+        Self::NoFolder,
+        Self::Medium,
+        Self::DriveId,
+        Self::SnapshotId,
+        Self::FileName,
+    ];
+
     /// Its name for programs, which never changes.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -360,10 +377,21 @@ pub enum ArchiveError {
     NoDescription,
     /// It does not hold what it says of itself.
     #[error("{0}")]
-    Damaged(String),
+    Damaged(ArchiveFault),
+    /// One of its images is refused.
+    #[error("“{member}”: {source}")]
+    Image {
+        /// The member.
+        member: String,
+        /// Why.
+        source: Box<Message>,
+    },
     /// It is sound, and no such machine can be here.
     #[error("{0}")]
-    Unsupported(String),
+    Unsupported(DescriptionFault),
+    /// Its description is not one that this program has.
+    #[error("{0}")]
+    Description(Message),
 }
 
 /// What to do with a file in which a machine was looked for.
@@ -405,14 +433,19 @@ impl Error {
     }
 }
 
+/// A file with a machine is refused.
+pub(crate) fn refused(path: &Path, source: ArchiveError) -> Error {
+    Error::Archive { path: path.to_path_buf(), source }
+}
+
 /// For `map_err`: the machine's file, and what is wrong with it.
-pub(crate) fn damaged(path: &Path, why: impl Into<String>) -> Error {
-    Error::Archive { path: path.to_path_buf(), source: ArchiveError::Damaged(why.into()) }
+pub(crate) fn damaged(path: &Path, why: ArchiveFault) -> Error {
+    refused(path, ArchiveError::Damaged(why))
 }
 
 /// For `map_err`: the machine's file, and why it cannot be here.
-pub(crate) fn unsupported(path: &Path, why: impl Into<String>) -> Error {
-    Error::Archive { path: path.to_path_buf(), source: ArchiveError::Unsupported(why.into()) }
+pub(crate) fn unsupported(path: &Path, why: DescriptionFault) -> Error {
+    refused(path, ArchiveError::Unsupported(why))
 }
 
 impl From<crate::block::BlockError> for Error {

@@ -2,6 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
+use crate::fault::ManifestFault;
 use crate::fs::read_own;
 use crate::locked::Locked;
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,8 @@ impl Locked {
     ///
     /// What the system says; what was set before stays.
     pub fn set_host(&self, settings: &HostSettings) -> Result<()> {
-        let bytes =
-            serde_json::to_vec_pretty(settings).map_err(|why| Error::BadChange { why: why.to_string() })?;
+        let bytes = serde_json::to_vec_pretty(settings)
+            .map_err(|e| Error::BadChange { why: ManifestFault::Unreadable { why: e.to_string() } })?;
         if bytes.len() as u64 > MAX {
             return Err(Error::TooLong { path: self.path().join(HOST), limit: MAX });
         }

@@ -35,6 +35,7 @@ mod codes;
 mod collect;
 mod disks;
 mod error;
+mod fault;
 mod foreign;
 pub mod fs;
 mod host;
@@ -69,6 +70,7 @@ pub use clone::NewClone;
 pub use codes::samples;
 pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import, why_no_cd};
 pub use error::{ArchiveError, Error, NameRule, Result};
+pub use fault::{ArchiveFault, DescriptionFault, ImageChange, ManifestFault};
 pub use foreign::{
     Bus, DiskPlan, DriveFault, ImportNote, ImportPlan, MAX_DESCRIPTION, MachineFile, NicPlan, Origin,
     machine_file, name_from, parse_ovf, parse_utm, plan_import,

@@ -2,6 +2,7 @@
 
 use crate::bundle::{Bundle, FOLDERS, MANIFEST, Sections, TMP, write_generation};
 use crate::error::{Error, Result, io};
+use crate::fault::ManifestFault;
 use crate::fs::{self, Fs};
 use crate::id::{VmId, check_name, folded};
 use crate::lock::{LOCK, Lock, Refused};
@@ -417,8 +418,7 @@ fn same_id(bundle: &Bundle, id: VmId) -> Result<()> {
     if bundle.manifest.id == id {
         return Ok(());
     }
-    let why =
-        format!("it is the manifest of {}: a bundle is copied by `clone`, not by hand", bundle.manifest.id);
+    let why = ManifestFault::OtherMachine { id: bundle.manifest.id.to_string() };
     Err(Error::Damaged { path: bundle.path.join(MANIFEST), why })
 }
 

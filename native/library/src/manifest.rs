@@ -1,6 +1,7 @@
 //! The one file that says what a bundle is: replaced whole, everything else is written once and named by it.
 
 use crate::error::{Error, Result};
+use crate::fault::{ManifestFault, of_name};
 use crate::id::{DriveId, FileName, SnapshotId, VmId, check_name};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,15 +221,16 @@ impl Manifest {
         struct Versioned {
             version: u32,
         }
-        let damaged = |why: String| Error::Damaged { path: path.to_path_buf(), why };
-        let Versioned { version } = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+        let damaged = |why| Error::Damaged { path: path.to_path_buf(), why };
+        let unreadable = |e: serde_json::Error| damaged(ManifestFault::Unreadable { why: e.to_string() });
+        let Versioned { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if version > VERSION {
             return Err(Error::TooNew { path: path.to_path_buf(), found: version, known: VERSION });
         }
         if version == 0 {
-            return Err(damaged("version 0 never was".into()));
+            return Err(damaged(ManifestFault::VersionZero));
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+        let manifest: Self = serde_json::from_slice(bytes).map_err(unreadable)?;
         manifest.check().map_err(damaged)?;
         Ok(manifest)
     }
@@ -241,29 +243,33 @@ impl Manifest {
     }
 
     /// What is wrong with it, if anything.
-    pub(crate) fn check(&self) -> std::result::Result<(), String> {
-        check_name(&self.name).map_err(|e| e.to_string())?;
-        let bound = |n: usize, limit: usize, what: &str| match n > limit {
-            true => Err(format!("{n} {what}, at most {limit} are possible")),
+    pub(crate) fn check(&self) -> std::result::Result<(), ManifestFault> {
+        let named = |name: &str| {
+            check_name(name).map_err(|e| of_name(e, |name, rule| ManifestFault::BadName { name, rule }))
+        };
+        named(&self.name)?;
+        let bound = |count: usize, most: usize, fault: fn(usize, usize) -> ManifestFault| match count > most {
+            true => Err(fault(count, most)),
             false => Ok(()),
         };
-        bound(self.images.len(), MAX_IMAGES, "images")?;
-        bound(self.drives.len(), MAX_DRIVES, "drives")?;
-        bound(self.snapshots.len(), MAX_SNAPSHOTS, "snapshots")?;
-        bound(self.removed.len(), MAX_DRIVES, "removed drives")?;
+        let drives = |count, most| ManifestFault::Drives { count, most };
+        bound(self.images.len(), MAX_IMAGES, |count, most| ManifestFault::Images { count, most })?;
+        bound(self.drives.len(), MAX_DRIVES, drives)?;
+        bound(self.snapshots.len(), MAX_SNAPSHOTS, |count, most| ManifestFault::Snapshots { count, most })?;
+        bound(self.removed.len(), MAX_DRIVES, |count, most| ManifestFault::Removed { count, most })?;
         let has = |image: &FileName| match self.images.contains_key(image) {
             true => Ok(()),
-            false => Err(format!("the image {image} is named but not listed")),
+            false => Err(ManifestFault::ImageNotListed { image: image.to_string() }),
         };
         for (name, image) in &self.images {
             if let Some(base) = &image.base {
                 if image.format == ImageFormat::Raw {
-                    return Err(format!("the raw image {name} cannot have a base"));
+                    return Err(ManifestFault::RawWithBase { image: name.to_string() });
                 }
                 match base.vm {
                     None => has(&base.image)?,
                     Some(vm) if vm == self.id => {
-                        return Err(format!("{name} names its own machine as another"));
+                        return Err(ManifestFault::OwnMachine { image: name.to_string() });
                     }
                     Some(_) => {}
                 }
@@ -272,23 +278,30 @@ impl Manifest {
         self.drives.values().try_for_each(has)?;
         for removed in &self.removed {
             has(&removed.image)?;
-            bound(removed.description.len(), MAX_NOTE, "bytes of what a removed drive was")?;
+            bound(removed.description.len(), MAX_NOTE, |count, most| ManifestFault::RemovedLength {
+                count,
+                most,
+            })?;
         }
         for (id, snapshot) in &self.snapshots {
             snapshot.drives.values().try_for_each(has)?;
-            bound(snapshot.drives.len(), MAX_DRIVES, "drives")?;
-            bound(snapshot.note.chars().count(), MAX_NOTE, "characters of a note")?;
-            check_name(&snapshot.name).map_err(|e| e.to_string())?;
+            bound(snapshot.drives.len(), MAX_DRIVES, drives)?;
+            bound(snapshot.note.chars().count(), MAX_NOTE, |count, most| ManifestFault::NoteLength {
+                count,
+                most,
+            })?;
+            named(&snapshot.name)?;
             if let Some(parent) = &snapshot.parent
                 && !self.snapshots.contains_key(parent)
             {
-                return Err(format!("the snapshot {id} has a parent {parent} that is not there"));
+                let (snapshot, parent) = (id.to_string(), parent.to_string());
+                return Err(ManifestFault::SnapshotParent { snapshot, parent });
             }
         }
         if let Some(parent) = &self.parent
             && !self.snapshots.contains_key(parent)
         {
-            return Err(format!("the current state has a parent {parent} that is not there"));
+            return Err(ManifestFault::StateParent { parent: parent.to_string() });
         }
         if let Some(suspended) = &self.suspended {
             suspended.drives.values().try_for_each(has)?;
@@ -304,9 +317,10 @@ impl Manifest {
             }
         }
         circle(self.images.keys(), |i| self.base_in(i).cloned())
-            .map_err(|i| format!("{i} is its own base"))?;
+            .map_err(|i| ManifestFault::OwnBase { image: i.to_string() })?;
         let parent_of = |s: &SnapshotId| self.snapshots.get(s).and_then(|s| s.parent.clone());
-        circle(self.snapshots.keys(), parent_of).map_err(|s| format!("the snapshot {s} is its own ancestor"))
+        circle(self.snapshots.keys(), parent_of)
+            .map_err(|s| ManifestFault::OwnAncestor { snapshot: s.to_string() })
     }
 
     /// The base of an image if it is in this bundle.

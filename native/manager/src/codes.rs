@@ -4,9 +4,10 @@ use crate::create::NewMachineError;
 use crate::downloads::MediaError;
 use crate::edit::EditError;
 use crate::error::Error;
+use crate::fault::{FieldFault, MediumNameRule, PictureFault, Unfit};
 use crate::text::TextError;
 use sampan_config::{Finding, Severity};
-use sampan_message::{Message, samples as samples_of};
+use sampan_message::{Coded, Message, Reason, samples as samples_of};
 
 /// A variant of this crate's own that follows; those of other crates are in their own lists.
 fn after(error: &Error) -> Option<Error> {
@@ -29,11 +30,10 @@ fn after(error: &Error) -> Option<Error> {
             Error::SupervisorEnded { name: name(), status: "exit status: 1".into(), log: None }
         }
         Error::SupervisorEnded { .. } => Error::NoDrive { name: name(), drive: "disk7".parse().ok()? },
-        Error::NoDrive { .. } => {
-            Error::Invalid { field: "network.cards", why: "the machine has no network card".into() }
-        }
-        Error::Invalid { .. } => Error::NoPicture,
-        Error::NoPicture => Error::BadPicture("its palette is missing".into()),
+        Error::NoDrive { .. } => Error::Invalid { field: "size", why: "a disk has no negative size".into() },
+        Error::Invalid { .. } => Error::unfit("network.cards", &Unfit::NoNetworkCard),
+        Error::Unfit { .. } => Error::NoPicture,
+        Error::NoPicture => Error::BadPicture(PictureFault::NoPalette),
         Error::BadPicture(_) => {
             let source = std::io::ErrorKind::PermissionDenied.into();
             Error::Io { what: "the folder of downloads".into(), source }
@@ -70,15 +70,19 @@ pub fn samples() -> Vec<Message> {
     all.extend(MediaError::samples());
     all.extend(EditError::samples());
     all.extend(TextError::samples());
+    all.extend(Unfit::all().iter().map(|why| Error::unfit("network.cards", why).message()));
+    let bad_field = |why| EditError::BadField { field: "displays.devise".into(), why: Message::of(why) };
+    all.extend(FieldFault::all().iter().map(|why| bad_field(why).message()));
+    all.extend(PictureFault::all().into_iter().map(|why| Error::BadPicture(why).message()));
+    let bad_name = |rule| MediaError::BadName { name: "../a".into(), rule }.message();
+    all.extend(MediumNameRule::all().into_iter().map(bad_name));
     all.extend([
         Message::new("not_a_medium", "notes.txt: this looks like neither a CD nor a disk image")
             .with("path", "notes.txt"),
         Message::new("not_a_cd", "disk.qcow2: this is a disk image (qcow2): make a disk of it")
             .with("path", "disk.qcow2"),
-        Message::new("seed_doubtful", "cloud-init does not know the comment that the user-data begins with"),
         Message::new("changes_lost", "what has changed since then would be lost: keep it as a snapshot of its own")
             .with("name", "debian"),
-        Message::new("preset_note", "there is no GPU for the guest yet: Android draws by software, slowly"),
         Message::new("login", "login: as root, without a password").with("login", "as root, without a password"),
         Message::new(
             "password_in_seed",

@@ -3,13 +3,14 @@
 use crate::create::NewMachineError;
 use crate::downloads::MediaError;
 use crate::edit::EditError;
+use crate::fault::{PictureFault, Unfit};
 use crate::text::TextError;
 use sampan_config::{Finding, VmConfigError};
 use sampan_control::{BindError, ClientError};
 use sampan_download::{CatalogueError, DownloadError};
 use sampan_emulator::LaunchError;
 use sampan_library::{DriveId, Error as LibraryError};
-use sampan_message::{Coded, Message, Params};
+use sampan_message::{Coded, Message, Params, Reason};
 use sampan_seed::SeedError;
 use sampan_session::vm::VmError;
 use std::path::PathBuf;
@@ -196,12 +197,20 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The same, where what is wrong has a code of its own.
+    #[error("{why}")]
+    Unfit {
+        /// The field, as in the machine's description.
+        field: &'static str,
+        /// What is wrong.
+        why: Message,
+    },
     /// There is no picture.
     #[error("the machine does not run, and no snapshot of it has a picture")]
     NoPicture,
     /// A picture cannot be read.
     #[error("the machine's picture cannot be read: {0}")]
-    BadPicture(String),
+    BadPicture(PictureFault),
     /// The system refused.
     #[error("{what}: {source}")]
     Io {
@@ -223,6 +232,11 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         |source| Self::Io { what, source }
+    }
+
+    /// A value of a field does not fit.
+    pub(crate) fn unfit(field: &'static str, why: &Unfit) -> Self {
+        Self::Unfit { field, why: Message::of(why) }
     }
 
     /// Whether it was cancelled, by whomever.
@@ -266,7 +280,7 @@ impl Coded for Error {
             Self::NotStarted { .. } => "not_started",
             Self::SupervisorEnded { .. } => "supervisor_ended",
             Self::NoDrive { .. } => "no_drive",
-            Self::Invalid { .. } => "invalid",
+            Self::Invalid { .. } | Self::Unfit { .. } => "invalid",
             Self::NoPicture => "no_picture",
             Self::BadPicture(_) => "bad_picture",
             Self::Io { .. } => "io",
@@ -323,7 +337,8 @@ impl Coded for Error {
                 .with("log", log.as_deref().unwrap_or_default()),
             Self::NoDrive { name, drive } => params.with("name", name.as_str()).with("drive", drive.as_str()),
             Self::Invalid { field, why } => params.with("field", *field).with("why", why.as_str()),
-            Self::BadPicture(why) => params.with("why", why.as_str()),
+            Self::Unfit { field, why } => why.as_reason().with("field", *field),
+            Self::BadPicture(why) => why.params(),
             Self::Io { what, source } => params.with("what", what.as_str()).with("why", source.to_string()),
             Self::NoPicture | Self::Cancelled | Self::Thread => params,
         }

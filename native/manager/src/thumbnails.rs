@@ -1,6 +1,7 @@
 //! Small pictures of machines: what a running one shows, else the picture of its newest snapshot.
 
 use crate::error::{Error, Result};
+use crate::fault::PictureFault;
 use crate::{Condition, FRESH, Manager, blocking};
 use sampan_control::{ClientError, Picture, Reply, Reporter, Request};
 use sampan_frame::Size;
@@ -112,18 +113,17 @@ fn of_snapshot(bundle: &Bundle) -> Result<Vec<u8>> {
 
 /// A picture made small. The file may be anybody's: bundles are imported.
 fn small(file: &[u8]) -> Result<Picture> {
-    let unreadable = |why: &dyn std::fmt::Display| Error::BadPicture(why.to_string());
+    let unreadable =
+        |why: &dyn std::fmt::Display| Error::BadPicture(PictureFault::Unreadable { why: why.to_string() });
     let limits = png::Limits { bytes: 8 << 20 };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|e| unreadable(&e))?;
     let (width, height) = (reader.info().width, reader.info().height);
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(unreadable(&format_args!(
-            "it has {width}×{height} pixels, and at most {MAX_PIXELS} are shown"
-        )));
+        return Err(Error::BadPicture(PictureFault::Pixels { width, height, most: MAX_PIXELS }));
     }
-    let length = reader.output_buffer_size().ok_or_else(|| unreadable(&"it is too large"))?;
+    let length = reader.output_buffer_size().ok_or_else(|| Error::BadPicture(PictureFault::TooLarge))?;
     let mut pixels = vec![0; length];
     let info = reader.next_frame(&mut pixels).map_err(|e| unreadable(&e))?;
     pixels.truncate(info.buffer_size());
@@ -132,7 +132,7 @@ fn small(file: &[u8]) -> Result<Picture> {
         png::ColorType::Rgba => rgb_of(&pixels, 4, |p| [p[0], p[1], p[2]]),
         png::ColorType::Grayscale => rgb_of(&pixels, 1, |p| [p[0]; 3]),
         png::ColorType::GrayscaleAlpha => rgb_of(&pixels, 2, |p| [p[0]; 3]),
-        png::ColorType::Indexed => return Err(unreadable(&"its palette is missing")),
+        png::ColorType::Indexed => return Err(Error::BadPicture(PictureFault::NoPalette)),
     };
     let size = Size::new(info.width, info.height).map_err(|e| unreadable(&e))?;
     let small = Screenshot { size, rgb }.smaller(WIDTH);

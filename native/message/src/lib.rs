@@ -29,6 +29,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod reason;
+
+pub use reason::{Reason, are_distinct};
+
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -118,6 +122,13 @@ impl Params {
         self
     }
 
+    /// The same with all of these.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
@@ -145,6 +156,21 @@ impl Message {
     /// A message without values.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code: code.into(), params: Params::new(), message: message.into() }
+    }
+
+    /// A reason as a message of its own: its code is the message's.
+    pub fn of(reason: &impl Reason) -> Self {
+        Self { code: reason.code().into(), params: reason.params(), message: reason.to_string() }
+    }
+
+    /// The values of an error that this message is the reason of: its own, and its code as `reason`.
+    pub fn as_reason(&self) -> Params {
+        self.params.clone().with("reason", &*self.code)
+    }
+
+    /// A message whose text is a reason's.
+    pub fn because(code: &'static str, reason: &impl Reason) -> Self {
+        Self { code: code.into(), params: reason.params(), message: reason.to_string() }
     }
 
     /// The same with one more value.

@@ -24,7 +24,9 @@ impl OhosError {
             Self::NoBuffer(code) | Self::NotTaken(code) => (TRIED_AGAIN, Params::of("error", number(*code))),
             Self::StillInUse => (TRIED_AGAIN, Params::new()),
             Self::BadBuffer(why) => (TRIED_AGAIN, Params::of("why", &**why)),
-            Self::Read(error) => ("bad_scanout", Params::of("why", error.to_string())),
+            Self::Read(error) => {
+                ("bad_scanout", Params::of("reason", error.code()).with("why", error.to_string()))
+            }
             Self::NotMapped(error) | Self::NoThread(error) => {
                 (io_code(error), Params::of("why", error.to_string()))
             }

@@ -3,6 +3,7 @@
 use crate::error::{SeedError, demand, few, one_line};
 use crate::iso;
 use crate::password::PasswordHash;
+use crate::rule::ValueRule;
 use crate::ssh_key::ssh_key;
 use crate::yaml::document;
 use serde_json::{Value, json};
@@ -82,10 +83,10 @@ impl Seed {
     /// The first field that does not fit.
     pub fn check(&self) -> Result<(), SeedError> {
         let name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let rule = "it is 1 to 64 letters, digits, - and _";
+        let rule = ValueRule::InstanceName;
         let sound = (1..=64).contains(&self.instance.len()) && self.instance.bytes().all(name);
         demand("the instance's name", &self.instance, rule, sound)?;
-        let rule = "it is labels of letters, digits and inner hyphens, at most 63 each, with dots between, at most 253 together";
+        let rule = ValueRule::HostName;
         demand("the host name", &self.hostname, rule, is_hostname(&self.hostname))?;
         if let Some(user) = &self.user {
             user.check()?;
@@ -94,8 +95,7 @@ impl Seed {
         for package in &self.packages {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"+._:=~-".contains(&b);
             let first = package.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-            let rule =
-                "a package is named by letters, digits and +._:=~-, beginning with a letter or a digit";
+            let rule = ValueRule::Package;
             demand("a package", package, rule, first && package.len() <= 200 && package.bytes().all(plain))?;
         }
         let words = |text: &str, more: &[u8]| {
@@ -106,7 +106,7 @@ impl Seed {
             demand(
                 "the locale",
                 locale,
-                "it is of the form de_DE.UTF-8",
+                ValueRule::Locale,
                 words(locale, b"_.@-") && !locale.starts_with('-'),
             )?;
         }
@@ -114,21 +114,16 @@ impl Seed {
             let sound = words(zone, b"_/+-")
                 && zone.split('/').all(|part| !part.is_empty())
                 && !zone.starts_with('-');
-            demand("the time zone", zone, "it is of the form Europe/Berlin", sound)?;
+            demand("the time zone", zone, ValueRule::TimeZone, sound)?;
         }
         if let Some(Keyboard { layout, variant }) = &self.keyboard {
             for text in std::iter::once(layout).chain(variant) {
-                demand(
-                    "the keyboard",
-                    text,
-                    "it is a layout such as de, and a variant such as nodeadkeys",
-                    words(text, b"_-"),
-                )?;
+                demand("the keyboard", text, ValueRule::Keyboard, words(text, b"_-"))?;
             }
         }
         few("commands", self.run.len(), MAX_LIST)?;
         for command in &self.run {
-            let rule = "a command has 1 to 16384 bytes and no NUL";
+            let rule = ValueRule::Command;
             let sound = (1..=MAX_COMMAND).contains(&command.len()) && !command.contains('\0');
             demand("a command", command, rule, sound)?;
         }
@@ -236,7 +231,7 @@ impl User {
         let mut bytes = self.name.bytes();
         let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
         let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-        let rule = "it is of lower-case letters, digits, _ and -, begins with a letter or _, and has at most 32; root is there already";
+        let rule = ValueRule::UserName;
         let sound = first && rest && self.name.len() <= 32 && self.name != "root";
         demand("the user's name", &self.name, rule, sound)?;
         few("SSH keys", self.ssh_keys.len(), MAX_LIST)?;
@@ -246,7 +241,7 @@ impl User {
         }
         if let Some(shell) = &self.shell {
             let sound = shell.starts_with('/') && one_line(shell, 100) && !shell.contains([':', ' ']);
-            demand("the shell", shell, "it is a path such as /bin/bash", sound)?;
+            demand("the shell", shell, ValueRule::Shell, sound)?;
         }
         Ok(())
     }
@@ -277,17 +272,12 @@ impl User {
 impl StaticNetwork {
     fn check(&self) -> Result<(), SeedError> {
         let [first, ..] = self.mac;
-        let rule = "it is a single card's: its first byte is even, and it is not zero";
+        let rule = ValueRule::HardwareAddress;
         demand("the hardware address", &self.mac(), rule, first % 2 == 0 && self.mac != [0; 6])?;
         let bits = if self.address.is_ipv4() { 32 } else { 128 };
         let prefix = self.prefix.to_string();
-        demand(
-            "the network's prefix",
-            &prefix,
-            "it is 1 to 32 for IPv4, 1 to 128 for IPv6",
-            (1..=bits).contains(&self.prefix),
-        )?;
-        let rule = "it is of the same family as the address";
+        demand("the network's prefix", &prefix, ValueRule::Prefix, (1..=bits).contains(&self.prefix))?;
+        let rule = ValueRule::Gateway;
         demand(
             "the gateway",
             &self.gateway.to_string(),

@@ -1,16 +1,17 @@
 //! The codes of this crate's errors, and the values that their texts are made of. No password and no key is among them.
 
 use crate::error::{Misfit, SeedError};
+use crate::rule::{PasswordRule, ValueRule};
 use crate::ssh_key::{KeyError, Why};
-use sampan_message::{Message, Params, samples as samples_of};
+use sampan_message::{Coded, Message, Params, Reason, samples as samples_of};
 
 impl SeedError {
     fn parts(&self) -> (&'static str, Params) {
         match self {
             Self::Value { field, value, rule } => {
-                ("bad_value", Params::of("field", *field).with("value", &**value).with("rule", *rule))
+                ("bad_value", Params::of("field", *field).with("value", &**value).with("rule", rule.code()))
             }
-            Self::Password { rule } => ("bad_password", Params::of("rule", *rule)),
+            Self::Password { rule } => ("bad_password", Params::of("rule", rule.code())),
             Self::Key { why } => why.parts(),
             Self::TooMany { field, count, limit } => {
                 ("too_many", Params::of("what", *field).with("count", *count).with("most", *limit))
@@ -24,7 +25,7 @@ impl SeedError {
 
     fn after(&self) -> Option<Self> {
         Some(match self {
-            Self::Value { .. } => Self::Password { rule: "at least one character" },
+            Self::Value { .. } => Self::Password { rule: PasswordRule::Typed },
             Self::Password { .. } => Self::Key { why: Why::Form },
             Self::Key { .. } => Self::TooMany { field: "packages", count: 200, limit: 100 },
             Self::TooMany { .. } => Self::File { name: "user-data".into(), why: Misfit::Size },
@@ -37,9 +38,10 @@ impl SeedError {
 impl KeyError {
     fn parts(&self) -> (&'static str, Params) {
         match self {
-            Self::Private | Self::Putty => ("private_key", Params::new()),
+            Self::Private => ("private_key", Params::of("reason", "openssh")),
+            Self::Putty => ("private_key", Params::of("reason", "putty")),
             Self::Form(form) => ("other_key_form", Params::of("form", *form)),
-            Self::Other(what) => ("not_a_key", Params::of("what", &**what)),
+            Self::Other(what) => ("not_a_key", Params::of("reason", "other").with("what", &**what)),
             Self::Line { line, why } => {
                 let (code, params) = why.parts();
                 (code, params.with("line", *line))
@@ -68,7 +70,7 @@ impl Why {
             Self::Dsa | Self::Short => "weak_key",
             Self::Base64 | Self::Type | Self::Damaged => "damaged_key",
         };
-        (code, Params::new())
+        (code, Params::of("reason", self.name()))
     }
 
     fn after(self) -> Option<Self> {
@@ -89,9 +91,14 @@ sampan_message::coded!(SeedError, KeyError, Why);
 
 /// A message of every kind that this crate makes, for `docs/errors.md`.
 pub fn samples() -> Vec<Message> {
-    let value = SeedError::Value { field: "user", value: "Ada".into(), rule: "small letters and digits" };
+    let value = SeedError::Value { field: "the user's name", value: "Ada".into(), rule: ValueRule::UserName };
     let mut all = samples_of(value, SeedError::after);
     all.extend(samples_of(KeyError::Private, KeyError::after));
     all.extend(samples_of(Why::Form, |why| why.after()));
+    let value = |rule| SeedError::Value { field: "the user's name", value: "Ada".into(), rule }.message();
+    all.extend(ValueRule::all().into_iter().map(value));
+    all.extend(PasswordRule::all().into_iter().map(|rule| SeedError::Password { rule }.message()));
+    let misfit = |why| SeedError::File { name: "user-data".into(), why }.message();
+    all.extend([Misfit::Name, Misfit::Size, Misfit::Header, Misfit::Alike].map(misfit));
     all
 }

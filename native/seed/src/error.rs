@@ -1,5 +1,7 @@
 //! What a seed refuses.
 
+use crate::rule::{PasswordRule, ValueRule};
+
 /// Why a seed cannot be made. Every message names the field and says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -12,13 +14,13 @@ pub enum SeedError {
         /// The value, cut to 60 characters. Never a password.
         value: String,
         /// What is allowed.
-        rule: &'static str,
+        rule: ValueRule,
     },
     /// A password that cannot be used; it is not shown.
     #[error("the password cannot be used: {rule}")]
     Password {
         /// What is allowed.
-        rule: &'static str,
+        rule: PasswordRule,
     },
     /// What is no public SSH key; it is not shown.
     #[error("an SSH key cannot be used: {why}")]
@@ -86,12 +88,7 @@ impl Misfit {
 }
 
 /// Refuses a value unless it keeps a rule.
-pub(crate) fn demand(
-    field: &'static str,
-    value: &str,
-    rule: &'static str,
-    kept: bool,
-) -> Result<(), SeedError> {
+pub(crate) fn demand(field: &'static str, value: &str, rule: ValueRule, kept: bool) -> Result<(), SeedError> {
     if kept {
         return Ok(());
     }

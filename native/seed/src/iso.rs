@@ -5,6 +5,7 @@
 //! holds a password's hash. Equal contents give equal bytes: all dates are the same.
 
 use crate::error::{Misfit, SeedError};
+use crate::rule::ValueRule;
 
 /// A CD's block, in bytes.
 pub const BLOCK: usize = 2048;
@@ -41,7 +42,7 @@ struct Extent<'a> {
 pub fn image(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>, SeedError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     let sound = (1..=16).contains(&label.len()) && label.bytes().all(plain);
-    crate::error::demand("the volume's label", label, "it is 1 to 16 letters, digits, _ and -", sound)?;
+    crate::error::demand("the volume's label", label, ValueRule::VolumeLabel, sound)?;
     crate::error::few("files", files.len(), MAX_FILES)?;
     let mut extents = Vec::new();
     let mut block = FIRST_FILE;

@@ -1,12 +1,11 @@
 //! Hashed passwords, as `crypt(3)` of Linux and the BSDs takes them.
 
 use crate::error::SeedError;
+use crate::rule::PasswordRule;
 use sha_crypt::{Algorithm, Params, PasswordHasher, ShaCrypt};
 
 /// The longest password, in bytes: a longer one makes each login slow.
 const MAX_BYTES: usize = 256;
-/// What is asked of a password.
-const RULE: &str = "it has 1 to 256 bytes and no control characters";
 /// SHA-512-crypt's rounds: some tenths of a second on a slow machine.
 const ROUNDS: u32 = 100_000;
 
@@ -31,7 +30,7 @@ impl PasswordHash {
     /// [`SeedError::Password`] for one that cannot be typed at a login.
     pub fn check(password: &str) -> Result<(), SeedError> {
         match password.is_empty() || password.len() > MAX_BYTES || password.chars().any(char::is_control) {
-            true => Err(SeedError::Password { rule: RULE }),
+            true => Err(SeedError::Password { rule: PasswordRule::Typed }),
             false => Ok(()),
         }
     }
@@ -46,7 +45,7 @@ impl PasswordHash {
         // 12 bytes become the 16 characters that crypt(3) uses of a salt.
         let hash = ShaCrypt::new(Algorithm::Sha512Crypt, params)
             .hash_password_with_salt(password.as_bytes(), salt)
-            .map_err(|_| SeedError::Password { rule: RULE })?;
+            .map_err(|_| SeedError::Password { rule: PasswordRule::Typed })?;
         Ok(Self(hash.as_str().to_owned()))
     }
 
@@ -58,7 +57,7 @@ impl PasswordHash {
         let known = ["$5$", "$6$", "$y$", "$gy$", "$2b$", "$7$"].iter().any(|id| hash.starts_with(id));
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"./$=,-_".contains(&b);
         let sound = known && (20..=400).contains(&hash.len()) && hash.bytes().all(plain);
-        let rule = "a hash begins with $5$, $6$, $y$, $gy$, $2b$ or $7$, as mkpasswd prints it";
+        let rule = PasswordRule::Hash;
         if sound { Ok(Self(hash.to_owned())) } else { Err(SeedError::Password { rule }) }
     }
 

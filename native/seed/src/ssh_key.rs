@@ -102,6 +102,23 @@ pub enum Why {
     Line,
 }
 
+impl Why {
+    /// Its name for programs, which never changes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Option => "option",
+            Self::Dsa => "dsa",
+            Self::Base64 => "bad_base64",
+            Self::Type => "other_type",
+            Self::Damaged => "cut_off",
+            Self::Short => "short",
+            Self::Line => "bad_line",
+        }
+    }
+}
+
 /// The keys of a text, one a line as `authorized_keys` has them; empty lines and remarks are passed over.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 
 use crate::error::{SeedError, demand};
 use crate::iso;
+use crate::rule::{PasswordRule, ValueRule};
 use crate::xml::{Xml, allowed};
 
 const UNATTEND: &str = "urn:schemas-microsoft-com:unattend";
@@ -83,17 +84,15 @@ impl WindowsAnswers {
             && !name.bytes().all(|b| b.is_ascii_digit())
             && !name.starts_with('-')
             && !name.ends_with('-');
-        let rule = "it is 1 to 15 letters, digits and inner hyphens, not digits alone";
+        let rule = ValueRule::ComputerName;
         demand("the computer's name", name, rule, sound)?;
-        demand("the user's name", &self.user, USER_RULE, is_user(&self.user))?;
+        demand("the user's name", &self.user, ValueRule::WindowsUser, is_user(&self.user))?;
         if self.password.chars().count() > 127 || self.password.chars().any(|c| c.is_control() || !allowed(c))
         {
-            return Err(SeedError::Password {
-                rule: "it has at most 127 characters, none of them a control character",
-            });
+            return Err(SeedError::Password { rule: PasswordRule::Windows });
         }
-        demand("the locale", &self.locale, "it is of the form de-DE", is_locale(&self.locale))?;
-        let rule = "it is a locale such as de-DE, or a profile such as 0407:00000407";
+        demand("the locale", &self.locale, ValueRule::WindowsLocale, is_locale(&self.locale))?;
+        let rule = ValueRule::WindowsKeyboard;
         demand(
             "the keyboard",
             &self.keyboard,
@@ -104,11 +103,10 @@ impl WindowsAnswers {
             let fits = |c: char| c.is_ascii_alphanumeric() || c == ' ' || more.contains(c);
             (1..=64).contains(&text.len()) && text.chars().all(fits) && text.trim() == text
         };
-        let rule =
-            "it is Windows' name of a time zone, such as W. Europe Standard Time (tzutil /l lists them)";
+        let rule = ValueRule::WindowsTimeZone;
         demand("the time zone", &self.timezone, rule, words(&self.timezone, ".()+-"))?;
         if let Some(edition) = &self.edition {
-            demand("the edition", edition, "it is a name such as Windows 11 Pro", words(edition, ".()-_"))?;
+            demand("the edition", edition, ValueRule::Edition, words(edition, ".()-_"))?;
         }
         if let Some(key) = &self.product_key {
             let groups: Vec<&str> = key.split('-').collect();
@@ -116,12 +114,7 @@ impl WindowsAnswers {
                 |g: &&str| g.len() == 5 && g.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
             let sound = groups.len() == 5 && groups.iter().all(group);
             // A key is a secret of a kind: it is not shown.
-            demand(
-                "the product key",
-                "…",
-                "it is five groups of five capitals and digits with hyphens between",
-                sound,
-            )?;
+            demand("the product key", "…", ValueRule::ProductKey, sound)?;
         }
         Ok(())
     }
@@ -337,8 +330,6 @@ fn commands(xml: &mut Xml, values: &[(&str, &str)]) {
         }
     });
 }
-
-const USER_RULE: &str = "it is 1 to 20 characters without \"/\\[]:;|=,+*?<>@%, does not end with a dot, and is not one of Windows' own accounts";
 
 fn is_user(name: &str) -> bool {
     const OWN: [&str; 6] =

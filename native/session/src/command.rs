@@ -172,6 +172,21 @@ pub enum Remedy {
     WaitForSaving,
 }
 
+impl Remedy {
+    /// Its name for programs, in snake case, which never changes.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Start => "start_again",
+            Self::Reset => "reset_again",
+            Self::NothingToPause => "nothing_to_pause",
+            Self::NothingToSave => "nothing_to_save",
+            Self::NobodyHears => "nobody_hears",
+            Self::WaitForSaving => "wait_for_saving",
+        }
+    }
+}
+
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -213,7 +228,11 @@ impl Coded for CommandError {
     fn params(&self) -> Params {
         let none = Params::new();
         match self {
-            Self::State { state, .. } => none.with("state", state.to_string()),
+            Self::State { remedy: Remedy::WaitForSaving, state } => none.with("state", state.to_string()),
+            Self::State { state, remedy } => {
+                none.with("state", state.to_string()).with("reason", remedy.code())
+            }
+            Self::Read(error) => none.with("reason", error.code()).with("why", error.to_string()),
             Self::Untypable(character) => none.with("character", character.to_string()),
             Self::NoReset(seconds) => none.with("seconds", *seconds),
             Self::NotSavable { reason } => none.with("reasons", reason.as_str()),
@@ -222,7 +241,7 @@ impl Coded for CommandError {
             Self::Shrink { drive, now, wanted } => {
                 none.with("drive", drive.as_str()).with("now", *now).with("wanted", *wanted)
             }
-            Self::Io { path, .. } => none.with("path", path.as_path()),
+            Self::Io { path, source } => none.with("path", path.as_path()).with("why", source.to_string()),
             Self::Image(error) => error.params(),
             Self::Qmp(error) => error.params(),
             Self::Display(error) => error.params(),

@@ -24,6 +24,7 @@
 
 mod background;
 mod block_ops;
+mod codes;
 mod command;
 mod disks;
 mod guest;
@@ -43,6 +44,8 @@ mod tasks;
 pub mod vm;
 
 pub use background::SLOWED;
+#[doc(hidden)]
+pub use codes::samples;
 pub use command::{Command, CommandError, ProgressFn, Remedy, Reply};
 pub use disks::{DriveInfo, Overlay};
 pub use machine_log::{Level, LogCrate, LogLine, LogSink, LogSource};

@@ -56,8 +56,8 @@ impl Coded for StartError {
 
     fn params(&self) -> Params {
         match self {
-            Self::Qemu(exit) => Params::new().with("words", exit.to_string()),
-            Self::State(error) => Params::new().with("why", error.code()),
+            Self::Qemu(exit) => exit.params().with("reason", exit.code()).with("words", exit.to_string()),
+            Self::State(error) => error.params().with("reason", error.code()).with("why", error.to_string()),
             Self::Launch(error) => error.params(),
             Self::Qmp(error) => error.params(),
             Self::Display(error) => error.params(),

@@ -9,16 +9,29 @@ const HEAD: &str = "\
 
 Every error below the faces has a code, the values that its text is made of, and English beside them (`native/message`). Programs decide by the code; a face in
 another language looks the code up and fills in the values. A code is never renamed; two texts have the same code if a person does the same about them. The English
-here is that of a sample. Sizes are in bytes where a value's name does not say otherwise. `session` and `control` have more of their own.
+here is that of a sample. Sizes are in bytes where a value's name does not say otherwise.
 
-This list is made from the crates' samples by `UPDATE_EXPECT=1 cargo test -p xtask`, and a test compares it.
+Where one of our own sentences completes the text, `reason` is its code: a translation has one text for each, see [the second list](#reasons). `rule` is the like for
+what a value should have been, and `what` for what something is or counts. A reason may be the code of another error, whose values are then beside it. What another
+program, the system or a parser said is one of `why`, `words` and `message`: it stays as it came, and a translation quotes it.
+
+These lists are made from the crates' samples by `UPDATE_EXPECT=1 cargo test -p xtask`, and a test compares them.
 
 | code | values | English, for example |
 |---|---|---|
 ";
 
+const REASONS: &str = "
+## Reasons
+
+| code | reason | values | English, for example |
+|---|---|---|---|
+";
+
 fn all() -> Vec<Message> {
     let crates = [
+        sampan_control::samples(),
+        sampan_session::samples(),
         sampan_config::samples(),
         sampan_library::samples(),
         sampan_download::samples(),
@@ -29,23 +42,57 @@ fn all() -> Vec<Message> {
         sampan_display::samples(),
         sampan_ohos::samples(),
         sampan_manager::samples(),
-        sampan_session::vm::import_samples(),
     ];
     crates.concat()
 }
 
+/// What tells apart the texts of one code: the name of the value, in the order of preference.
+const CHOICES: [&str; 2] = ["reason", "rule"];
+
+/// The code of a message's reason, if it has one.
+fn reason(message: &Message) -> Option<(&'static str, String)> {
+    CHOICES.iter().find_map(|name| Some((*name, message.params.get(name)?.to_string())))
+}
+
+fn names(message: &Message) -> Vec<String> {
+    message.params.iter().map(|(name, _)| format!("`{name}`")).collect()
+}
+
+fn english(message: &Message) -> String {
+    message.message.replace('|', "\\|").replace('\n', " ")
+}
+
 fn table() -> String {
     let mut rows: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
-    for Message { code, params, message } in all() {
-        let names: Vec<String> = params.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let text = message.replace('|', "\\|").replace('\n', " ");
-        rows.entry(code.into_owned()).or_default().insert((names.join(" "), text));
+    // Of all that differ by their reason there is one row, with the values that all of them have.
+    let mut with_reason: BTreeMap<String, (BTreeSet<String>, String)> = BTreeMap::new();
+    let mut reasons: BTreeSet<[String; 4]> = BTreeSet::new();
+    for message in all() {
+        let (code, names, text) = (message.code.to_string(), names(&message), english(&message));
+        let Some((choice, reason)) = reason(&message) else {
+            rows.entry(code).or_default().insert((names.join(" "), text));
+            continue;
+        };
+        let others: Vec<String> =
+            names.iter().filter(|name| **name != format!("`{choice}`")).cloned().collect();
+        reasons.insert([code.clone(), reason, others.join(" "), text.clone()]);
+        let names: BTreeSet<String> = names.into_iter().collect();
+        let row = with_reason.entry(code).or_insert_with(|| (names.clone(), text));
+        row.0.retain(|name| names.contains(name));
+    }
+    for (code, (names, text)) in with_reason {
+        let names: Vec<String> = names.into_iter().collect();
+        rows.entry(code).or_default().insert((names.join(" "), text));
     }
     let mut text = HEAD.to_owned();
     for (code, samples) in rows {
         for (values, english) in samples {
             text += &format!("| `{code}` | {values} | {english} |\n");
         }
+    }
+    text += REASONS;
+    for [code, reason, values, english] in reasons {
+        text += &format!("| `{code}` | `{reason}` | {values} | {english} |\n");
     }
     text
 }
@@ -76,8 +123,15 @@ fn codes_and_values_are_in_snake_case_and_texts_name_no_command() {
     };
     for Message { code, params, message } in all() {
         assert!(is_name(&code), "{code}");
+        for choice in CHOICES {
+            assert!(
+                params.get(choice).is_none_or(|value| is_name(&value.to_string())),
+                "{code}: the {choice} is no code: {params:?}"
+            );
+        }
         assert!(params.iter().all(|(name, _)| is_name(name)), "{code}: {params:?}");
-        // The app shows them, too.
+        // The app shows them, too. An option of qemu-img's is not one of ours.
+        let message = message.replace("qemu-img bitmap --remove", "");
         assert!(!message.contains("sampan ") && !message.contains(" --"), "{code}: {message}");
         assert!(!message.is_empty() && !message.ends_with('.'), "{code}: {message}");
     }

@@ -34,7 +34,7 @@ pub(crate) fn document(data: &[u8]) {
         };
         document.machine(&place).map(|machine| {
             let blocked = machine.state_blockers();
-            assert!(blocked.iter().all(|blocker| !blocker.words.is_empty()));
+            assert!(blocked.iter().all(|blocker| !blocker.message().message.is_empty()));
             machine.argv(&["tcg".to_owned()])
         })
     };

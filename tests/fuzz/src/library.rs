@@ -5,7 +5,8 @@ use sampan_library::image::{
     Content, MAX_VIRTUAL_SIZE, ReadAt, identify, probe_import, read_header, recognise,
 };
 use sampan_library::{
-    Contents, ImportPlan, Manifest, SourceFormat, TarReader, check_member, parse_ovf, parse_utm,
+    Contents, DescriptionFault, ImportPlan, Manifest, SourceFormat, TarReader, check_member, parse_ovf,
+    parse_utm,
 };
 use std::io::Read;
 use std::path::Path;
@@ -162,7 +163,7 @@ pub(crate) fn sampanvm(data: &[u8]) {
     }
 }
 
-fn plan(plan: Result<ImportPlan, String>) {
+fn plan(plan: Result<ImportPlan, DescriptionFault>) {
     let Ok(plan) = plan else { return };
     for disk in &plan.disks {
         check_member(&disk.file).expect("a file below its folder");

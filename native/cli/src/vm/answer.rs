@@ -49,16 +49,18 @@ pub fn print(outcome: Result<Answer>, as_json: bool) -> Result<Code> {
         Ok(answer) if answer.text.is_empty() => {}
         Ok(answer) => say(&answer.text),
         Err(error) if as_json => {
-            let code = code_of(&error);
-            say_json(&match code {
-                Some(code) => json!({ "error": of_error(&error), "code": code }),
-                None => json!({ "error": of_error(&error) }),
-            });
+            say_json(&error_json(&error));
         }
         Err(error) if code == Code::Interrupted => tell(format_args!("sampan: {}", of_error(&error))),
         Err(error) => return Err(error),
     }
     Ok(code)
+}
+
+/// An error for programs. Those that only this program makes have one code.
+pub fn error_json(error: &anyhow::Error) -> Value {
+    let code = code_of(error).unwrap_or_else(|| "failed".to_owned());
+    json!({ "error": of_error(error), "code": code })
 }
 
 /// Rows with columns as wide as their widest cell; the first row is the heading. A cell is a line, whatever it holds.

@@ -26,7 +26,7 @@ mod trash;
 mod vnc;
 mod wizard;
 
-pub use answer::{Answer, print};
+pub use answer::{Answer, error_json, print};
 pub use catalogue::images;
 pub use console::console;
 pub use copies::{clone, export, import};

@@ -65,10 +65,16 @@ fn words(effect: &Effect) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sampan_message::Message;
 
     #[test]
     fn what_was_not_done_is_told() {
-        let effect = Effect { done: vec!["a".into()], refused: vec!["b".into()], before: 90, after: 9 };
+        let effect = Effect {
+            done: vec!["a".into()],
+            refused: vec![Message::new("mode_refused", "b")],
+            before: 90,
+            after: 9,
+        };
         let words = words(&effect);
         assert!(
             words.starts_with("a\nnot done: b\n") && words.contains("90 %") && words.contains("9 % after")

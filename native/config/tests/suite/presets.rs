@@ -417,7 +417,7 @@ fn no_machine_risks_its_disks_when_the_host_stops() {
 #[test]
 fn every_preset_says_what_is_missing() {
     let says = |preset: Preset, word: &str| {
-        Arch::ALL.iter().all(|&arch| preset.notes(arch).iter().any(|n| n.contains(word)))
+        Arch::ALL.iter().all(|&arch| preset.notes(arch).iter().any(|n| n.message.contains(word)))
     };
     assert!(says(Preset::Windows11, "TPM") && says(Preset::Windows11, "virtio-win"));
     assert!(says(Preset::Android, "GPU") && says(Preset::Android, "adb"));

@@ -81,7 +81,10 @@ fn reply() -> impl Strategy<Value = Reply> {
         (any::<Vec<String>>(), any::<Vec<String>>())
             .prop_map(|(now, next_start)| Reply::Applied(Applied { now, next_start })),
         (any::<Vec<String>>(), any::<Vec<String>>(), any::<(u32, u32)>()).prop_map(
-            |(done, refused, (before, after))| Reply::Effect(Effect { done, refused, before, after })
+            |(done, refused, (before, after))| {
+                let refused = refused.into_iter().map(|words| Message::new("mode_refused", words)).collect();
+                Reply::Effect(Effect { done, refused, before, after })
+            }
         ),
         (any::<(Option<i64>, Option<i64>, bool)>(), bytes(), bytes()).prop_map(
             |((code, signal, truncated), stdout, stderr)| {

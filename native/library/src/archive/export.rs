@@ -1,12 +1,13 @@
 //! Writing a machine into one file.
 
-use super::{ARCHIVE_VERSION, Contents, Disk, HEADER, SUMS, TarError, TarWriter};
+use super::{ARCHIVE_VERSION, Contents, Disk, HEADER, SUMS, TarError, TarWriter, tar_failed};
 use crate::block::{BlockLayer, NewImage, OnProgress, Preallocation, Progress, SourceFormat};
 use crate::bundle::Sections;
 use crate::chain::Unfinished;
 use crate::checked::CheckedChain;
 use crate::clone::Share;
-use crate::error::{Error, Result, damaged, io};
+use crate::error::{Error, Result, io};
+use crate::fault::ImageChange;
 use crate::fs::open_regular;
 use crate::id::{DriveId, SnapshotId};
 use crate::locked::Locked;
@@ -131,7 +132,7 @@ impl Locked {
         let unfinished = Unfinished::new(self.fs(), &part);
         let mut out =
             Archive { tar: TarWriter::new(BufWriter::with_capacity(1 << 20, file)), sums: String::new() };
-        let failed = |e: TarError| tar_failed(e, &part);
+        let failed = |e: TarError| tar_failed("write", e, &part);
         let header = serde_json::to_vec_pretty(contents).map_err(|e| io("write", &part)(e.into()))?;
         out.small(HEADER, &header).map_err(failed)?;
         for (name, text) in document {
@@ -163,13 +164,6 @@ fn beside(file: &Path, more: &str) -> PathBuf {
     name.into()
 }
 
-pub(super) fn tar_failed(e: TarError, path: &Path) -> Error {
-    match e {
-        TarError::Io(source) => io("write", path)(source),
-        other => damaged(path, other.to_string()),
-    }
-}
-
 struct Archive {
     tar: TarWriter<BufWriter<File>>,
     sums: String,
@@ -195,7 +189,7 @@ impl Archive {
         share: &mut Share<'_>,
         part: &Path,
     ) -> Result<()> {
-        self.tar.begin(name, disk.bytes).map_err(|e| tar_failed(e, part))?;
+        self.tar.begin(name, disk.bytes).map_err(|e| tar_failed("write", e, part))?;
         let (mut buffer, mut digest, mut done) = (vec![0; 1 << 20], Sha256::new(), 0);
         while done < disk.bytes {
             if share.tell(disk.size, Progress { done, total: disk.bytes }).is_break() {
@@ -205,8 +199,7 @@ impl Archive {
             let n = from.read(buffer.get_mut(..most).unwrap_or_default()).map_err(io("read for", part))?;
             let read = buffer.get(..n).unwrap_or_default();
             if read.is_empty() {
-                let why = "became shorter while it was read".to_owned();
-                return Err(Error::ImageChanged { path: name.into(), why });
+                return Err(Error::ImageChanged { path: name.into(), why: ImageChange::Shorter });
             }
             digest.update(read);
             self.tar.write_all(read).map_err(io("write", part))?;

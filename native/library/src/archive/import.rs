@@ -1,11 +1,12 @@
 //! Reading a machine from one file.
 
-use super::{ARCHIVE_VERSION, Contents, HEADER, MAX_HEADER, SUMS, TarError, TarReader};
+use super::{ARCHIVE_VERSION, Contents, HEADER, MAX_HEADER, SUMS, TarError, TarReader, tar_failed};
 use crate::block::{OnProgress, Progress, SourceFormat};
 use crate::bundle::{DISKS, MAX_SECTION, MAX_SECTIONS, Sections};
 use crate::chain::Unfinished;
 use crate::disks::check_existing_size;
-use crate::error::{Error, Result, damaged, io, unsupported};
+use crate::error::{ArchiveError, Error, Result, damaged, io, refused};
+use crate::fault::{ArchiveFault, of_name};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName, check_name};
 use crate::image;
@@ -13,6 +14,7 @@ use crate::library::Library;
 use crate::locked::Locked;
 use crate::manifest::{Image, ImageFormat, MAX_DRIVES};
 use crate::space;
+use sampan_message::{Coded, Message};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -27,49 +29,48 @@ struct Extracted {
     unfinished: Unfinished,
 }
 
-/// What makes the document of a machine from one of elsewhere; in words why it will not.
-pub type Adopt<'a> = &'a mut dyn FnMut(&str, Sections) -> std::result::Result<Sections, String>;
+/// What makes the document of a machine from one of elsewhere; why it will not.
+pub type Adopt<'a> = &'a mut dyn FnMut(&str, Sections) -> std::result::Result<Sections, Message>;
 
 impl Contents {
     /// Reads the first member, and checks all it declares.
     ///
     /// # Errors
     ///
-    /// What is wrong, in words.
-    pub fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+    /// What is wrong.
+    pub fn parse(bytes: &[u8]) -> std::result::Result<Self, ArchiveFault> {
+        let header = |e: serde_json::Error| ArchiveFault::Header { why: e.to_string() };
+        let bad_name = |e| of_name(e, |name, rule| ArchiveFault::BadName { name, rule });
         #[derive(serde::Deserialize)]
         struct Versioned {
             sampanvm: u32,
         }
-        let Versioned { sampanvm } =
-            serde_json::from_slice(bytes).map_err(|e| format!("its header is wrong: {e}"))?;
+        let Versioned { sampanvm } = serde_json::from_slice(bytes).map_err(header)?;
         if sampanvm == 0 || sampanvm > ARCHIVE_VERSION {
-            return Err(format!(
-                "its version {sampanvm} is not known (up to {ARCHIVE_VERSION}): update the program"
-            ));
+            return Err(ArchiveFault::Version { found: sampanvm, known: ARCHIVE_VERSION });
         }
-        let contents: Self =
-            serde_json::from_slice(bytes).map_err(|e| format!("its header is wrong: {e}"))?;
-        check_name(&contents.name).map_err(|e| e.to_string())?;
+        let contents: Self = serde_json::from_slice(bytes).map_err(header)?;
+        check_name(&contents.name).map_err(bad_name)?;
         if contents.document.len() > MAX_SECTIONS || contents.drives.len() > MAX_DRIVES {
-            return Err("it declares more sections or drives than a machine can have".into());
+            return Err(ArchiveFault::Declares);
         }
         for (name, bytes) in &contents.document {
-            name.parse::<FileName>().map_err(|e| e.to_string())?;
+            name.parse::<FileName>().map_err(bad_name)?;
             if *bytes > MAX_SECTION {
-                return Err(format!(
-                    "the section {name} has {bytes} bytes, at most {MAX_SECTION} are possible"
-                ));
+                let section = name.clone();
+                return Err(ArchiveFault::SectionLength { section, bytes: *bytes, most: MAX_SECTION });
             }
         }
         for (drive, disk) in &contents.drives {
-            check_existing_size(disk.size).map_err(|e| format!("the drive {drive}: {e}"))?;
+            let drive = || drive.to_string();
+            check_existing_size(disk.size)
+                .map_err(|_| ArchiveFault::DriveSize { drive: drive(), bytes: disk.size })?;
             if disk.format != ImageFormat::Qcow2 {
-                return Err(format!("the drive {drive} is not qcow2"));
+                return Err(ArchiveFault::DriveFormat { drive: drive() });
             }
             // A full qcow2 is a little larger than its disk: tables, and one cluster at least of each kind.
             if disk.bytes > disk.size.saturating_add(disk.size / 8).saturating_add(64 << 20) {
-                return Err(format!("the drive {drive} has more bytes than its size explains"));
+                return Err(ArchiveFault::DriveBytes { drive: drive() });
             }
         }
         Ok(contents)
@@ -121,22 +122,25 @@ impl Library {
                 let declared = contents.document.get(section).copied();
                 document.insert(section.to_owned(), reading.text(&member, declared)?);
             } else if let Some(drive) = member.strip_prefix("disks/").and_then(|n| n.strip_suffix(".qcow2")) {
-                let drive: DriveId = drive.parse().map_err(|e: Error| reading.refuse(e.to_string()))?;
+                let drive: DriveId = drive.parse().map_err(|e| {
+                    reading.refuse(of_name(e, |name, rule| ArchiveFault::BadName { name, rule }))
+                })?;
                 let declared = contents.drives.get(&drive);
-                let disk = declared.ok_or_else(|| reading.refuse(format!("“{member}” is not declared")))?;
+                let disk = declared
+                    .ok_or_else(|| reading.refuse(ArchiveFault::Undeclared { name: member.clone() }))?;
                 let extracted = reading.disk(draft.machine(), &drive, &member, disk, progress)?;
                 disks.insert(drive, extracted);
             } else {
-                return Err(reading.refuse(format!("“{member}” does not belong into it")));
+                return Err(reading.refuse(ArchiveFault::Stray { name: member }));
             }
         }
         if !reading.verified {
-            return Err(reading.refuse("it is not complete: get it anew".into()));
+            return Err(reading.refuse(ArchiveFault::Incomplete));
         }
         if document.len() != contents.document.len() || disks.len() != contents.drives.len() {
-            return Err(reading.refuse("something that it declares is missing".into()));
+            return Err(reading.refuse(ArchiveFault::Missing));
         }
-        let document = adopt(&name, document).map_err(|why| unsupported(path, why))?;
+        let document = adopt(&name, document).map_err(|why| refused(path, ArchiveError::Description(why)))?;
         let machine = draft.machine();
         machine.sync_disks()?;
         let mut kept = Vec::new();
@@ -182,7 +186,7 @@ impl<'a> Reading<'a> {
             verified: false,
         };
         if reading.next()?.as_deref() != Some(HEADER) {
-            return Err(reading.refuse(format!("it does not begin with {HEADER}: it is no .sampanvm file")));
+            return Err(reading.refuse(ArchiveFault::NoMachineFile { name: HEADER.into() }));
         }
         let bytes = reading.tar.small_member(MAX_HEADER).map_err(|e| reading.failed(e))?;
         reading.sums.insert(HEADER.into(), hex::encode(Sha256::digest(&bytes)));
@@ -190,15 +194,12 @@ impl<'a> Reading<'a> {
         Ok((reading, contents))
     }
 
-    fn refuse(&self, why: String) -> Error {
+    fn refuse(&self, why: ArchiveFault) -> Error {
         damaged(self.path, why)
     }
 
     fn failed(&self, e: TarError) -> Error {
-        match e {
-            TarError::Io(source) => io("read", self.path)(source),
-            other => self.refuse(other.to_string()),
-        }
+        tar_failed("read", e, self.path)
     }
 
     /// The next member's name; each name once, and only as many as a machine can have.
@@ -206,13 +207,13 @@ impl<'a> Reading<'a> {
         let member = self.tar.next_member().map_err(|e| self.failed(e))?;
         let Some(member) = member else { return Ok(None) };
         if member.folder {
-            return Err(self.refuse(format!("it holds the folder “{}”", member.name)));
+            return Err(self.refuse(ArchiveFault::Folder { name: member.name }));
         }
         if !self.seen.insert(member.name.clone()) {
-            return Err(self.refuse(format!("it holds “{}” twice", member.name)));
+            return Err(self.refuse(ArchiveFault::Twice { name: member.name }));
         }
         if self.seen.len() > MAX_SECTIONS + MAX_DRIVES + 2 {
-            return Err(self.refuse("it has more members than a machine can have".into()));
+            return Err(self.refuse(ArchiveFault::MachineMembers));
         }
         self.size = member.size;
         Ok(Some(member.name))
@@ -220,11 +221,11 @@ impl<'a> Reading<'a> {
 
     fn text(&mut self, member: &str, declared: Option<u64>) -> Result<String> {
         if declared != Some(self.size) {
-            return Err(self.refuse(format!("“{member}” is not as long as declared, or not declared")));
+            return Err(self.refuse(ArchiveFault::SectionLengthDiffers { name: member.into() }));
         }
         let bytes = self.tar.small_member(MAX_SECTION).map_err(|e| self.failed(e))?;
         self.sums.insert(member.to_owned(), hex::encode(Sha256::digest(&bytes)));
-        String::from_utf8(bytes).map_err(|_| self.refuse(format!("“{member}” is no text")))
+        String::from_utf8(bytes).map_err(|_| self.refuse(ArchiveFault::NoText { name: member.into() }))
     }
 
     fn disk(
@@ -236,7 +237,7 @@ impl<'a> Reading<'a> {
         progress: OnProgress<'_>,
     ) -> Result<Extracted> {
         if disk.bytes != self.size {
-            return Err(self.refuse(format!("“{member}” is not as long as declared")));
+            return Err(self.refuse(ArchiveFault::DiskLength { name: member.into() }));
         }
         let name = FileName::fresh(drive.as_str(), "qcow2");
         let path = machine.path().join(DISKS).join(name.as_str());
@@ -257,7 +258,7 @@ impl<'a> Reading<'a> {
             let n = self.tar.read(&mut buffer).map_err(io("read", self.path))?;
             let read = buffer.get(..n).unwrap_or_default();
             if read.is_empty() {
-                return Err(self.refuse("it is not complete: get it anew".into()));
+                return Err(self.refuse(ArchiveFault::Incomplete));
             }
             digest.update(read);
             to.write_all(read).map_err(io("write", &path))?;
@@ -267,9 +268,12 @@ impl<'a> Reading<'a> {
         machine.fs().sync_file(&path)?;
         self.sums.insert(member.to_owned(), hex::encode(digest.finalize()));
         let header = image::probe_import(&open_regular(&path)?, Some(SourceFormat::Qcow2));
-        let header = header.map_err(|e| self.refuse(format!("“{member}”: {e}")))?;
+        let header = header.map_err(|e| {
+            refused(self.path, ArchiveError::Image { member: member.into(), source: Box::new(e.message()) })
+        })?;
         if header.virtual_size != disk.size {
-            return Err(self.refuse(format!("“{member}” has {} bytes, not as declared", header.virtual_size)));
+            let (name, bytes) = (member.into(), header.virtual_size);
+            return Err(self.refuse(ArchiveFault::DiskSize { name, bytes }));
         }
         Ok(Extracted {
             name,
@@ -281,7 +285,7 @@ impl<'a> Reading<'a> {
     /// Compares the sums of all members before with what the current one says.
     fn verify(&mut self) -> Result<()> {
         let bytes = self.tar.small_member(MAX_HEADER).map_err(|e| self.failed(e))?;
-        let text = String::from_utf8(bytes).map_err(|_| self.refuse("its checksums are no text".into()))?;
+        let text = String::from_utf8(bytes).map_err(|_| self.refuse(ArchiveFault::SumsNotUtf8))?;
         let said: BTreeMap<String, String> = text
             .lines()
             .filter_map(|l| l.split_once("  "))
@@ -289,13 +293,11 @@ impl<'a> Reading<'a> {
             .collect();
         for (name, sum) in &self.sums {
             if said.get(name) != Some(sum) {
-                return Err(self.refuse(format!(
-                    "the checksum of “{name}” is wrong: it was damaged on its way, get it anew"
-                )));
+                return Err(self.refuse(ArchiveFault::Checksum { name: name.clone() }));
             }
         }
         if said.len() != self.sums.len() {
-            return Err(self.refuse("it names checksums of what it does not hold".into()));
+            return Err(self.refuse(ArchiveFault::StraySums));
         }
         self.verified = true;
         Ok(())

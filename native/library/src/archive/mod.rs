@@ -9,10 +9,12 @@ pub use export::Exported;
 pub use import::Adopt;
 pub use tar::{Member, TarError, TarReader, TarWriter, check_member};
 
+use crate::error::{Error, damaged, io};
 use crate::id::DriveId;
 use crate::manifest::ImageFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The version of a `.sampanvm` file that is written, and the highest that is read.
 pub const ARCHIVE_VERSION: u32 = 1;
@@ -21,6 +23,14 @@ pub(crate) const HEADER: &str = "sampanvm.json";
 /// The last member, as `sha256sum` writes it.
 pub(crate) const SUMS: &str = "SHA256SUMS";
 pub(crate) const MAX_HEADER: u64 = 1 << 20;
+
+/// What went wrong while an archive was read or written.
+pub(crate) fn tar_failed(doing: &'static str, e: TarError, path: &Path) -> Error {
+    match e.fault() {
+        Ok(fault) => damaged(path, fault),
+        Err(source) => io(doing, path)(source),
+    }
+}
 
 /// What a `.sampanvm` file holds, told in its first member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

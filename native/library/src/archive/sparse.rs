@@ -2,13 +2,14 @@
 //! "Storing Sparse Files"). libarchive, which macOS has, writes the last of them.
 
 use super::tar::{BLOCK, TarError, decimal, number};
+use crate::fault::ArchiveFault;
 use std::io::{self, Read};
 
 /// The most pieces between holes. GNU's own header takes 512 bytes for 21 of them.
 const MAX_PIECES: usize = 1 << 20;
 
 fn damaged() -> TarError {
-    TarError::Damaged("the map of a sparse member is wrong")
+    TarError::Damaged(ArchiveFault::SparseMap)
 }
 
 /// What headers say of a sparse file.
@@ -32,7 +33,7 @@ impl SparseHeader {
         let mut goes_on = block[482] != 0;
         while goes_on {
             let mut block = [0; BLOCK];
-            inner.read_exact(&mut block).map_err(|_| TarError::Damaged("it ends within a header"))?;
+            inner.read_exact(&mut block).map_err(|_| TarError::Damaged(ArchiveFault::EndsInHeader))?;
             header.of_block(&block[..504])?;
             goes_on = block[504] != 0;
         }
@@ -52,7 +53,7 @@ impl SparseHeader {
 
     fn piece(&mut self, begins: u64, length: u64) -> Result<(), TarError> {
         if self.pieces.len() >= MAX_PIECES {
-            return Err(TarError::Damaged("a sparse member of more than a million pieces"));
+            return Err(TarError::Damaged(ArchiveFault::SparsePieces));
         }
         self.pieces.push((begins, length));
         Ok(())
@@ -65,7 +66,7 @@ impl SparseHeader {
             b"major" => match decimal(value)? {
                 0 => {}
                 1 => self.in_data = true,
-                _ => return Err(TarError::Damaged("a sparse member of a later version")),
+                _ => return Err(TarError::Damaged(ArchiveFault::SparseVersion)),
             },
             b"offset" => self.begins = Some(decimal(value)?),
             b"numbytes" => {
@@ -109,7 +110,7 @@ impl SparseHeader {
             if taken > stored {
                 return Err(damaged());
             }
-            inner.read_exact(&mut block).map_err(|_| TarError::Damaged("it ends within a member"))?;
+            inner.read_exact(&mut block).map_err(|_| TarError::Damaged(ArchiveFault::EndsInMember))?;
             for byte in block {
                 match byte {
                     b'\n' => {

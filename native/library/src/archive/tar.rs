@@ -5,6 +5,7 @@
 //! bounded, and whatever is neither a file nor a folder is refused.
 
 use super::sparse::{Sparse, SparseHeader};
+use crate::fault::ArchiveFault;
 use std::io::{self, Read, Write};
 
 pub(super) const BLOCK: usize = 512;
@@ -21,14 +22,26 @@ pub enum TarError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// It is no tar archive, or damaged.
-    #[error("the archive is damaged: {0}")]
-    Damaged(&'static str),
+    #[error("{0}")]
+    Damaged(ArchiveFault),
     /// A member that is neither file nor folder.
     #[error("the archive holds “{0}”, which is a link or a device: only files belong into it")]
     NotAFile(String),
     /// A name that leads elsewhere.
     #[error("the archive holds “{0}”, a name that may lead out of its folder")]
     BadName(String),
+}
+
+impl TarError {
+    /// What is wrong with the archive, unless the system refused.
+    pub(crate) fn fault(self) -> Result<ArchiveFault, io::Error> {
+        match self {
+            Self::Io(error) => Err(error),
+            Self::Damaged(fault) => Ok(fault),
+            Self::NotAFile(name) => Ok(ArchiveFault::NotAFile { name }),
+            Self::BadName(name) => Ok(ArchiveFault::LeadsOut { name }),
+        }
+    }
 }
 
 /// A member of an archive.
@@ -129,7 +142,7 @@ impl<R: Read> TarReader<R> {
                 _ => return Err(TarError::NotAFile(header_name(&block).unwrap_or_default())),
             }
         }
-        Err(TarError::Damaged("a member with too many headers"))
+        Err(TarError::Damaged(ArchiveFault::Headers))
     }
 
     fn expect(&mut self, size: u64) {
@@ -147,7 +160,7 @@ impl<R: Read> TarReader<R> {
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {
         let rest = self.left + self.padding;
         if io::copy(&mut self.inner.by_ref().take(rest), &mut io::sink())? != rest {
-            return Err(TarError::Damaged("it ends within a member"));
+            return Err(TarError::Damaged(ArchiveFault::EndsInMember));
         }
         (self.left, self.padding) = (0, 0);
         let mut block = [0; BLOCK];
@@ -155,7 +168,7 @@ impl<R: Read> TarReader<R> {
         while let Some(free) = block.get_mut(filled..).filter(|f| !f.is_empty()) {
             match self.inner.read(free) {
                 Ok(0) if filled == 0 => return Ok(None),
-                Ok(0) => return Err(TarError::Damaged("it ends within a header")),
+                Ok(0) => return Err(TarError::Damaged(ArchiveFault::EndsInHeader)),
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e.into()),
@@ -168,21 +181,21 @@ impl<R: Read> TarReader<R> {
         let byte = |(i, b): (usize, &u8)| u64::from(if (148..156).contains(&i) { b' ' } else { *b });
         let sum: u64 = block.iter().enumerate().map(byte).sum();
         if number(&block[148..156])? != sum {
-            return Err(TarError::Damaged("the checksum of a header is wrong"));
+            return Err(TarError::Damaged(ArchiveFault::HeaderChecksum));
         }
         Ok(Some(block))
     }
 
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, TarError> {
         if size > MAX_EXTENSION {
-            return Err(TarError::Damaged("an extended header of more than 64 KiB"));
+            return Err(TarError::Damaged(ArchiveFault::ExtensionLength));
         }
         self.expect(size);
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes)?;
         match bytes.len() as u64 == size {
             true => Ok(bytes),
-            false => Err(TarError::Damaged("it ends within an extended header")),
+            false => Err(TarError::Damaged(ArchiveFault::EndsInExtension)),
         }
     }
 
@@ -193,13 +206,13 @@ impl<R: Read> TarReader<R> {
     /// [`TarError::Damaged`] if it is longer.
     pub fn small_member(&mut self, limit: u64) -> Result<Vec<u8>, TarError> {
         if self.unread() > limit {
-            return Err(TarError::Damaged("a member is longer than its kind may be"));
+            return Err(TarError::Damaged(ArchiveFault::MemberLength));
         }
         let (mut bytes, size) = (Vec::new(), self.unread());
         self.read_to_end(&mut bytes)?;
         match bytes.len() as u64 == size {
             true => Ok(bytes),
-            false => Err(TarError::Damaged("it ends within a member")),
+            false => Err(TarError::Damaged(ArchiveFault::EndsInMember)),
         }
     }
 }
@@ -221,7 +234,7 @@ impl<R: Read> Read for TarReader<R> {
 
 /// Octal digits between spaces, or base-256 when the first bit is set.
 pub(super) fn number(field: &[u8]) -> Result<u64, TarError> {
-    let damaged = TarError::Damaged("a number in a header is wrong");
+    let damaged = TarError::Damaged(ArchiveFault::HeaderNumber);
     if let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) {
         let start = u64::from(first & 0x7f);
         let value = rest.iter().try_fold(start, |n, b| n.checked_mul(256)?.checked_add(u64::from(*b)));
@@ -234,7 +247,7 @@ pub(super) fn number(field: &[u8]) -> Result<u64, TarError> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, TarError> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| TarError::Damaged("a name is no UTF-8 text"))
+    String::from_utf8(bytes.to_vec()).map_err(|_| TarError::Damaged(ArchiveFault::NameNotUtf8))
 }
 
 fn header_name(block: &[u8; BLOCK]) -> Result<String, TarError> {
@@ -255,7 +268,7 @@ struct Extended {
 impl Extended {
     /// Reads `length key=value\n` records.
     fn read(&mut self, mut bytes: &[u8]) -> Result<(), TarError> {
-        let damaged = || TarError::Damaged("an extended header is wrong");
+        let damaged = || TarError::Damaged(ArchiveFault::Extension);
         while !bytes.is_empty() {
             let space = bytes.iter().position(|b| *b == b' ').ok_or_else(damaged)?;
             let length = std::str::from_utf8(bytes.get(..space).unwrap_or_default()).ok();
@@ -289,7 +302,7 @@ impl Extended {
 pub(super) fn decimal(text: &[u8]) -> Result<u64, TarError> {
     let number = std::str::from_utf8(text).ok().and_then(|v| v.parse::<u64>().ok());
     let number = number.filter(|n| i64::try_from(*n).is_ok());
-    number.ok_or(TarError::Damaged("a number in an extended header is wrong"))
+    number.ok_or(TarError::Damaged(ArchiveFault::ExtensionNumber))
 }
 
 /// Writes an archive.

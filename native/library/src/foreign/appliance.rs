@@ -3,8 +3,9 @@
 use super::note::word;
 use super::sums::{Found, Sums};
 use super::{ImportNote, ImportPlan, MAX_DESCRIPTION, parse_ovf};
-use crate::archive::{Member, TarError, TarReader};
-use crate::error::{ArchiveError, Error, Result, damaged, io, unsupported};
+use crate::archive::{Member, TarError, TarReader, tar_failed};
+use crate::error::{ArchiveError, Error, Result, damaged, unsupported};
+use crate::fault::{ArchiveFault, DescriptionFault};
 use crate::fs::open_regular;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -25,22 +26,19 @@ impl Appliance {
         Ok(Self { path: path.to_path_buf(), tar, count: 0 })
     }
 
-    fn refuse(&self, why: impl Into<String>) -> Error {
+    fn refuse(&self, why: ArchiveFault) -> Error {
         damaged(&self.path, why)
     }
 
     fn failed(&self, e: TarError) -> Error {
-        match e {
-            TarError::Io(source) => io("read", &self.path)(source),
-            other => self.refuse(other.to_string()),
-        }
+        tar_failed("read", e, &self.path)
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Member>> {
         loop {
             self.count += 1;
             if self.count > MAX_MEMBERS {
-                return Err(self.refuse("it has more members than an appliance can have"));
+                return Err(self.refuse(ArchiveFault::ApplianceMembers));
             }
             match self.tar.next_member().map_err(|e| self.failed(e))? {
                 Some(member) if is_of_macos(&member.name) => {}
@@ -67,7 +65,7 @@ impl Appliance {
                 sums = Some(self.read_sums(&member.name)?);
             }
             if names.contains(&member.name) {
-                return Err(self.refuse(format!("it holds “{}” twice", member.name)));
+                return Err(self.refuse(ArchiveFault::Twice { name: member.name }));
             }
             names.push(member.name);
         }
@@ -75,7 +73,7 @@ impl Appliance {
             .ok_or_else(|| Error::Archive { path: self.path.clone(), source: ArchiveError::NoDescription })?;
         plan.find_files(folder_of(&description.0), &|name| names.iter().any(|n| n == name));
         if let Some(missing) = plan.disks.iter().find(|d| !names.contains(&d.file)) {
-            return Err(self.refuse(format!("it does not hold “{}”, a disk that it describes", missing.file)));
+            return Err(self.refuse(ArchiveFault::DiskMissing { name: missing.file.clone() }));
         }
         check_sums(&mut plan, sums, &description.0, &description.1).map_err(|why| self.refuse(why))?;
         Ok(plan)
@@ -122,8 +120,8 @@ fn manifest_beside(ovf: &Path) -> Option<PathBuf> {
     path.symlink_metadata().is_ok().then_some(path)
 }
 
-fn parse(bytes: &[u8]) -> std::result::Result<ImportPlan, String> {
-    parse_ovf(std::str::from_utf8(bytes).map_err(|_| "its description is no UTF-8 text")?)
+fn parse(bytes: &[u8]) -> std::result::Result<ImportPlan, DescriptionFault> {
+    parse_ovf(std::str::from_utf8(bytes).map_err(|_| DescriptionFault::NotUtf8)?)
 }
 
 /// Compares the description with its digest, and notes which disks have none.
@@ -132,7 +130,7 @@ fn check_sums(
     sums: Option<Sums>,
     name: &str,
     description: &[u8],
-) -> std::result::Result<(), String> {
+) -> std::result::Result<(), ArchiveFault> {
     let Some(sums) = sums else {
         plan.note(ImportNote::NoChecksums);
         return Ok(());
@@ -156,8 +154,8 @@ fn check_sums(
 }
 
 /// What is told of a file whose digest is another.
-pub(super) fn disagrees(name: &str) -> String {
-    format!("the checksum of “{name}” is wrong: it was damaged on its way, get it anew")
+pub(super) fn disagrees(name: &str) -> ArchiveFault {
+    ArchiveFault::Checksum { name: name.to_owned() }
 }
 
 fn has_extension(name: &str, wanted: &str) -> bool {

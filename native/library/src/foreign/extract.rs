@@ -5,6 +5,7 @@ use super::sums::Check;
 use crate::block::Progress;
 use crate::clone::Share;
 use crate::error::{Error, Result, damaged, io};
+use crate::fault::ArchiveFault;
 use crate::image::MAX_VIRTUAL_SIZE;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -65,13 +66,9 @@ impl<R: Read> Extract<'_, R> {
         let shown = Shown { from: &mut self.from, check: &mut self.check };
         let mut unpacked = MultiGzDecoder::new(shown);
         write(&mut unpacked, self.path, limit, to, share).map_err(|error| match error {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => damaged(
-                self.path,
-                format!(
-                    "“{}” is no sound file of gzip, as which it is described: export it anew, not compressed",
-                    self.name
-                ),
-            ),
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => {
+                damaged(self.path, ArchiveFault::Gzip { name: self.name.to_owned() })
+            }
             other => other,
         })?;
         self.agreed()
@@ -125,8 +122,7 @@ fn pump(
             return Ok(());
         }
         if read > limit {
-            let why = "one of its disks unpacks to more than its description says".to_owned();
-            return Err(damaged(path, why));
+            return Err(damaged(path, ArchiveFault::UnpacksToMore));
         }
         each(buffer.get(..n).unwrap_or_default()).map_err(io("unpack from", path))?;
     }

@@ -16,11 +16,13 @@ pub use note::{DriveFault, ImportNote};
 pub use ovf::parse_ovf;
 pub use utm::parse_utm;
 
+use crate::archive::tar_failed;
 use crate::block::{BlockLayer, OnProgress};
 use crate::bundle::Sections;
 use crate::clone::{Share, temporary};
 use crate::disks::Target;
 use crate::error::{Error, Result, damaged, io};
+use crate::fault::ArchiveFault;
 use crate::fs::open_regular;
 use crate::id::{DriveId, short};
 use crate::library::Library;
@@ -304,8 +306,8 @@ impl Library {
                     )?;
                 }
                 if let Some(missing) = left.first() {
-                    let why = format!("it does not hold “{}”, a disk that it describes", missing.file);
-                    return Err(damaged(path, why));
+                    let name = missing.file.clone();
+                    return Err(damaged(path, ArchiveFault::DiskMissing { name }));
                 }
             }
         }
@@ -363,7 +365,7 @@ impl Conversion<'_> {
 
 /// A file below a folder, with no link on the way.
 fn below(folder: &Path, name: &str) -> Result<PathBuf> {
-    crate::archive::check_member(name).map_err(|e| damaged(folder, e.to_string()))?;
+    crate::archive::check_member(name).map_err(|e| tar_failed("read", e, folder))?;
     let mut path = folder.to_path_buf();
     for part in name.split('/') {
         path.push(part);

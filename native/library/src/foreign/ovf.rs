@@ -2,6 +2,7 @@
 
 use super::note::word;
 use super::{Bus, DriveFault, ImportNote, ImportPlan, clean};
+use crate::fault::DescriptionFault;
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::BTreeMap;
 
@@ -77,19 +78,19 @@ struct Disk<'a> {
 ///
 /// # Errors
 ///
-/// Why it cannot be imported, in words.
-pub fn parse_ovf(text: &str) -> Result<ImportPlan, String> {
+/// Why it cannot be imported.
+pub fn parse_ovf(text: &str) -> Result<ImportPlan, DescriptionFault> {
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let document =
-        Document::parse_with_options(text, options).map_err(|e| format!("its description is wrong: {e}"))?;
+    let document = Document::parse_with_options(text, options)
+        .map_err(|e| DescriptionFault::Wrong { why: e.to_string() })?;
     let root = document.root_element();
     if root.tag_name().name() != "Envelope" {
-        return Err("its description is no OVF envelope".into());
+        return Err(DescriptionFault::NoEnvelope);
     }
     let mut systems = named(root, "VirtualSystem");
-    let system = systems.next().ok_or("it describes no machine")?;
+    let system = systems.next().ok_or(DescriptionFault::NoMachine)?;
     if systems.next().is_some() {
-        return Err("it describes several machines: export them one by one".into());
+        return Err(DescriptionFault::Several);
     }
     let mut plan = ImportPlan::default();
     plan.named(child(system, "Name").or_else(|| attribute(system, "id")).unwrap_or_default());
@@ -100,21 +101,16 @@ pub fn parse_ovf(text: &str) -> Result<ImportPlan, String> {
         if let (Some(id), Some(href)) = (attribute(file, "id"), attribute(file, "href")) {
             let name = clean(href, 100);
             if attribute(file, "chunkSize").is_some() {
-                return Err(format!("its file “{name}” is in pieces: export it in one"));
+                return Err(DescriptionFault::InPieces { name });
             }
             if href.contains("://") {
-                return Err(format!(
-                    "its file “{name}” is on a server: download it, put it beside the description, and name it there"
-                ));
+                return Err(DescriptionFault::OnServer { name });
             }
             let gzip = match attribute(file, "compression").unwrap_or("identity") {
                 "identity" | "" => false,
                 "gzip" => true,
                 other => {
-                    return Err(format!(
-                        "its file “{name}” is compressed by “{}”: export it without",
-                        clean(other, 60)
-                    ));
+                    return Err(DescriptionFault::Compressed { name, by: clean(other, 60) });
                 }
             };
             files.insert(id, File { href, gzip });
@@ -140,7 +136,7 @@ fn hardware(
     system: Node<'_, '_>,
     files: &BTreeMap<&str, File<'_>>,
     disks: &BTreeMap<&str, Disk<'_>>,
-) -> Result<(), String> {
+) -> Result<(), DescriptionFault> {
     const ITEMS: [&str; 3] = ["Item", "StorageItem", "EthernetPortItem"];
     let is_item = |n: &Node<'_, '_>| n.is_element() && ITEMS.contains(&n.tag_name().name());
     let items: Vec<Node<'_, '_>> = named(system, "VirtualHardwareSection")
@@ -222,7 +218,7 @@ fn drive(
     cdrom: bool,
     files: &BTreeMap<&str, File<'_>>,
     disks: &BTreeMap<&str, Disk<'_>>,
-) -> Result<(), String> {
+) -> Result<(), DescriptionFault> {
     let Some(host) = child(item, "HostResource") else {
         if !cdrom {
             plan.note(ImportNote::Drive(DriveFault::NoImage));
@@ -231,16 +227,16 @@ fn drive(
     };
     let host = host.strip_prefix("ovf:").unwrap_or(host);
     if let Some(id) = host.strip_prefix("/disk/") {
-        let disk = disks.get(id).ok_or_else(|| format!("its disk “{}” is not described", clean(id, 100)))?;
+        let disk = disks.get(id).ok_or_else(|| DescriptionFault::NoDisk { name: clean(id, 100) })?;
         if disk.parent {
-            return Err("one of its disks is an overlay of another: export it without snapshots".into());
+            return Err(DescriptionFault::Overlay);
         }
         match disk.file {
             Some(file) => plan.disk(file.href, bus, cdrom, cdrom, disk.size, file.gzip),
             None => plan.note(ImportNote::EmptyDisk(disk.size)),
         }
     } else if let Some(id) = host.strip_prefix("/file/") {
-        let file = files.get(id).ok_or_else(|| format!("its file “{}” is not described", clean(id, 100)))?;
+        let file = files.get(id).ok_or_else(|| DescriptionFault::NoFile { name: clean(id, 100) })?;
         plan.disk(file.href, bus, cdrom, cdrom, None, file.gzip);
     } else {
         plan.note(ImportNote::Drive(DriveFault::HostDevice(word(host))));

@@ -1,5 +1,6 @@
 //! Property lists in XML, as Apple's programs write them (`PropertyList-1.0.dtd`).
 
+use crate::fault::DescriptionFault;
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// The most elements.
@@ -8,19 +9,19 @@ const MAX_NODES: u32 = 20_000;
 /// Reads a property list's text; what `read` makes of its one value.
 pub(super) fn with_root<T>(
     text: &str,
-    read: impl FnOnce(Value<'_, '_>) -> Result<T, String>,
-) -> Result<T, String> {
+    read: impl FnOnce(Value<'_, '_>) -> Result<T, DescriptionFault>,
+) -> Result<T, DescriptionFault> {
     if text.starts_with("bplist") {
-        return Err("its config.plist is binary: convert it by `plutil -convert xml1 config.plist`".into());
+        return Err(DescriptionFault::BinaryPlist);
     }
     // Every property list names its DTD. roxmltree fetches nothing and bounds what entities expand to.
     let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let document =
-        Document::parse_with_options(text, options).map_err(|e| format!("it is no property list: {e}"))?;
+    let document = Document::parse_with_options(text, options)
+        .map_err(|e| DescriptionFault::BadPlist { why: e.to_string() })?;
     let root = document.root_element();
     match root.children().find(Node::is_element).filter(|_| root.has_tag_name("plist")) {
         Some(value) => read(Value(value)),
-        None => Err("it is no property list".into()),
+        None => Err(DescriptionFault::NoPlist),
     }
 }
 

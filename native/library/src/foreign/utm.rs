@@ -4,6 +4,7 @@ use super::note::word;
 use super::plist::{Value, with_root};
 use super::{Bus, DriveFault, ImportNote, ImportPlan, MAX_DESCRIPTION, token};
 use crate::error::{ArchiveError, Error, Result, damaged, unsupported};
+use crate::fault::{ArchiveFault, DescriptionFault};
 use std::path::{Path, PathBuf};
 
 pub(super) fn read(folder: &Path) -> Result<(PathBuf, ImportPlan)> {
@@ -13,12 +14,9 @@ pub(super) fn read(folder: &Path) -> Result<(PathBuf, ImportPlan)> {
     }
     let bytes = crate::fs::read_bounded(&path, MAX_DESCRIPTION)?;
     if bytes.starts_with(b"bplist") {
-        return Err(unsupported(
-            folder,
-            "its config.plist is binary: convert it by `plutil -convert xml1 config.plist`",
-        ));
+        return Err(unsupported(folder, DescriptionFault::BinaryPlist));
     }
-    let text = String::from_utf8(bytes).map_err(|_| damaged(folder, "its config.plist is no UTF-8 text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| damaged(folder, ArchiveFault::PlistNotUtf8))?;
     let mut plan = parse_utm(&text).map_err(|why| unsupported(folder, why))?;
     if plan.name.is_none() {
         plan.name = Some(super::name_from(folder));
@@ -38,22 +36,20 @@ fn is_plain(folder: &Path, file: &str) -> bool {
 ///
 /// # Errors
 ///
-/// Why it cannot be imported, in words.
-pub fn parse_utm(text: &str) -> std::result::Result<ImportPlan, String> {
+/// Why it cannot be imported.
+pub fn parse_utm(text: &str) -> std::result::Result<ImportPlan, DescriptionFault> {
     with_root(text, |root| {
         let backend = root.get("Backend").and_then(Value::text).unwrap_or("QEMU");
         let apple = root.get("isAppleVirtualization").is_some_and(Value::flag);
         if backend.eq_ignore_ascii_case("apple") || apple {
-            return Err("it is a machine of Apple's virtualization, not of QEMU: only its disks can be imported, one by one".into());
+            return Err(DescriptionFault::Apple);
         }
         match root.get("ConfigurationVersion").and_then(Value::number) {
             Some(4) => Ok(current(root)),
             Some(2 | 3) => Ok(legacy(root)),
-            Some(n @ (0 | 1)) => Err(format!("its version {n} is too old: open it once with a newer UTM")),
-            Some(n) => Err(format!(
-                "its version {n} is newer than what is known (2 to 4): import its disks one by one"
-            )),
-            None => Err("its config.plist has no version: it is no UTM machine".into()),
+            Some(version @ (0 | 1)) => Err(DescriptionFault::TooOld { version }),
+            Some(version) => Err(DescriptionFault::TooNew { version }),
+            None => Err(DescriptionFault::NoVersion),
         }
     })
 }

@@ -4,7 +4,7 @@
 //! file has bytes, however often its tables name the same place. VHDX and VHD are checked where their headers are read.
 
 use super::read::{Numbers, pieces};
-use super::{ProbeError, ReadAt, damaged, vmdk};
+use super::{ImageFault, ProbeError, ReadAt, damaged, vmdk};
 use crate::block::SourceFormat;
 
 /// Bits 9 to 55 of an entry of qcow2's tables (`L1E_OFFSET_MASK`, `L2E_OFFSET_MASK`).
@@ -77,7 +77,7 @@ struct Budget {
 impl Budget {
     fn take(&mut self, bytes: u64) -> Result<(), ProbeError> {
         let left = self.left.checked_sub(bytes);
-        self.left = left.ok_or_else(|| damaged(self.format, "its tables lie one in another"))?;
+        self.left = left.ok_or_else(|| damaged(self.format, ImageFault::TablesInTables))?;
         Ok(())
     }
 }

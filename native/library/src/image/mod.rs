@@ -8,6 +8,7 @@
 
 mod complete;
 mod content;
+mod fault;
 mod qcow2;
 mod read;
 mod vdi;
@@ -17,6 +18,7 @@ mod vpc;
 
 pub use complete::check_complete;
 pub use content::{Content, FileKind, NotACd, identify};
+pub use fault::{ImageFault, ImageFeature};
 pub use qcow2::{CorruptionBits, Qcow2};
 pub use read::{Bytes, ReadAt};
 
@@ -85,7 +87,7 @@ pub enum ProbeError {
         /// The format it claims.
         format: SourceFormat,
         /// What is wrong.
-        why: String,
+        why: ImageFault,
     },
     /// The header asks for something unknown.
     #[error("the {} image uses {what}, which is not supported: convert it with the program that made it", .format.driver())]
@@ -93,7 +95,7 @@ pub enum ProbeError {
         /// The format.
         format: SourceFormat,
         /// What it uses.
-        what: String,
+        what: ImageFeature,
     },
     /// No known header.
     #[error(
@@ -156,8 +158,8 @@ pub enum ProbeError {
     Size(u64),
 }
 
-pub(crate) fn damaged(format: SourceFormat, why: impl Into<String>) -> ProbeError {
-    ProbeError::Damaged { format, why: why.into() }
+pub(crate) fn damaged(format: SourceFormat, why: ImageFault) -> ProbeError {
+    ProbeError::Damaged { format, why }
 }
 
 /// The largest virtual size, 64 TiB: QEMU's qcow2 with its usual clusters and refcounts goes no further.

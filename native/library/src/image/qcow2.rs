@@ -1,7 +1,7 @@
 //! qcow2, versions 2 and 3 (QEMU's `docs/interop/qcow2.txt`).
 
 use super::read::Numbers;
-use super::{Header, ProbeError, ReadAt, damaged, printable};
+use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged, printable};
 use crate::block::SourceFormat::Qcow2 as FORMAT;
 
 /// Incompatible features of the header, as bits.
@@ -67,18 +67,15 @@ impl Qcow2 {
     pub fn read(file: &impl ReadAt) -> Result<Self, ProbeError> {
         let head = file.exactly(0, 72)?;
         if !head.starts_with(b"QFI\xfb") {
-            return Err(damaged(FORMAT, "it does not begin with QFI\\xfb"));
+            return Err(damaged(FORMAT, ImageFault::NoQcow2Signature));
         }
         let version = head.be32(4);
         if !(2..=3).contains(&version) {
-            return Err(ProbeError::Unsupported { format: FORMAT, what: format!("version {version}") });
+            return Err(ProbeError::Unsupported { format: FORMAT, what: ImageFeature::Version { version } });
         }
         let cluster_bits = head.be32(20);
         if !(9..=21).contains(&cluster_bits) {
-            return Err(damaged(
-                FORMAT,
-                format!("clusters of 2^{cluster_bits} bytes; 2^9 to 2^21 are possible"),
-            ));
+            return Err(damaged(FORMAT, ImageFault::ClusterBits { bits: cluster_bits }));
         }
         let cluster_size = 1u64 << cluster_bits;
         let length = usize::try_from(cluster_size).unwrap_or(1 << 21);
@@ -88,51 +85,50 @@ impl Qcow2 {
         first.resize(length, 0);
         let (incompatible, autoclear, refcount_order, header_length) = match version {
             2 => (0, 0, 4, 72),
-            _ if present < 104 => return Err(damaged(FORMAT, "it ends within its header")),
+            _ if present < 104 => return Err(damaged(FORMAT, ImageFault::EndsInHeader)),
             _ => (first.be64(72), first.be64(88), first.be32(96), first.be32(100)),
         };
         if incompatible & !KNOWN != 0 {
             return Err(ProbeError::Unsupported {
                 format: FORMAT,
-                what: format!("features of a later version (bits {:#x})", incompatible & !KNOWN),
+                what: ImageFeature::Bits { bits: format!("{:#x}", incompatible & !KNOWN) },
             });
         }
         let header_length = usize::try_from(header_length).unwrap_or(usize::MAX);
         if (version == 3 && header_length < 104) || header_length > present {
-            return Err(damaged(FORMAT, format!("a header of {header_length} bytes")));
+            return Err(damaged(FORMAT, ImageFault::HeaderLength { bytes: header_length }));
         }
         // The bit stands for every compression but the first.
         match (if header_length > 104 { first.get(104) } else { None }, incompatible & COMPRESSION != 0) {
             (None | Some(0), false) | (Some(1), true) => {}
             (Some(2..), _) => {
-                let what = "an unknown compression".to_owned();
+                let what = ImageFeature::UnknownCompression;
                 return Err(ProbeError::Unsupported { format: FORMAT, what });
             }
-            _ => return Err(damaged(FORMAT, "its compression contradicts its features")),
+            _ => return Err(damaged(FORMAT, ImageFault::CompressionContradicts)),
         }
         let extended_l2 = incompatible & EXTENDED_L2 != 0;
         if extended_l2 && cluster_bits < 14 {
-            return Err(damaged(FORMAT, "subclusters in clusters of less than 16 KiB"));
+            return Err(damaged(FORMAT, ImageFault::SmallSubclusters));
         }
         let encryption = match head.be32(32) {
             0 => None,
             1 => Some("aes"),
             2 => Some("luks"),
-            n => return Err(damaged(FORMAT, format!("encryption method {n}"))),
+            method => return Err(damaged(FORMAT, ImageFault::EncryptionMethod { method })),
         };
         if refcount_order > 6 {
-            return Err(damaged(FORMAT, format!("reference counts of 2^{refcount_order} bits")));
+            return Err(damaged(FORMAT, ImageFault::RefcountBits { order: refcount_order }));
         }
         let virtual_size = head.be64(24);
         check_tables(&head, cluster_bits, extended_l2, virtual_size)?;
         let backing_file = backing_name(&head, first.get(..present).unwrap_or_default())?;
         let found = Extensions::read(&first, present, header_length, &head)?;
         if found.crypto_header && encryption != Some("luks") {
-            return Err(damaged(FORMAT, "the header of an encryption that it does not have"));
+            return Err(damaged(FORMAT, ImageFault::EncryptionHeader));
         }
         if found.bitmaps && autoclear & BITMAPS_VALID != 0 {
-            let what =
-                "dirty bitmaps of a backup program (qemu-img bitmap --remove takes them away)".to_owned();
+            let what = ImageFeature::Bitmaps;
             return Err(ProbeError::Unsupported { format: FORMAT, what });
         }
         // A name without the bit is refused with the others: nothing that QEMU makes has it.
@@ -140,7 +136,7 @@ impl Qcow2 {
             (true, name) => Some(name.unwrap_or_default()),
             (false, Some(name)) => Some(name),
             (false, None) if autoclear & DATA_FILE_RAW != 0 => {
-                return Err(damaged(FORMAT, "a raw data file that it does not have"));
+                return Err(damaged(FORMAT, ImageFault::RawDataFile));
             }
             (false, None) => None,
         };
@@ -187,16 +183,13 @@ fn check_tables(head: &[u8], cluster_bits: u32, extended_l2: bool, size: u64) ->
     let cluster_size = 1u64 << cluster_bits;
     let (refcounts, clusters) = (head.be64(48), u64::from(head.be32(56)));
     if clusters == 0 || !table_fits(refcounts, clusters, cluster_size, MAX_REFCOUNT_TABLE, cluster_size) {
-        return Err(damaged(
-            FORMAT,
-            format!("a table of reference counts of {clusters} clusters at {refcounts}"),
-        ));
+        return Err(damaged(FORMAT, ImageFault::RefcountTable { clusters, at: refcounts }));
     }
     let (l1, entries) = (head.be64(40), u64::from(head.be32(36)));
     // An entry stands for a cluster of entries of 8 bytes each, or 16, each of which stands for a cluster.
     let covered = 1u64 << (2 * cluster_bits - if extended_l2 { 4 } else { 3 });
     if !table_fits(l1, entries, 8, MAX_L1, cluster_size) || entries < size.div_ceil(covered) {
-        return Err(damaged(FORMAT, format!("an L1 table of {entries} entries at {l1} for {size} bytes")));
+        return Err(damaged(FORMAT, ImageFault::L1Table { entries, at: l1, bytes: size }));
     }
     Ok(())
 }
@@ -204,10 +197,9 @@ fn check_tables(head: &[u8], cluster_bits: u32, extended_l2: bool, size: u64) ->
 /// The table of the snapshots inside, as far as QEMU reads it when it opens the image (`qcow2_do_read_snapshots`).
 fn check_snapshots(file: &impl ReadAt, offset: u64, count: u32, cluster_size: u64) -> Result<(), ProbeError> {
     const FIXED: u64 = 40;
-    let refuse = |why: &str| Err(damaged(FORMAT, format!("its table of snapshots {why}")));
     if count > MAX_SNAPSHOTS || !table_fits(offset, u64::from(count), FIXED, MAX_SNAPSHOT_TABLE, cluster_size)
     {
-        return refuse("is no such table");
+        return Err(damaged(FORMAT, ImageFault::SnapshotTable));
     }
     let (size, mut at) = (file.size()?, offset);
     for _ in 0..count {
@@ -216,7 +208,7 @@ fn check_snapshots(file: &impl ReadAt, offset: u64, count: u32, cluster_size: u6
         let (id, name, extra) = (entry.be16(12), entry.be16(14), u64::from(entry.be32(36)));
         at += FIXED + extra + u64::from(id) + u64::from(name);
         if extra > MAX_EXTRA || at > size || at - offset > MAX_SNAPSHOT_TABLE {
-            return refuse("is too large");
+            return Err(damaged(FORMAT, ImageFault::SnapshotTableSize));
         }
     }
     Ok(())
@@ -229,14 +221,11 @@ fn backing_name(head: &[u8], first: &[u8]) -> Result<Option<String>, ProbeError>
     }
     // At most 1023 bytes, within the first cluster: both by the specification.
     if length > 1023 {
-        return Err(damaged(
-            FORMAT,
-            format!("the name of its base has {length} bytes, at most 1023 are possible"),
-        ));
+        return Err(damaged(FORMAT, ImageFault::BaseNameLength { bytes: length }));
     }
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let name = start.checked_add(length).and_then(|end| first.get(start..end));
-    let name = name.ok_or_else(|| damaged(FORMAT, "the name of its base lies beyond the first cluster"))?;
+    let name = name.ok_or_else(|| damaged(FORMAT, ImageFault::BaseNameBeyond))?;
     Ok(Some(printable(name)))
 }
 
@@ -258,7 +247,7 @@ impl Extensions {
             Ok(offset) if offset != 0 => offset.min(first.len()),
             _ => first.len(),
         };
-        let beyond = || damaged(FORMAT, "a header extension lies beyond the first cluster");
+        let beyond = || damaged(FORMAT, ImageFault::ExtensionBeyond);
         for _ in 0..MAX_EXTENSIONS {
             if at >= end {
                 return Ok(found);
@@ -270,23 +259,23 @@ impl Extensions {
                 return Ok(found);
             }
             let value = first.get(body..after).filter(|_| after <= present);
-            let value = value.ok_or_else(|| damaged(FORMAT, "it ends within its header"))?;
+            let value = value.ok_or_else(|| damaged(FORMAT, ImageFault::EndsInHeader))?;
             match kind {
                 BACKING_FORMAT if length > 15 => {
-                    return Err(damaged(FORMAT, "the name of its base's format is too long"));
+                    return Err(damaged(FORMAT, ImageFault::BaseFormatLength));
                 }
                 BACKING_FORMAT => found.backing_format = Some(printable(value)),
                 DATA_FILE_NAME => found.data_file = Some(printable(value)),
                 CRYPTO_HEADER => found.crypto_header = true,
                 BITMAPS if length != 24 => {
-                    return Err(damaged(FORMAT, "its extension for bitmaps has no 24 bytes"));
+                    return Err(damaged(FORMAT, ImageFault::BitmapExtension));
                 }
                 BITMAPS => found.bitmaps = true,
                 _ => {}
             }
             at = body + length.next_multiple_of(8);
         }
-        Err(damaged(FORMAT, format!("more than {MAX_EXTENSIONS} header extensions")))
+        Err(damaged(FORMAT, ImageFault::Extensions { most: MAX_EXTENSIONS }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! VirtualBox's VDI (QEMU's `block/vdi.c`, `vdi_open`).
 
 use super::read::Numbers;
-use super::{Header, ProbeError, ReadAt, damaged};
+use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged};
 use crate::block::SourceFormat::Vdi as FORMAT;
 
 const SIGNATURE: u32 = 0xbeda_107f;
@@ -17,29 +17,26 @@ pub(super) fn is_vdi(head: &[u8]) -> bool {
 pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     let head = file.exactly(0, 512)?;
     if !is_vdi(&head) {
-        return Err(damaged(FORMAT, "its signature is wrong"));
+        return Err(damaged(FORMAT, ImageFault::Signature));
     }
     let version = head.le32(0x44);
     if version != 0x0001_0001 {
-        let what = format!("version {}.{}", version >> 16, version & 0xffff);
+        let what = ImageFeature::VersionOfTwo { version: version >> 16, minor: version & 0xffff };
         return Err(ProbeError::Unsupported { format: FORMAT, what });
     }
     let (size, block, blocks) = (head.le64(0x170), head.le32(0x178), head.le32(0x180));
     if block != BLOCK || head.le32(0x168) != 512 {
-        return Err(ProbeError::Unsupported { format: FORMAT, what: format!("blocks of {block} bytes") });
+        return Err(ProbeError::Unsupported { format: FORMAT, what: ImageFeature::Blocks { bytes: block } });
     }
     if blocks > MAX_BLOCKS || size > u64::from(block) * u64::from(blocks) {
-        return Err(damaged(FORMAT, format!("{size} bytes do not fit into {blocks} blocks")));
+        return Err(damaged(FORMAT, ImageFault::Blocks { bytes: size, blocks }));
     }
     let (map, data) = (head.le32(0x154), head.le32(0x158));
     if !map.is_multiple_of(512) || !data.is_multiple_of(512) {
-        return Err(damaged(
-            FORMAT,
-            format!("a block map at {map} and data at {data}; both start sectors of 512 bytes"),
-        ));
+        return Err(damaged(FORMAT, ImageFault::Places { map, data }));
     }
     if file.size()? < u64::from(map) + 4 * u64::from(blocks) {
-        return Err(damaged(FORMAT, "it ends before its block map does: the file is not complete"));
+        return Err(damaged(FORMAT, ImageFault::EndsInMap));
     }
     let mut header = Header::new(FORMAT, size.next_multiple_of(512));
     let is_set = |at: usize| head.array::<16>(at) != [0; 16];
@@ -50,7 +47,7 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
             header.backing_file = Some(format!("UUID {:032x}", u128::from_le_bytes(head.array(0x1a8))))
         }
         kind => {
-            return Err(ProbeError::Unsupported { format: FORMAT, what: format!("the image type {kind}") });
+            return Err(ProbeError::Unsupported { format: FORMAT, what: ImageFeature::ImageType { kind } });
         }
     }
     Ok(header)

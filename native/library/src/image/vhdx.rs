@@ -1,7 +1,7 @@
 //! Hyper-V's VHDX (\[MS-VHDX\]; QEMU's `block/vhdx.c`, `vhdx_open`).
 
 use super::read::{Numbers, pieces};
-use super::{Header, ProbeError, ReadAt, damaged};
+use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged};
 use crate::block::SourceFormat::Vhdx as FORMAT;
 use std::cmp::Ordering;
 
@@ -52,16 +52,16 @@ fn checksum_fits(block: &[u8]) -> bool {
 
 pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     if !file.exactly(0, 8)?.starts_with(b"vhdxfile") {
-        return Err(damaged(FORMAT, "its signature is wrong"));
+        return Err(damaged(FORMAT, ImageFault::Signature));
     }
     let head = current_header(file)?;
     let (log_length, log) = (u64::from(head.le32(68)), head.le64(72));
     if head.le16(64) != 0 {
-        let what = format!("version {} of the log", head.le16(64));
+        let what = ImageFeature::LogVersion { version: head.le16(64) };
         return Err(ProbeError::Unsupported { format: FORMAT, what });
     }
     if log < MIB || !log.is_multiple_of(MIB) {
-        return Err(damaged(FORMAT, format!("a log at {log}")));
+        return Err(damaged(FORMAT, ImageFault::LogPlace { at: log }));
     }
     let regions = Regions::read(file, Region::new(log, log_length)?)?;
     let metadata = Metadata::read(file, regions.metadata.start)?;
@@ -76,11 +76,11 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     }
     let sector = metadata.item(file, LOGICAL_SECTOR, 4)?.le32(0);
     if sector != 512 {
-        let what = format!("sectors of {sector} bytes");
+        let what = ImageFeature::SectorSize { bytes: sector };
         return Err(ProbeError::Unsupported { format: FORMAT, what });
     }
     if !block.is_power_of_two() || !(MIB..=256 * MIB).contains(&block) {
-        return Err(damaged(FORMAT, format!("blocks of {block} bytes")));
+        return Err(damaged(FORMAT, ImageFault::BlockSize { bytes: block }));
     }
     if size == 0 || !size.is_multiple_of(512) || size > super::MAX_VIRTUAL_SIZE {
         return Err(ProbeError::Size(size));
@@ -112,13 +112,14 @@ fn current_header(file: &impl ReadAt) -> Result<Vec<u8>, ProbeError> {
             Ordering::Less => Ok(second),
             // Microsoft's Disk2VHD writes the same header twice.
             Ordering::Equal if first.get(..80) == second.get(..80) => Ok(first),
-            Ordering::Equal => Err(damaged(FORMAT, "its two headers contradict each other")),
+            Ordering::Equal => Err(damaged(FORMAT, ImageFault::HeadersContradict)),
         },
         (Some(only), None, _) => Ok(only),
-        (None, _, Some(version)) => {
-            Err(ProbeError::Unsupported { format: FORMAT, what: format!("version {version}") })
-        }
-        (None, ..) => Err(damaged(FORMAT, "neither of its headers is valid")),
+        (None, _, Some(version)) => Err(ProbeError::Unsupported {
+            format: FORMAT,
+            what: ImageFeature::Version { version: version.into() },
+        }),
+        (None, ..) => Err(damaged(FORMAT, ImageFault::NoHeader)),
     }
 }
 
@@ -132,7 +133,7 @@ struct Region {
 impl Region {
     fn new(start: u64, length: u64) -> Result<Self, ProbeError> {
         let end = start.checked_add(length);
-        end.map(|end| Self { start, end }).ok_or_else(|| damaged(FORMAT, "a region of it lies nowhere"))
+        end.map(|end| Self { start, end }).ok_or_else(|| damaged(FORMAT, ImageFault::RegionNowhere))
     }
 
     /// As `vhdx_region_check` has it.
@@ -152,36 +153,36 @@ impl Regions {
     fn read(file: &impl ReadAt, log: Region) -> Result<Self, ProbeError> {
         let table = file.exactly(192 * KIB, 64 << 10)?;
         if !table.starts_with(b"regi") || !checksum_fits(&table) {
-            return Err(damaged(FORMAT, "its region table is not valid"));
+            return Err(damaged(FORMAT, ImageFault::RegionTable));
         }
         let count = table.le32(8) as usize;
         if count > MAX_REGIONS {
-            return Err(damaged(FORMAT, format!("{count} regions")));
+            return Err(damaged(FORMAT, ImageFault::Regions { count }));
         }
         let (mut all, mut metadata, mut blocks) = (vec![log], None, None);
         for entry in (0..count).map(|n| 16 + n * 32) {
             let region = Region::new(table.le64(entry + 16), table.le32(entry + 24).into())?;
             if all.iter().any(|other| region.overlaps(*other)) {
-                return Err(damaged(FORMAT, "its regions overlap"));
+                return Err(damaged(FORMAT, ImageFault::RegionsOverlap));
             }
             all.push(region);
             let known = match table.array::<16>(entry) {
                 METADATA => &mut metadata,
                 BAT => &mut blocks,
                 _ if table.le32(entry + 28) & 1 != 0 => {
-                    let what = "a region of a later version".to_owned();
+                    let what = ImageFeature::Region;
                     return Err(ProbeError::Unsupported { format: FORMAT, what });
                 }
                 _ => continue,
             };
             if known.replace(region).is_some() {
-                return Err(damaged(FORMAT, "a region of it is there twice"));
+                return Err(damaged(FORMAT, ImageFault::RegionTwice));
             }
         }
         match (metadata, blocks) {
             (Some(metadata), Some(blocks)) => Ok(Self { all, metadata, blocks }),
-            (None, _) => Err(damaged(FORMAT, "it has no region of metadata")),
-            (_, None) => Err(damaged(FORMAT, "it has no block allocation table")),
+            (None, _) => Err(damaged(FORMAT, ImageFault::NoMetadata)),
+            (_, None) => Err(damaged(FORMAT, ImageFault::NoBlockTable)),
         }
     }
 
@@ -192,7 +193,7 @@ impl Regions {
         let chunk = (512 << 23) / block;
         let entries = payload + (payload - 1) / chunk;
         if entries > (self.blocks.end - self.blocks.start) / 8 {
-            return Err(damaged(FORMAT, format!("{size} bytes do not fit into its block allocation table")));
+            return Err(damaged(FORMAT, ImageFault::BlockTableSize { bytes: size }));
         }
         let mut before = 0;
         pieces(file, self.blocks.start, entries * 8, |piece| {
@@ -207,10 +208,10 @@ impl Regions {
                 let at = entry & !(MIB - 1);
                 let present = at < file_size && at.checked_add(length).is_some_and(|end| end <= file_size);
                 if !present || at > i64::MAX.unsigned_abs() - block {
-                    return Err(damaged(FORMAT, "a block lies beyond its end: the file is not complete"));
+                    return Err(damaged(FORMAT, ImageFault::BlockBeyondEnd));
                 }
                 if self.all.iter().any(|other| Region { start: at, end: at + block }.overlaps(*other)) {
-                    return Err(damaged(FORMAT, "a block lies in its metadata"));
+                    return Err(damaged(FORMAT, ImageFault::BlockInMetadata));
                 }
             }
             Ok(())
@@ -229,28 +230,28 @@ impl Metadata {
     fn read(file: &impl ReadAt, start: u64) -> Result<Self, ProbeError> {
         let table = file.exactly(start, 64 << 10)?;
         if !table.starts_with(b"metadata") {
-            return Err(damaged(FORMAT, "it has no table of metadata"));
+            return Err(damaged(FORMAT, ImageFault::NoMetadataTable));
         }
         let count = usize::from(table.le16(10));
         if count > 2047 {
-            return Err(damaged(FORMAT, format!("{count} entries of metadata")));
+            return Err(damaged(FORMAT, ImageFault::MetadataEntries { count }));
         }
         let mut found = Self { start, items: Vec::new() };
         for entry in (0..count).map(|n| 32 + n * 32) {
             let item = table.array::<16>(entry);
             if REQUIRED.contains(&item) || item == PARENT_LOCATOR {
                 if found.offset(item).is_some() {
-                    return Err(damaged(FORMAT, "an entry of its metadata is there twice"));
+                    return Err(damaged(FORMAT, ImageFault::MetadataTwice));
                 }
                 found.items.push((item, table.le32(entry + 16)));
             } else if table.le32(entry + 24) & 4 != 0 {
-                let what = "metadata of a later version".to_owned();
+                let what = ImageFeature::Metadata;
                 return Err(ProbeError::Unsupported { format: FORMAT, what });
             }
         }
         match REQUIRED.iter().all(|item| found.offset(*item).is_some()) {
             true => Ok(found),
-            false => Err(damaged(FORMAT, "an entry of its metadata is missing")),
+            false => Err(damaged(FORMAT, ImageFault::MetadataMissing)),
         }
     }
 
@@ -260,7 +261,7 @@ impl Metadata {
 
     fn item(&self, file: &impl ReadAt, item: [u8; 16], length: usize) -> Result<Vec<u8>, ProbeError> {
         let at = self.offset(item).and_then(|offset| self.start.checked_add(offset.into()));
-        let at = at.ok_or_else(|| damaged(FORMAT, "an entry of its metadata lies nowhere"))?;
+        let at = at.ok_or_else(|| damaged(FORMAT, ImageFault::MetadataNowhere))?;
         Ok(file.exactly(at, length)?)
     }
 }

@@ -6,7 +6,7 @@
 //! place, which is not always the place that the header tells.
 
 use super::read::Numbers;
-use super::{Header, ProbeError, ReadAt, damaged, printable};
+use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged, printable};
 use crate::block::SourceFormat::Vmdk as FORMAT;
 
 const SECTOR: u64 = 512;
@@ -32,7 +32,7 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     if is_descriptor(&head) {
         let text = file.up_to(0, MAX_DESCRIPTOR + 1)?;
         if text.len() > MAX_DESCRIPTOR {
-            return Err(damaged(FORMAT, "its descriptor has no end"));
+            return Err(damaged(FORMAT, ImageFault::NoDescriptorEnd));
         }
         let descriptor = Descriptor::parse(&text)?;
         let sectors = descriptor.extents.iter().fold(0u64, |sum, e| sum.saturating_add(e.sectors));
@@ -40,12 +40,12 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
         // Alone, it has no data of its own.
         header.external_data = descriptor.names();
         if header.external_data.is_empty() {
-            return Err(damaged(FORMAT, "its descriptor names no extent"));
+            return Err(damaged(FORMAT, ImageFault::NoExtent));
         }
         return Ok(header);
     }
     if head.len() < 512 || !head.starts_with(b"KDMV") {
-        return Err(damaged(FORMAT, "it begins neither with KDMV nor with a descriptor"));
+        return Err(damaged(FORMAT, ImageFault::NoVmdkSignature));
     }
     sparse(file, &head)
 }
@@ -54,19 +54,19 @@ fn sparse(file: &impl ReadAt, head: &[u8]) -> Result<Header, ProbeError> {
     let (capacity, size) = (head.le64(12), file.size()?);
     if capacity == 0 {
         // QEMU then takes the descriptor for the image, wherever its offset points, and opens what it names.
-        return Err(damaged(FORMAT, "a capacity of 0 sectors: its data would be in files that it names"));
+        return Err(damaged(FORMAT, ImageFault::NoCapacity));
     }
     if head.le64(56) == AT_END {
         // The second last sector has the header that counts, the whole of it; markers stand around it.
         let at = size.checked_sub(3 * SECTOR).filter(|at| at.is_multiple_of(SECTOR));
-        let at = at.ok_or_else(|| damaged(FORMAT, "it does not end with a footer"))?;
+        let at = at.ok_or_else(|| damaged(FORMAT, ImageFault::NotEndingWithFooter))?;
         let footer = file.exactly(at, 3 * 512)?;
         let ends = footer.le64(1024) == 0 && footer.le32(1032) == 0 && footer.le32(1036) == 0;
         if footer.get(512..516) != Some(b"KDMV") || footer.le32(8) != 0 || footer.le32(12) != 3 || !ends {
-            return Err(damaged(FORMAT, "its footer is missing: the file is not complete"));
+            return Err(damaged(FORMAT, ImageFault::FooterMissing));
         }
         if footer.le64(512 + 12) != capacity {
-            return Err(damaged(FORMAT, "its footer names another size than its header"));
+            return Err(damaged(FORMAT, ImageFault::FooterSize));
         }
         check_extent(footer.get(512..1024).unwrap_or_default(), size)?;
     } else {
@@ -80,18 +80,18 @@ fn sparse(file: &impl ReadAt, head: &[u8]) -> Result<Header, ProbeError> {
         return Err(part());
     }
     if offset != INSIDE_AT / SECTOR {
-        let what = format!("a descriptor at sector {offset} instead of 1");
+        let what = ImageFeature::DescriptorPlace { sector: offset };
         return Err(ProbeError::Unsupported { format: FORMAT, what });
     }
     if sectors > (MAX_DESCRIPTOR as u64) / SECTOR {
-        return Err(damaged(FORMAT, format!("a descriptor of {sectors} sectors")));
+        return Err(damaged(FORMAT, ImageFault::DescriptorLength { sectors }));
     }
     let room = usize::try_from(sectors * SECTOR).unwrap_or(INSIDE_SIZE).min(INSIDE_SIZE);
     let text = file.up_to(INSIDE_AT, room)?;
     let text = text.split(|b| *b == 0).next().unwrap_or_default();
     if text.len() == room {
         // QEMU would read on in whatever follows.
-        return Err(damaged(FORMAT, "its descriptor has no end"));
+        return Err(damaged(FORMAT, ImageFault::NoDescriptorEnd));
     }
     let descriptor = Descriptor::parse(text)?;
     if descriptor.extents.is_empty() {
@@ -102,7 +102,7 @@ fn sparse(file: &impl ReadAt, head: &[u8]) -> Result<Header, ProbeError> {
         header.external_data = descriptor.names();
     }
     if content_id(text, b"CID").is_none() || content_id(text, b"parentCID").is_none() {
-        return Err(damaged(FORMAT, "its descriptor has no content identifiers (CID, parentCID)"));
+        return Err(damaged(FORMAT, ImageFault::NoContentIds));
     }
     Ok(header)
 }
@@ -146,33 +146,33 @@ pub(super) fn extent(file: &impl ReadAt) -> Result<Option<Sparse>, ProbeError> {
 fn check_extent(header: &[u8], size: u64) -> Result<(), ProbeError> {
     let version = header.le32(4);
     if !(1..=3).contains(&version) {
-        return Err(ProbeError::Unsupported { format: FORMAT, what: format!("version {version}") });
+        return Err(ProbeError::Unsupported { format: FORMAT, what: ImageFeature::Version { version } });
     }
     let (capacity, grain, entries) = (header.le64(12), header.le64(20), u64::from(header.le32(44)));
     if !grain.is_power_of_two() || !(8..=1 << 16).contains(&grain) {
-        return Err(damaged(FORMAT, format!("grains of {grain} sectors")));
+        return Err(damaged(FORMAT, ImageFault::GrainSize { sectors: grain }));
     }
     if !(1..=512).contains(&entries) {
-        return Err(damaged(FORMAT, format!("grain tables of {entries} entries")));
+        return Err(damaged(FORMAT, ImageFault::GrainTable { entries }));
     }
     let compression = header.le16(77);
     if compression > 1 {
-        return Err(ProbeError::Unsupported { format: FORMAT, what: format!("compression {compression}") });
+        return Err(ProbeError::Unsupported {
+            format: FORMAT,
+            what: ImageFeature::Compression { method: compression },
+        });
     }
     // QEMU counts in 32 bits here.
     let directory = capacity.div_ceil(grain * entries);
     if directory > MAX_DIRECTORY {
-        return Err(damaged(FORMAT, format!("a grain directory of {directory} entries")));
+        return Err(damaged(FORMAT, ImageFault::GrainDirectory { entries: directory }));
     }
     let sectors = size.div_ceil(SECTOR);
     let fits = |at: u64, bytes: u64| at.checked_add(bytes.div_ceil(SECTOR)).is_some_and(|end| end <= sectors);
     let second = header.le64(48);
     let second_fits = header.le32(8) & REDUNDANT == 0 || second == 0 || fits(second, directory * 4);
     if !fits(header.le64(56), directory * 4) || !second_fits || !fits(header.le64(64), 0) {
-        return Err(damaged(
-            FORMAT,
-            "it ends before its grain directory or its data: the file is not complete",
-        ));
+        return Err(damaged(FORMAT, ImageFault::EndsBeforeGrains));
     }
     Ok(())
 }
@@ -221,9 +221,9 @@ impl Descriptor {
         let mut words = line.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).skip(1);
         let number =
             words.next().and_then(|w| std::str::from_utf8(w).ok()).and_then(|w| w.parse::<u64>().ok());
-        let sectors = number.ok_or_else(|| damaged(FORMAT, "an extent without a size"))?;
+        let sectors = number.ok_or_else(|| damaged(FORMAT, ImageFault::ExtentWithoutSize))?;
         if self.extents.len() >= 256 {
-            return Err(damaged(FORMAT, "more than 256 extents"));
+            return Err(damaged(FORMAT, ImageFault::Extents));
         }
         let kind = words.next().unwrap_or_default().to_vec();
         let name = line.splitn(3, |b| *b == b'"').nth(1).map(printable);
@@ -237,7 +237,7 @@ impl Descriptor {
 
     fn header(&self, sectors: u64) -> Result<Header, ProbeError> {
         let size =
-            sectors.checked_mul(SECTOR).ok_or_else(|| damaged(FORMAT, format!("{sectors} sectors")))?;
+            sectors.checked_mul(SECTOR).ok_or_else(|| damaged(FORMAT, ImageFault::Sectors { sectors }))?;
         let mut header = Header::new(FORMAT, size);
         header.backing_file.clone_from(&self.parent);
         header.encryption = self.encrypted.then(|| "VMware's encryption".to_owned());

@@ -1,7 +1,7 @@
 //! Virtual PC's VHD (the "Virtual Hard Disk Image Format Specification"; QEMU calls it vpc: `block/vpc.c`, `vpc_open`).
 
 use super::read::{Numbers, pieces};
-use super::{Header, ProbeError, ReadAt, damaged, printable};
+use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged, printable};
 use crate::block::SourceFormat::Vpc as FORMAT;
 
 const MAGIC: &[u8] = b"conectix";
@@ -37,10 +37,10 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     // A dynamic image has a copy of its footer in front, and QEMU reads no other. Without one it is fixed.
     let (footer, in_front) = match head.starts_with(MAGIC) && head.len() == 512 {
         true => (head, true),
-        false => (footer(file)?.ok_or_else(|| damaged(FORMAT, "it has no footer"))?, false),
+        false => (footer(file)?.ok_or_else(|| damaged(FORMAT, ImageFault::NoFooter))?, false),
     };
     if !checksum_fits(&footer, 64) {
-        return Err(damaged(FORMAT, "the checksum of its footer is wrong"));
+        return Err(damaged(FORMAT, ImageFault::FooterChecksum));
     }
     let size = virtual_size(&footer)?;
     let mut header = Header::new(FORMAT, size);
@@ -48,16 +48,16 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
     match (footer.be32(60), in_front) {
         (2, false) => {
             if !file.size()?.is_multiple_of(SECTOR) {
-                return Err(damaged(FORMAT, "its footer is not its last sector"));
+                return Err(damaged(FORMAT, ImageFault::FooterNotLast));
             }
             if file.size()? < size {
-                return Err(damaged(FORMAT, format!("it ends before its {size} bytes")));
+                return Err(damaged(FORMAT, ImageFault::EndsBefore { bytes: size }));
             }
         }
         (kind @ (3 | 4), true) => {
             let sparse = file.exactly(footer.be64(16), 1024)?;
             if !sparse.starts_with(b"cxsparse") || !checksum_fits(&sparse, 36) {
-                return Err(damaged(FORMAT, "its second header is wrong"));
+                return Err(damaged(FORMAT, ImageFault::SecondHeader));
             }
             check_blocks(file, &sparse, size)?;
             if kind == 4 {
@@ -68,10 +68,10 @@ pub(super) fn read(file: &impl ReadAt) -> Result<Header, ProbeError> {
                 header.backing_file = Some(printable(name.as_bytes()));
             }
         }
-        (2, true) => return Err(damaged(FORMAT, "it begins with a footer, as no fixed disk does")),
-        (3 | 4, false) => return Err(damaged(FORMAT, "the copy of its footer in front is missing")),
+        (2, true) => return Err(damaged(FORMAT, ImageFault::FixedWithFooterInFront)),
+        (3 | 4, false) => return Err(damaged(FORMAT, ImageFault::NoFooterCopy)),
         (kind, _) => {
-            return Err(ProbeError::Unsupported { format: FORMAT, what: format!("the disk type {kind}") });
+            return Err(ProbeError::Unsupported { format: FORMAT, what: ImageFeature::DiskType { kind } });
         }
     }
     Ok(header)
@@ -85,7 +85,7 @@ fn virtual_size(footer: &[u8]) -> Result<u64, ProbeError> {
     let by_geometry = matches!(&footer.array::<4>(28), b"vpc " | b"qemu") && geometry != MAX_GEOMETRY;
     let size = footer.be64(48);
     if !by_geometry && !size.is_multiple_of(SECTOR) {
-        return Err(damaged(FORMAT, format!("a size of {size} bytes, which are no whole sectors")));
+        return Err(damaged(FORMAT, ImageFault::NoWholeSectors { bytes: size }));
     }
     let sectors = if by_geometry { geometry } else { size / SECTOR };
     if sectors > MAX_SECTORS {
@@ -98,15 +98,15 @@ fn virtual_size(footer: &[u8]) -> Result<u64, ProbeError> {
 fn check_blocks(file: &impl ReadAt, sparse: &[u8], size: u64) -> Result<(), ProbeError> {
     let (table, entries, block) = (sparse.be64(16), sparse.be32(28), u64::from(sparse.be32(32)));
     if !block.is_power_of_two() || !(512..=256 << 20).contains(&block) {
-        return Err(damaged(FORMAT, format!("blocks of {block} bytes")));
+        return Err(damaged(FORMAT, ImageFault::BlockSize { bytes: block }));
     }
     if size > u64::from(entries) * block {
-        return Err(damaged(FORMAT, format!("{size} bytes do not fit into {entries} blocks")));
+        return Err(damaged(FORMAT, ImageFault::Blocks { bytes: size, blocks: entries }));
     }
     let (end, length) = (file.size()?.next_multiple_of(SECTOR), u64::from(entries) * 4);
-    let incomplete = || damaged(FORMAT, "its table leads beyond its end: the file is not complete");
+    let incomplete = || damaged(FORMAT, ImageFault::TableBeyondEnd);
     if entries > MAX_ENTRIES {
-        return Err(damaged(FORMAT, format!("a table of {entries} blocks")));
+        return Err(damaged(FORMAT, ImageFault::BlockTable { entries }));
     }
     if table.checked_add(length).is_none_or(|after| after > end) {
         return Err(incomplete());

@@ -5,6 +5,7 @@ use sampan_library::{
     DriveId, Error, HostSettings, IfNoReflink, ImageFormat, Library, Locked, NewClone, NewSnapshot,
     Preallocation, Sections, TarReader, TarWriter, Target,
 };
+use sampan_message::Message;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
@@ -185,7 +186,13 @@ fn a_machine_goes_into_one_file_and_out_of_it_elsewhere() {
     drop(second);
     let cancelled = elsewhere.import(&file, Some("third"), 7, &mut adopt, &mut |_| ControlFlow::Break(()));
     assert!(matches!(cancelled, Err(Error::Cancelled)));
-    let refused = elsewhere.import(&file, Some("third"), 7, &mut |_, _| Err("it is odd".into()), &mut go_on);
+    let refused = elsewhere.import(
+        &file,
+        Some("third"),
+        7,
+        &mut |_, _| Err(Message::new("odd", "it is odd")),
+        &mut go_on,
+    );
     assert!(matches!(refused, Err(Error::Archive { source, .. }) if source.to_string() == "it is odd"));
     assert_eq!(std::fs::read_dir(elsewhere.machines_folder()).expect("a folder").count(), 2);
 }

@@ -252,7 +252,7 @@ fn an_appliance_is_refused_for_what_is_wrong_with_it() {
     assert_eq!(plan.memory_mib, None);
     assert!(plan.notes.iter().any(|note| note.to_string().contains("furlongs")), "{:?}", plan.notes);
     let url = text.replace("href=\"box-disk1", "href=\"https://example.org/box-disk1");
-    assert!(sampan_library::parse_ovf(&url).expect_err("elsewhere").contains("download it"));
+    assert!(sampan_library::parse_ovf(&url).expect_err("elsewhere").to_string().contains("download it"));
 }
 
 #[test]

@@ -216,10 +216,8 @@ impl Plan {
             }
             FirstDisk::Image { .. } => findings.extend(self.image_findings(&host)?),
         }
-        let doubt = recipe.first_start.doubt().map(str::to_owned);
-        findings.extend(
-            doubt.map(|words| Finding::new(Severity::Confirm, "seed", Message::new("seed_doubtful", words))),
-        );
+        let doubt = recipe.first_start.doubt();
+        findings.extend(doubt.map(|doubt| Finding::new(Severity::Confirm, "seed", doubt.message())));
         Ok(findings)
     }
 
@@ -275,8 +273,7 @@ impl Plan {
     /// What a person must know of the new machine: what its image had and it has not, how to log in, what its system lacks.
     fn notes(&self) -> Vec<Message> {
         let recipe = &self.recipe;
-        let of_preset = recipe.preset.notes(recipe.arch).into_iter();
-        let mut notes: Vec<Message> = of_preset.map(|words| Message::new("preset_note", words)).collect();
+        let mut notes: Vec<Message> = recipe.preset.notes(recipe.arch);
         if let FirstDisk::Image { file, format, .. } = &recipe.disk {
             notes.extend(snapshots_left_out(file, *format));
         }

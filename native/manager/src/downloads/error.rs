@@ -1,7 +1,9 @@
 //! Why a medium cannot be had.
 
+use crate::fault::MediumNameRule;
 use sampan_config::Arch;
-use sampan_message::{Params, samples as samples_of};
+use sampan_library::image::FileKind;
+use sampan_message::{Params, Reason, samples as samples_of};
 
 /// What a cancelled download leaves for the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub enum MediaError {
         /// The name.
         name: String,
         /// What is allowed.
-        rule: &'static str,
+        rule: MediumNameRule,
     },
     /// An address without a file.
     #[error("{url} names no file: give the medium a name")]
@@ -66,12 +68,10 @@ pub enum MediaError {
         name: String,
     },
     /// A server gave something else in its place.
-    #[error("what came is {what}, not an image: {remedy}; a browser shows what the address needs")]
+    #[error("what came is {}, not an image: {}; a browser shows what the address needs", .what.words(), .what.remedy())]
     NotAnImage {
         /// What it is.
-        what: &'static str,
-        /// What to do with it.
-        remedy: &'static str,
+        what: FileKind,
     },
     /// Nothing was begun by this name.
     #[error("nothing unfinished is called {name}")]
@@ -101,7 +101,7 @@ impl MediaError {
     fn parts(&self) -> (&'static str, Params) {
         match self {
             Self::BadName { name, rule } => {
-                ("bad_medium_name", Params::of("name", &**name).with("rule", *rule))
+                ("bad_medium_name", Params::of("name", &**name).with("rule", rule.code()))
             }
             Self::NoName { url } => ("address_without_name", Params::of("url", &**url)),
             Self::NoEntry { id, like } => {
@@ -118,9 +118,7 @@ impl MediaError {
                     .with("preset", &**preset),
             ),
             Self::NameTaken { name } => ("medium_name_taken", Params::of("name", &**name)),
-            Self::NotAnImage { what, remedy } => {
-                ("download_not_an_image", Params::of("what", *what).with("remedy", *remedy))
-            }
+            Self::NotAnImage { what } => ("download_not_an_image", Params::of("what", what.name())),
             Self::NoDownload { name } => ("no_download", Params::of("name", &**name)),
             Self::Interrupted { kept } => {
                 let sum = |of: fn(&Kept) -> u64| kept.iter().map(of).fold(0, u64::saturating_add);
@@ -143,9 +141,7 @@ impl MediaError {
                 preset: "windows11".into(),
             },
             Self::BringYourOwn { .. } => Self::NameTaken { name: "debian.iso".into() },
-            Self::NameTaken { .. } => {
-                Self::NotAnImage { what: "a web page", remedy: "open the address in a browser" }
-            }
+            Self::NameTaken { .. } => Self::NotAnImage { what: FileKind::WebPage },
             Self::NotAnImage { .. } => Self::NoDownload { name: "debian.iso".into() },
             Self::NoDownload { .. } => Self::Interrupted {
                 kept: vec![Kept { name: "debian.iso".into(), loaded: 1 << 20, total: Some(3 << 20) }],
@@ -155,8 +151,7 @@ impl MediaError {
     }
 
     pub(crate) fn samples() -> Vec<sampan_message::Message> {
-        let rule = "it begins with a letter or a digit and names no folder";
-        samples_of(Self::BadName { name: "../a".into(), rule }, Self::after)
+        samples_of(Self::BadName { name: "../a".into(), rule: MediumNameRule::Plain }, Self::after)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{check_medium_name, content, forget_origin};
 use crate::error::{Error, Result};
+use crate::fault::Unfit;
 use crate::findings::{Confirmed, confirm};
 use crate::transfer::copying;
 use crate::{Manager, blocking};
@@ -69,10 +70,7 @@ impl Manager {
         let (library, confirmed, reporter) = (self.library().clone(), confirmed.clone(), reporter.clone());
         let medium = blocking(move || {
             let own = file.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-            let name = name.or(own).ok_or_else(|| Error::Invalid {
-                field: "name",
-                why: "the file's name is no Unicode text: give the medium a name".into(),
-            })?;
+            let name = name.or(own).ok_or_else(|| Error::unfit("name", &Unfit::NameNotUnicode))?;
             check_medium_name(&name)?;
             confirm(Vec::from_iter(doubt(&file)?), &confirmed)?;
             Ok(library.add_medium(&file, &name, IfNoReflink::Link, &mut copying(&reporter))?)

@@ -9,6 +9,7 @@ pub use error::{Kept, MediaError};
 pub use media::MediumInfo;
 
 use crate::error::{Error, Result};
+use crate::fault::MediumNameRule;
 use crate::{Job, Manager, blocking};
 use origin::{forget_origin, is_that, note_origin};
 use sampan_config::Arch;
@@ -127,12 +128,10 @@ pub fn check_medium_name(name: &str) -> Result<()> {
     sampan_library::check_name(name)?;
     let bad = |rule| Error::Media(MediaError::BadName { name: name.to_owned(), rule });
     if name.starts_with(['.', '-']) || name.len() > 200 || name.contains(['/', '\\']) {
-        return Err(bad("choose one without folders that begins with a letter or a digit"));
+        return Err(bad(MediumNameRule::Plain));
     }
     match RESERVED.iter().any(|ending| name.ends_with(ending)) {
-        true => Err(bad(
-            ".part, .part.json, .new, .bad and .from at its end stand for what is not whole; choose another",
-        )),
+        true => Err(bad(MediumNameRule::Ending)),
         false => Ok(()),
     }
 }
@@ -466,12 +465,12 @@ fn check_content(request: &Request) -> Result<()> {
         return Ok(());
     }
     let content = content(&request.to)?;
-    let (Content::Empty | Content::Text { .. }, Some((what, remedy))) = (content, content.strange()) else {
+    let (Content::Empty | Content::Text { .. }, Some(what)) = (content, content.kind()) else {
         return Ok(());
     };
     // The next try begins anew.
     std::fs::remove_file(&request.to).map_err(Error::io(request.to.display().to_string()))?;
-    Err(Error::Media(MediaError::NotAnImage { what, remedy }))
+    Err(Error::Media(MediaError::NotAnImage { what }))
 }
 
 /// The queue of this process, with the settings for the next one.

@@ -1,6 +1,7 @@
 //! Single changes of a description.
 
 use crate::error::{Error, Result};
+use crate::fault::Unfit;
 use sampan_config::{DriveKind, Forward, VmConfig};
 
 /// Leads ports of the host to the guest.
@@ -8,10 +9,11 @@ use sampan_config::{DriveKind, Forward, VmConfig};
 /// # Errors
 /// The machine has no network card.
 pub fn add_forward(document: &mut VmConfig, forward: Forward) -> Result<()> {
-    let card = document.network.cards.first_mut().ok_or_else(|| Error::Invalid {
-        field: "network.cards",
-        why: "the machine has no network card, which a forward needs".into(),
-    })?;
+    let card = document
+        .network
+        .cards
+        .first_mut()
+        .ok_or_else(|| Error::unfit("network.cards", &Unfit::NoNetworkCard))?;
     card.forwards.push(forward);
     Ok(())
 }
@@ -30,7 +32,7 @@ pub fn remove_forward(document: &mut VmConfig, forward: Forward) -> Result<()> {
     if found {
         return Ok(());
     }
-    Err(Error::Invalid { field: "network.cards", why: format!("the machine has no forward {forward}") })
+    Err(Error::unfit("network.cards", &Unfit::NoForward { forward: forward.to_string() }))
 }
 
 /// Puts a medium into a CD or floppy drive, or takes out what is there.
@@ -41,7 +43,7 @@ pub fn insert(document: &mut VmConfig, drive: &str, medium: Option<String>) -> R
     let takes_media = |kind| matches!(kind, DriveKind::Cdrom | DriveKind::Floppy);
     let mut drives = document.drives.drives.iter_mut();
     let found = drives.find(|section| section.id == drive && takes_media(section.kind));
-    let why = || format!("the machine has no CD or floppy drive {drive}");
-    found.ok_or_else(|| Error::Invalid { field: "drives", why: why() })?.media = medium;
+    let why = || Unfit::NoMediaDrive { drive: drive.to_owned() };
+    found.ok_or_else(|| Error::unfit("drives", &why()))?.media = medium;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Why a machine's parts cannot be changed as it was asked.
 
+use crate::fault::FieldFault;
 use sampan_library::DriveId;
-use sampan_message::{Params, samples as samples_of};
+use sampan_message::{Message, Params, samples as samples_of};
 use std::path::PathBuf;
 
 /// What became of one disk.
@@ -79,7 +80,7 @@ pub enum EditError {
         /// The field, as it was written.
         field: String,
         /// What is wrong with it.
-        why: String,
+        why: Message,
     },
 }
 
@@ -98,7 +99,7 @@ impl EditError {
             Self::TagTaken { tag } => ("share_tag_taken", Params::of("tag", &**tag)),
             Self::NoShare { tag } => ("no_share", Params::of("tag", &**tag)),
             Self::NoAttributes { path } => ("no_attributes", Params::of("path", path.as_path())),
-            Self::BadField { field, why } => ("bad_field", Params::of("field", &**field).with("why", &**why)),
+            Self::BadField { field, why } => ("bad_field", why.as_reason().with("field", &**field)),
         }
     }
 
@@ -117,13 +118,14 @@ impl EditError {
             Self::TagTaken { .. } => Self::NoShare { tag: "files".into() },
             Self::NoShare { .. } => Self::NoAttributes { path: path() },
             Self::NoAttributes { .. } => {
-                Self::BadField { field: "displays.devise".into(), why: "there is no such field".into() }
+                let why = FieldFault::DoesNotFit { why: "unknown field `devise`".into() };
+                Self::BadField { field: "displays.devise".into(), why: Message::of(&why) }
             }
             Self::BadField { .. } => return None,
         })
     }
 
-    pub(crate) fn samples() -> Vec<sampan_message::Message> {
+    pub(crate) fn samples() -> Vec<Message> {
         samples_of(Self::CdDrive { drive: "cd0".into() }, Self::after)
     }
 }

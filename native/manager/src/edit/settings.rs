@@ -3,11 +3,13 @@
 use super::{EditError, check};
 use crate::downloads::there;
 use crate::error::{Error, Result};
+use crate::fault::FieldFault;
 use crate::machine::unexpected;
 use crate::{Machine, Manager, blocking};
 use sampan_config::{DriveKind, DriveSection, Finding, Limits, VmConfig, VmConfigError};
 use sampan_control::{Reply, Reporter, Request};
 use sampan_library::{Library, Sections, VmId};
+use sampan_message::{Coded, Message};
 use sampan_session::vm::{SEED_DRIVE, remove_seeds, seeds_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,8 +35,8 @@ pub struct Changed {
     pub warnings: Vec<Finding>,
 }
 
-fn bad(field: &str, why: impl ToString) -> Error {
-    EditError::BadField { field: field.to_owned(), why: why.to_string() }.into()
+fn bad(field: &str, why: &FieldFault) -> Error {
+    EditError::BadField { field: field.to_owned(), why: Message::of(why) }.into()
 }
 
 /// Makes one change. It blocks.
@@ -49,7 +51,7 @@ fn apply(library: &Library, document: &mut VmConfig, change: &Change) -> Result<
         ("cdrom", _) => cd(document)?.media = Some(medium(library, &change.value)?),
         ("seed", Value::Null) => document.drives.drives.retain(|drive| drive.id != SEED_DRIVE),
         ("seed", _) => {
-            return Err(bad(field, "a seed is given when a machine is made; it can be taken out alone"));
+            return Err(bad(field, &FieldFault::SeedIsMadeWithMachine));
         }
         (_, value) => *document = with_field(document, field, value)?,
     }
@@ -76,9 +78,10 @@ fn with_field(document: &VmConfig, field: &str, value: Value) -> Result<VmConfig
     let mut sections: Sections = document.to_files();
     let mut path = field.split('.');
     let section = path.next().unwrap_or_default();
-    let no_section = || bad(field, format_args!("there is no section {section:?}"));
+    let no_section = || bad(field, &FieldFault::NoSection { section: section.to_owned() });
     let file = sections.get_mut(&format!("{section}.json")).ok_or_else(no_section)?;
-    let mut root: Value = serde_json::from_str(file).map_err(|e| bad(field, e))?;
+    let mut root: Value =
+        serde_json::from_str(file).map_err(|e| bad(field, &FieldFault::DoesNotFit { why: e.to_string() }))?;
     let mut at = &mut root;
     let mut steps = 0;
     for step in path {
@@ -87,22 +90,23 @@ fn with_field(document: &VmConfig, field: &str, value: Value) -> Result<VmConfig
             Value::Array(items) => {
                 let count = items.len();
                 let item = step.parse::<usize>().ok().and_then(|index| items.get_mut(index));
-                item.ok_or_else(|| bad(field, format_args!("{step:?} is no number below {count}")))?
+                let no_item = || FieldFault::NoNumber { step: step.to_owned(), below: count };
+                item.ok_or_else(|| bad(field, &no_item()))?
             }
             // A field that has its default may not be there yet; one that is unknown is refused below.
             Value::Object(members) => members.entry(step).or_insert(Value::Null),
-            _ => return Err(bad(field, format_args!("there is nothing below {step:?}"))),
+            _ => return Err(bad(field, &FieldFault::NothingBelow { step: step.to_owned() })),
         };
     }
     if steps == 0 {
-        return Err(bad(field, format_args!("name a field of {section}, as {section}.FIELD")));
+        return Err(bad(field, &FieldFault::NameAField { section: section.to_owned() }));
     }
     *at = value;
     *file = root.to_string();
     VmConfig::from_files(&sections).map_err(|error| match error {
         // Nothing is damaged: it is the change that does not fit.
-        VmConfigError::Field { words, .. } => bad(field, words),
-        other => bad(field, other),
+        VmConfigError::Field { words, .. } => bad(field, &FieldFault::DoesNotFit { why: words }),
+        other => EditError::BadField { field: field.to_owned(), why: other.message() }.into(),
     })
 }
 

@@ -182,10 +182,7 @@ pub fn document(bundle: &Bundle) -> Result<VmConfig> {
 /// What keeps a machine's memory from being saved whatever the guest does.
 pub(crate) fn blocker_messages(blockers: &[Blocker]) -> Vec<Message> {
     let always = blockers.iter().filter(|blocker| blocker.when == BlockedWhen::Always);
-    let message = |blocker: &Blocker| {
-        Message::new("state_blocker", blocker.words.clone()).with("part", blocker.part.as_str())
-    };
-    always.map(message).collect()
+    always.map(Blocker::message).collect()
 }
 
 /// The text of an error for a log.

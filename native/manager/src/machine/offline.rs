@@ -7,6 +7,7 @@ use crate::time::now;
 use sampan_config::{Forward, VmConfig, VncPassword};
 use sampan_control::{Applied, Reply, Reporter, Request};
 use sampan_library::{Bundle, DriveId, Locked, NewSnapshot, SnapshotId};
+use sampan_message::Coded;
 
 /// Carries out what can be done without a running machine.
 pub(super) async fn call(
@@ -115,7 +116,7 @@ pub(super) async fn call(
         }
         Request::VncPassword { password } => {
             let password = VncPassword::new(password)
-                .map_err(|e| Error::Invalid { field: "displays.vnc.password", why: e.to_string() })?;
+                .map_err(|e| Error::Unfit { field: "displays.vnc.password", why: e.message() })?;
             let keep = move |locked: &mut Locked| {
                 let mut host = locked.host()?;
                 host.vnc_password = Some(password.as_str().to_owned());
@@ -129,8 +130,7 @@ pub(super) async fn call(
 }
 
 fn parsed(forward: &str) -> Result<Forward> {
-    forward.parse().map_err(|e: sampan_config::ForwardError| Error::Invalid {
-        field: "network.cards",
-        why: e.to_string(),
-    })
+    forward
+        .parse()
+        .map_err(|e: sampan_config::ForwardError| Error::Unfit { field: "network.cards", why: e.message() })
 }

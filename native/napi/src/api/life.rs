@@ -3,7 +3,7 @@
 use crate::core::id;
 use crate::job::{Job, begin_of, whether};
 use crate::promise::promise;
-use crate::types::{Message, Mode, messages, note};
+use crate::types::{Message, Mode, messages};
 use napi::bindgen_prelude::{Either7, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_control::{Reply, Reporter, Request};
@@ -122,7 +122,7 @@ pub fn set_mode(env: &Env, machine: String, mode: Mode) -> napi::Result<PromiseR
         let machine = core.manager.machine(id(&machine)?).await?;
         let request = Request::Mode { mode: mode.into() };
         Ok(match machine.call(request, &Reporter::new()).await? {
-            Reply::Effect(effect) => effect.refused.iter().map(|words| note("mode_refused", words)).collect(),
+            Reply::Effect(effect) => effect.refused.iter().map(Message::from).collect(),
             _ => Vec::new(),
         })
     })

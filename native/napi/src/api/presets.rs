@@ -1,7 +1,7 @@
 //! What new machines can be, and what is found of a choice before a machine is made of it.
 
 use crate::promise::{Failure, promise};
-use crate::types::{Arch, FileRef, Finding, Message, Preset, findings, int, note};
+use crate::types::{Arch, FileRef, Finding, Message, Preset, findings, int};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config as config;
@@ -151,7 +151,7 @@ pub fn presets_list(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<PresetInfo>>> 
         let info = |preset: config::Preset| PresetInfo {
             preset: preset.into(),
             archs: archs.into_iter().filter(|arch| preset.fits(*arch)).map(Arch::from).collect(),
-            notes: preset.notes(host).into_iter().map(|words| note("preset_note", words)).collect(),
+            notes: preset.notes(host).iter().map(Message::from).collect(),
         };
         Ok(config::Preset::ALL.map(info).into())
     })

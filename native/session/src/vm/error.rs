@@ -4,7 +4,7 @@ use crate::{CommandError, StartError};
 use sampan_config::{Blocker, ConfigError, Forward, ValidationError, VmConfigError};
 use sampan_emulator::LaunchError;
 use sampan_library::Error as LibraryError;
-use sampan_message::{Coded, Params};
+use sampan_message::{Coded, Params, Reason};
 use sampan_qmp::agent::AgentError;
 use std::fmt;
 use std::net::IpAddr;
@@ -226,8 +226,8 @@ impl fmt::Display for PortUser {
 }
 
 fn reasons(known: &[Blocker], qemu: &[String]) -> String {
-    let known = known.iter().map(|blocker| blocker.words.as_str());
-    known.chain(qemu.iter().map(String::as_str)).collect::<Vec<_>>().join("; ")
+    let known = known.iter().map(|blocker| blocker.why.to_string());
+    known.chain(qemu.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 fn port(port: u16, address: IpAddr, what: PortUser) -> Params {
@@ -286,7 +286,7 @@ impl Coded for VmError {
         match self {
             Self::Start(error) => error.params(),
             Self::Command(error) => error.params(),
-            Self::Io { path, .. } => none.with("path", path.as_path()),
+            Self::Io { path, source } => none.with("path", path.as_path()).with("why", source.to_string()),
             // The rule's own code: what a person does about it depends on that.
             Self::Fault(fault) => {
                 let params = fault.message.params.clone();
@@ -301,17 +301,24 @@ impl Coded for VmError {
             Self::NoImage(drive) | Self::NoMediaDrive(drive) => none.with("drive", drive.as_str()),
             Self::PortInUse { port: number, address, what }
             | Self::PortPrivileged { port: number, address, what }
-            | Self::NoSuchAddress { port: number, address, what }
-            | Self::PortUnusable { port: number, address, what, .. } => port(*number, *address, *what),
-            Self::ShareMissing { tag, path }
-            | Self::ShareNotAFolder { tag, path }
-            | Self::ShareUnreadable { tag, path, .. } => share(tag, path),
-            Self::NoSuchForward(forward) => none.with("forward", forward.to_string()),
-            Self::StateNotSavable { known, qemu } => none.with("reasons", reasons(known, qemu)),
-            Self::NoRoomForMemory { needed, free } => none.with("needed", *needed).with("free", *free),
-            Self::StandsStill { error, undo } => {
-                none.with("error", error.to_string()).with("undo", undo.to_string())
+            | Self::NoSuchAddress { port: number, address, what } => port(*number, *address, *what),
+            Self::PortUnusable { port: number, address, what, source } => {
+                port(*number, *address, *what).with("why", source.to_string())
             }
+            Self::ShareMissing { tag, path } | Self::ShareNotAFolder { tag, path } => share(tag, path),
+            Self::ShareUnreadable { tag, path, source } => share(tag, path).with("why", source.to_string()),
+            Self::NoSuchForward(forward) => none.with("forward", forward.to_string()),
+            // The first is what a person does something about first; the others are among the words of all.
+            Self::StateNotSavable { known, qemu } => {
+                let first = known.first().map(|blocker| blocker.why.params());
+                first.unwrap_or(none).with("reasons", reasons(known, qemu))
+            }
+            Self::NoRoomForMemory { needed, free } => none.with("needed", *needed).with("free", *free),
+            Self::StandsStill { error, undo } => error
+                .params()
+                .with("reason", error.code())
+                .with("error", error.to_string())
+                .with("undo", undo.to_string()),
             Self::MediumNameTaken(name) => none.with("name", name.as_str()),
             Self::UnknownProcessor(processor) => none.with("processor", processor.as_str()),
             Self::Qemu { words } => none.with("words", words.as_str()),

@@ -56,7 +56,7 @@ pub fn import_archive(
 ) -> Result<Imported, VmError> {
     let (identity, mut notes) = (Identity::random(), Vec::new());
     let mut adopt = |name: &str, files: Sections| {
-        let (document, left_out) = VmConfig::from_foreign(&files).map_err(|e| e.to_string())?;
+        let (document, left_out) = VmConfig::from_foreign(&files).map_err(|e| e.message())?;
         notes = left_out.iter().map(Coded::message).collect();
         let mut sections = document.to_files();
         identity.give(Some(name), &mut sections);

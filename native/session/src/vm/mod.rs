@@ -21,10 +21,12 @@ mod snapshot;
 mod space;
 mod suspend;
 
-/// A message of every kind that an import tells, for `docs/errors.md`.
-#[doc(hidden)]
-pub fn import_samples() -> Vec<sampan_message::Message> {
-    adapted::Adapted::samples()
+/// What is told beside errors: a message of every kind, for `docs/errors.md`.
+pub(crate) fn samples() -> Vec<Message> {
+    let mut all = adapted::Adapted::samples();
+    all.extend(ModeRefused::all().iter().map(|why| Message::because("mode_refused", why)));
+    all.extend(SeedDoubt::all().iter().map(SeedDoubt::message));
+    all
 }
 
 pub use create::{Cd, FirstDisk, Recipe};
@@ -32,8 +34,8 @@ pub use error::{PortUser, VmError};
 pub use identity::Identity;
 pub use import::{Foreign, Imported, import_archive};
 pub use launch_plan::{UEFI_VARIABLES, uefi_code, uefi_variables};
-pub use performance::{Effect, fast_cores};
-pub use provisioning::{FirstStart, SEED_DRIVE, remove_seeds, seed_medium, seeds_of};
+pub use performance::{Effect, ModeRefused, fast_cores};
+pub use provisioning::{FirstStart, SEED_DRIVE, SeedDoubt, remove_seeds, seed_medium, seeds_of};
 pub use settings::Applied;
 pub use space::FLOOR;
 
@@ -43,6 +45,7 @@ use crate::{Command, Ended, ProgressFn, Session, State};
 use sampan_config::VncPassword;
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Library, Locked};
+use sampan_message::{Message, Reason};
 use sampan_qmp::agent::Agent;
 use settings::VmConfigs;
 use std::fs::File;
@@ -96,7 +99,7 @@ pub struct Vm {
     /// Whether nobody looks at it.
     background: AtomicBool,
     /// What the system did not do of the performance mode that it is in.
-    mode_refused: Mutex<Vec<String>>,
+    mode_refused: Mutex<Vec<Message>>,
     /// One operation that concerns both disk and memory at a time.
     turn: tokio::sync::Mutex<()>,
     /// Ends with the machine.

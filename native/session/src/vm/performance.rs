@@ -8,6 +8,7 @@ use super::{Vm, VmError};
 use crate::Session;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sampan_config::{Duty, Mode};
+use sampan_message::{Coded, Message, reasons};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -23,13 +24,31 @@ const USER_HZ: f64 = 100.0;
 pub struct Effect {
     /// What was done, as the system tells it afterwards.
     pub done: Vec<String>,
-    /// What was not, and why.
-    pub refused: Vec<String>,
+    /// What was not, and why: `mode_refused` with a [`ModeRefused`].
+    pub refused: Vec<Message>,
     /// The vCPU threads' time in the second before, in per cent of one core.
     pub before: u32,
     /// The same in the second after.
     pub after: u32,
 }
+
+reasons! {
+    /// What the system did not do of a performance mode.
+    pub enum ModeRefused {
+        CpusKept { cpus: u32 = 4, wanted: u32 = 2 } => "cpus_kept", "no CPU of the guest is taken from it: it keeps all {cpus}, which share what {wanted} would have";
+        NotRaised { now: String = "10".into(), wanted: String = "0".into() } => "priority_not_raised", "the CPU threads' nice value stays at {now}, not {wanted}: the system lets programs lower a priority but not raise it again; the next start begins anew";
+        Priority { now: String = "0".into(), wanted: String = "10".into(), why: String = "no such process".into() } => "priority_refused", "the CPU threads' nice value stays at {now}, not {wanted}: {why}";
+        Cores { why: String = "Invalid argument".into() } => "cores_refused", "the CPU threads stay on the cores they are on: {why}";
+    }
+}
+
+impl ModeRefused {
+    fn message(&self) -> Message {
+        Message::because(MODE_REFUSED, self)
+    }
+}
+
+const MODE_REFUSED: &str = "mode_refused";
 
 impl Vm {
     /// Changes the performance mode, now and for later starts. Takes two seconds, in which it measures.
@@ -73,7 +92,7 @@ impl Vm {
     }
 
     /// What the system did not do of the mode that it is in, and why; empty where it did all.
-    pub fn mode_refused(&self) -> Vec<String> {
+    pub fn mode_refused(&self) -> Vec<Message> {
         self.mode_refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -111,7 +130,7 @@ fn duty_words(duty: Duty) -> String {
 }
 
 /// Puts a machine that has just started into its document's mode, and says what was refused. It runs whatever comes of it.
-pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<String> {
+pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<Message> {
     let log = &session.log;
     match threads(session).await {
         Ok(threads) => {
@@ -124,7 +143,9 @@ pub(super) async fn at_start(session: &Session, mode: Mode, cpus: u32) -> Vec<St
         }
         Err(error) => {
             log.warn(format_args!("performance mode {mode}: {error}"));
-            vec![error.to_string()]
+            // Nothing of the mode was done; why has a code of its own.
+            let why = error.message();
+            vec![Message { code: MODE_REFUSED.into(), params: why.as_reason(), message: why.message }]
         }
     }
 }
@@ -181,10 +202,7 @@ fn apply(threads: &[i32], mode: Mode, cpus: u32) -> Effect {
     // CPUs that cannot rest share as few cores as they would be.
     let cores = if effort.cpus < cpus { effort.cores.min(effort.cpus) } else { effort.cores };
     if effort.cpus < cpus {
-        effect.refused.push(format!(
-            "no CPU of the guest is taken from it: it keeps all {cpus}, which share what {} would have",
-            effort.cpus
-        ));
+        effect.refused.push(ModeRefused::CpusKept { cpus, wanted: effort.cpus }.message());
     }
     affinity(threads, cores as usize, &mut effect);
     effect
@@ -202,16 +220,12 @@ fn priority(threads: &[i32], nice: i32, effect: &mut Effect) {
     now.sort_unstable();
     now.dedup();
     if let Some(error) = failed {
-        let why = match error {
-            rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => {
-                "the system lets programs lower a priority but not raise it again; the next start begins anew"
-                    .into()
-            }
-            other => other.to_string(),
+        let (now, wanted) = (list(&now), nice.to_string());
+        let refused = match error {
+            rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => ModeRefused::NotRaised { now, wanted },
+            other => ModeRefused::Priority { now, wanted, why: other.to_string() },
         };
-        effect
-            .refused
-            .push(format!("the CPU threads' nice value stays at {}, not {nice}: {why}", list(&now)));
+        effect.refused.push(refused.message());
     } else {
         effect.done.push(format!("the CPU threads' nice value is {}", list(&now)));
     }
@@ -236,7 +250,7 @@ fn affinity(threads: &[i32], cores: usize, effect: &mut Effect) {
             effect.done.push(format!("the CPU threads may run on {} core(s): {}", now.len(), list(&now)));
         }
         Err(error) => {
-            effect.refused.push(format!("the CPU threads stay on the cores they are on: {}", error.desc()));
+            effect.refused.push(ModeRefused::Cores { why: error.desc().to_owned() }.message());
         }
     }
 }

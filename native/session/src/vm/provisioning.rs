@@ -2,6 +2,7 @@
 
 use sampan_config::{Bus, DriveKind, DriveSection, VmConfig};
 use sampan_library::{Bundle, Library};
+use sampan_message::{Message, reasons};
 use sampan_seed::{Misfit, Seed, SeedError, WindowsAnswers, for_copy, iso};
 
 /// The drive that the seed is in.
@@ -33,6 +34,20 @@ pub enum FirstStart {
     Windows(Box<WindowsAnswers>),
 }
 
+reasons! {
+    /// What a person may not have meant with a seed.
+    pub enum SeedDoubt {
+        UnknownComment => "unknown_comment", "cloud-init does not know the comment that the user-data begins with, and would pass all of it over: the first line is #cloud-config (without a space), #! and an interpreter, or another of its headers";
+    }
+}
+
+impl SeedDoubt {
+    /// It as a message, `seed_doubtful`.
+    pub fn message(&self) -> Message {
+        Message::because("seed_doubtful", self)
+    }
+}
+
 impl FirstStart {
     /// What cannot be, before anything is made.
     ///
@@ -55,10 +70,8 @@ impl FirstStart {
     }
 
     /// What a person may not have meant.
-    pub fn doubt(&self) -> Option<&'static str> {
-        let words = "cloud-init does not know the comment that the user-data begins with, and would pass all of it over: the first line is \
-                     #cloud-config (without a space), #! and an interpreter, or another of its headers";
-        matches!(self, Self::UserData { bytes, .. } if !is_known(bytes)).then_some(words)
+    pub fn doubt(&self) -> Option<SeedDoubt> {
+        matches!(self, Self::UserData { bytes, .. } if !is_known(bytes)).then_some(SeedDoubt::UnknownComment)
     }
 
     /// The seed's CD; none where there is nothing to tell.
@@ -181,7 +194,9 @@ mod tests {
         }
         for doubtful in [&b"# cloud-config\n"[..], b"# mine\n#cloud-config\n", b"#cloudconfig"] {
             first(doubtful).check().expect("may be of a later version");
-            assert!(first(doubtful).doubt().is_some_and(|words| words.contains("without a space")));
+            assert!(
+                first(doubtful).doubt().is_some_and(|doubt| doubt.to_string().contains("without a space"))
+            );
         }
         let late = [&[b' '; 5000][..], b"MIME-Version: 1.0"].concat();
         for bad in

@@ -116,7 +116,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
     for &thread in &threads {
         assert_eq!(of_thread(thread), (10, 1), "of two CPUs one would rest: they share one core");
     }
-    assert!(saver.refused.iter().any(|words| words.contains("keeps all 2")), "{saver:?}");
+    assert!(saver.refused.iter().any(|words| words.message.contains("keeps all 2")), "{saver:?}");
     assert!(saver.before > 0 && saver.after > 0, "{saver:?}");
 
     let turbo = vm.set_mode(Mode::Turbo).await.expect("is changed");
@@ -125,7 +125,7 @@ async fn a_mode_reaches_the_real_threads_and_is_measured_and_kept() {
         let (nice, cores) = of_thread(thread);
         assert_eq!(cores, all);
         // Without a privilege nobody gets a priority back: then it is told.
-        let told = turbo.refused.iter().any(|words| words.contains("stays at 10"));
+        let told = turbo.refused.iter().any(|words| words.message.contains("stays at 10"));
         assert_eq!(nice, if told { 10 } else { 0 });
         assert_eq!(vm.mode_refused(), turbo.refused, "and stays told");
     }
