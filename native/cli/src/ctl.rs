@@ -35,15 +35,17 @@ fn act(args: &CtlArgs, json: bool) -> Result<String> {
         Action::Screenshot { file } => Some((Target::of(file)?, file)),
         _ => None,
     };
-    let reply = runtime()?.block_on(async {
-        let address = Address::Socket(args.socket.clone());
-        let name = args.socket.display();
-        let client = Client::connect(&address, Some(PATIENCE)).await?;
-        let mut client = client.with_context(|| {
-            format!("no machine is controlled at {name}: `sampan run` tells its socket on stderr")
-        })?;
-        let pid = client.pid();
-        client.call(&request(&args.action)).await.map_err(|error| match (error, pid) {
+    let reply =
+        runtime()?.block_on(async {
+            let address = Address::Socket(args.socket.clone());
+            let name = args.socket.display();
+            let client = Client::connect(&address, Some(PATIENCE)).await?;
+            let mut client = client.with_context(|| {
+                format!("no machine is controlled at {name}: `sampan run` tells its socket on stderr")
+            })?;
+            let pid = client.pid();
+            client.call(&request(&args.action)).await.map_err(|error| -> anyhow::Error {
+                match (error, pid) {
             (error @ sampan_control::ClientError::Silent { .. }, Some(pid)) => Message::new(
                 error.code(),
                 format!("the machine at {name} (process {pid}) does not answer: `kill -KILL {pid}` ends it"),
@@ -51,8 +53,9 @@ fn act(args: &CtlArgs, json: bool) -> Result<String> {
             .with("pid", pid)
             .into(),
             (error, _) => error.into(),
-        })
-    })?;
+        }
+            })
+        })?;
     match (reply, target) {
         (Reply::Picture(picture), Some((target, file))) => {
             let saved = save(&picture, file, &target)?;
