@@ -209,7 +209,7 @@ describe("a Debian guest and its host", () => {
       assert.deepEqual([now, (await status()).mode, (await here.json("mode", "debian")).mode], [mode, mode, mode]);
       assert.ok(Number.isInteger(effect.before) && Number.isInteger(effect.after), JSON.stringify(effect));
       // Who may not raise a priority is told so.
-      const told = effect.refused.some((words) => words.includes("nice value stays"));
+      const told = effect.refused.some(({ params }) => params.reason === "priority_not_raised");
       if (wanted !== undefined && !told) assert.deepEqual(nice(), [2, wanted], JSON.stringify(effect));
     }
     await here.json("mode", "debian", "--background");

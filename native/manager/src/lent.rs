@@ -374,19 +374,19 @@ mod tests {
         let (home, library) = library();
         let reporter = Reporter::new();
         let folder = Lent { file: File::open(home.path()).expect("opens"), name: "a.iso".into() };
-        assert_eq!(folder.copy(&library, &reporter).expect_err("is a folder").code(), "invalid");
+        assert_eq!(folder.copy(&library, &reporter).expect_err("is a folder").message().code, "invalid");
         let device = Lent { file: File::open("/dev/zero").expect("opens"), name: "a.iso".into() };
-        assert_eq!(device.copy(&library, &reporter).expect_err("has no end").code(), "invalid");
+        assert_eq!(device.copy(&library, &reporter).expect_err("has no end").message().code, "invalid");
         for name in ["", "..", "/", "a/", "a\nb"] {
             assert_eq!(
-                lent(b"x", name).copy(&library, &reporter).expect_err(name).code(),
+                lent(b"x", name).copy(&library, &reporter).expect_err(name).message().code,
                 "bad_name",
                 "{name:?}"
             );
         }
         let huge = lent(b"", "huge.raw");
         huge.file.set_len(1 << 43).expect("takes no room");
-        assert_eq!(huge.copy(&library, &reporter).expect_err("does not fit").code(), "no_space");
+        assert_eq!(huge.copy(&library, &reporter).expect_err("does not fit").message().code, "no_space");
         reporter.cancel();
         let cancelled = lent(b"x", "a.iso").copy(&library, &reporter).expect_err("is not wanted");
         assert!(cancelled.is_cancelled());

@@ -211,8 +211,10 @@ fn variants(def: &str) -> Result<String> {
             continue;
         }
         let (_, value) = line.split_once(" = ").with_context(|| format!("no variant: {line}"))?;
-        let text = std::mem::take(&mut docs).join(" ");
-        out.push(format!("  {text}\n  | {}", value.trim_end_matches(',')).trim_end().to_owned());
+        let value = value.trim_end_matches(',');
+        let docs = std::mem::take(&mut docs);
+        out.extend((!docs.is_empty()).then(|| format!("  {}", docs.join(" "))));
+        out.push(format!("  | {value}"));
     }
     Ok(out.join("\n"))
 }
@@ -250,6 +252,6 @@ mod tests {
     #[test]
     fn an_enum_of_strings_is_a_union() {
         let union = variants("/** It goes on. */\nRunning = 'running',\nDone = 'done'").expect("is one");
-        assert_eq!(union, "  /** It goes on. */\n  | 'running'\n\n  | 'done'");
+        assert_eq!(union, "  /** It goes on. */\n  | 'running'\n  | 'done'");
     }
 }

@@ -79,6 +79,7 @@ pub fn figures(env: &Env) -> napi::Result<PromiseRaw<'_, Figures>> {
 pub fn capabilities(env: &Env) -> napi::Result<PromiseRaw<'_, Capabilities>> {
     promise(env, |core| async move {
         let libqemu = core.manager.libqemu()?;
+        let builds = libqemu.builds();
         let probed =
             tokio::task::spawn_blocking(move || probe(Some(&libqemu))).await.map_err(|_| Error::Thread)?;
         let guests = [sampan_config::Arch::Aarch64, sampan_config::Arch::X86_64];
@@ -87,10 +88,16 @@ pub fn capabilities(env: &Env) -> napi::Result<PromiseRaw<'_, Capabilities>> {
                 .into_iter()
                 .map(|arch| GuestKind {
                     arch: Arch::from(arch),
-                    by: probed.choose(arch).map(|choice| match (choice.name, choice.engine) {
-                        (AcceleratorName::Tcg, sampan_emulator::Engine::Interpreter) => "tci".to_owned(),
-                        (name, _) => name.to_string(),
-                    }),
+                    by: probed
+                        .choose(arch)
+                        // An accelerator without a library for the guest runs none.
+                        .filter(|choice| {
+                            builds.iter().any(|(of, engine, _)| (*of, *engine) == (arch, choice.engine))
+                        })
+                        .map(|choice| match (choice.name, choice.engine) {
+                            (AcceleratorName::Tcg, sampan_emulator::Engine::Interpreter) => "tci".to_owned(),
+                            (name, _) => name.to_string(),
+                        }),
                 })
                 .collect(),
             accelerators: probed
