@@ -21,7 +21,7 @@ pub enum Did {
     Restored,
     /// It was saved and ended.
     Suspended,
-    /// It was ended, its disks flushed, its guest asked first.
+    /// It was ended, its disks flushed; its guest was not asked.
     ShutDown,
 }
 

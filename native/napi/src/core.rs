@@ -8,7 +8,7 @@ use sampan_library::{Library, VmId};
 use sampan_manager::{Error, Manager, Placement};
 use sampan_message::Message;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use tokio::runtime::Runtime;
 
 /// Threads of the runtime: what takes long waits on its blocking pool, so two serve any number of pages.
@@ -64,7 +64,8 @@ pub(crate) fn hub() -> &'static Arc<Hub> {
 /// # Errors
 /// `not_initialised`: [`initialise`] has not been called, or has failed.
 pub(crate) fn core() -> Result<Arc<Core>, Error> {
-    CORE.read().clone().ok_or_else(|| {
+    // JavaScript's thread asks, too, and does not wait for a library that is being opened.
+    CORE.try_read().and_then(|core| core.clone()).ok_or_else(|| {
         Error::Told(Message::new("not_initialised", "the module is not initialised: call host.init first"))
     })
 }
@@ -101,6 +102,11 @@ pub(crate) fn initialise(places: Places) -> Result<Arc<Core>, Error> {
 /// Has what is logged go to the system's log, where it has one, and panics with it: a call that panics rejects with `internal`, and
 /// the log says where.
 fn report() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(install);
+}
+
+fn install() {
     if let Ok(hilog) = sampan_ohos::Hilog::load() {
         hilog.install(log::LevelFilter::Info);
     }
@@ -118,6 +124,6 @@ fn report() {
 pub(crate) fn id(text: &str) -> Result<VmId, Error> {
     VmId::from_folder(&format!("{text}.sampan")).ok_or_else(|| {
         let words = format!("{text:?} is no machine's id");
-        Error::Told(Message::new("not_found", words).with("what", text))
+        Error::Told(Message::new("not_found", words).with("name", text))
     })
 }
