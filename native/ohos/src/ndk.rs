@@ -123,11 +123,16 @@ impl fmt::Debug for Ndk {
 }
 
 impl Ndk {
-    /// The libraries of the device.
+    /// The libraries of the device. Elsewhere there are none, but the one that `SAMPAN_NDK` names stands in for both: tests and the
+    /// preview of the app see what is drawn.
     ///
     /// # Errors
     /// [`OhosError::NoLibrary`] if there are no windows here. Vsync may be missing: frames are paced by a timer then.
     pub fn load() -> Result<Self, OhosError> {
+        #[cfg(not(target_env = "ohos"))]
+        if let Some(path) = std::env::var_os("SAMPAN_NDK") {
+            return Self::load_from(Path::new(&path), Path::new(&path));
+        }
         Self::load_from(Path::new("libnative_window.so"), Path::new("libnative_vsync.so"))
     }
 

@@ -13,6 +13,7 @@ fn main() {
         "c/window.c",
         "c/vsync.c",
         "c/hilog.c",
+        "c/node.c",
     ]);
     match command.status() {
         Ok(status) if status.success() => {}

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,6 +76,8 @@ typedef struct Surface {
     Buffer *queue[MAX_BUFFERS];
     Buffer *shown;
     uint64_t clock, requested, flushed, aborted, windows;
+    // Who watches it hears a byte at the other end; 0: nobody does.
+    int32_t bell;
     struct Surface *next;
 } Surface;
 
@@ -131,6 +134,11 @@ static void forget(Surface *surface, int i) {
     buffer->state = DELETED;
     if (surface->shown == buffer) surface->shown = NULL;
     give_back(buffer);
+}
+
+// Whoever does not listen misses nothing: what is in the socket already says the same.
+static void ring(Surface *surface) {
+    if (surface->bell) (void)!send(surface->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static Buffer *allocate(Surface *surface) {
@@ -375,6 +383,7 @@ static int32_t put(Window *window, Buffer *buffer, enum State to, uint64_t *coun
             if (surface->shown && surface->shown != buffer) surface->shown->state = FREE;
             surface->shown = buffer;
             buffer->state = SHOWN;
+            ring(surface);
         }
     }
     return OK;
@@ -408,33 +417,63 @@ int32_t OH_NativeWindow_NativeWindowAbortBuffer(Window *window, Buffer *buffer) 
 
 // For tests.
 
-uint64_t stand_in_surface(void) {
+// A surface of this id, or 0 if there is one.
+uint64_t stand_in_surface_as(uint64_t id) {
     pthread_mutex_lock(&lock);
-    Surface *surface = calloc(1, sizeof *surface);
-    surface->id = ++last_id;
+    if (find(id)) id = 0;
+    Surface *surface = id ? calloc(1, sizeof *surface) : NULL;
+    if (!surface) {
+        pthread_mutex_unlock(&lock);
+        return 0;
+    }
+    surface->id = id;
     surface->alive = 1;
     surface->buffers = 3;
     surface->next = surfaces;
     surfaces = surface;
     pthread_mutex_unlock(&lock);
-    return surface->id;
+    return id;
 }
+
+uint64_t stand_in_surface(void) { return stand_in_surface_as(__atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED)); }
 
 // The surface ends, whoever holds a window of it.
 void stand_in_destroy(uint64_t id) {
     pthread_mutex_lock(&lock);
     Surface *surface = find(id);
-    surface->alive = 0;
-    for (int i = 0; i < MAX_BUFFERS; i++) {
+    if (surface) surface->alive = 0;
+    for (int i = 0; surface && i < MAX_BUFFERS; i++) {
         if (surface->queue[i]) forget(surface, i);
+    }
+    if (surface && surface->bell) {
+        close(surface->bell);
+        surface->bell = 0;
     }
     pthread_mutex_unlock(&lock);
 }
 
-// `what` is one of the names below; returns -1 for another.
+// A descriptor, the caller's, at which a byte or more arrives when something else is shown, and the end when the surface ends. One at a time.
+int32_t stand_in_watch(uint64_t id) {
+    pthread_mutex_lock(&lock);
+    Surface *surface = find(id);
+    int ends[2] = {-1, -1};
+    if (surface && surface->alive && !surface->bell && !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+        surface->bell = ends[1];
+        // What is shown already.
+        if (surface->shown) ring(surface);
+    }
+    pthread_mutex_unlock(&lock);
+    return ends[0];
+}
+
+// `what` is one of the names below; returns -1 for another, and for a surface that there is none of.
 int32_t stand_in_set(uint64_t id, const char *what, int32_t value) {
     pthread_mutex_lock(&lock);
     Surface *surface = find(id);
+    if (!surface) {
+        pthread_mutex_unlock(&lock);
+        return -1;
+    }
     struct {
         const char *name;
         int32_t *place;
@@ -460,6 +499,7 @@ int32_t stand_in_set(uint64_t id, const char *what, int32_t value) {
                 older = surface->shown;
                 surface->shown = buffer;
                 buffer->state = SHOWN;
+                ring(surface);
             }
             if (older) older->state = FREE;
         }
@@ -471,6 +511,10 @@ int32_t stand_in_set(uint64_t id, const char *what, int32_t value) {
 int64_t stand_in_get(uint64_t id, const char *what) {
     pthread_mutex_lock(&lock);
     Surface *surface = find(id);
+    if (!surface) {
+        pthread_mutex_unlock(&lock);
+        return -1;
+    }
     int64_t outstanding = 0;
     for (int i = 0; i < MAX_BUFFERS; i++) outstanding += surface->queue[i] && surface->queue[i]->state == REQUESTED;
     Buffer *shown = surface->shown;
@@ -501,7 +545,8 @@ int32_t stand_in_faults(void) {
 // Copies the picture that is shown, row by row without the padding, and returns its bytes; 0: nothing is shown.
 int64_t stand_in_shown(uint64_t id, uint8_t *into, int64_t room) {
     pthread_mutex_lock(&lock);
-    Buffer *shown = find(id)->shown;
+    Surface *surface = find(id);
+    Buffer *shown = surface ? surface->shown : NULL;
     int64_t bytes = 0;
     if (shown && (bytes = (int64_t)shown->handle.width * 4 * shown->handle.height) <= room) {
         size_t row = (size_t)shown->handle.width * 4;
