@@ -4,8 +4,10 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { dirname, join } from "node:path";
 
-/** Where the build of a module's workspace has put the stand-in; the newest, as Cargo keeps those of other builds. */
+/** The stand-in beside a module, or where the build of its workspace has put it; the newest, as Cargo keeps those of other builds. */
 function built(modulePath) {
+  const beside = join(dirname(modulePath), "libstand_in.so");
+  if (existsSync(beside)) return beside;
   const folder = join(dirname(modulePath), "build");
   const found = (existsSync(folder) ? readdirSync(folder) : [])
     .filter((name) => name.startsWith("sampan-ohos-stand-in-"))
