@@ -142,7 +142,8 @@ function faults({ what, why, remedy, action }) {
   const told = [what, why, remedy].join("\n");
   return [
     what === "" && "says nothing", /%|undefined|NaN|null|\[object/.test(told) && `says ${told}`,
-    action === "none" && remedy !== "" && "offers nothing with a button", action !== "none" && remedy === "" && "has a button without a text",
+    action === "none" && remedy !== "" && "offers nothing with a button",
+    action !== "none" && remedy === "" && "has a button without a text",
   ].filter(Boolean);
 }
 
@@ -169,7 +170,9 @@ test("the texts of both languages have the values of the tables", () => {
       const text = strings[language].get(name);
       const wanted = values.map((_, i) => i + 1);
       if (text === undefined) wrong.push(`${language}: ${name} is missing`);
-      else if (`${placeholders(text)}` !== `${wanted}` || plain(text).includes("%")) wrong.push(`${language}: ${name} has ${text}, and gets ${values}`);
+      else if (`${placeholders(text)}` !== `${wanted}` || plain(text).includes("%")) {
+        wrong.push(`${language}: ${name} has ${text}, and gets ${values}`);
+      }
     }
   }
   const used = new Set(lines.map((line) => line.name));
@@ -190,7 +193,8 @@ test("what a text names is a value that its code can have", () => {
     const entry = entries.get(code);
     if (entry === undefined) continue;
     // Rows of a code with reasons have the values that all of them have.
-    const known = new Set([...samples.flat(), ...reasons.filter((one) => one.code === code).flatMap((one) => one.values), "reason", "rule"]);
+    const more = reasons.filter((one) => one.code === code).flatMap((one) => one.values);
+    const known = new Set([...samples.flat(), ...more, "reason", "rule"]);
     for (const spec of entry.texts.flatMap((line) => line.split(" ").slice(1))) {
       if (!known.has(spec.split(":")[0])) wrong.push(`${code}: ${spec}`);
     }
@@ -243,6 +247,8 @@ for (const language of LANGUAGES) {
   test(`every term has a text (${language})`, () => {
     for (const [name, members] of Object.entries(termValues())) {
       for (const member of members) assert.ok(texts(language).of(terms[name](member)).length > 0, `${name} ${member}`);
+      const named = new Set(members.map((member) => terms[name](member).path));
+      assert.equal(named.size, new Set(members).size, `${name}: a member has the name of another one`);
     }
   });
 }
@@ -250,7 +256,8 @@ for (const language of LANGUAGES) {
 /** The members of the module's unions, and the words that are only texts there. */
 function termValues() {
   const typings = readFileSync(join(root, "entry/types/libsampan/Index.d.ts"), "utf8");
-  const union = (type) => [...typings.match(new RegExp(`export type ${type} =([^;]*);`))[1].matchAll(/\| '(\w+)'/g)].map((found) => found[1]);
+  const declared = (type) => typings.match(new RegExp(`export type ${type} =([^;]*);`))[1];
+  const union = (type) => [...declared(type).matchAll(/\| '(\w+)'/g)].map((found) => found[1]);
   const sources = ["native/napi/src", "native/manager/src"].flatMap((at) => rust(join(root, at))).join("\n");
   const quoted = (pattern) => [...new Set([...sources.matchAll(pattern)].map((found) => found[1]))];
   const jobs = quoted(/\b(?:begin|begin_of|spawn_job)\(\s*"([a-z-]+)"/g);
@@ -259,10 +266,10 @@ function termValues() {
   for (const job of jobs) assert.notEqual(terms.jobName(job).path, "app.string.job_other", job);
   for (const phase of phases) assert.notEqual(terms.phaseName(phase).path, "app.string.phase_other", phase);
   return {
-    stateName: union("State"), presetName: union("Preset"), presetNote: union("Preset"), archName: union("Arch"), endName: union("EndKind"),
-    modeName: union("Mode"), modeNote: union("Mode"), driveName: union("DriveKind"), partName: [...union("Part"), ...union("Waste")],
+    stateName: union("State"), presetName: union("Preset"), presetNote: union("Preset"), archName: union("Arch"),
+    endName: union("EndKind"), modeName: union("Mode"), modeNote: union("Mode"), driveName: union("DriveKind"), partName: [...union("Part"), ...union("Waste")],
     entryKindName: union("EntryKind"), jobName: [...jobs, "what is to come"], phaseName: [...phases, "what is to come"],
-    acceleratorName: ["kvm", "tcg", "tci", ""], acceleratorNote: ["kvm", "tcg", "tci", ""],
+    acceleratorName: ["kvm", "tcg", "tci", ""], acceleratorNote: ["kvm", "tcg", "tci"],
     busName: ["virtio-blk", "virtio-scsi", "nvme", "sata", "ide", "usb", "floppy", ""],
   };
 }
@@ -278,7 +285,8 @@ test("the examples of the design read as they should", () => {
     "内存不够 / 需要 6 GB，现在只腾得出 4.1 GB / 改为 4.1 GB");
   assert.equal(told("port_in_use", { port: 2222, what: "forward", forward: "tcp:127.0.0.1:2222:22", address: "127.0.0.1" }),
     "端口 2222 被占用 / 端口转发要用的端口，别的程序正在用 / 换个端口");
-  assert.equal(told("backing_file", { name: "/base.qcow2" }), "这个镜像还依赖另一个文件 / 缺少“base.qcow2”就打不开 / 先合并成一个文件");
+  assert.equal(told("backing_file", { name: "/base.qcow2" }),
+    "这个镜像还依赖另一个文件 / 缺少“base.qcow2”就打不开 / 先合并成一个文件");
   assert.equal(told("document_fault", { field: "memory.mib", rule: "memory_out_of_range", mib: 8, least_mib: 16, most_mib: 1048576 }),
     "虚拟机的内存设置有误 / 内存不能设为 8 MB，可以设为 16 MB 到 1 TB / 去修改");
 });
