@@ -236,7 +236,7 @@ for (const language of LANGUAGES) {
     for (const code of [...entries.keys(), "", "__proto__", "no_such_code", "x".repeat(1e5)]) {
       for (const params of hostile) {
         const told = explain({ code, params, message: "QEMU's own words: 50%" }, texts(language));
-        assert.deepEqual(faults(told), [], `${code.slice(0, 40)} ${JSON.stringify(params)?.slice(0, 80)}`);
+        assert.deepEqual(faults(told), [], `${code.slice(0, 40)} ${Object.keys(params ?? {})}`);
         assert.ok(told.what.length + told.why.length < 2000, code.slice(0, 40));
       }
     }
