@@ -1,3 +1,5 @@
+import "/bridge/boot.js";
+
 const { native, surface } = globalThis.sampanHost;
 const canvas = document.querySelector("#screen");
 const status = document.querySelector("#status");
