@@ -6,6 +6,7 @@
 use crate::checksums::Pattern;
 use crate::error::DownloadError;
 use crate::request::{Request, Source};
+use sampan_message::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
@@ -87,6 +88,20 @@ pub enum Firmware {
     Any,
 }
 
+/// Who can log in to a new system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Account {
+    /// The user and password that are chosen while installing.
+    Chosen,
+    /// root without a password, on the console alone.
+    RootConsole,
+    /// root without a password, of a system that runs from its CD.
+    RootLive,
+    /// This user, with what a seed gives it.
+    User(String),
+}
+
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,14 +132,31 @@ pub struct Entry {
     /// Whether it is one of the few that a new person is shown first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub featured: bool,
-    /// How to log in first.
+    /// How to log in first, in English.
     pub login: String,
+    /// The same, where it is one of the usual ways: a face in another language says it by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
     /// The system's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
     /// What the user has to do, for [`Kind::BringYourOwn`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+}
+
+impl Entry {
+    /// How to log in first: codes of the usual ways, `login` with the catalogue's words for another.
+    pub fn login(&self) -> Message {
+        let words = format!("login: {}", self.login);
+        match &self.account {
+            Some(Account::Chosen) => Message::new("login_chosen", words),
+            Some(Account::RootConsole) => Message::new("login_root", words),
+            Some(Account::RootLive) => Message::new("login_live", words),
+            Some(Account::User(user)) => Message::new("login_user", words).with("user", &**user),
+            None => Message::new("login", words).with("login", &*self.login),
+        }
+    }
 }
 
 /// A catalogue of images.
@@ -269,7 +301,11 @@ impl Entry {
             return Err("an id is 1 to 64 lower-case letters, digits, dots and hyphens, and begins with a letter or a digit".into());
         }
         let texts = [&self.name, &self.version, &self.preset, &self.login];
-        let texts = texts.into_iter().chain(&self.page).chain(&self.words);
+        let user = match &self.account {
+            Some(Account::User(user)) => Some(user),
+            _ => None,
+        };
+        let texts = texts.into_iter().chain(&self.page).chain(&self.words).chain(user);
         for text in texts {
             if text.is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
                 return Err(format!("a text is empty, longer than {MAX_TEXT} bytes, or of several lines"));

@@ -310,8 +310,10 @@ impl Coded for Error {
                 findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default()
             }
             Self::NeedsConfirm(findings) => {
+                // With the first finding's values, so that a face can tell it with its figures.
                 let codes: Vec<&str> = findings.iter().map(|finding| &*finding.message.code).collect();
-                params.with("codes", codes.join(" "))
+                let first = findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default();
+                first.with("codes", codes.join(" "))
             }
             Self::Told(message) => message.params.clone(),
             Self::NotRunning { name }

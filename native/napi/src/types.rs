@@ -38,11 +38,6 @@ pub(crate) fn messages(all: &[sampan_message::Message]) -> Vec<Message> {
     all.iter().map(Message::from).collect()
 }
 
-/// A text that has no code of its own yet.
-pub(crate) fn note(code: &'static str, text: &str) -> Message {
-    Message::from(&sampan_message::Message::new(code, text))
-}
-
 /// A number as JavaScript has them: whole up to 2^53, which no size here exceeds.
 pub(crate) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

@@ -279,8 +279,7 @@ impl Plan {
         }
         match (&recipe.first_start, &self.entry) {
             (FirstStart::None, Some(entry)) => {
-                let words = format!("login: {}", entry.login);
-                notes.push(Message::new("login", words).with("login", &*entry.login));
+                notes.push(entry.login());
             }
             (FirstStart::Windows(_), _) => {
                 let words = "the password stands as it is in the library's seed: once Windows is installed, take the seed out of the machine";

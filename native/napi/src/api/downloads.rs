@@ -103,7 +103,7 @@ pub fn catalogue(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Entry>>> {
                 cloud_init: entry.cloud_init,
                 featured: entry.featured,
                 downloaded: name.is_some_and(|name| media.iter().any(|info| info.medium.name == name)),
-                login: crate::types::note("login", &entry.login),
+                login: Message::from(&entry.login()),
                 page: entry.page.clone(),
                 words: entry.words.clone(),
             });
