@@ -1,15 +1,12 @@
 // Texts of codes: every code of docs/errors.md has texts in both languages or is left out with a reason, and every text renders.
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { after, test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { model } from "./lib/models.js";
 
-const ts = createRequire(import.meta.url)("ohos-typescript");
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const model = join(root, "entry/src/main/ets/model");
 const LANGUAGES = ["base", "zh_CN"];
 
 /** Only the command line, the control protocol, a log or a developer meets these; they are told as an unknown code. */
@@ -48,20 +45,9 @@ const REASONS_LEFT_OUT = {
   damaged_key: "*", not_a_key: "*", private_key: "*",
 };
 
-const folder = mkdtempSync(join(tmpdir(), "sampan-texts."));
-after(() => rmSync(folder, { recursive: true, force: true }));
-writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-globalThis.$r = (path, ...params) => ({ path, params });
-for (const name of readdirSync(model).filter((one) => /^(messages.*|terms|format)\.ets$/.test(one))) {
-  const text = readFileSync(join(model, name), "utf8");
-  const options = { target: ts.ScriptTarget.ES2021, module: ts.ModuleKind.ES2020, isolatedModules: true };
-  const { outputText } = ts.transpileModule(text, { fileName: name.replace(".ets", ".ts"), compilerOptions: options });
-  writeFileSync(join(folder, name.replace(".ets", ".js")), outputText.replace(/from '(\.\/\w+)'/g, "from '$1.js'"));
-}
-const load = (name) => import(pathToFileURL(join(folder, name)).href);
-const { explain, knownEntries, knowsReason } = await load("messages.js");
-const { REASONS } = await load("messages_reasons.js");
-const terms = await load("terms.js");
+const { explain, knownEntries, knowsReason } = await model("messages");
+const { REASONS } = await model("messages_reasons");
+const terms = await model("terms");
 
 const strings = Object.fromEntries(LANGUAGES.map((language) => [language, resources(language)]));
 
