@@ -48,6 +48,28 @@ export function readJson(root, name) {
   };
 }
 
+/** Where JSON5 is no JSON: a comment, a comma before a bracket, a name without quotes. */
+function oddness(text) {
+  const scanner = ts.createScanner(ts.ScriptTarget.ES2021, false, ts.LanguageVariant.Standard, text);
+  const { SyntaxKind } = ts;
+  let comma = -1;
+  for (let kind = scanner.scan(); kind !== SyntaxKind.EndOfFileToken; kind = scanner.scan()) {
+    if (kind === SyntaxKind.WhitespaceTrivia || kind === SyntaxKind.NewLineTrivia) {
+      continue;
+    }
+    const closes = kind === SyntaxKind.CloseBracketToken || kind === SyntaxKind.CloseBraceToken;
+    if (comma >= 0 && closes) {
+      return comma;
+    }
+    const isComment = kind === SyntaxKind.SingleLineCommentTrivia || kind === SyntaxKind.MultiLineCommentTrivia;
+    if (isComment || kind === SyntaxKind.Identifier) {
+      return scanner.getTokenPos();
+    }
+    comma = kind === SyntaxKind.CommaToken ? scanner.getTokenPos() : -1;
+  }
+  return 0;
+}
+
 /** One named resource in one folder. */
 class Resource {
   constructor(type, name, value, file, line) {
@@ -121,9 +143,8 @@ export class Resources {
     try {
       JSON.parse(text);
     } catch (error) {
-      const at = Number(/position (\d+)/.exec(error.message)?.[1] ?? 0);
-      const line = Number(/line (\d+)/.exec(error.message)?.[1] ?? text.slice(0, at).split('\n').length);
-      add(file, line, 'json', error.message);
+      const at = oddness(text);
+      add(file, text.slice(0, at).split('\n').length, 'json', error.message.split('\n')[0]);
     }
   }
 

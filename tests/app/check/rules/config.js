@@ -36,7 +36,16 @@ const TYPES = [
   [`${PROFILES}/backup_config.json`, 'BackupConfig']
 ];
 
+/** What hvigor runs. */
+const SCRIPTS = ['hvigorfile.ts', 'entry/hvigorfile.ts'];
+
 export function configRules(context) {
+  for (const name of SCRIPTS.filter((one) => existsSync(join(context.root, one)))) {
+    const source = ts.createSourceFile(name, readFileSync(join(context.root, name), 'utf8'), ts.ScriptTarget.ES2021, true);
+    for (const one of source.parseDiagnostics) {
+      context.add(name, source.getLineAndCharacterOfPosition(one.start).line + 1, 'parse', ts.flattenDiagnosticMessageText(one.messageText, ' '));
+    }
+  }
   const present = TYPES.filter(([name]) => {
     missing(context, name, 1, name);
     return existsSync(join(context.root, name));

@@ -14,6 +14,10 @@ const CJK = /[\u3400-\u9FFF]/;
 /** Files that name resources by `$type:name`. */
 const CONFIGS = ['AppScope/app.json5', 'entry/src/main/module.json5', 'entry/hvigorfile.ts'];
 
+/** What the system's drawing of SVG understands. */
+const SVG = new Set(['svg', 'g', 'path', 'rect', 'circle', 'ellipse', 'line', 'polyline', 'polygon', 'defs', 'use', 'linearGradient',
+  'radialGradient', 'stop', 'mask', 'clipPath']);
+
 export function resourceRules(context) {
   const used = new Set();
   for (const file of context.files) {
@@ -23,6 +27,23 @@ export function resourceRules(context) {
   unused(context, used);
   languages(context);
   themes(context);
+  for (const one of [...context.resources.folders.values()].flatMap((folder) => [...folder.values()])) {
+    if (!/^[A-Za-z0-9_]+$/.test(one.name)) {
+      context.add(one.file, one.line, 'resource', `${one.name} has other characters than letters, digits and underscores`);
+    }
+    if (one.file.endsWith('.svg')) {
+      drawing(context, one.file);
+    }
+  }
+}
+
+function drawing(context, name) {
+  const text = readFileSync(join(context.root, name), 'utf8').replace(/<!--.*?-->/gs, '');
+  const odd = [...text.matchAll(/<([A-Za-z]\w*)/g)].map((one) => one[1]).filter((tag) => !SVG.has(tag));
+  const css = /currentColor|\b(?:class|style)=/.exec(text)?.[0];
+  if (odd.length > 0 || css || !/<svg[^>]* viewBox="/.test(text)) {
+    context.add(name, 1, 'svg', `the system does not draw ${odd[0] ?? css ?? 'a picture without viewBox'}`);
+  }
 }
 
 /** `$r('app.string.name', 1)` and names that are put together: `err_${code}_what`. */

@@ -22,16 +22,56 @@ const CONTAINERS = new Set(['Column', 'Row', 'Stack', 'Flex', 'RelativeContainer
 const isWidget = (file) => file.name.includes('/ets/widget/');
 
 export function structRules(context) {
+  const provided = new Set();
+  for (const file of context.files) {
+    file.source.statements.filter(isStruct).forEach((struct) => aliases(struct, 'Provider').forEach(({ name }) => provided.add(name)));
+  }
   for (const file of context.files) {
     decorators(context, file);
     for (const statement of file.source.statements.filter(isStruct)) {
       members(context, file, statement);
+      writes(context, file, statement);
+      for (const { name, member } of aliases(statement, 'Consumer')) {
+        if (!provided.has(name)) {
+          context.at(file, member, 'provider', `no @Provider gives ${name}`);
+        }
+      }
     }
     blocks(context, file);
     for (const call of componentsOutside(file.source)) {
       context.at(file, call, 'ui-outside', `${call.expression.text} is called where no components are described: only build and builders may`);
     }
   }
+}
+
+/** The names under which members are given to all components below: of the decorator, or their own. */
+function aliases(struct, decorator) {
+  return membersOf(struct).flatMap((member) => decoratorsOf(member).filter((one) => decoratorName(one) === decorator).map((one) => {
+    const given = ts.isCallExpression(one.expression) ? one.expression.arguments[0] : undefined;
+    return { name: given && ts.isStringLiteral(given) ? given.text : nameOf(member), member };
+  }));
+}
+
+const ASSIGNMENTS = [ts.SyntaxKind.FirstAssignment, ts.SyntaxKind.LastAssignment];
+
+/** A parameter is its giver's: only one that is taken @Once may be changed. */
+function writes(context, file, struct) {
+  const fixed = new Set(membersOf(struct).filter((one) => decorated(one, 'Param', 'Computed') && !decorated(one, 'Once')).map(nameOf));
+  const tell = (target) => {
+    if (ts.isPropertyAccessExpression(target) && target.expression.kind === ts.SyntaxKind.ThisKeyword && fixed.has(target.name.text)) {
+      context.at(file, target, 'param-write', `${target.name.text} is given from outside and cannot be changed here`);
+    }
+  };
+  walk(struct, (node) => {
+    if (ts.isBinaryExpression(node) && node.operatorToken.kind >= ASSIGNMENTS[0] && node.operatorToken.kind <= ASSIGNMENTS[1]) {
+      tell(node.left);
+    } else if ((ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) &&
+      [ts.SyntaxKind.PlusPlusToken, ts.SyntaxKind.MinusMinusToken].includes(node.operator)) {
+      tell(node.operand);
+    } else if (twoWay(node)) {
+      tell(node.expression.expression);
+    }
+  });
 }
 
 function decorators(context, file) {
@@ -212,6 +252,9 @@ function given(context, file, call, struct) {
     if (member && !decorated(member, ...FROM_OUTSIDE)) {
       const kind = decoratorsOf(member).map((one) => `@${decoratorName(one)}`)[0] ?? 'without a decorator';
       context.at(file, property, 'from-outside', `${name} of ${struct.name.text} is ${kind}, so it cannot be given from outside`);
+    }
+    if (member && ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Private) {
+      context.at(file, property, 'from-outside', `${name} of ${struct.name.text} is private, so it cannot be given from outside`);
     }
     if (property.initializer && twoWay(property.initializer) && !byName.has(`$${name}`)) {
       context.at(file, property, 'from-outside', `${struct.name.text} has no @Event $${name}, so ${name} cannot be bound in both ways`);
