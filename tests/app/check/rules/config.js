@@ -52,6 +52,7 @@ export function configRules(context) {
   });
   present.push(...elements(context.root).map((name) => [name, 'Elements']));
   types(context, present);
+  signing(context);
   if (existsSync(join(context.root, MODULE)) && existsSync(join(context.root, APP))) {
     abilities(context);
     identity(context);
@@ -100,6 +101,17 @@ function types(context, files) {
       context.add(name, line + 1, 'config', ts.flattenDiagnosticMessageText(one.messageText, ' ').replace(/\s+/g, ' '));
     }
   });
+}
+
+/** DevEco Studio writes materials for signing into the project: they are not for the repository. */
+function signing(context) {
+  const name = 'build-profile.json5';
+  if (existsSync(join(context.root, name))) {
+    const { value, lineOf } = readJson(context.root, name);
+    if (value.app?.signingConfigs?.length > 0) {
+      context.add(name, lineOf('signingConfigs'), 'signing', 'materials for signing come from the environment, see hvigorfile.ts');
+    }
+  }
 }
 
 /** Sources of abilities are there, and what names an ability names one. */

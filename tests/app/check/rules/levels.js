@@ -23,12 +23,20 @@ export function levelRules(context) {
       const declaration = ts.isMethodDeclaration(node) ? overridden(context.checker, node) : called(context.checker, node);
       if (declaration) {
         level(context, file, node, declaration);
-        permission(declaration).forEach((name) => used.has(name) || used.set(name, { file, node }));
+        permission(declaration).forEach((name) => note(context, used, name, { file, node }));
       }
       return undefined;
     });
   }
   permissions(context, used);
+}
+
+/** The first use, or the first that no comment allows. */
+function note(context, used, name, use) {
+  const earlier = used.get(name);
+  if (!earlier || (context.allowed(earlier.file, earlier.node, 'permission') && !context.allowed(use.file, use.node, 'permission'))) {
+    used.set(name, use);
+  }
 }
 
 /** The declaration of the method that a method of a class is instead of: the system calls it. */
@@ -152,7 +160,7 @@ function permissions(context, used) {
   const hook = existsSync(join(context.root, HOOK)) ? readFileSync(join(context.root, HOOK), 'utf8') : '';
   (hook.match(/ohos\.permission\.[\w.]+/g) ?? []).forEach((name) => asked.add(name));
   for (const [name, { file, node }] of used) {
-    if (!asked.has(name)) {
+    if (!asked.has(name) && !context.allowed(file, node, 'permission')) {
       context.at(file, node, 'permission', `this needs ${name}, which ${MODULE} does not ask for`);
     }
   }
