@@ -3,8 +3,6 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileModule } from "./module.js";
-import { enums } from "./enums.js";
 import { readResources } from "./resources.js";
 import { componentNames } from "../runtime/registry.js";
 import "../runtime/components/index.js";
@@ -31,7 +29,7 @@ const COLOR = { White: "#FFFFFFFF", Black: "#FF000000", Blue: "#FF0000FF", Brown
  * `main`: the module's folder, such as `entry/src/main`, with `ets` and `resources`. `appScope`: a folder with more resources.
  * `files`: sources by name instead of, or besides, those of `main/ets`; `label`: what stands before their names in errors.
  */
-export function bundle({ main, appScope, files = {}, label = "" }) {
+export async function bundle({ main, appScope, files = {}, label = "" }) {
   const sources = new Map(Object.entries(files).map(([name, text]) => [name, { text, shown: name }]));
   if (main) {
     const ets = join(main, "ets");
@@ -42,11 +40,12 @@ export function bundle({ main, appScope, files = {}, label = "" }) {
   }
   const out = new Map();
   for (const path of walk(join(lib, "runtime"))) out.set(`/runtime/${slashes(relative(join(lib, "runtime"), path))}`, readFileSync(path, "utf8"));
-  const known = enums();
+  const known = await enums();
   const names = addGenerated(out, known, main, appScope, sources);
   const project = survey(sources, names);
   for (const [name, { text, shown }] of sources) {
-    out.set(`/app/${name.replace(/\.e?ts$/, ".js")}`, cached(text, shown, { ...project, ...resolving(name, sources, known, project.globalNames) }));
+    const code = await cached(text, shown, { ...project, ...resolving(name, sources, known, project.globalNames) });
+    out.set(`/app/${name.replace(/\.e?ts$/, ".js")}`, code);
   }
   return out;
 }
@@ -82,13 +81,17 @@ function survey(sources, enumNames) {
     for (const [, name] of text.matchAll(/@Builder\s+(?:export\s+)?function\s+(\w+)/g)) builders.add(name);
     for (const [, name] of text.matchAll(/@(?:ComponentV2|Entry)[^\n]*\s+(?:export\s+)?struct\s+(\w+)/g)) structs.add(name);
   }
-  const runtimeNames = Object.keys(globals);
-  return { components: new Set(componentNames()), structs, builders, globalNames: { runtimeNames, enumNames } };
+  const runtimeNames = new Set(Object.keys(globals));
+  const names = { runtimeNames, enumNames: new Set(enumNames) };
+  const components = new Set(componentNames());
+  // Changes whenever a file may mean something else by the same text.
+  const digest = [...components, "", ...structs, "", ...builders, "", ...runtimeNames, "", ...enumNames].join(",");
+  return { components, structs, builders, globalNames: names, digest };
 }
 
 function resolving(name, sources, known, { runtimeNames, enumNames }) {
   const up = "../".repeat(name.split("/").length);
-  const table = new Map([...enumNames.map((one) => [one, `${up}generated/enums.js`]), ...runtimeNames.map((one) => [one, `${up}runtime/globals.js`])]);
+  const table = { get: (one) => runtimeNames.has(one) ? `${up}runtime/globals.js` : enumNames.has(one) ? `${up}generated/enums.js` : undefined };
   const resolve = (specifier) => {
     if (specifier.startsWith("@kit.")) {
       if (!known.kits[specifier]) throw new Error(`${name}: there is no ${specifier}`);
@@ -105,19 +108,33 @@ function resolving(name, sources, known, { runtimeNames, enumNames }) {
   return { globals: table, resolve };
 }
 
-function cached(text, shown, project) {
+async function cached(text, shown, project) {
   // Imports are resolved by what files there are, so a module is looked up by them too.
   const hash = createHash("sha256").update(compiler).update(shown).update("\0").update(text)
-    .update([...project.components, "", ...project.structs, "", ...project.builders, "", ...project.globals.keys()].join(","))
+    .update(project.digest)
     .update([...text.matchAll(/from\s+["']([^"']+)["']/g)].map(([, from]) => safely(() => project.resolve(from))).join(",")).digest("hex").slice(0, 32);
   const path = join(cache, `${hash}.js`);
   if (existsSync(path)) return readFileSync(path, "utf8");
+  // The compiler takes a second to load, so it is only where there is something to compile.
+  const { compileModule } = await import("./module.js");
   const code = compileModule(text, shown, project);
   mkdirSync(cache, { recursive: true });
   writeFileSync(`${path}.${process.pid}`, code);
   renameSync(`${path}.${process.pid}`, path);
   return code;
 }
+/** The enumerations, kept from one run to the next. */
+async function enums() {
+  const { version } = JSON.parse(readFileSync(join(lib, "../node_modules/@arkts/declarations/package.json"), "utf8"));
+  const path = join(cache, `../enums-${version}-${compiler.slice(0, 16)}.json`);
+  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8"));
+  const found = (await import("./enums.js")).readEnums();
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.${process.pid}`, JSON.stringify(found));
+  renameSync(`${path}.${process.pid}`, path);
+  return found;
+}
+
 const safely = (fn) => {
   try {
     return fn();

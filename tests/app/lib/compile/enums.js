@@ -1,22 +1,16 @@
 // The enumerations of ArkUI and of the kits with their values, out of the declarations of the API: nobody has to keep a copy right.
-import { mkdirSync, readFileSync, readdirSync, existsSync, writeFileSync, renameSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ts } from "./syntax.js";
 
 const modules = join(dirname(fileURLToPath(import.meta.url)), "../../node_modules");
 const declarations = join(modules, "@arkts/declarations/dist");
-/** Changes when this file does so in a way that makes older results wrong. */
-const EDITION = 3;
-
 /**
- * `{ globals: { FlexAlign: { Start: 1, … } }, modules: { "@ohos.window": { "WindowType": … } } }`. An enumeration inside a namespace
- * stands under its own name: kits hand out the namespace's members.
+ * `{ globals: { FlexAlign: { Start: 1, … } }, modules: { "@ohos.window": { "WindowType": … } }, kits: { "@kit.ArkUI": … } }`. An
+ * enumeration inside a namespace stands under its own name: kits hand out the namespace's members.
  */
-export function enums() {
-  const { version } = JSON.parse(readFileSync(join(modules, "@arkts/declarations/package.json"), "utf8"));
-  const cache = join(modules, ".cache", `enums-${version}-${EDITION}.json`);
-  if (existsSync(cache)) return JSON.parse(readFileSync(cache, "utf8"));
+export function readEnums() {
   const found = { globals: {}, modules: {}, kits: {} };
   for (const name of [...list("component"), "../global.d.ts"]) Object.assign(found.globals, inFile(join("component", name)));
   for (const name of list("api").filter((one) => one.startsWith("@"))) {
@@ -24,9 +18,6 @@ export function enums() {
     if (Object.keys(of).length > 0) found.modules[name.replace(/\.d\.e?ts$/, "")] = of;
   }
   for (const name of list("kits")) found.kits[name.replace(/\.d\.e?ts$/, "")] = kit(name);
-  mkdirSync(dirname(cache), { recursive: true });
-  writeFileSync(`${cache}.${process.pid}`, JSON.stringify(found));
-  renameSync(`${cache}.${process.pid}`, cache);
   return found;
 }
 

@@ -65,15 +65,27 @@ export class Driver {
     return true;
   }
 
-  /** The one element that is meant: an element, `#id`, a selector, a text that is seen, or an accessibility text. */
+  /**
+   * The one element that is meant: an element, `#id`, a selector, a text that is seen, or an accessibility text. Of several, one in
+   * the layer on top, and there one that can be pressed.
+   */
   find(what) {
     if (typeof what !== "string") return what;
     let found = [];
     if (/^[#.[]/.test(what)) found = this.all(what);
-    if (found.length === 0) found = this.#texted(what);
-    if (found.length === 0) found = this.all("[aria-label]").filter((el) => el.getAttribute("aria-label") === what);
+    if (found.length === 0) found = [...this.#texted(what), ...this.all("[aria-label]").filter((el) => el.getAttribute("aria-label") === what)];
     if (found.length === 0) throw new Error(`nothing is seen that is “${what}”; there is: ${this.texts().join(" | ")}`);
-    return found[0];
+    const top = this.all(".overlay:not(.toast)").at(-1);
+    const above = top ? found.filter((el) => top.contains(el)) : [];
+    const nearest = above.length > 0 ? above : found;
+    return nearest.find((el) => this.#pressable(el)) ?? nearest[0];
+  }
+  #pressable(el) {
+    for (let one = el; one && one.nodeType === 1; one = one.parentNode) {
+      if (["BUTTON", "INPUT", "SELECT", "TEXTAREA"].includes(one.tagName) || one.$node?.clickable) return true;
+      if (one.$node?.name === "ListItem" || one.getAttribute("class")?.startsWith("overlay")) return false;
+    }
+    return false;
   }
   has(what) {
     try {
@@ -148,7 +160,8 @@ export class Driver {
   /** Slides to a value, or chooses an option by its index. */
   async set(what, value) {
     const el = this.find(what);
-    el.value = String(value);
+    if (el.tagName === "SELECT") [...el.children].forEach((option, at) => at === Number(value) ? option.setAttribute("selected", "") : option.removeAttribute("selected"));
+    else el.value = String(value);
     for (const type of el.tagName === "SELECT" ? ["change"] : ["input", "change"]) el.dispatchEvent(this.#event(type));
     await this.settle();
   }

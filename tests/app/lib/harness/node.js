@@ -103,7 +103,7 @@ const withoutUndefined = (object) => Object.fromEntries(Object.entries(object).f
 export async function mountApp({ ets = "entry/src/main", ability = "entryability/EntryAbility", want, ...options } = {}) {
   const main = join(root, ets);
   const appScope = join(root, "AppScope");
-  const { boot, window } = await prepared(bundled({ main, appScope }), { ...options, main });
+  const { boot, window } = await prepared(await bundled({ main, appScope }), { ...options, main });
   const app = new Driver(boot, window, turn);
   await boot.launch(ability, want);
   await app.settle();
@@ -117,7 +117,7 @@ export async function mountApp({ ets = "entry/src/main", ability = "entryability
 export async function mountSource(text, { files = {}, resources, params, ...options } = {}) {
   const main = resources === true ? join(root, "entry/src/main") : undefined;
   const sources = { "pages/Index.ets": text, ...files };
-  const out = bundle({ files: sources });
+  const out = await bundle({ files: sources });
   if (resources) {
     const { readResources } = await import("../compile/resources.js");
     const found = typeof resources === "object" ? resources : readResources([main ? join(main, "resources") : resources]);
@@ -135,7 +135,7 @@ export async function mountSource(text, { files = {}, resources, params, ...opti
 /** One module of the app with what it imports, without a page: for view models and plain functions. */
 export async function loadModule(path, { ets = "entry/src/main", ...options } = {}) {
   const main = join(root, ets);
-  const { boot, window, modules } = await prepared(bundled({ main, appScope: join(root, "AppScope") }), { ...options, main });
+  const { boot, window, modules } = await prepared(await bundled({ main, appScope: join(root, "AppScope") }), { ...options, main });
   const app = new Driver(boot, window, turn);
   app.module = await modules[path]();
   return app;

@@ -3,7 +3,8 @@ import { createServer } from "node:http";
 import { contentType } from "./web.js";
 
 /** Serves a map of `site()`. Comes to `{ url, close }`. */
-export async function serve(files, { port = 0 } = {}) {
+export async function serve(site, { port = 0 } = {}) {
+  const files = await site;
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     const path = pathname === "/" ? "/index.html" : decodeURIComponent(pathname);

@@ -9,7 +9,7 @@ const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=
 export const contentType = (path) => TYPES[path.split(".").pop()] ?? "application/octet-stream";
 
 /**
- * A map from path to text, `/index.html` among them. What is there besides `ets` (the module's folder) goes to the page:
+ * Comes to a map from path to text, `/index.html` among them. What is there besides `ets` (the module's folder) goes to the page:
  *
  * - `files`: sources by name instead, with `pages/Index.ets` as the page; then no ability runs;
  * - `ability`: the ability's module;
@@ -20,8 +20,8 @@ export const contentType = (path) => TYPES[path.split(".").pop()] ?? "applicatio
  *
  * The page's address may set `language`, `dark`, `fontScale` and `device`, as in `?language=zh_CN&dark=1&device=2in1`.
  */
-export function site({ ets = "entry/src/main", files, ability = "entryability/EntryAbility", bridge, extra = {}, options = {}, resources } = {}) {
-  const out = files ? bundle({ files }) : bundle({ main: join(root, ets), appScope: join(root, "AppScope") });
+export async function site({ ets = "entry/src/main", files, ability = "entryability/EntryAbility", bridge, extra = {}, options = {}, resources } = {}) {
+  const out = await (files ? bundle({ files }) : bundle({ main: join(root, ets), appScope: join(root, "AppScope") }));
   if (resources) out.set("/generated/resources.js", `export default ${JSON.stringify({ qualifiers: {}, media: {}, rawfiles: [], ...resources })};\n`);
   out.set("/bridge.js", bridge ?? "export default (options) => options;\n");
   out.set("/start.js", START.replace("OPTIONS", JSON.stringify(options)).replace("ABILITY", JSON.stringify(files ? null : ability)));

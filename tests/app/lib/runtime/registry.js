@@ -2,8 +2,11 @@
 const components = new Map();
 const common = new Map();
 
+/** Components that are as wide as they may be where nothing else is said. */
+const FILLING = new Set(["List", "Grid", "Tabs", "Navigation", "Flex", "TextInput", "TextArea", "Search", "Slider", "Progress", "Web", "Refresh"]);
+
 export function register(table) {
-  for (const [name, def] of Object.entries(table)) components.set(name, def);
+  for (const [name, def] of Object.entries(table)) components.set(name, FILLING.has(name) ? { ...def, fills: true } : def);
 }
 export function registerCommon(table) {
   for (const [name, fn] of Object.entries(table)) {

@@ -5,11 +5,22 @@ import { systemColor, systemFloat } from "./system.js";
 /** As the kit's codes of types. */
 const TYPE_CODES = { color: 10001, float: 10002, string: 10003, plural: 10004, boolean: 10005, intarray: 10006, integer: 10007, strarray: 10009, media: 20000, rawfile: 30000 };
 
+/** Resources by their numbers: whoever has `$r(…).id` finds it again. */
+const numbered = new Map();
+const numbers = new Map();
+
 export class Resource {
   constructor(origin, type, name, params) {
-    Object.assign(this, { bundleName: "", moduleName: "entry", id: 0, params, type: TYPE_CODES[type] ?? 0, origin, kind: type, name });
+    const path = `${origin}.${type}.${name}`;
+    if (!numbers.has(path)) numbers.set(path, 0x1000000 + numbers.size);
+    const id = numbers.get(path);
+    Object.assign(this, { bundleName: "app.sampan", moduleName: "entry", id, params, type: TYPE_CODES[type] ?? 0 });
+    // How the preview finds it; no part of ArkUI's object.
+    for (const [key, value] of Object.entries({ origin, kind: type, name })) Object.defineProperty(this, key, { value });
+    if (!numbered.has(id)) numbered.set(id, this);
   }
 }
+export const resourceOf = (id) => numbered.get(id);
 
 export function $r(path, ...params) {
   const [origin, type, ...rest] = String(path).split(".");

@@ -1,4 +1,5 @@
 // The attributes that every component has and that are looks: sizes, places, colours.
+import { env } from "./env.js";
 import { colorOf, lengthOf, textOf, vpOf } from "./resources.js";
 import { Resource } from "./resources.js";
 
@@ -43,10 +44,15 @@ const gradient = ({ angle = 180, colors, direction, repeating }) => {
 const done = () => {};
 
 export const looks = {
-  width: ({ css, marks }, value) => { css.width = len(value); marks.width = value; },
+  width(node, value) {
+    node.css.width = len(value);
+    node.marks.width = value;
+    if (node.css.width?.endsWith("%")) widen(node);
+  },
   height: ({ css, marks }, value) => { css.height = len(value); marks.height = value; },
-  size({ css, marks }, { width, height }) {
-    if (width !== undefined) { css.width = len(width); marks.width = width; }
+  size(node, { width, height }) {
+    const { css, marks } = node;
+    if (width !== undefined) looks.width(node, width);
     if (height !== undefined) { css.height = len(height); marks.height = height; }
   },
   constraintSize({ css }, { minWidth, maxWidth, minHeight, maxHeight }) {
@@ -58,7 +64,10 @@ export const looks = {
   safeAreaPadding: ({ css }, value) => { css.padding = edges(value); },
   expandSafeArea: done,
   ignoreLayoutSafeArea: done,
-  layoutWeight({ css }, value) {
+  layoutWeight(node, value) {
+    const { css } = node;
+    if (value > 0 && node.parentName === "Row") widen(node);
+    if (value > 0 && node.parentName === "Column") heighten(node);
     if (value > 0) Object.assign(css, { flex: `${value} 1 0`, "min-width": css["min-width"] ?? "0", "min-height": css["min-height"] ?? "0" });
   },
   flexGrow: ({ css }, value) => { css["flex-grow"] = value; },
@@ -124,6 +133,29 @@ export const looks = {
   geometryTransition: done, transition: done, animation: done, renderGroup: done, focusBox: done, hoverEffect: done, clickEffect: done,
   pixelRound: done, privacySensitive: done, motionBlur: done, systemBarEffect: done, sharedTransition: done, drawModifier: done,
 };
+
+/**
+ * A share of the parent's width is, in ArkUI, one of what the parent may have; in CSS a parent that takes its content's size would
+ * stay small. So such a parent is as wide as it may be, and so on upwards, unless it has a width.
+ */
+export function widen(node) {
+  grow(node, "wide", (above) => above.css.width !== undefined || above.css.flex !== undefined && above.parentName === "Row" || above.css.position === "absolute");
+}
+function heighten(node) {
+  grow(node, "tall", (above) => above.css.height !== undefined || above.css["aspect-ratio"] !== undefined || above.css.flex !== undefined && above.parentName === "Column" ||
+    above.css.position === "absolute", true);
+}
+const PASSING = new Set(["Row", "Column", "Stack", "Scroll", "Button", "Badge", "RelativeContainer"]);
+function grow(node, mark, ends, once = false) {
+  if (!env.layout) return;
+  for (let above = node.parent; above?.el && above.css; above = above.parent) {
+    if (above.el.classList.contains("custom") && !above.el.classList.contains("sized")) continue;
+    if (!PASSING.has(above.name) && !above.el.classList.contains("sized")) return;
+    if (ends(above) || above.el.classList.contains(mark)) return;
+    above.el.classList.add(mark);
+    if (once) return;
+  }
+}
 
 const turn = (angle) => typeof angle === "string" ? angle : `${angle}deg`;
 export const weight = (value) => typeof value === "number" && value < 10 ? FONT_WEIGHTS[value] : String(value);

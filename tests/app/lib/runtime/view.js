@@ -4,6 +4,7 @@ import { env, guard } from "./env.js";
 import { effect, onDispose, scope, untracked } from "./signals.js";
 import { box, meta, metaOf, shareBox, start, write } from "./v2.js";
 import { lookUp, lookUpAttribute } from "./registry.js";
+import { widen } from "./style.js";
 
 /** Where the next node goes. */
 let at = { host: undefined, before: null, view: undefined, node: undefined };
@@ -85,6 +86,12 @@ function applied(node, list) {
 }
 export const applyAttributes = applied;
 
+/** The nearest component above that has a box of its own. */
+function boxOf(node) {
+  for (let one = node; one; one = one.parent) if (one.el && !(one.el.classList.contains("custom") && !one.el.classList.contains("sized"))) return one;
+  return undefined;
+}
+
 /** A component of the system. */
 export function $n(name, args, attributes, children, where) {
   const def = lookUp(name);
@@ -93,6 +100,8 @@ export function $n(name, args, attributes, children, where) {
   const el = put(env.document.createElement(tag));
   const node = new Node(name, def, el, where);
   el.setAttribute("class", `ark ${name}`);
+  node.parentName = boxOf(node.parent)?.name;
+  if (def.fills) widen(node);
   def.init?.(node);
   onDispose(() => {
     node.gone = true;
@@ -121,6 +130,7 @@ export function $c(component, params, attributes, children, where) {
   const node = new Node(Class.name, lookUp("__Common__"), el, where);
   el.setAttribute("class", attributes ? "ark custom sized" : "ark custom");
   el.setAttribute("data-component", Class.name);
+  node.parentName = boxOf(node.parent)?.name;
   const parent = at.view;
   let view;
   effect(() => {

@@ -1,6 +1,6 @@
 // What a person presses, slides and types into.
 import { env, guard } from "../env.js";
-import { member } from "../enumeration.js";
+import { choose, member } from "../enumeration.js";
 import { Resource, colorOf, lengthOf, textOf } from "../resources.js";
 import { setBound, valueOf } from "../view.js";
 import { disabled } from "../events.js";
@@ -147,7 +147,7 @@ const typing = (kind) => ({
       if (size !== undefined) css["font-size"] = lengthOf(size, "fp");
       if (family !== undefined) css["font-family"] = textOf(family);
     },
-    textAlign: ({ css }, value) => { css["text-align"] = ["start", "center", "end", "justify"][value]; },
+    textAlign: ({ css }, value) => { css["text-align"] = choose("TextAlign", value, { Start: "start", Center: "center", End: "end", JUSTIFY: "justify" }); },
     showError(node, value) {
       node.attribute("aria-invalid", value ? "true" : undefined);
       node.attribute("data-error", value ? textOf(value) : undefined);
@@ -248,7 +248,7 @@ const select = {
     selected(node, value) {
       node.chosen = value;
       const index = valueOf(value);
-      node.el.value = String(index);
+      if (env.layout) node.el.value = String(index);
       [...node.el.children].forEach((option, at) => at === index ? option.setAttribute("selected", "") : option.removeAttribute("selected"));
     },
     value(node, value) { node.attribute("data-value", textOf(valueOf(value))); },

@@ -48,7 +48,9 @@ export const surfaces = {
       // A surface comes a moment after the component, as on a device.
       queueMicrotask(() => guard(() => {
         if (node.gone) return;
-        const made = { id: String(nextSurface++), canvas: node.el, ...surface(node) };
+        // Whoever paints the canvas may bring the surface's number; then its pixels are that one's too.
+        const painter = env.surface?.(node.el);
+        const made = { id: painter?.id ?? String(nextSurface++), canvas: node.el, painter, ...surface(node) };
         node.surface = made;
         sized(made);
         if (node.controller) node.controller.$surface = made;
@@ -69,6 +71,7 @@ export const surfaces = {
       if (!node.surface) return;
       // Whoever draws stops before the surface goes: the callback comes first.
       guard(() => node.controller?.onSurfaceDestroyed(node.surface.id));
+      node.surface.painter?.destroy();
       env.onSurface?.("destroyed", node.surface);
       if (node.controller) node.controller.$surface = undefined;
     },
@@ -95,7 +98,11 @@ export const surfaces = {
   },
 };
 
-function sized({ canvas, width, height }) {
+function sized({ canvas, painter, width, height }) {
+  if (painter) {
+    painter.resize(width, height);
+    return;
+  }
   canvas.setAttribute("width", width);
   canvas.setAttribute("height", height);
 }

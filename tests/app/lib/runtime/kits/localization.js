@@ -1,6 +1,6 @@
 // Localization kit: resources by name, languages, numbers and dates.
 import { env } from "../env.js";
-import { Resource, colorOf, find, format, mediaOf, pluralText, textOf, vpOf } from "../resources.js";
+import { Resource, colorOf, find, format, mediaOf, pluralText, resourceOf, textOf, vpOf } from "../resources.js";
 import { businessError, strict } from "../strict.js";
 
 const NOT_FOUND = 9001003;
@@ -10,10 +10,14 @@ function get(type, name) {
   if (found === undefined) throw missing(`${type}.${name}`);
   return found;
 }
-const nameOf = (which) => {
-  if (which instanceof Resource) return which.name;
-  throw businessError(9001001, "the preview knows resources by name or $r, not by number");
-};
+/** A resource, or the one of a number. */
+function resource(which) {
+  const found = which instanceof Resource ? which : resourceOf(which);
+  if (!found) throw businessError(9001001, `there is no resource of the number ${which}`);
+  return found;
+}
+const nameOf = (which) => resource(which).name;
+const withParams = (which, args) => args.length === 0 ? which : new Resource(which.origin, which.kind, which.name, args);
 const bytes = (text) => new TextEncoder().encode(text);
 const decoded = (url) => Uint8Array.from(atob(url.split(",")[1]), (one) => one.charCodeAt(0));
 const pictureBytes = (found) => found.svg !== undefined ? bytes(found.svg) : found.json !== undefined ? bytes(found.json) : decoded(found.url);
@@ -29,9 +33,9 @@ function raw(path) {
 }
 
 export const resourceManager = () => strict("ResourceManager", {
-  getStringSync: (which, ...args) => which instanceof Resource ? textOf(args.length > 0 ? Object.assign(Object.create(Object.getPrototypeOf(which)), which, { params: args }) : which) : nameOf(which),
+  getStringSync: (which, ...args) => textOf(withParams(resource(which), args)),
   getStringByNameSync: (name, ...args) => format(String(get("string", name)), args),
-  getStringValue: async (which) => textOf(which),
+  getStringValue: async (which) => textOf(resource(which)),
   getStringByName: async (name) => String(get("string", name)),
   getPluralStringByNameSync: (name, count) => format(pluralText(get("plural", name), count), [count]),
   getPluralStringByName: async (name, count) => format(pluralText(get("plural", name), count), [count]),
@@ -39,15 +43,15 @@ export const resourceManager = () => strict("ResourceManager", {
   getIntPluralStringByNameSync: (name, count, ...args) => format(pluralText(get("plural", name), count), args.length > 0 ? args : [count]),
   getIntPluralStringValueSync: (which, count, ...args) => format(pluralText(get("plural", nameOf(which)), count), args.length > 0 ? args : [count]),
   getStringArrayByNameSync: (name) => get("strarray", name).map((one) => one.value ?? one),
-  getColorSync: (which) => argb(colorOf(which)),
+  getColorSync: (which) => argb(colorOf(resource(which))),
   getColorByNameSync: (name) => argb(colorOf(get("color", name))),
-  getNumber: (which) => vpOf(which),
+  getNumber: (which) => vpOf(resource(which)),
   getNumberByName: (name) => vpOf(find("float", name) ?? get("integer", name)),
   getBoolean: (which) => get("boolean", nameOf(which)),
   getBooleanByName: (name) => get("boolean", name),
   getMediaByNameSync: (name) => pictureBytes(get("media", name)),
-  getMediaContentSync: (which) => pictureBytes(mediaOf(which)),
-  getMediaContent: async (which) => pictureBytes(mediaOf(which)),
+  getMediaContentSync: (which) => pictureBytes(mediaOf(resource(which))),
+  getMediaContent: async (which) => pictureBytes(mediaOf(resource(which))),
   getRawFileContentSync: (path) => raw(path),
   getRawFileContent: async (path) => raw(path),
   getRawFileListSync: (path) => {

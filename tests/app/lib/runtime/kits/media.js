@@ -53,8 +53,11 @@ function make(bytes) {
 }
 
 /** Pickers come to what a test laid ready: `env.picks`, a list of lists of addresses. */
-const pick = (kind) => async (options) => {
+const pick = (kind) => async (options = {}) => {
   record(`picker.${kind}`, options);
+  // A browser shows its own chooser.
+  if (env.files && kind === "save") return [(await env.files.save(options.newFileNames?.[0] ?? "file")).uri];
+  if (env.files) return (await env.files.open({ multiple: (options.maxSelectNumber ?? 1) > 1, suffixes: options.fileSuffixFilters?.flatMap((one) => one.split("|").at(-1).split(",")) })).map((one) => one.uri);
   return env.picks?.shift() ?? [];
 };
 class DocumentViewPicker {
@@ -83,9 +86,10 @@ const OPEN = { READ_ONLY: 0, WRITE_ONLY: 1, READ_WRITE: 2, CREATE: 0o100, TRUNC:
 const sync = {
   openSync: (name, mode = 0) => failing(() => {
     const at = path(name);
+    if (env.files) return { fd: env.files.openSync(name), path: at, name: at.split("/").pop() };
     return { fd: files().openSync(at, mode & 0o3777), path: at, name: at.split("/").pop(), getParent: () => at.replace(/\/[^/]*$/, ""), lock: async () => {}, tryLock() {}, unlock() {} };
   }),
-  closeSync: (file) => failing(() => files().closeSync(typeof file === "number" ? file : file.fd)),
+  closeSync: (file) => failing(() => (env.files ?? files()).closeSync(typeof file === "number" ? file : file.fd)),
   accessSync: (name) => failing(() => files().existsSync(path(name))),
   mkdirSync: (name, recursion = false) => failing(() => void files().mkdirSync(path(name), { recursive: recursion })),
   rmdirSync: (name) => failing(() => files().rmSync(path(name), { recursive: true })),
