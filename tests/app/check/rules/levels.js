@@ -23,6 +23,7 @@ export function levelRules(context) {
       const declaration = ts.isMethodDeclaration(node) ? overridden(context.checker, node) : called(context.checker, node);
       if (declaration) {
         level(context, file, node, declaration);
+        widget(context, file, node, declaration);
         permission(declaration).forEach((name) => note(context, used, name, { file, node }));
       }
       return undefined;
@@ -51,7 +52,7 @@ function overridden(checker, method) {
 
 /** The declaration of what a node calls or reads. */
 function called(checker, node) {
-  if (ts.isCallExpression(node) || ts.isNewExpression(node)) {
+  if (ts.isCallExpression(node) || ts.isNewExpression(node) || ts.isEtsComponentExpression(node)) {
     return checker.getResolvedSignature(node)?.declaration;
   }
   const isCallee = (one) => one.parent && ts.isCallExpression(one.parent) && one.parent.expression === one;
@@ -82,6 +83,14 @@ function level(context, file, node, declaration) {
   if (wanted > BASE_LEVEL && !guarded(context.checker, node, wanted) && !ts.isMethodDeclaration(node)) {
     const name = node.expression ? (node.name ?? node.expression.name ?? node.expression).getText(file.source) : node.getText(file.source);
     context.at(file, node.name ?? node.expression?.name ?? node, 'level', `${name} came with API ${wanted}: ask \`deviceInfo.sdkApiVersion >= ${wanted}\` first`);
+  }
+}
+
+/** A widget is drawn by the home screen, which knows some components and attributes alone. */
+function widget(context, file, node, declaration) {
+  const shows = file.name.includes('/ets/widget/') && /\/dist\/component\/(?!enums|units)/.test(declaration.getSourceFile().fileName);
+  if (shows && docs(declaration).length > 0 && !docs(declaration).some((doc) => tag(doc, 'form'))) {
+    context.at(file, node.expression?.name ?? node, 'widget', `${(node.expression?.name ?? node).getText(file.source)} is not for widgets`);
   }
 }
 

@@ -103,7 +103,7 @@ function inBuilder(node) {
   return false;
 }
 
-/** A name of a control is used once, but for branches of which one is shown. */
+/** A name of a control is used once, but for branches and for builders of one component, of which one is shown. */
 function ids(context) {
   const seen = new Map();
   for (const file of context.files) {
@@ -122,6 +122,10 @@ function ids(context) {
 }
 
 function exclusive(a, b) {
+  const [first, second] = [methodOf(a), methodOf(b)];
+  if (first && second && first !== second && first.parent === second.parent) {
+    return true;
+  }
   for (let one = a; one.parent; one = one.parent) {
     if (ts.isIfStatement(one.parent) && one.parent.thenStatement === one && one.parent.elseStatement) {
       const other = one.parent.elseStatement;
@@ -131,6 +135,14 @@ function exclusive(a, b) {
     }
   }
   return false;
+}
+
+function methodOf(node) {
+  let one = node;
+  while (one && !ts.isMethodDeclaration(one)) {
+    one = one.parent;
+  }
+  return one;
 }
 
 function size(context, file) {

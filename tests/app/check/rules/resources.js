@@ -100,13 +100,31 @@ function resource(context, file, node, used) {
   const found = context.resources.folder(BASE).get(`${type}.${own}`);
   if (!found) {
     context.at(file, node, 'resource', `there is no ${type} ${own}`);
-  } else if (type === 'string') {
-    const wanted = slots(found.value).length;
-    const given = node.arguments.length - 1;
-    if (given !== wanted && !node.arguments.some(ts.isSpreadElement)) {
-      context.at(file, node, 'arguments', `${own} has ${wanted} places for values, and ${given} are given`);
-    }
+  } else if ((type === 'string' || type === 'plural') && !node.arguments.some(ts.isSpreadElement)) {
+    given(context, file, node, found);
   }
+}
+
+/** As many values as the text has places, of the kinds that they are for. A plural has its number before them, or nothing and is asked for by number. */
+function given(context, file, node, found) {
+  const values = node.arguments.slice(1);
+  const plural = found.type === 'plural';
+  const wanted = plural ? placesOf(found).split(' ').filter(Boolean) : slots(found.value);
+  if (plural && values.length === 0) {
+    return;
+  }
+  const all = plural ? ['0d', ...wanted] : wanted;
+  if (values.length !== all.length) {
+    context.at(file, node, 'arguments', `${found.name} takes ${all.length} values, and ${values.length} are given`);
+    return;
+  }
+  all.forEach((place, i) => {
+    const { flags, types } = context.checker.getTypeAtLocation(values[i]);
+    const isNumber = [flags, ...(types ?? []).map((one) => one.flags)].some((one) => one & ts.TypeFlags.NumberLike);
+    if (place.endsWith('s') === isNumber) {
+      context.at(file, values[i], 'arguments', `${found.name} wants a ${isNumber ? 'text' : 'number'} here: its place is %${place.slice(-1)}`);
+    }
+  });
 }
 
 /** The places for values of a text: `%1$s` and `%d`, as `1s`, each once. */
@@ -193,8 +211,12 @@ function wellFormed(context, one) {
       context.add(one.file, one.line, 'places', `${one.name} has several places: number them, since languages order them differently`);
     }
   }
-  if (one.type === 'plural' && !one.value.some((form) => form.quantity === 'other')) {
-    context.add(one.file, one.line, 'places', `${one.name} has no form “other”`);
+  if (one.type === 'plural') {
+    for (const form of one.file.includes(`/${LANGUAGE}/`) ? ['other'] : ['one', 'other']) {
+      if (!one.value.some(({ quantity }) => quantity === form)) {
+        context.add(one.file, one.line, 'places', `${one.name} has no form “${form}”`);
+      }
+    }
   }
 }
 
@@ -204,6 +226,9 @@ function themes(context) {
     for (const [key, one] of from) {
       if (one.type === 'color' && !to.has(key)) {
         context.add(one.file, one.line, 'theme', `the colour ${one.name} is missing in ${name}`);
+      }
+      if (one.type === 'color' && !/^(#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|\$color:\w+)$/i.test(one.value)) {
+        context.add(one.file, one.line, 'theme', `${one.value} is no colour such as #RRGGBB or #AARRGGBB`);
       }
     }
   }

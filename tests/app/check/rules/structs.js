@@ -7,6 +7,8 @@ const V1 = ['Component', 'CustomDialog', 'Reusable', 'State', 'Prop', 'Link', 'O
 const V2 = ['ComponentV2', 'ReusableV2', 'Local', 'Param', 'Once', 'Event', 'Provider', 'Consumer', 'Monitor', 'Computed', 'ObservedV2', 'Trace'];
 /** What may be given to a component from outside. */
 const FROM_OUTSIDE = ['Param', 'Event', 'BuilderParam', 'Prop', 'Link', 'ObjectLink', 'State', 'Provide'];
+/** Of which a member has one. */
+const ROLES = ['Local', 'Param', 'Event', 'Provider', 'Consumer', 'BuilderParam', 'Computed', 'Monitor'];
 /** What a monitor hears. */
 const HEARD = ['Trace', 'Local', 'Param', 'Provider', 'Consumer', 'Computed', 'ObservedV2', 'Event'];
 
@@ -143,6 +145,10 @@ function members(context, file, struct) {
     }
     if (decorated(member, 'Require') && !decorated(member, 'Param', 'BuilderParam', 'Prop')) {
       context.at(file, member, 'param', `@Require ${nameOf(member)} is nothing that is given from outside`);
+    }
+    const roles = decoratorsOf(member).map(decoratorName).filter((one) => ROLES.includes(one));
+    if (roles.length > 1) {
+      context.at(file, member, 'param', `${nameOf(member)} cannot be @${roles.join(' and @')} at once`);
     }
     if (decorated(member, 'Once') && !decorated(member, 'Param')) {
       context.at(file, member, 'param', `@Once ${nameOf(member)} goes with @Param alone`);
