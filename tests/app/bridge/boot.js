@@ -4,16 +4,8 @@ import { painter } from "./canvas.js";
 import { Link } from "./client.js";
 import { files } from "./files.js";
 import { proxy } from "./proxy.js";
+import { token } from "./secret.js";
 import { encode } from "./wire.js";
-
-/** The secret of this start, which a page that is reloaded without it keeps. */
-function secret() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) sessionStorage.setItem("sampan-token", given);
-  return given ?? sessionStorage.getItem("sampan-token") ?? "";
-}
-
-const token = secret();
 
 /** A job has its id when the call returns: this waits for it, as nothing else in a browser does. */
 function beginNow(link, message) {

@@ -8,7 +8,6 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { serve } from "./server.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../../..");
@@ -42,18 +41,16 @@ const libraries = process.env.SAMPAN_QEMU_DIR || join(cache, "qemu/current");
 if (!existsSync(libraries)) fail(`${libraries} is missing: scripts/qemu/build makes it`);
 mkdirSync(home, { recursive: true });
 
+// They bring a compiler, which takes a moment to load.
+const { site } = await import("../lib/site.js");
+const { serve } = await import("./server.js");
 const made = { exports: {} };
 process.dlopen(made, modulePath);
 const native = made.exports;
 
-/** The app's pages; without them, one that shows that the bridge works. */
-async function pages() {
-  const { site } = await import("../lib/site.js").catch(() => import("./page/site.js"));
-  return site({ width, language, dark });
-}
-
 const server = await serve({
-  native, modulePath, libraries, home: resolve(home), port: Number(values.port), pages: await pages(), config: { width, language, dark },
+  native, modulePath, libraries, home: resolve(home), port: Number(values.port), pages: await site({ width, language, dark }), config: { width, language, dark },
+  rawfiles: join(root, "entry/src/main/resources/rawfile"),
 }).catch((error) => fail(error.code === "EADDRINUSE" ? `port ${values.port} is taken: choose another one` : error.message));
 console.log(server.url);
 

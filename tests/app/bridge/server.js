@@ -1,6 +1,6 @@
 // The preview's server: the app's pages, and the native module for them.
 import { createServer } from "node:http";
-import { readFileSync } from "node:fs";
+import { createReadStream, readFileSync, statSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
@@ -14,7 +14,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const typings = join(here, "../../../entry/types/libsampan/Index.d.ts");
 
 /** What the browser has of the bridge. */
-const SCRIPTS = ["boot.js", "canvas.js", "client.js", "files.js", "proxy.js", "wire.js"];
+const SCRIPTS = ["boot.js", "canvas.js", "client.js", "files.js", "frame.js", "proxy.js", "secret.js", "wire.js"];
 
 const TYPES = {
   ".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json", ".map": "application/json",
@@ -30,16 +30,37 @@ const ALIVE = 10_000;
 /** Microseconds of a display's period: 60 Hz. */
 const VSYNC = 16_667;
 
+/** How large the app's window is in a browser's that is larger. A PC's takes all of it. */
+const WINDOWS = { phone: [390, 844], tablet: [1080, 720] };
+
+/** A page around the app's, in which its window is as large as a device's. */
+function frame([width, height]) {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Sampan</title>
+<link rel="icon" href="data:,">
+<style>
+  html, body { height: 100%; margin: 0; display: grid; place-items: center; background: #80868b }
+  iframe { border: 0; width: min(100vw, ${width}px); height: min(100vh, ${height}px); background: #fff }
+</style>
+<body><script type="module" src="/bridge/frame.js"></script></body>
+</html>
+`;
+}
+
 /**
  * Serves pages, a map of paths to their content, with the module for them. `home` is where the library of machines is,
- * `libraries` where libqemu is; pages may not choose others. `config` is told to pages. Comes to `{ url, close }`.
+ * `libraries` where libqemu is; pages may not choose others. `config` is told to pages; `rawfiles` is the folder of the app's raw files.
+ * Comes to `{ url, close }`.
  */
-export async function serve({ native, modulePath, home, libraries, pages, config = {}, port = 0, maxUpload }) {
+export async function serve({ native, modulePath, home, libraries, pages, config = {}, port = 0, rawfiles, maxUpload }) {
   const functions = standIn(modulePath);
   functions.vsync(VSYNC, 0);
   const description = readInterface(typings);
   const overrides = { "host.init": () => [home, libraries] };
   const own = new Map(SCRIPTS.map((name) => [`/bridge/${name}`, readFileSync(join(here, name), "utf8")]));
+  own.set("/", WINDOWS[config.width] ? frame(WINDOWS[config.width]) : pages.get("/index.html"));
   own.set("/bridge/interface.js", `export default ${JSON.stringify(description)};\n`);
 
   const sessions = new Map();
@@ -98,7 +119,8 @@ export async function serve({ native, modulePath, home, libraries, pages, config
     }
     if (request.method !== "GET") return refuse(response, 405, "pages are got");
     if (pathname.startsWith("/bridge/file/")) return download(response, pathname);
-    const content = own.get(pathname) ?? pages.get(pathname === "/" ? "/index.html" : pathname);
+    if (pathname.startsWith("/rawfile/")) return rawfile(response, pathname.slice("/rawfile/".length));
+    const content = own.get(pathname) ?? pages.get(pathname);
     if (content === undefined) return refuse(response, 404, "there is no such page");
     const { type, body } = content.body === undefined ? { body: content } : content;
     response.setHeader("content-type", type ?? TYPES[extname(pathname) || ".html"] ?? "application/octet-stream");
@@ -130,6 +152,14 @@ export async function serve({ native, modulePath, home, libraries, pages, config
     }
     response.setHeader("content-type", "application/json");
     return response.end(JSON.stringify(taken));
+  }
+
+  function rawfile(response, name) {
+    // An address has no steps upwards left, but its escapes may say anything.
+    const path = /^[\w.-]+(\/[\w.-]+)*$/.test(name) && !name.includes("..") && rawfiles ? join(rawfiles, name) : undefined;
+    if (!path || !statSync(path, { throwIfNoEntry: false })?.isFile()) return refuse(response, 404, "there is no such file");
+    response.setHeader("content-type", TYPES[extname(path)] ?? "application/octet-stream");
+    return createReadStream(path).on("error", () => response.destroy()).pipe(response);
   }
 
   function download(response, path) {

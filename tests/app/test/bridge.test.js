@@ -22,10 +22,18 @@ const MAX_UPLOAD = 8 << 20;
 const NOBODY = "00000000-0000-4000-8000-000000000000";
 const [A, D] = [2017, 2020];
 
-/** How many listen. */
+/** How many listen, and what the pointer was told. */
 let listening = 0;
+const moved = [];
 const counted = {
   ...native,
+  input: {
+    ...native.input,
+    moveBy(screen, dx, dy) {
+      moved.push(dx);
+      native.input.moveBy(screen, dx, dy);
+    },
+  },
   on(kind, callback) {
     const off = native.on(kind, callback);
     listening += 1;
@@ -195,6 +203,19 @@ test("whoever listens hears the present and what changes, until they leave", asy
   assert.equal(listening, before);
   await new Promise((resolve) => setTimeout(resolve, 700));
   assert.ok(lists.at(-1).some((one) => one.id === id), "who has left hears nothing");
+});
+
+test("input arrives in the order in which it was made, whatever is called meanwhile", async () => {
+  const { link, native: remote } = await connected();
+  const answers = [];
+  for (let step = 0; step < 5000; step++) {
+    remote.input.moveBy("7", step, 0);
+    if (step % 100 === 0) answers.push(remote.machines.list().then(() => moved.length > step));
+  }
+  assert.ok((await Promise.all(answers)).every((after) => after), "an answer comes after what was called before");
+  await remote.host.figures();
+  assert.deepEqual(moved, Array.from({ length: 5000 }, (_, step) => step));
+  assert.ok(link.sent >= 5050);
 });
 
 /** A server whose file never comes to its end. */

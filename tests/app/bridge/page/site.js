@@ -1,4 +1,4 @@
-// A page that shows that the bridge works, where there are no others: machines, and the screen of one.
+// A page for tests of the bridge alone: machines, and the screen of one.
 import { readFileSync } from "node:fs";
 
 const read = (name) => readFileSync(new URL(name, import.meta.url), "utf8");
