@@ -125,9 +125,16 @@ export class Driver {
     for (let one = el; one && one.nodeType === 1; one = one.parentNode) {
       if (one.getAttribute("aria-disabled") === "true" || one.hasAttribute("disabled")) throw new Error(`“${what}” is switched off`);
     }
-    for (const type of ["pointerdown", "pointerup", "click"]) el.dispatchEvent(this.#event(type, init));
-    el.focus?.();
+    el.dispatchEvent(this.#event("pointerdown", init));
+    this.#focus(el);
+    for (const type of ["pointerup", "click"]) el.dispatchEvent(this.#event(type, init));
     await this.settle();
+  }
+  /** As a browser does at a press: the nearest thing that takes the focus. */
+  #focus(el) {
+    const nearest = el.closest("button,input,select,textarea,[tabindex]");
+    if (nearest) nearest.focus();
+    else this.document.activeElement?.blur?.();
   }
   async longPress(what, duration = 600) {
     const el = this.find(what);

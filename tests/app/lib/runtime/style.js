@@ -49,11 +49,14 @@ export const looks = {
     node.marks.width = value;
     if (node.css.width?.endsWith("%")) widen(node);
   },
-  height: ({ css, marks }, value) => { css.height = len(value); marks.height = value; },
+  height(node, value) {
+    node.css.height = len(value);
+    node.marks.height = value;
+    if (node.css.height?.endsWith("%")) heighten(node, false);
+  },
   size(node, { width, height }) {
-    const { css, marks } = node;
     if (width !== undefined) looks.width(node, width);
-    if (height !== undefined) { css.height = len(height); marks.height = height; }
+    if (height !== undefined) looks.height(node, height);
   },
   constraintSize({ css }, { minWidth, maxWidth, minHeight, maxHeight }) {
     Object.assign(css, { "min-width": len(minWidth), "max-width": len(maxWidth), "min-height": len(minHeight), "max-height": len(maxHeight) });
@@ -76,7 +79,11 @@ export const looks = {
   alignSelf: ({ css }, value) => { css["align-self"] = ["auto", "flex-start", "center", "flex-end", "stretch", "baseline"][value]; },
   align(node, value) {
     const [block, inline] = alignment(value);
-    Object.assign(node.css, { "align-items": block, "justify-items": inline, "justify-content": node.def.stack ? undefined : inline });
+    const { css, name } = node;
+    // `safe`: what is larger than its box begins at the edge, so that it can be scrolled to.
+    if (name === "Scroll") Object.assign(css, { "justify-content": `safe ${block}`, "align-items": inline });
+    else if (name === "Text") Object.assign(css, { "align-content": block, "text-align": css["text-align"] ?? inline });
+    else if (!["Row", "Column", "Flex", "List"].includes(name)) Object.assign(css, { "align-items": block, "justify-items": inline });
   },
   displayPriority: done,
   position({ css }, value) {
@@ -141,9 +148,9 @@ export const looks = {
 export function widen(node) {
   grow(node, "wide", (above) => above.css.width !== undefined || above.css.flex !== undefined && above.parentName === "Row" || above.css.position === "absolute");
 }
-function heighten(node) {
+function heighten(node, once = true) {
   grow(node, "tall", (above) => above.css.height !== undefined || above.css["aspect-ratio"] !== undefined || above.css.flex !== undefined && above.parentName === "Column" ||
-    above.css.position === "absolute", true);
+    above.css.position === "absolute" || above.parentName === "Scroll", once);
 }
 const PASSING = new Set(["Row", "Column", "Stack", "Scroll", "Button", "Badge", "RelativeContainer"]);
 function grow(node, mark, ends, once = false) {
