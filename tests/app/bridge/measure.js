@@ -80,6 +80,23 @@ async function inside(turns) {
   return whole;
 }
 
+/** In the page: frames of three seconds in which the guest paints as often as it can. */
+async function flooded() {
+  const { native } = globalThis.sampanHost;
+  let frames = 0;
+  const canvas = document.querySelector("#screen");
+  canvas.addEventListener("sampanframe", () => { frames += 1; });
+  const begun = performance.now();
+  for (let turn = 0; performance.now() - begun < 3000; turn++) {
+    const code = turn % 2 ? "KeyA" : "KeyD";
+    for (const type of ["keydown", "keyup"]) canvas.dispatchEvent(new KeyboardEvent(type, { code }));
+    // An answer comes after all input before it.
+    await native.host.figures();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return frames / ((performance.now() - begun) / 1000);
+}
+
 await until("there is a surface", () => page.evaluate(() => document.querySelector("#status").textContent.startsWith("showing")));
 const times = await page.evaluate(measured, turns);
 times.inside = await inside(turns);
@@ -91,6 +108,7 @@ for (const [name, all] of Object.entries(times)) {
   };
   console.log(`${words[name]}: median ${at(0.5)} ms, 95 % ${at(0.95)} ms, worst ${at(1)} ms (${all.length})`);
 }
+console.log(`a guest that repaints all the time: ${(await page.evaluate(flooded)).toFixed(0)} frames a second, each of 1 MB`);
 await browser.close();
 await native.life.forceOff(id);
 await server.close();
