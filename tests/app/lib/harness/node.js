@@ -1,7 +1,7 @@
 // The app in Node.js: the same modules as in a browser, on linkedom's document. Every mount has modules of its own, so that no
 // state of one is another's.
 import * as fs from "node:fs";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL, fileURLToPath } from "node:url";
@@ -15,6 +15,8 @@ process.setSourceMapsEnabled(true);
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../../../..");
 let folder;
 let mounts = 0;
+/** Where a text was written first: later mounts link to it, which is cheaper than writing it anew. */
+const written = new Map();
 
 function place(files) {
   if (!folder) {
@@ -28,7 +30,12 @@ function place(files) {
     const to = join(at, path);
     if (!made.has(dirname(to))) mkdirSync(dirname(to), { recursive: true });
     made.add(dirname(to));
-    writeFileSync(to, text);
+    const known = written.get(text);
+    if (known) linkSync(known, to);
+    else {
+      writeFileSync(to, text);
+      written.set(text, to);
+    }
   }
   return at;
 }

@@ -35,6 +35,8 @@ export function prepare(options, generated) {
     setDefaultDensityEnabled() {}, setShowOnLockScreen() {}, setWindowModal: async () => {}, disableWindowDecor() {}, setWindowRectAutoSave: async () => {}, isWindowRectAutoSave: async () => false,
   });
   makeContexts(env.stage);
+  env.keepClear = keepClear;
+  keepClear();
   colours();
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
@@ -50,6 +52,13 @@ function colours() {
   documentElement.setAttribute("lang", env.language === "base" ? "en" : env.language.replace("_", "-"));
 }
 const argb = (hex) => hex.length === 9 ? `#${hex.slice(3)}${hex.slice(1, 3)}` : hex;
+
+/** The page keeps clear of the system's bars, unless the app asked for all of the window. */
+export function keepClear() {
+  const { top = 0, bottom = 0 } = env.device.safeArea ?? {};
+  const whole = env.mainWindow.getWindowProperties().isFullScreen;
+  env.root.setAttribute("style", whole || (top === 0 && bottom === 0) ? "" : `padding:${top}px 0 ${bottom}px`);
+}
 
 /** Draws a page's struct into the window. */
 export function mount(Class, params = {}) {

@@ -43,6 +43,7 @@ export function makeWindow(name = "main") {
     },
     async setWindowLayoutFullScreen(value) {
       state.fullScreen = value;
+      env.keepClear?.();
       record("window.setWindowLayoutFullScreen", value);
     },
     getWindowDecorHeight: () => 37,
