@@ -354,3 +354,33 @@ test("Chromium shows the same texts, in Rows and Columns as ArkUI lays them out"
   assert.deepEqual(problems, []);
 });
 const VISIBLE = "const visibleIn = (el) => !el.closest || el.nodeType !== 1 || getComputedStyle(el).display !== 'none';";
+
+test("what lies under a dialog cannot be pressed, nor reached by a shortcut", async () => {
+  const app = await mountSource(index(`
+    Button('ask').keyboardShortcut('k', [ModifierKey.CTRL], () => { this.n++; }).onClick(() => { this.getUIContext().showAlertDialog({ message: 'Sure?', confirm: { value: 'Yes', action: () => {} } }); })
+    Button('below').onClick(() => { this.n++; })`, `n: number = 0;`));
+  await app.click("ask");
+  await assert.rejects(() => app.click("below"), /lies under: dialog Sure\? \| Yes/);
+  await app.key("k", { ctrl: true, what: "Yes" });
+  assert.equal(app.page.n, 0);
+  await app.click("Yes");
+  await app.click("below");
+  await app.key("k", { ctrl: true });
+  assert.equal(app.page.n, 2);
+});
+
+test("colours, language and type follow the system; sight follows tabs, pages and the background", async () => {
+  const resources = { qualifiers: { base: { string: { a: "English" }, color: { c: "#000000" } }, zh_CN: { string: { a: "中文" } }, dark: { color: { c: "#FFFFFF" } } }, media: {} };
+  const app = await mountSource(index(`
+    Tabs() { TabContent() { Text($r('app.string.a')).fontColor($r('app.color.c')).fontSize(10).onVisibleAreaChange([0, 1], (seen: boolean) => { this.said.push(seen); }) }.tabBar('one'); TabContent() { Text('x') }.tabBar('two') }`,
+  `said: boolean[] = [];`), { resources });
+  assert.match(app.find("English").getAttribute("style"), /rgb\(0,0,0\).*10px/);
+  app.system.configure({ dark: true, language: "zh_CN", fontScale: 2 });
+  await app.settle();
+  assert.match(app.find("中文").getAttribute("style"), /rgb\(255,255,255\).*20px/);
+  await app.click("two");
+  await app.click("one");
+  await app.background();
+  await app.foreground();
+  assert.deepEqual(app.page.said, [true, false, true, false, true]);
+});

@@ -125,6 +125,7 @@ export class Driver {
     for (let one = el; one && one.nodeType === 1; one = one.parentNode) {
       if (one.getAttribute("aria-disabled") === "true" || one.hasAttribute("disabled")) throw new Error(`“${what}” is switched off`);
     }
+    if (el.closest("[inert]")) throw new Error(`“${what}” lies under: ${this.overlays.map((one) => `${one.kind} ${one.texts.join(" | ")}`).join("; ")}`);
     el.dispatchEvent(this.#event("pointerdown", init));
     this.#focus(el);
     for (const type of ["pointerup", "click"]) el.dispatchEvent(this.#event(type, init));

@@ -18,7 +18,8 @@ export const contentType = (path) => TYPES[path.split(".").pop()] ?? "applicatio
  * - `extra`: more files by path.
  * - `resources`: `{ qualifiers, media, rawfiles }` instead of the app's.
  *
- * The page's address may set `language`, `dark`, `fontScale` and `device`, as in `?language=zh_CN&dark=1&device=2in1`.
+ * The page's address may set `language`, `dark`, `fontScale`, `device`, `ability` and `want` (JSON), as in
+ * `?language=zh_CN&dark=1&device=2in1&want={"uri":"…"}`.
  */
 export async function site({ ets = "entry/src/main", files, ability = "entryability/EntryAbility", bridge, extra = {}, options = {}, resources } = {}) {
   const out = await (files ? bundle({ files }) : bundle({ main: join(root, ets), appScope: join(root, "AppScope") }));
@@ -59,6 +60,15 @@ const own = {
   fontScale: Number(asked.get("fontScale") ?? given.fontScale ?? 1), dark: asked.has("dark") ? asked.get("dark") !== "0" : given.dark ?? matchMedia("(prefers-color-scheme: dark)").matches,
   language: asked.get("language") ?? given.language ?? (navigator.language.startsWith("zh") ? "zh_CN" : "base"),
   device: { ...given.device, ...(asked.has("device") ? { type: asked.get("device") } : {}) },
+  // Another ability is another window, as on a PC.
+  startAbility(want) {
+    const module = Object.keys(modules).find((name) => name.endsWith("/" + want.abilityName));
+    if (!module) return;
+    const query = new URLSearchParams(location.search);
+    query.set("ability", module);
+    query.set("want", JSON.stringify(want));
+    open("/?" + query);
+  },
   // What nothing catches is the browser's to report, where a test or a person sees it.
   onError: (error) => reportError(error),
   onLog: (level, tag, line) => console[level === "fatal" ? "error" : level](tag + ": " + line),
@@ -67,8 +77,8 @@ const preview = globalThis.preview = { ...boot, ready: undefined };
 preview.ready = (async () => {
   boot.prepare({ ...given, ...own, ...(await bridge(own)) }, { enums: all, kitEnums, resources });
   addEventListener("resize", () => boot.system.resize(innerWidth, innerHeight));
-  const ability = ABILITY;
-  if (ability) await boot.launch(ability, { uri: asked.get("uri") ?? undefined });
+  const ability = asked.get("ability") ?? ABILITY;
+  if (ability) await boot.launch(ability, JSON.parse(asked.get("want") ?? "{}"));
   else boot.mount((await modules["pages/Index"]()).$entry);
   document.documentElement.dataset.ready = "true";
 })();

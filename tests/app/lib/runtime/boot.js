@@ -12,7 +12,8 @@ import { systemVariables } from "./system.js";
 import { runShortcut } from "./focus.js";
 import { dismissTop } from "./overlay.js";
 import { backTarget, goBack } from "./components/navigation.js";
-import { sizesChanged } from "./sizes.js";
+import { sightChanged, sizesChanged } from "./sizes.js";
+import { configurationChanged } from "./resources.js";
 
 /** `options` go to `env`; `enums` and `resources` are the generated ones. Comes to what the harness drives the app by. */
 export function prepare(options, generated) {
@@ -113,6 +114,8 @@ export async function launch(path, want = {}) {
 /** What the system does to a running app. */
 export const system = {
   background() {
+    env.inBackground = true;
+    sightChanged();
     guard(() => env.page?.onPageHide?.());
     env.stage.$events.$tell("windowStageEvent", 3);
     env.stage.$events.$tell("windowStageEvent", 4);
@@ -120,6 +123,8 @@ export const system = {
     guard(() => env.ability?.onBackground());
   },
   foreground() {
+    env.inBackground = false;
+    sightChanged();
     guard(() => env.ability?.onForeground());
     env.stage.$events.$tell("windowStageEvent", 1);
     env.stage.$events.$tell("windowStageEvent", 2);
@@ -158,6 +163,7 @@ export const system = {
     colours();
     const configuration = env.abilityContext.config;
     Object.assign(configuration, { colorMode: env.dark ? 0 : 1, language: env.language === "base" ? "en-US" : env.language.replace("_", "-"), fontSizeScale: env.fontScale });
+    configurationChanged();
     guard(() => env.ability?.onConfigurationUpdate(configuration));
     env.applicationContext.$events.$tell("environment", configuration);
   },

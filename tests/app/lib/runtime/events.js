@@ -1,9 +1,9 @@
 // The attributes that every component has and that are events: pointers, keys, focus, appearing, sizes; and identity and access.
-import { env, guard } from "./env.js";
+import { guard } from "./env.js";
 import { keyEvent } from "./keys.js";
 import { member } from "./enumeration.js";
 import { textOf } from "./resources.js";
-import { sizeOf, watchSize } from "./sizes.js";
+import { sizeOf, watchSight, watchSize } from "./sizes.js";
 import { attach, mouseEvent, touchEvent } from "./gestures.js";
 import { shortcut } from "./focus.js";
 
@@ -35,6 +35,12 @@ function clicked(node, handler) {
       getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
     });
   };
+}
+
+/** Whether a finger on the node may scroll something around it. */
+function scrolls(node) {
+  for (let one = node.parent; one; one = one.parent) if (["Scroll", "List", "Grid"].includes(one.name)) return true;
+  return false;
 }
 
 function keys(node, key, handler, options) {
@@ -71,6 +77,7 @@ export const events = {
     }
   },
   onTouch(node, handler) {
+    if (handler && !scrolls(node)) node.css["touch-action"] = "none";
     for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
       node.on(`touch.${type}`, type, handler && ((event) => {
         if (event.pointerType === "mouse" && type === "pointermove" && event.buttons === 0) return;
@@ -153,16 +160,7 @@ export const events = {
       return;
     }
     node.visibility = { handler };
-    const tell = (ratio) => !node.gone && guard(() => node.visibility.handler(ratio > 0, ratio));
-    if (!env.layout) {
-      queueMicrotask(() => tell(1));
-      return;
-    }
-    const observer = new env.window.IntersectionObserver((seen) => {
-      if (node.gone) observer.disconnect();
-      else tell(seen[seen.length - 1].intersectionRatio);
-    }, { threshold: ratios });
-    observer.observe(node.el);
+    watchSight(node, ratios, (ratio) => !node.gone && guard(() => node.visibility.handler(ratio > 0, ratio)));
   },
   id: (node, value) => node.attribute("id", value),
   key: (node, value) => node.attribute("id", value),

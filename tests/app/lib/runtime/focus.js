@@ -20,6 +20,8 @@ export function runShortcut(event) {
       shortcuts.delete(node);
       continue;
     }
+    // What lies under a dialog or a sheet, or on a page that is not seen, hears nothing.
+    if (node.el.closest("[inert],[hidden]")) continue;
     const pressed = { ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey };
     if (event.key?.toLowerCase() !== key || Object.keys(pressed).some((one) => pressed[one] !== modifiers.includes(one))) continue;
     event.preventDefault();

@@ -50,7 +50,7 @@ export function attach(node, key, gesture) {
       node.on(`gesture.${key}.${type}`, type, (event) => made.take(event));
     }
   }
-  if (list.length > 0) node.css["touch-action"] = "none";
+  if (list.some((one) => one.kind === "pan" || one.kind === "pinch")) node.css["touch-action"] = "none";
 }
 
 const TYPES = { pointerdown: 0, pointerup: 1, pointermove: 2, pointercancel: 3 };

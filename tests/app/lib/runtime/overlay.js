@@ -37,13 +37,24 @@ export function layer({ kind, modal = false, mask, dismiss, role, label, host = 
       if (index < 0) return;
       open.splice(index, 1);
       el.remove();
+      block();
       made.closed?.();
       if (!keepFocus && focused && focused !== env.document.body) focused.focus?.();
     },
   };
+  made.modal = modal;
   open.push(made);
+  block();
   return made;
 }
+
+/** What lies under a modal layer takes neither focus nor presses. */
+function block() {
+  const top = topModal();
+  env.root.toggleAttribute("inert", top !== undefined);
+  for (const one of open) one.el.toggleAttribute("inert", top !== undefined && open.indexOf(one) < open.indexOf(top) && one.kind !== "toast");
+}
+const topModal = () => open.filter((one) => one.modal).at(-1);
 
 /** Closes what lies on top, as the back gesture does. False if nothing does. */
 export function dismissTop() {

@@ -1,5 +1,6 @@
 // Resources: `$r("app.string.x", …)` is a reference; what it means depends on language and colour mode.
 import { env } from "./env.js";
+import { fire, readers, track } from "./signals.js";
 import { systemColor, systemFloat } from "./system.js";
 
 /** As the kit's codes of types. */
@@ -37,8 +38,13 @@ export const $rawfile = (path) => {
   return new Resource("app", "rawfile", path, []);
 };
 
+/** Whoever uses a resource is drawn again when language, colour mode or type size change. */
+const configuration = readers();
+export const configurationChanged = () => fire(configuration);
+
 /** The qualifiers that count now, the nearest first. */
 function qualifiers() {
+  track(configuration);
   const known = Object.keys({ ...env.resources.qualifiers, ...env.resources.media });
   const mode = env.dark ? "dark" : "light";
   const [language] = env.language.split("_");
@@ -63,6 +69,7 @@ function exists(resource) {
 
 function must(resource, ...kinds) {
   if (!kinds.includes(resource.kind)) throw new TypeError(`${resource.origin}.${resource.kind}.${resource.name} is no ${kinds.join(" or ")}`);
+  track(configuration);
   const { origin, kind, name } = resource;
   const value = origin === "sys" ? (kind === "color" ? systemColor(name) : systemFloat(name)) : find(kind, name);
   if (value === undefined) throw new Error(`there is no resource ${origin}.${kind}.${name}`);
@@ -135,6 +142,7 @@ export function lengthOf(value, unit = "vp") {
   throw new TypeError(`${JSON.stringify(value)} is no length`);
 }
 function px(value, unit) {
+  if (unit === "fp") track(configuration);
   const size = unit === "fp" ? value * env.fontScale : unit === "px" ? value / env.density : unit === "lpx" ? (value * env.width) / 720 : value;
   return `${Math.round(size * 1000) / 1000}px`;
 }

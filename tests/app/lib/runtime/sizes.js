@@ -59,3 +59,33 @@ function tell(node) {
 export function sizesChanged() {
   for (const node of [...watched.keys()]) tell(node);
 }
+
+const seen = new Map();
+
+/** Calls `tell(ratio)` when a node comes into sight or goes; where there is no layout, by what is hidden. */
+export function watchSight(node, ratios, tell) {
+  if (env.layout) {
+    const watcher = new env.window.IntersectionObserver((changes) => {
+      if (node.gone) watcher.disconnect();
+      else tell(changes[changes.length - 1].intersectionRatio);
+    }, { threshold: ratios });
+    watcher.observe(node.el);
+    return;
+  }
+  seen.set(node, { tell, last: undefined });
+  queueMicrotask(sightChanged);
+}
+
+/** A container has hidden or shown something. */
+export function sightChanged() {
+  for (const [node, entry] of [...seen]) {
+    if (node.gone) {
+      seen.delete(node);
+      continue;
+    }
+    const ratio = node.el.closest("[hidden]") || env.inBackground ? 0 : 1;
+    if (ratio === entry.last) continue;
+    entry.last = ratio;
+    entry.tell(ratio);
+  }
+}

@@ -3,7 +3,7 @@ import { env, guard } from "../env.js";
 import { member } from "../enumeration.js";
 import { lengthOf, vpOf } from "../resources.js";
 import { effect, onDispose, untracked } from "../signals.js";
-import { sizeOf, watchSize } from "../sizes.js";
+import { sightChanged, sizeOf, watchSize } from "../sizes.js";
 import { NavPathStack } from "../nav-stack.js";
 import { bar, fillTitle } from "./titlebar.js";
 
@@ -40,6 +40,7 @@ function arrange(node) {
     if (node.navSeen !== undefined) guard(() => node.barChanged?.(seen));
     node.navSeen = seen;
   }
+  sightChanged();
   if (wide !== node.wide) {
     node.wide = wide;
     guard(() => node.modeChanged?.(env.enums.NavigationMode[wide ? "Split" : "Stack"]));

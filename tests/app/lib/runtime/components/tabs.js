@@ -3,6 +3,7 @@ import { env, guard } from "../env.js";
 import { member } from "../enumeration.js";
 import { Resource, colorOf, lengthOf, mediaOf, textOf, vpOf } from "../resources.js";
 import { untracked } from "../signals.js";
+import { sightChanged } from "../sizes.js";
 import { setBound, valueOf } from "../view.js";
 
 const ignore = () => {};
@@ -52,6 +53,7 @@ function select(node) {
     one.tab?.setAttribute("aria-selected", String(shown));
     one.tab?.setAttribute("tabindex", shown ? "0" : "-1");
   });
+  sightChanged();
 }
 
 /** Makes the bar anew after the contents have changed. */

@@ -51,7 +51,11 @@ export function makeContexts(window) {
       record("context.terminateSelf");
       await env.terminate?.();
     },
-    ...notedAsync("context", "startAbility", "startAbilityForResult", "terminateSelfWithResult", "openLink", "requestDialogService", "setMissionLabel", "setMissionIcon", "moveAbilityToBackground", "showAbility", "hideAbility", "startAbilityByType", "backToCallerAbilityWithResult", "setMissionContinueState", "reportDrawnCompleted", "connectServiceExtensionAbility", "setAbilityInstanceInfo", "requestModalUIExtension"),
+    async startAbility(want, options) {
+      record("context.startAbility", want, options);
+      env.startAbility?.(want);
+    },
+    ...notedAsync("context", "startAbilityForResult", "terminateSelfWithResult", "openLink", "requestDialogService", "setMissionLabel", "setMissionIcon", "moveAbilityToBackground", "showAbility", "hideAbility", "startAbilityByType", "backToCallerAbilityWithResult", "setMissionContinueState", "reportDrawnCompleted", "connectServiceExtensionAbility", "setAbilityInstanceInfo", "requestModalUIExtension"),
     ...noted("context", "restoreWindowStage"),
   });
 }
