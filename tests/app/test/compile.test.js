@@ -118,6 +118,12 @@ for (const [name, build, message] of refused) {
   });
 }
 
+test("refused: two roots, attributes beside a trailing closure", async () => {
+  await assert.rejects(() => mountSource(`@Entry @ComponentV2 struct Index { build() { Text('a'); Text('b') } }`), /build\(\) of Index has 2 roots/);
+  await assert.rejects(() => mountSource(index("Box() { Text('a') }.width(3)", "@ComponentV2 struct Box { @BuilderParam content: () => void; build() { this.content() } }")),
+    /Index\.ets:6: Box has a trailing closure, so it takes no attributes/);
+});
+
 test("refused: what a kit, the native module or a UIContext lacks, where it is used", async () => {
   const app = await mountSource(index(`
     Button('kit').onClick(() => { promptAction.showToast({ message: 'x' }); router.pushUrl({ url: 'x' }); })

@@ -1,5 +1,5 @@
 // ArkTS to plain TypeScript, before the compiler emits: structs become classes, descriptions calls, global names imports.
-import { arrow, call, decoratorsOf, f, hasDecorator, id, isBuilder, str, ts } from "./syntax.js";
+import { CompileError, arrow, call, decoratorsOf, f, hasDecorator, id, isBuilder, str, ts } from "./syntax.js";
 import { declaredNames, forEachValueName } from "./names.js";
 import { UiWriter, twoWay } from "./ui.js";
 
@@ -72,7 +72,11 @@ export function transformer(project) {
       }
       const members = node.members.filter((one) => !ts.isConstructorDeclaration(one)).map((member) => {
         if (ts.isPropertyDeclaration(member)) return field(member);
-        if (ts.isMethodDeclaration(member) && member.name.text === "build") return describingMethod(member);
+        if (ts.isMethodDeclaration(member) && member.name.text === "build") {
+          const roots = member.body.statements.filter((one) => !ts.isEmptyStatement(one));
+          if (roots.length !== 1) throw new CompileError(file, member, `build() of ${node.name.text} has ${roots.length} roots; it has to have one`);
+          return describingMethod(member);
+        }
         return visit(member);
       });
       scope.members = new Map();

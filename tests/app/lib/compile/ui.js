@@ -90,6 +90,7 @@ export class UiWriter {
     }
     if (this.known.structs.has(name) || (ets && /^[A-Z]/.test(name))) {
       const params = root.arguments?.[0];
+      if (chain.length > 0 && ets && root.body) throw new CompileError(this.file, node, `${name} has a trailing closure, so it takes no attributes`);
       return call("$c", arrow(id(name)), arrow(params ? this.parameters(params) : f.createObjectLiteralExpression()),
         attributes, children, where);
     }

@@ -7,6 +7,7 @@ import { lookUp } from "./registry.js";
 import "./components/index.js";
 import { makeUiContext } from "./ui-context.js";
 import { makeContexts } from "./kits/ability.js";
+import { tellInputMethod } from "./kits/services.js";
 import { makeWindow } from "./kits/window.js";
 import { systemVariables } from "./system.js";
 import { runShortcut } from "./focus.js";
@@ -133,6 +134,10 @@ export const system = {
   },
   newWant(want) {
     guard(() => env.ability?.onNewWant(want, { launchReason: 1, lastExitReason: 0 }));
+  },
+  /** The soft keyboard tells those who listen: "insertText" with a text, "deleteLeft" with a count, "sendFunctionKey", … */
+  inputMethod(type, ...args) {
+    guard(() => tellInputMethod(type, ...args));
   },
   memoryLevel(level) {
     guard(() => env.ability?.onMemoryLevel(level));

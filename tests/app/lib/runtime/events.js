@@ -4,7 +4,7 @@ import { keyEvent } from "./keys.js";
 import { member } from "./enumeration.js";
 import { textOf } from "./resources.js";
 import { sizeOf, watchSight, watchSize } from "./sizes.js";
-import { attach, mouseEvent, touchEvent } from "./gestures.js";
+import { attach, mouseEvent, sourceOf, touchEvent } from "./gestures.js";
 import { shortcut } from "./focus.js";
 
 /** Whether a node or one that it stands in is switched off. */
@@ -30,7 +30,7 @@ function clicked(node, handler) {
     if ((event.$taken && event.$taken !== node) || disabled(node)) return;
     event.$taken = node;
     handler({
-      ...place(node, event), screenX: event.clientX, screenY: event.clientY, source: event.pointerType === "touch" ? 2 : 1, sourceTool: 1,
+      ...place(node, event), screenX: event.clientX, screenY: event.clientY, ...sourceOf(event),
       timestamp: Date.now() * 1e6, pressure: 0, tiltX: 0, tiltY: 0, deviceId: 0, target: target(node), preventDefault: () => event.preventDefault(),
       getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
     });
@@ -49,7 +49,7 @@ function keys(node, key, handler, options) {
     if (handler(keyEvent(event)) === true) {
       event.stopPropagation();
       event.preventDefault();
-    }
+    } else if (key === "key" && event.type === "keydown") node.pressByKey?.(event);
   });
   node.on(`${key}.down`, "keydown", run, options);
   node.on(`${key}.up`, "keyup", run, options);
@@ -69,11 +69,13 @@ export const events = {
       if (handler && !node.notFocusable) focusable(node, true);
       if (handler && !node.role) node.attribute("role", "button");
       // A control's own Enter and Space are the browser's.
-      node.on("click.key", "keydown", (event) => {
+      node.pressByKey = (event) => {
         if (event.target !== node.el || (event.key !== "Enter" && event.key !== " ") || event.defaultPrevented) return;
         event.preventDefault();
         node.el.click();
-      });
+      };
+      // Where there is an onKeyEvent it goes first.
+      node.on("click.key", "keydown", (event) => node.handlers.get("key.down")?.handler || node.pressByKey(event));
     }
   },
   onTouch(node, handler) {

@@ -1,5 +1,6 @@
 // Gestures of fingers and the mouse, made of pointer events: tap, long press, pan, pinch; groups of them; raw touches.
 
+import { env } from "./env.js";
 import { sizeOf } from "./sizes.js";
 import { Recognizer } from "./recognizer.js";
 
@@ -55,6 +56,13 @@ export function attach(node, key, gesture) {
 
 const TYPES = { pointerdown: 0, pointerup: 1, pointermove: 2, pointercancel: 3 };
 
+/** What moved: a finger, a pen or a mouse. */
+export function sourceOf(event) {
+  const { SourceType, SourceTool } = env.enums;
+  return event?.pointerType === "mouse" ? { source: SourceType.Mouse, sourceTool: SourceTool.MOUSE } :
+    { source: SourceType.TouchScreen, sourceTool: event?.pointerType === "pen" ? SourceTool.Pen : SourceTool.Finger };
+}
+
 /** A TouchEvent of ArkUI, with all fingers on the node. */
 export function touchEvent(node, event) {
   const touches = (node.touches ??= new Map());
@@ -73,7 +81,7 @@ export function touchEvent(node, event) {
   const all = [...touches.values()];
   if (type === 1 || type === 3) touches.delete(event.pointerId ?? 0);
   return {
-    type, touches: all, changedTouches: [point], source: event.pointerType === "mouse" ? 1 : 2, sourceTool: event.pointerType === "pen" ? 2 : event.pointerType === "mouse" ? 7 : 1,
+    type, touches: all, changedTouches: [point], ...sourceOf(event),
     timestamp: Date.now() * 1e6, target: { area: {} }, pressure: point.pressure, tiltX: event.tiltX ?? 0, tiltY: event.tiltY ?? 0, deviceId: 0, axisHorizontal: 0, axisVertical: 0,
     stopPropagation: () => event.stopPropagation(), preventDefault: () => event.preventDefault(), getHistoricalPoints: () => [],
     getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
@@ -90,16 +98,21 @@ function slot(touches, pointer) {
   return id;
 }
 
-const BUTTONS = [1, 4, 2, 8, 16];
-/** A MouseEvent of ArkUI: buttons are left 1, right 2, middle 4, back 8, forward 16. */
+// A browser numbers buttons left, middle, right, back, forward, and bits of them left, right, middle, back, forward.
+const BUTTONS = ["Left", "Middle", "Right", "Back", "Forward"];
+const BITS = ["Left", "Right", "Middle", "Back", "Forward"];
+const ACTIONS = { pointerdown: "Press", pointerup: "Release", pointermove: "Move" };
+
+/** A MouseEvent of ArkUI. */
 export function mouseEvent(node, event) {
   const { x, y } = sizeOf(node);
-  const action = event.type === "pointerdown" ? 1 : event.type === "pointerup" ? 2 : 3;
+  const { MouseAction, MouseButton } = env.enums;
+  const action = ACTIONS[event.type];
   return {
-    button: action === 3 ? 0 : BUTTONS[event.button ?? 0] ?? 0, action, x: (event.clientX ?? 0) - x, y: (event.clientY ?? 0) - y,
+    button: MouseButton[action === "Move" ? "None" : BUTTONS[event.button ?? 0] ?? "None"], action: MouseAction[action], x: (event.clientX ?? 0) - x, y: (event.clientY ?? 0) - y,
     windowX: event.clientX, windowY: event.clientY, displayX: event.clientX, displayY: event.clientY, screenX: event.clientX, screenY: event.clientY,
-    rawDeltaX: event.movementX ?? 0, rawDeltaY: event.movementY ?? 0, pressedButtons: [0, 1, 2, 3, 4].filter((bit) => (event.buttons ?? 0) & (1 << bit)).map((bit) => [1, 2, 4, 8, 16][bit]),
-    source: 1, sourceTool: 7, timestamp: Date.now() * 1e6, target: { area: {} }, pressure: 0, tiltX: 0, tiltY: 0, deviceId: 0,
+    rawDeltaX: event.movementX ?? 0, rawDeltaY: event.movementY ?? 0, pressedButtons: BITS.filter((_, bit) => (event.buttons ?? 0) & (1 << bit)).map((name) => MouseButton[name]),
+    source: env.enums.SourceType.Mouse, sourceTool: env.enums.SourceTool.MOUSE, timestamp: Date.now() * 1e6, target: { area: {} }, pressure: 0, tiltX: 0, tiltY: 0, deviceId: 0,
     stopPropagation: () => event.stopPropagation(), preventDefault: () => event.preventDefault(),
     getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
   };

@@ -1,3 +1,5 @@
+import { env } from "./env.js";
+
 // Keys of a browser as OpenHarmony numbers them (its multimodal input's key codes).
 const CODES = {
   Escape: 2070, Tab: 2049, Enter: 2054, NumpadEnter: 2119, Space: 2050, Backspace: 2055, Delete: 2071, Insert: 2083, Home: 2081, End: 2082,
@@ -24,7 +26,7 @@ export function keyEvent(event) {
     type: event.type === "keyup" ? 1 : 0,
     keyCode: keyCode(event.code),
     keyText: event.key,
-    keySource: 4,
+    keySource: env.enums.KeySource.Keyboard,
     deviceId: 0,
     metaKey: event.metaKey ? 1 : 0,
     timestamp: Math.round((event.timeStamp ?? 0) * 1e6),

@@ -1,6 +1,7 @@
 // Recognizes gestures out of the pointers on one node.
 import { guard } from "./env.js";
 import { member } from "./enumeration.js";
+import { sourceOf } from "./gestures.js";
 import { sizeOf } from "./sizes.js";
 
 /** As ArkUI has them: how far a finger may go for a tap, and how soon a second tap follows. */
@@ -39,7 +40,7 @@ export class Recognizer {
     return {
       repeat: false, offsetX: 0, offsetY: 0, angle: 0, speed: 0, scale: 1, pinchCenterX: 0, pinchCenterY: 0, velocity: 0, velocityX: 0, velocityY: 0,
       fingerList: points.map((one, id) => ({ id, globalX: one.x, globalY: one.y, localX: one.x - x, localY: one.y - y, displayX: one.x, displayY: one.y })),
-      source: source?.pointerType === "mouse" ? 1 : 2, sourceTool: source?.pointerType === "mouse" ? 7 : 1, timestamp: Date.now() * 1e6, deviceId: 0,
+      ...sourceOf(source), timestamp: Date.now() * 1e6, deviceId: 0,
       target: { area: { width, height } }, pressure: 0, tiltX: 0, tiltY: 0, axisHorizontal: 0, axisVertical: 0, getModifierKeyState: () => false, ...more,
     };
   }

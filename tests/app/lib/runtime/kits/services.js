@@ -97,7 +97,8 @@ const controller = strict("InputMethodController", {
   async stopInputSession() { env.softKeyboard = false; return true; },
   async setCallingWindow() {}, async updateCursor() {}, async changeSelection() {}, async updateAttribute() {}, async discardTypingText() {},
 });
-export const inputMethodEvents = input;
+/** A harness types by it: `tell("insertText", "a")`. */
+export const tellInputMethod = (type, ...args) => input.$tell(type, ...args);
 
 const net = { netId: 100 };
 const capabilities = () => ({ bearerTypes: env.device.metered ? [0] : [1], networkCap: env.device.metered ? [12] : [11, 12], linkUpBandwidthKbps: 0, linkDownBandwidthKbps: 0 });
