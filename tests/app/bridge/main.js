@@ -48,8 +48,17 @@ const made = { exports: {} };
 process.dlopen(made, modulePath);
 const native = made.exports;
 
+/** The app's pages, compiled. */
+async function pages() {
+  try {
+    return await site({ width, language, dark });
+  } catch (error) {
+    return fail(`the pages do not compile: ${error.message}`);
+  }
+}
+
 const server = await serve({
-  native, modulePath, libraries, home: resolve(home), port: Number(values.port), pages: await site({ width, language, dark }), config: { width, language, dark },
+  native, modulePath, libraries, home: resolve(home), port: Number(values.port), pages: await pages(), config: { width, language, dark },
   rawfiles: join(root, "entry/src/main/resources/rawfile"),
 }).catch((error) => fail(error.code === "EADDRINUSE" ? `port ${values.port} is taken: choose another one` : error.message));
 console.log(server.url);
