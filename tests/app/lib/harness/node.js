@@ -119,9 +119,9 @@ export async function mountApp({ ets = "entry/src/main", ability = "entryability
 
 /**
  * Mounts a piece of source as the page: `text` is the page's file, `files` others by name. `resources` is a folder of resources
- * (default: the app's own with `true`). Comes to a Driver, before anything had time to change.
+ * (default: the app's own with `true`). With `ability` that module of `files` is launched, and loads the page itself. Comes to a Driver.
  */
-export async function mountSource(text, { files = {}, resources, params, ...options } = {}) {
+export async function mountSource(text, { files = {}, resources, params, ability, want, ...options } = {}) {
   const main = resources === true ? join(root, "entry/src/main") : undefined;
   const sources = { "pages/Index.ets": text, ...files };
   const out = await bundle({ files: sources });
@@ -131,8 +131,14 @@ export async function mountSource(text, { files = {}, resources, params, ...opti
     out.set("/generated/resources.js", `export default ${JSON.stringify({ qualifiers: {}, media: {}, rawfiles: [], ...found })};\n`);
   }
   const { boot, window, modules } = await prepared(out, { ...options, main });
-  const module = await modules["pages/Index"]();
   const app = new Driver(boot, window, turn);
+  if (ability) {
+    app.ability = await boot.launch(ability, want);
+    await app.settle();
+    app.page = app.env.page;
+    return app;
+  }
+  const module = await modules["pages/Index"]();
   app.module = module;
   if (module.$entry) app.page = boot.mount(module.$entry, params);
   await app.settle();

@@ -186,9 +186,9 @@ export async function end() {
   const { ability } = env;
   env.ability = undefined;
   if (!ability) return;
+  if (!env.inBackground) guard(() => ability.onBackground());
   guard(() => ability.onWindowStageWillDestroy(env.stage));
   guard(() => ability.onWindowStageDestroy());
-  guard(() => ability.onBackground());
   try {
     await ability.onDestroy();
   } catch (error) {

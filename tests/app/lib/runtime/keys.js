@@ -1,6 +1,6 @@
+// Keys of a browser as OpenHarmony numbers them (its multimodal input's key codes).
 import { env } from "./env.js";
 
-// Keys of a browser as OpenHarmony numbers them (its multimodal input's key codes).
 const CODES = {
   Escape: 2070, Tab: 2049, Enter: 2054, NumpadEnter: 2119, Space: 2050, Backspace: 2055, Delete: 2071, Insert: 2083, Home: 2081, End: 2082,
   PageUp: 2068, PageDown: 2069, ArrowUp: 2012, ArrowDown: 2013, ArrowLeft: 2014, ArrowRight: 2015, ShiftLeft: 2047, ShiftRight: 2048,
