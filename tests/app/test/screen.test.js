@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../../napi/lib/module.js";
 import { lent, painted, paintingMachine, smallest, state } from "../../napi/lib/machines.js";
-import { loadModule } from "../lib/harness/node.js";
+import { loadModule, mountApp } from "../lib/harness/node.js";
 import { home, library, native, seen, start, text } from "./lib/pages.js";
 
 const [CTRL, TAB] = [2072, 2049];
@@ -552,4 +552,29 @@ test("texts and keys keep their order, and a modifier makes a text keys", async 
   finish();
   await loaded.settle();
   assert.deepEqual(log, ["abc", "all"], "what waited is not typed");
+});
+
+test("a window of its own asks what becomes of the machine, once, and does it", async () => {
+  await native.life.start(painter).run();
+  const preferences = {};
+  app = await mountApp({
+    native: spied(true), language: "base", width: 960, height: 640, device: { type: "2in1" }, ability: "vmability/VmAbility", preferences,
+    want: { abilityName: "VmAbility", parameters: { machine: painter } },
+  });
+  const { machines } = await app.env.modules["viewmodel/Machines"]();
+  const { layout } = await app.env.modules["viewmodel/Layout"]();
+  layout().pc = true;
+  machines().listen();
+  await app.until(() => app.has("#screen_bar") && app.find("#bar_name").textContent === "painter");
+  assert.ok(!app.has("#screen_back"), "a window is closed, not left");
+  await app.until(() => called("screen.draw").length > 0);
+
+  assert.equal(await app.system.prepareToTerminate(), true, "it stays until it is answered");
+  await app.until(() => app.overlays.some(({ texts }) => texts.some((one) => text("base", "scr_close_title").test(one))));
+  await app.click("Suspend");
+  await app.until(async () => await state(painter) === "suspended");
+  await app.until(() => app.calls.some(({ name }) => name === "context.terminateSelf"));
+  assert.equal(preferences.screen.onClose, "suspend", "next time it is not asked");
+  assert.equal(await app.system.prepareToTerminate(), false, "a machine that does not run holds nobody up");
+  await native.life.start(painter, { discardState: true }).run();
 });
