@@ -11,8 +11,12 @@ import * as globals from "../runtime/globals.js";
 const lib = join(dirname(fileURLToPath(import.meta.url)), "..");
 const cache = join(lib, "../node_modules/.cache/modules");
 
-const walk = (folder) => !existsSync(folder) ? [] : readdirSync(folder, { withFileTypes: true }).flatMap((one) =>
-  one.isDirectory() ? walk(join(folder, one.name)) : [join(folder, one.name)]).sort();
+const walk = (folder) =>
+  !existsSync(folder)
+    ? []
+    : readdirSync(folder, { withFileTypes: true })
+        .flatMap((one) => (one.isDirectory() ? walk(join(folder, one.name)) : [join(folder, one.name)]))
+        .sort();
 const slashes = (path) => path.split(sep).join("/");
 
 /** Everything that changes what compiling gives. */
@@ -23,7 +27,20 @@ const compiler = (() => {
 })();
 
 /** The colours that ArkUI names; the declarations number them, the engine has these. */
-const COLOR = { White: "#FFFFFFFF", Black: "#FF000000", Blue: "#FF0000FF", Brown: "#FFA52A2A", Gray: "#FF808080", Green: "#FF008000", Grey: "#FF808080", Orange: "#FFFFA500", Pink: "#FFFFC0CB", Red: "#FFFF0000", Yellow: "#FFFFFF00", Transparent: "#00000000" };
+const COLOR = {
+  White: "#FFFFFFFF",
+  Black: "#FF000000",
+  Blue: "#FF0000FF",
+  Brown: "#FFA52A2A",
+  Gray: "#FF808080",
+  Green: "#FF008000",
+  Grey: "#FF808080",
+  Orange: "#FFFFA500",
+  Pink: "#FFFFC0CB",
+  Red: "#FFFF0000",
+  Yellow: "#FFFFFF00",
+  Transparent: "#00000000",
+};
 
 /**
  * `main`: the module's folder, such as `entry/src/main`, with `ets` and `resources`. `appScope`: a folder with more resources.
@@ -54,21 +71,36 @@ export async function bundle({ main, appScope, files = {}, label = "" }) {
 function addGenerated(out, known, main, appScope, sources) {
   const all = { ...known.globals, Color: COLOR };
   const text = (name, value) => `export const ${name} = Object.freeze(${JSON.stringify(value)});\n`;
-  out.set("/generated/enums.js", Object.entries(all).map(([name, value]) => text(name, value)).join("") +
-    `export const all = { ${Object.keys(all).join(", ")} };\nexport const modules = ${JSON.stringify(known.modules)};\n`);
+  out.set(
+    "/generated/enums.js",
+    Object.entries(all)
+      .map(([name, value]) => text(name, value))
+      .join("") + `export const all = { ${Object.keys(all).join(", ")} };\nexport const modules = ${JSON.stringify(known.modules)};\n`,
+  );
   const used = new Set([...sources.values()].flatMap(({ text: source }) => [...source.matchAll(/["'](@kit\.\w+)["']/g)].map((one) => one[1])));
   for (const kit of used) {
     const exports = known.kits[kit];
     if (!exports) throw new Error(`there is no ${kit}`);
-    out.set(`/generated/kits/${kit}.js`, `import { kitMember } from "../../runtime/kits/index.js";\nimport { modules } from "../enums.js";\n` +
-      Object.entries(exports).map(([name, [module, inner]]) =>
-        `export const ${name} = kitMember(${JSON.stringify(kit)}, ${JSON.stringify(name)}, ${JSON.stringify(module)}, ${JSON.stringify(inner)}, modules[${JSON.stringify(module)}] ?? {});\n`).join(""));
+    out.set(
+      `/generated/kits/${kit}.js`,
+      `import { kitMember } from "../../runtime/kits/index.js";\nimport { modules } from "../enums.js";\n` +
+        Object.entries(exports)
+          .map(
+            ([name, [module, inner]]) =>
+              `export const ${name} = kitMember(${JSON.stringify(kit)}, ${JSON.stringify(name)}, ${JSON.stringify(module)}, ${JSON.stringify(inner)}, modules[${JSON.stringify(module)}] ?? {});\n`,
+          )
+          .join(""),
+    );
   }
   const resources = readResources([...(appScope ? [join(appScope, "resources")] : []), ...(main ? [join(main, "resources")] : [])]);
   out.set("/generated/resources.js", `export default ${JSON.stringify(resources)};\n`);
   const modules = [...sources.keys()].map((name) => name.replace(/\.e?ts$/, ""));
-  out.set("/generated/modules.js", `export const modules = {\n${modules.map((name) =>
-    `  ${JSON.stringify(name)}: () => import(${JSON.stringify(`../app/${name}.js`)}),\n`).join("")}};\n`);
+  out.set(
+    "/generated/modules.js",
+    `export const modules = {\n${modules
+      .map((name) => `  ${JSON.stringify(name)}: () => import(${JSON.stringify(`../app/${name}.js`)}),\n`)
+      .join("")}};\n`,
+  );
   return Object.keys(all);
 }
 
@@ -91,7 +123,7 @@ function survey(sources, enumNames) {
 
 function resolving(name, sources, known, { runtimeNames, enumNames }) {
   const up = "../".repeat(name.split("/").length);
-  const table = { get: (one) => runtimeNames.has(one) ? `${up}runtime/globals.js` : enumNames.has(one) ? `${up}generated/enums.js` : undefined };
+  const table = { get: (one) => (runtimeNames.has(one) ? `${up}runtime/globals.js` : enumNames.has(one) ? `${up}generated/enums.js` : undefined) };
   const resolve = (specifier) => {
     if (specifier.startsWith("@kit.")) {
       if (!known.kits[specifier]) throw new Error(`${name}: there is no ${specifier}`);
@@ -110,9 +142,15 @@ function resolving(name, sources, known, { runtimeNames, enumNames }) {
 
 async function cached(text, shown, project) {
   // Imports are resolved by what files there are, so a module is looked up by them too.
-  const hash = createHash("sha256").update(compiler).update(shown).update("\0").update(text)
+  const hash = createHash("sha256")
+    .update(compiler)
+    .update(shown)
+    .update("\0")
+    .update(text)
     .update(project.digest)
-    .update([...text.matchAll(/from\s+["']([^"']+)["']/g)].map(([, from]) => safely(() => project.resolve(from))).join(",")).digest("hex").slice(0, 32);
+    .update([...text.matchAll(/from\s+["']([^"']+)["']/g)].map(([, from]) => safely(() => project.resolve(from))).join(","))
+    .digest("hex")
+    .slice(0, 32);
   const path = join(cache, `${hash}.js`);
   if (existsSync(path)) return readFileSync(path, "utf8");
   // The compiler takes a second to load, so it is only where there is something to compile.

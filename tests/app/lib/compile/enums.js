@@ -40,7 +40,7 @@ function kit(name) {
     } else if (ts.isExportDeclaration(statement)) {
       for (const one of statement.exportClause?.elements ?? []) {
         const inside = (one.propertyName ?? one.name).text;
-        exports[one.name.text] = from ? [from, inside] : bound.get(inside) ?? ["", inside];
+        exports[one.name.text] = from ? [from, inside] : (bound.get(inside) ?? ["", inside]);
       }
     }
   }
@@ -83,12 +83,18 @@ function constant(node, values) {
     const [a, b] = [constant(node.left, values), constant(node.right, values)];
     const K = ts.SyntaxKind;
     switch (node.operatorToken.kind) {
-      case K.BarToken: return a | b;
-      case K.AmpersandToken: return a & b;
-      case K.LessThanLessThanToken: return a << b;
-      case K.PlusToken: return a + b;
-      case K.MinusToken: return a - b;
-      case K.AsteriskToken: return a * b;
+      case K.BarToken:
+        return a | b;
+      case K.AmpersandToken:
+        return a & b;
+      case K.LessThanLessThanToken:
+        return a << b;
+      case K.PlusToken:
+        return a + b;
+      case K.MinusToken:
+        return a - b;
+      case K.AsteriskToken:
+        return a * b;
     }
   }
   return undefined;

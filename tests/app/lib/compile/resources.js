@@ -41,7 +41,11 @@ function addElements(tables, path) {
   }
 }
 
-const mediaName = (path) => path.split("/").pop().replace(/\.[^.]+$/, "");
+const mediaName = (path) =>
+  path
+    .split("/")
+    .pop()
+    .replace(/\.[^.]+$/, "");
 
 function media(path) {
   if (extname(path) === ".svg") return { svg: readFileSync(path, "utf8") };
@@ -51,6 +55,7 @@ function media(path) {
 
 function walk(folder) {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true }).flatMap((one) =>
-    one.isDirectory() ? walk(join(folder, one.name)) : [join(folder, one.name)]).sort();
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((one) => (one.isDirectory() ? walk(join(folder, one.name)) : [join(folder, one.name)]))
+    .sort();
 }

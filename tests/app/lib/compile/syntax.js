@@ -27,9 +27,15 @@ export function etsOptions(components) {
 
 export const id = (name) => f.createIdentifier(name);
 export const str = (text) => f.createStringLiteral(text);
-export const arrow = (body, params = []) => f.createArrowFunction(undefined, undefined,
-  params.map((name) => f.createParameterDeclaration(undefined, undefined, name)), undefined,
-  f.createToken(K.EqualsGreaterThanToken), ts.isObjectLiteralExpression(body) ? f.createParenthesizedExpression(body) : body);
+export const arrow = (body, params = []) =>
+  f.createArrowFunction(
+    undefined,
+    undefined,
+    params.map((name) => f.createParameterDeclaration(undefined, undefined, name)),
+    undefined,
+    f.createToken(K.EqualsGreaterThanToken),
+    ts.isObjectLiteralExpression(body) ? f.createParenthesizedExpression(body) : body,
+  );
 export const call = (fn, ...args) => f.createCallExpression(id(fn), undefined, args);
 export const array = (items) => f.createArrayLiteralExpression(items, false);
 export const nothing = () => id("undefined");

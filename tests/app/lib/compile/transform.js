@@ -14,13 +14,14 @@ const UI_NAMES = ["$n", "$c", "$if", "$each", "$repeat", "$ref", "$two", "$View"
 export function transformer(project) {
   return (context) => (file) => {
     const scope = { members: new Map(), params: new Set() };
-    const isThisCall = (node, kinds) => ts.isPropertyAccessExpression(node) && node.expression.kind === K.ThisKeyword &&
-      kinds.includes(scope.members.get(node.name.text));
+    const isThisCall = (node, kinds) =>
+      ts.isPropertyAccessExpression(node) && node.expression.kind === K.ThisKeyword && kinds.includes(scope.members.get(node.name.text));
     const known = {
       components: project.components,
       structs: project.structs,
-      isBuilderCall: (node) => ts.isCallExpression(node) && (isThisCall(node.expression, ["builder", "param"]) ||
-        (ts.isIdentifier(node.expression) && project.builders.has(node.expression.text))),
+      isBuilderCall: (node) =>
+        ts.isCallExpression(node) &&
+        (isThisCall(node.expression, ["builder", "param"]) || (ts.isIdentifier(node.expression) && project.builders.has(node.expression.text))),
       isBuilderReference: (node) => isThisCall(node, ["builder"]),
     };
     const ui = new UiWriter(file, visit, known);
@@ -54,13 +55,14 @@ export function transformer(project) {
     /** `a!!`: `$two(() => a, ($v) => { a = $v; })`. */
     function pair(target) {
       const value = stripMark(target);
-      return call("$two", arrow(value),
-        arrow(f.createBlock([f.createExpressionStatement(f.createAssignment(value, id("$v")))]), ["$v"]));
+      return call("$two", arrow(value), arrow(f.createBlock([f.createExpressionStatement(f.createAssignment(value, id("$v")))]), ["$v"]));
     }
     function stripMark(node) {
-      return ts.isPropertyAccessExpression(node) ? f.createPropertyAccessExpression(stripMark(node.expression), node.name) :
-        ts.isElementAccessExpression(node) ? f.createElementAccessExpression(stripMark(node.expression), ts.visitNode(node.argumentExpression, visit)) :
-          ts.visitNode(node, visit);
+      return ts.isPropertyAccessExpression(node)
+        ? f.createPropertyAccessExpression(stripMark(node.expression), node.name)
+        : ts.isElementAccessExpression(node)
+          ? f.createElementAccessExpression(stripMark(node.expression), ts.visitNode(node.argumentExpression, visit))
+          : ts.visitNode(node, visit);
     }
 
     function struct(node) {
@@ -70,38 +72,76 @@ export function transformer(project) {
         if (isBuilder(member)) scope.members.set(member.name.text, "builder");
         else if (hasDecorator(member, "BuilderParam")) scope.members.set(member.name.text, "param");
       }
-      const members = node.members.filter((one) => !ts.isConstructorDeclaration(one)).map((member) => {
-        if (ts.isPropertyDeclaration(member)) return field(member);
-        if (ts.isMethodDeclaration(member) && member.name.text === "build") {
-          const roots = member.body.statements.filter((one) => !ts.isEmptyStatement(one));
-          if (roots.length !== 1) throw new CompileError(file, member, `build() of ${node.name.text} has ${roots.length} roots; it has to have one`);
-          return describingMethod(member);
-        }
-        return visit(member);
-      });
+      const members = node.members
+        .filter((one) => !ts.isConstructorDeclaration(one))
+        .map((member) => {
+          if (ts.isPropertyDeclaration(member)) return field(member);
+          if (ts.isMethodDeclaration(member) && member.name.text === "build") {
+            const roots = member.body.statements.filter((one) => !ts.isEmptyStatement(one));
+            if (roots.length !== 1)
+              throw new CompileError(file, member, `build() of ${node.name.text} has ${roots.length} roots; it has to have one`);
+            return describingMethod(member);
+          }
+          return visit(member);
+        });
       scope.members = new Map();
-      return f.createClassDeclaration(modifiers(node, decoratorsOf(node)), node.name, undefined,
-        [f.createHeritageClause(K.ExtendsKeyword, [f.createExpressionWithTypeArguments(id("$View"), undefined)])], members);
+      return f.createClassDeclaration(
+        modifiers(node, decoratorsOf(node)),
+        node.name,
+        undefined,
+        [f.createHeritageClause(K.ExtendsKeyword, [f.createExpressionWithTypeArguments(id("$View"), undefined)])],
+        members,
+      );
     }
 
     /** Initial values of what may come from outside are asked for through the view, which knows what was handed in. */
     function field(member) {
-      const from = hasDecorator(member, "Param", "Event", "BuilderParam") ? "$param" :
-        hasDecorator(member, "Consumer") ? "$consume" : undefined;
+      const from = hasDecorator(member, "Param", "Event", "BuilderParam") ? "$param" : hasDecorator(member, "Consumer") ? "$consume" : undefined;
       const initial = member.initializer ? ts.visitNode(member.initializer, visit) : undefined;
-      const value = from === undefined ? initial : f.createCallExpression(f.createPropertyAccessExpression(f.createThis(), from),
-        undefined, [str(member.name.text), ...(initial ? [arrow(initial)] : [])]);
+      const value =
+        from === undefined
+          ? initial
+          : f.createCallExpression(f.createPropertyAccessExpression(f.createThis(), from), undefined, [
+              str(member.name.text),
+              ...(initial ? [arrow(initial)] : []),
+            ]);
       return f.createPropertyDeclaration(modifiers(member, decoratorsOf(member)), member.name, undefined, undefined, value);
     }
 
-    const describingMethod = (node) => f.createMethodDeclaration(undefined, undefined, node.name, undefined, undefined,
-      node.parameters.map(parameter), undefined, ui.block(node.body.statements));
-    const builderFunction = (node) => f.createFunctionDeclaration(modifiers(node, []), undefined, node.name, undefined,
-      node.parameters.map(parameter), undefined, ui.block(node.body.statements));
-    const parameter = (node) => f.createParameterDeclaration(undefined, node.dotDotDotToken, node.name, undefined, undefined,
-      node.initializer && ts.visitNode(node.initializer, visit));
-    const modifiers = (node, decorators) => [...decorators.map((one) => f.createDecorator(ts.visitNode(one.expression, visit))),
-      ...(node.modifiers ?? []).filter((one) => !ts.isDecorator(one))];
+    const describingMethod = (node) =>
+      f.createMethodDeclaration(
+        undefined,
+        undefined,
+        node.name,
+        undefined,
+        undefined,
+        node.parameters.map(parameter),
+        undefined,
+        ui.block(node.body.statements),
+      );
+    const builderFunction = (node) =>
+      f.createFunctionDeclaration(
+        modifiers(node, []),
+        undefined,
+        node.name,
+        undefined,
+        node.parameters.map(parameter),
+        undefined,
+        ui.block(node.body.statements),
+      );
+    const parameter = (node) =>
+      f.createParameterDeclaration(
+        undefined,
+        node.dotDotDotToken,
+        node.name,
+        undefined,
+        undefined,
+        node.initializer && ts.visitNode(node.initializer, visit),
+      );
+    const modifiers = (node, decorators) => [
+      ...decorators.map((one) => f.createDecorator(ts.visitNode(one.expression, visit))),
+      ...(node.modifiers ?? []).filter((one) => !ts.isDecorator(one)),
+    ];
 
     const used = new Set(UI_NAMES);
     forEachValueName(file, (name) => used.add(name));
@@ -110,7 +150,9 @@ export function transformer(project) {
     for (const statement of file.statements) {
       if (ts.isImportDeclaration(statement)) statements.push(...keptImport(statement, used, project.resolve));
       else if (ts.isExportDeclaration(statement) && statement.moduleSpecifier) {
-        statements.push(f.createExportDeclaration(undefined, statement.isTypeOnly, statement.exportClause, str(project.resolve(statement.moduleSpecifier.text))));
+        statements.push(
+          f.createExportDeclaration(undefined, statement.isTypeOnly, statement.exportClause, str(project.resolve(statement.moduleSpecifier.text))),
+        );
       } else {
         const made = ts.visitNode(statement, visit);
         statements.push(...(Array.isArray(made) ? made : [made]));
@@ -118,7 +160,8 @@ export function transformer(project) {
     }
     // The page that a window loads is found by this name, whether the file exports it or not.
     const entry = file.statements.find((one) => ts.isStructDeclaration(one) && hasDecorator(one, "Entry"));
-    if (entry) statements.push(f.createExportDeclaration(undefined, false, f.createNamedExports([f.createExportSpecifier(false, entry.name.text, "$entry")])));
+    if (entry)
+      statements.push(f.createExportDeclaration(undefined, false, f.createNamedExports([f.createExportSpecifier(false, entry.name.text, "$entry")])));
     return f.updateSourceFile(file, [...globalImports(used, own, project.globals), ...statements]);
   };
 }
@@ -137,8 +180,9 @@ function keptImport(statement, used, resolve) {
   } else if (bound) {
     const kept = bound.elements.filter((one) => !one.isTypeOnly && used.has(one.name.text));
     if (kept.length > 0) {
-      bindings = f.createNamedImports(kept.map((one) =>
-        f.createImportSpecifier(false, one.propertyName ? id(one.propertyName.text) : undefined, id(one.name.text))));
+      bindings = f.createNamedImports(
+        kept.map((one) => f.createImportSpecifier(false, one.propertyName ? id(one.propertyName.text) : undefined, id(one.name.text))),
+      );
     }
   }
   return name || bindings ? [f.createImportDeclaration(undefined, f.createImportClause(false, name, bindings), from)] : [];
@@ -152,6 +196,11 @@ function globalImports(used, own, globals) {
     if (!byModule.has(from)) byModule.set(from, []);
     byModule.get(from).push(name);
   }
-  return [...byModule].map(([from, names]) => f.createImportDeclaration(undefined, f.createImportClause(false, undefined,
-    f.createNamedImports(names.sort().map((name) => f.createImportSpecifier(false, undefined, id(name))))), str(from)));
+  return [...byModule].map(([from, names]) =>
+    f.createImportDeclaration(
+      undefined,
+      f.createImportClause(false, undefined, f.createNamedImports(names.sort().map((name) => f.createImportSpecifier(false, undefined, id(name))))),
+      str(from),
+    ),
+  );
 }

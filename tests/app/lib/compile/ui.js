@@ -30,7 +30,10 @@ export class UiWriter {
   }
 
   block(statements) {
-    return f.createBlock(statements.flatMap((one) => this.statement(one)), true);
+    return f.createBlock(
+      statements.flatMap((one) => this.statement(one)),
+      true,
+    );
   }
 
   body(statement) {
@@ -41,8 +44,14 @@ export class UiWriter {
   describing(node) {
     if (!ts.isArrowFunction(node)) return this.value(node);
     const body = ts.isBlock(node.body) ? this.block(node.body.statements) : this.block([f.createExpressionStatement(node.body)]);
-    return f.createArrowFunction(undefined, undefined, node.parameters.map((one) => this.value(one)), undefined,
-      node.equalsGreaterThanToken, body);
+    return f.createArrowFunction(
+      undefined,
+      undefined,
+      node.parameters.map((one) => this.value(one)),
+      undefined,
+      node.equalsGreaterThanToken,
+      body,
+    );
   }
 
   statement(node) {
@@ -69,8 +78,11 @@ export class UiWriter {
       last = f.createNumericLiteral(arms.length);
       arms.push(at);
     }
-    const choice = conditions.reduceRight((rest, condition, index) => f.createConditionalExpression(
-      f.createParenthesizedExpression(condition), undefined, f.createNumericLiteral(index), undefined, rest), last);
+    const choice = conditions.reduceRight(
+      (rest, condition, index) =>
+        f.createConditionalExpression(f.createParenthesizedExpression(condition), undefined, f.createNumericLiteral(index), undefined, rest),
+      last,
+    );
     return f.createExpressionStatement(call("$if", arrow(choice), array(arms.map((arm) => arrow(this.body(arm))))));
   }
 
@@ -82,8 +94,10 @@ export class UiWriter {
     const where = str(place(this.file, node));
     if (name === "ForEach" || name === "LazyForEach") return this.each(root, where);
     if (name === "Repeat") return this.repeat(root, chain, where);
-    const attributes = chain.length === 0 ? nothing() : arrow(array(chain.map(([attribute, args]) =>
-      array([str(attribute.text), ...args.map((one) => this.argument(one))]))));
+    const attributes =
+      chain.length === 0
+        ? nothing()
+        : arrow(array(chain.map(([attribute, args]) => array([str(attribute.text), ...args.map((one) => this.argument(one))]))));
     const children = ets && root.body ? arrow(this.block(root.body.statements)) : nothing();
     if (this.known.components.has(name)) {
       return call("$n", str(name), arrow(array(root.arguments.map((one) => this.argument(one)))), attributes, children, where);
@@ -91,8 +105,7 @@ export class UiWriter {
     if (this.known.structs.has(name) || (ets && /^[A-Z]/.test(name))) {
       const params = root.arguments?.[0];
       if (chain.length > 0 && ets && root.body) throw new CompileError(this.file, node, `${name} has a trailing closure, so it takes no attributes`);
-      return call("$c", arrow(id(name)), arrow(params ? this.parameters(params) : f.createObjectLiteralExpression()),
-        attributes, children, where);
+      return call("$c", arrow(id(name)), arrow(params ? this.parameters(params) : f.createObjectLiteralExpression()), attributes, children, where);
     }
     if (/^[A-Z]/.test(name) && !this.known.isBuilderCall(root)) {
       throw new CompileError(this.file, node, `no component ${name} here`);
@@ -130,8 +143,13 @@ export class UiWriter {
         continue;
       }
       const target = this.value(bound);
-      members.push(f.createPropertyAssignment(member.name, target), f.createPropertyAssignment(`$${member.name.text}`,
-        arrow(f.createBlock([f.createExpressionStatement(f.createAssignment(target, id("$v")))]), ["$v"])));
+      members.push(
+        f.createPropertyAssignment(member.name, target),
+        f.createPropertyAssignment(
+          `$${member.name.text}`,
+          arrow(f.createBlock([f.createExpressionStatement(f.createAssignment(target, id("$v")))]), ["$v"]),
+        ),
+      );
     }
     return f.createParenthesizedExpression(f.createObjectLiteralExpression(members));
   }
@@ -152,8 +170,13 @@ export class UiWriter {
     }
     if (ts.isArrowFunction(node) && describes(node, this.known)) return this.describing(node);
     if (ts.isObjectLiteralExpression(node)) {
-      return f.createObjectLiteralExpression(node.properties.map((one) => ts.isPropertyAssignment(one) && !twoWay(one.initializer) ?
-        f.createPropertyAssignment(one.name, this.argument(one.initializer)) : this.value(one)));
+      return f.createObjectLiteralExpression(
+        node.properties.map((one) =>
+          ts.isPropertyAssignment(one) && !twoWay(one.initializer)
+            ? f.createPropertyAssignment(one.name, this.argument(one.initializer))
+            : this.value(one),
+        ),
+      );
     }
     return this.value(node);
   }
@@ -170,7 +193,11 @@ export class UiWriter {
     if (args.length === 1 && ts.isObjectLiteralExpression(args[0])) {
       return f.createCallExpression(callee, undefined, [call("$ref", arrow(this.parameters(args[0])))]);
     }
-    return f.createCallExpression(callee, undefined, args.map((one) => this.argument(one)));
+    return f.createCallExpression(
+      callee,
+      undefined,
+      args.map((one) => this.argument(one)),
+    );
   }
 }
 
@@ -180,8 +207,12 @@ function describes(node, known) {
   return statements.some((one) => {
     if (!ts.isExpressionStatement(one)) return false;
     const [root] = unchain(one.expression);
-    return ts.isEtsComponentExpression(root) || (ts.isCallExpression(root) && ts.isIdentifier(root.expression) &&
-      (known.components.has(root.expression.text) || known.structs.has(root.expression.text)));
+    return (
+      ts.isEtsComponentExpression(root) ||
+      (ts.isCallExpression(root) &&
+        ts.isIdentifier(root.expression) &&
+        (known.components.has(root.expression.text) || known.structs.has(root.expression.text)))
+    );
   });
 }
 

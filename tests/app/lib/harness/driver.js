@@ -1,6 +1,9 @@
 // What a test does to a mounted app, and what it sees of it.
 
-const visibleIn = (el) => !el.hasAttribute?.("hidden") && !/(^|;)display:none/.test(el.getAttribute?.("style") ?? "") && !/(^|;)visibility:hidden/.test(el.getAttribute?.("style") ?? "");
+const visibleIn = (el) =>
+  !el.hasAttribute?.("hidden") &&
+  !/(^|;)display:none/.test(el.getAttribute?.("style") ?? "") &&
+  !/(^|;)visibility:hidden/.test(el.getAttribute?.("style") ?? "");
 
 /** The texts that are seen, in order: words, what is typed, placeholders of empty fields. Runs in a browser too. */
 export function seenTexts(node, into = []) {
@@ -102,7 +105,7 @@ export class Driver {
         if (child.nodeType === 3 && child.data.trim() === text) found.push(node);
         else visit(child);
       }
-      if (["INPUT", "TEXTAREA"].includes(node.tagName) && (node.getAttribute("placeholder") === text)) found.push(node);
+      if (["INPUT", "TEXTAREA"].includes(node.tagName) && node.getAttribute("placeholder") === text) found.push(node);
     };
     visit(this.document.body);
     return found;
@@ -125,7 +128,8 @@ export class Driver {
     for (let one = el; one && one.nodeType === 1; one = one.parentNode) {
       if (one.getAttribute("aria-disabled") === "true" || one.hasAttribute("disabled")) throw new Error(`“${what}” is switched off`);
     }
-    if (el.closest("[inert]")) throw new Error(`“${what}” lies under: ${this.overlays.map((one) => `${one.kind} ${one.texts.join(" | ")}`).join("; ")}`);
+    if (el.closest("[inert]"))
+      throw new Error(`“${what}” lies under: ${this.overlays.map((one) => `${one.kind} ${one.texts.join(" | ")}`).join("; ")}`);
     el.dispatchEvent(this.#event("pointerdown", init));
     this.#focus(el);
     for (const type of ["pointerup", "click"]) el.dispatchEvent(this.#event(type, init));
@@ -152,7 +156,8 @@ export class Driver {
   async drag(what, points, init = {}) {
     const el = this.find(what);
     points.forEach(([clientX, clientY], index) =>
-      el.dispatchEvent(this.#event(index === 0 ? "pointerdown" : "pointermove", { clientX, clientY, ...init })));
+      el.dispatchEvent(this.#event(index === 0 ? "pointerdown" : "pointermove", { clientX, clientY, ...init })),
+    );
     const [clientX, clientY] = points.at(-1);
     el.dispatchEvent(this.#event("pointerup", { clientX, clientY, ...init }));
     await this.settle();
@@ -168,7 +173,8 @@ export class Driver {
   /** Slides to a value, or chooses an option by its index. */
   async set(what, value) {
     const el = this.find(what);
-    if (el.tagName === "SELECT") [...el.children].forEach((option, at) => at === Number(value) ? option.setAttribute("selected", "") : option.removeAttribute("selected"));
+    if (el.tagName === "SELECT")
+      [...el.children].forEach((option, at) => (at === Number(value) ? option.setAttribute("selected", "") : option.removeAttribute("selected")));
     else el.value = String(value);
     for (const type of el.tagName === "SELECT" ? ["change"] : ["input", "change"]) el.dispatchEvent(this.#event(type));
     await this.settle();
@@ -223,4 +229,4 @@ export class Driver {
   }
 }
 
-const codeOf = (key) => /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : /^\d$/.test(key) ? `Digit${key}` : key === " " ? "Space" : key;
+const codeOf = (key) => (/^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : /^\d$/.test(key) ? `Digit${key}` : key === " " ? "Space" : key);

@@ -90,15 +90,29 @@ async function prepared(files, options) {
   const { default: resources } = await load("generated/resources.js");
   const { modules } = await load("generated/modules.js");
   const { main } = options;
-  boot.prepare({
-    window, document: window.document, layout: false, fs, modules,
-    rawfile: (path) => {
-      const found = main && rawFile(main, path);
-      if (!found) throw Object.assign(new Error(`there is no raw file ${path}`), { code: 9001005 });
-      return new Uint8Array(found);
+  boot.prepare(
+    {
+      window,
+      document: window.document,
+      layout: false,
+      fs,
+      modules,
+      rawfile: (path) => {
+        const found = main && rawFile(main, path);
+        if (!found) throw Object.assign(new Error(`there is no raw file ${path}`), { code: 9001005 });
+        return new Uint8Array(found);
+      },
+      width: 360,
+      height: 780,
+      density: 2,
+      fontScale: 1,
+      dark: false,
+      language: "base",
+      device: {},
+      ...withoutUndefined(options),
     },
-    width: 360, height: 780, density: 2, fontScale: 1, dark: false, language: "base", device: {}, ...withoutUndefined(options),
-  }, { enums: all, kitEnums, resources });
+    { enums: all, kitEnums, resources },
+  );
   return { boot, window, modules };
 }
 const withoutUndefined = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));

@@ -21,7 +21,15 @@ export const contentType = (path) => TYPES[path.split(".").pop()] ?? "applicatio
  * The page's address may set `language`, `dark`, `fontScale`, `device`, `ability` and `want` (JSON), as in
  * `?language=zh_CN&dark=1&device=2in1&want={"uri":"…"}`.
  */
-export async function site({ ets = "entry/src/main", files, ability = "entryability/EntryAbility", bridge, extra = {}, options = {}, resources } = {}) {
+export async function site({
+  ets = "entry/src/main",
+  files,
+  ability = "entryability/EntryAbility",
+  bridge,
+  extra = {},
+  options = {},
+  resources,
+} = {}) {
   const out = await (files ? bundle({ files }) : bundle({ main: join(root, ets), appScope: join(root, "AppScope") }));
   if (resources) out.set("/generated/resources.js", `export default ${JSON.stringify({ qualifiers: {}, media: {}, rawfiles: [], ...resources })};\n`);
   out.set("/bridge.js", bridge ?? "export default (options) => options;\n");

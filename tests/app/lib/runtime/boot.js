@@ -34,7 +34,12 @@ export function prepare(options, generated) {
     loadContent: (path, ...rest) => load(path, rest),
     loadContentByName: (path, ...rest) => load(path, rest),
     createSubWindow: async (name) => makeWindow(name),
-    setDefaultDensityEnabled() {}, setShowOnLockScreen() {}, setWindowModal: async () => {}, disableWindowDecor() {}, setWindowRectAutoSave: async () => {}, isWindowRectAutoSave: async () => false,
+    setDefaultDensityEnabled() {},
+    setShowOnLockScreen() {},
+    setWindowModal: async () => {},
+    disableWindowDecor() {},
+    setWindowRectAutoSave: async () => {},
+    isWindowRectAutoSave: async () => false,
   });
   makeContexts(env.stage);
   env.keepClear = keepClear;
@@ -49,11 +54,14 @@ export function prepare(options, generated) {
 
 function colours() {
   const { documentElement } = env.document;
-  documentElement.setAttribute("style", [...systemVariables().map(([name, value]) => `${name}:${argb(value)}`), `--font-scale:${env.fontScale}`].join(";"));
+  documentElement.setAttribute(
+    "style",
+    [...systemVariables().map(([name, value]) => `${name}:${argb(value)}`), `--font-scale:${env.fontScale}`].join(";"),
+  );
   documentElement.setAttribute("data-mode", env.dark ? "dark" : "light");
   documentElement.setAttribute("lang", env.language === "base" ? "en" : env.language.replace("_", "-"));
 }
-const argb = (hex) => hex.length === 9 ? `#${hex.slice(3)}${hex.slice(1, 3)}` : hex;
+const argb = (hex) => (hex.length === 9 ? `#${hex.slice(3)}${hex.slice(1, 3)}` : hex);
 
 /** The page keeps clear of the system's bars, unless the app asked for all of the window. */
 export function keepClear() {
@@ -64,14 +72,16 @@ export function keepClear() {
 
 /** Draws a page's struct into the window. */
 export function mount(Class, params = {}) {
-  const made = scope(() => within({ host: env.root, before: null, view: undefined, node: undefined }, () => {
-    const view = new Class(undefined, params, "page");
-    view.$node = within({ view }, () => new Node(Class.name, lookUp("__Common__"), env.root, "page"));
-    begin(view);
-    within({ view, node: view.$node }, () => view.build());
-    view.onDidBuild?.();
-    env.page = view;
-  }));
+  const made = scope(() =>
+    within({ host: env.root, before: null, view: undefined, node: undefined }, () => {
+      const view = new Class(undefined, params, "page");
+      view.$node = within({ view }, () => new Node(Class.name, lookUp("__Common__"), env.root, "page"));
+      begin(view);
+      within({ view, node: view.$node }, () => view.build());
+      view.onDidBuild?.();
+      env.page = view;
+    }),
+  );
   env.pageScope = made;
   guard(() => env.page.onPageShow?.());
   return env.page;
@@ -167,13 +177,17 @@ export const system = {
     if (fontScale !== undefined) env.fontScale = fontScale;
     colours();
     const configuration = env.abilityContext.config;
-    Object.assign(configuration, { colorMode: env.dark ? 0 : 1, language: env.language === "base" ? "en-US" : env.language.replace("_", "-"), fontSizeScale: env.fontScale });
+    Object.assign(configuration, {
+      colorMode: env.dark ? 0 : 1,
+      language: env.language === "base" ? "en-US" : env.language.replace("_", "-"),
+      fontSizeScale: env.fontScale,
+    });
     configurationChanged();
     guard(() => env.ability?.onConfigurationUpdate(configuration));
     env.applicationContext.$events.$tell("environment", configuration);
   },
   async prepareToTerminate() {
-    return env.ability?.onPrepareToTerminateAsync ? env.ability.onPrepareToTerminateAsync() : env.ability?.onPrepareToTerminate() ?? false;
+    return env.ability?.onPrepareToTerminateAsync ? env.ability.onPrepareToTerminateAsync() : (env.ability?.onPrepareToTerminate() ?? false);
   },
 };
 

@@ -27,7 +27,11 @@ function buttonsOf(options) {
 /** AlertDialog: several buttons with an action each. */
 export function showAlertDialog(options) {
   const over = layer({
-    kind: "dialog", modal: true, role: "alertdialog", mask: true, label: textOf(options.title ?? options.message),
+    kind: "dialog",
+    modal: true,
+    role: "alertdialog",
+    mask: true,
+    label: textOf(options.title ?? options.message),
     dismiss(reason) {
       if (options.onWillDismiss) {
         options.onWillDismiss({ dismiss: () => over.close(), reason: env.enums.DismissReason[reason === "back" ? "PRESS_BACK" : "TOUCH_OUTSIDE"] });
@@ -56,26 +60,42 @@ export function showAlertDialog(options) {
 }
 
 function showActionSheet(options) {
-  const over = layer({ kind: "dialog", modal: true, role: "dialog", mask: true, dismiss: () => { guard(() => options.cancel?.()); return true; } });
+  const over = layer({
+    kind: "dialog",
+    modal: true,
+    role: "dialog",
+    mask: true,
+    dismiss: () => {
+      guard(() => options.cancel?.());
+      return true;
+    },
+  });
   frame(over, options);
   for (const sheet of options.sheets) {
-    over.host.append(button(sheet.title, "dialog-button", () => {
-      over.close();
-      sheet.action();
-    }));
+    over.host.append(
+      button(sheet.title, "dialog-button", () => {
+        over.close();
+        sheet.action();
+      }),
+    );
   }
   if (options.confirm) {
-    over.host.append(button(options.confirm.value, "dialog-button", () => {
-      over.close();
-      options.confirm.action();
-    }));
+    over.host.append(
+      button(options.confirm.value, "dialog-button", () => {
+        over.close();
+        options.confirm.action();
+      }),
+    );
   }
 }
 
 function choices(options, className, buttons, more = []) {
   return new Promise((resolve, reject) => {
     const over = layer({
-      kind: className, modal: true, role: "dialog", mask: true,
+      kind: className,
+      modal: true,
+      role: "dialog",
+      mask: true,
       dismiss() {
         reject(businessError(CANCELLED, "cancel"));
         return true;
@@ -114,7 +134,9 @@ export class ComponentContent {
     this.host = host;
     this.end?.dispose();
     host.replaceChildren();
-    this.end = unowned(() => untracked(() => scope(() => within({ host, before: null, view: undefined, node: undefined }, () => this.builder(this.args)))));
+    this.end = unowned(() =>
+      untracked(() => scope(() => within({ host, before: null, view: undefined, node: undefined }, () => this.builder(this.args)))),
+    );
   }
   update(args) {
     this.args = args;
@@ -122,7 +144,9 @@ export class ComponentContent {
   }
   reuse() {}
   recycle() {}
-  dispose() { this.end?.dispose(); }
+  dispose() {
+    this.end?.dispose();
+  }
   updateConfiguration() {}
 }
 
@@ -135,7 +159,9 @@ async function openCustomDialog(first, second = {}) {
   const id = nextDialog++;
   const over = layer({
     kind: `dialog custom-dialog${isContent || options.alignment === undefined ? "" : ` at-${member("DialogAlignment", options.alignment).toLowerCase()}`}`,
-    modal: options.isModal !== false, role: "dialog", mask: options.isModal === false ? false : options.maskColor === undefined ? true : colorOf(options.maskColor),
+    modal: options.isModal !== false,
+    role: "dialog",
+    mask: options.isModal === false ? false : options.maskColor === undefined ? true : colorOf(options.maskColor),
     dismiss(reason) {
       if (options.onWillDismiss) {
         options.onWillDismiss({ dismiss: () => over.close(), reason: env.enums.DismissReason[reason === "back" ? "PRESS_BACK" : "TOUCH_OUTSIDE"] });
@@ -180,16 +206,23 @@ export const promptAction = strict("PromptAction", {
   showDialog(options, callback) {
     const shown = choices(options, "dialog", options.buttons ?? []);
     if (!callback) return shown;
-    shown.then((value) => callback(undefined, value), (error) => callback(error));
+    shown.then(
+      (value) => callback(undefined, value),
+      (error) => callback(error),
+    );
     return undefined;
   },
   showActionMenu(options, callback) {
     const shown = choices(options, "dialog action-menu", options.buttons, [env.language.startsWith("zh") ? "取消" : "Cancel"]);
     if (typeof callback !== "function") return shown;
-    shown.then((value) => callback(undefined, value), (error) => callback(error));
+    shown.then(
+      (value) => callback(undefined, value),
+      (error) => callback(error),
+    );
     return undefined;
   },
-  openCustomDialog, closeCustomDialog,
+  openCustomDialog,
+  closeCustomDialog,
   async updateCustomDialog() {},
 });
 

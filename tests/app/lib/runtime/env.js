@@ -5,7 +5,12 @@ export const env = {
   document: undefined,
   /** Whether there is a layout, with sizes of elements. */
   layout: false,
-  width: 360, height: 780, density: 2, fontScale: 1, dark: false, language: "base",
+  width: 360,
+  height: 780,
+  density: 2,
+  fontScale: 1,
+  dark: false,
+  language: "base",
   /** The module `libsampan.so`. */
   native: undefined,
   resources: { qualifiers: {}, media: {}, rawfiles: [] },

@@ -16,7 +16,18 @@ export function disabled(node) {
 export const place = (node, event) => {
   const { x, y, width, height } = sizeOf(node);
   const [left, top] = [event.clientX ?? 0, event.clientY ?? 0];
-  return { x: left - x, y: top - y, windowX: left, windowY: top, displayX: left, displayY: top, globalDisplayX: left, globalDisplayY: top, width, height };
+  return {
+    x: left - x,
+    y: top - y,
+    windowX: left,
+    windowY: top,
+    displayX: left,
+    displayY: top,
+    globalDisplayX: left,
+    globalDisplayY: top,
+    width,
+    height,
+  };
 };
 
 export const target = (node) => {
@@ -30,9 +41,19 @@ function clicked(node, handler) {
     if ((event.$taken && event.$taken !== node) || disabled(node)) return;
     event.$taken = node;
     handler({
-      ...place(node, event), screenX: event.clientX, screenY: event.clientY, ...sourceOf(event),
-      timestamp: Date.now() * 1e6, pressure: 0, tiltX: 0, tiltY: 0, deviceId: 0, target: target(node), preventDefault: () => event.preventDefault(),
-      getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
+      ...place(node, event),
+      screenX: event.clientX,
+      screenY: event.clientY,
+      ...sourceOf(event),
+      timestamp: Date.now() * 1e6,
+      pressure: 0,
+      tiltX: 0,
+      tiltY: 0,
+      deviceId: 0,
+      target: target(node),
+      preventDefault: () => event.preventDefault(),
+      getModifierKeyState: (keys) =>
+        keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
     });
   };
 }
@@ -44,13 +65,15 @@ function scrolls(node) {
 }
 
 function keys(node, key, handler, options) {
-  const run = handler && ((event) => {
-    if (disabled(node)) return;
-    if (handler(keyEvent(event)) === true) {
-      event.stopPropagation();
-      event.preventDefault();
-    } else if (key === "key" && event.type === "keydown") node.pressByKey?.(event);
-  });
+  const run =
+    handler &&
+    ((event) => {
+      if (disabled(node)) return;
+      if (handler(keyEvent(event)) === true) {
+        event.stopPropagation();
+        event.preventDefault();
+      } else if (key === "key" && event.type === "keydown") node.pressByKey?.(event);
+    });
   node.on(`${key}.down`, "keydown", run, options);
   node.on(`${key}.up`, "keyup", run, options);
 }
@@ -81,18 +104,28 @@ export const events = {
   onTouch(node, handler) {
     if (handler && !scrolls(node)) node.css["touch-action"] = "none";
     for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
-      node.on(`touch.${type}`, type, handler && ((event) => {
-        if (event.pointerType === "mouse" && type === "pointermove" && event.buttons === 0) return;
-        const made = touchEvent(node, event);
-        if (made && !disabled(node)) handler(made);
-      }));
+      node.on(
+        `touch.${type}`,
+        type,
+        handler &&
+          ((event) => {
+            if (event.pointerType === "mouse" && type === "pointermove" && event.buttons === 0) return;
+            const made = touchEvent(node, event);
+            if (made && !disabled(node)) handler(made);
+          }),
+      );
     }
   },
   onMouse(node, handler) {
     for (const type of ["pointerdown", "pointermove", "pointerup"]) {
-      node.on(`mouse.${type}`, type, handler && ((event) => {
-        if (event.pointerType !== "touch" && !disabled(node)) handler(mouseEvent(node, event));
-      }));
+      node.on(
+        `mouse.${type}`,
+        type,
+        handler &&
+          ((event) => {
+            if (event.pointerType !== "touch" && !disabled(node)) handler(mouseEvent(node, event));
+          }),
+      );
     }
   },
   onHover(node, handler) {
@@ -100,20 +133,41 @@ export const events = {
     node.on("hover.out", "pointerleave", handler && ((event) => event.pointerType !== "touch" && handler(false, { stopPropagation() {} })));
   },
   onAxisEvent(node, handler) {
-    node.on("axis", "wheel", handler && ((event) => {
-      event.preventDefault();
-      const made = {
-        ...place(node, event), action: 2, scrollStep: 3, source: 1, target: target(node), timestamp: Date.now() * 1e6,
-        propagation() {}, getHorizontalAxisValue: () => event.deltaX, getVerticalAxisValue: () => event.deltaY, getPinchAxisScaleValue: () => 1,
-        getModifierKeyState: (names) => names.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
-      };
-      handler(made);
-    }), { passive: false });
+    node.on(
+      "axis",
+      "wheel",
+      handler &&
+        ((event) => {
+          event.preventDefault();
+          const made = {
+            ...place(node, event),
+            action: 2,
+            scrollStep: 3,
+            source: 1,
+            target: target(node),
+            timestamp: Date.now() * 1e6,
+            propagation() {},
+            getHorizontalAxisValue: () => event.deltaX,
+            getVerticalAxisValue: () => event.deltaY,
+            getPinchAxisScaleValue: () => 1,
+            getModifierKeyState: (names) =>
+              names.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
+          };
+          handler(made);
+        }),
+      { passive: false },
+    );
   },
   onKeyEvent: (node, handler) => keys(node, "key", handler),
   onKeyPreIme: (node, handler) => keys(node, "keyPre", handler, true),
   onKeyEventDispatch: (node, handler) => keys(node, "keyDispatch", handler, true),
-  keyboardShortcut: (node, key, modifiers, action) => shortcut(node, key, modifiers.map((one) => member("ModifierKey", one)), action),
+  keyboardShortcut: (node, key, modifiers, action) =>
+    shortcut(
+      node,
+      key,
+      modifiers.map((one) => member("ModifierKey", one)),
+      action,
+    ),
   onFocus: (node, handler) => node.on("focus", "focus", handler && (() => handler())),
   onBlur: (node, handler) => node.on("blur", "blur", handler && (() => handler())),
   focusable(node, value) {
@@ -131,13 +185,17 @@ export const events = {
     queueMicrotask(() => !node.gone && node.el.focus?.());
   },
   groupDefaultFocus: (node, value) => events.defaultFocus(node, value),
-  focusScopeId() {}, focusScopePriority() {}, tabStop() {},
+  focusScopeId() {},
+  focusScopePriority() {},
+  tabStop() {},
   enabled(node, value) {
     node.off = !value;
     node.attribute("aria-disabled", value ? undefined : "true");
     if (node.isControl) node.attribute("disabled", value ? undefined : "");
   },
-  touchable() {}, draggable() {}, responseRegion(node, region) {
+  touchable() {},
+  draggable() {},
+  responseRegion(node, region) {
     node.attribute("data-response-region", JSON.stringify(region));
   },
   mouseResponseRegion() {},
@@ -147,15 +205,20 @@ export const events = {
   gesture: (node, gesture) => attach(node, "gesture", gesture),
   priorityGesture: (node, gesture) => attach(node, "priority", gesture),
   parallelGesture: (node, gesture) => attach(node, "parallel", gesture),
-  onAppear(node, handler) { node.appear = () => !node.appeared && ((node.appeared = true), guard(handler)); },
-  onDisAppear(node, handler) { node.disappear = () => guard(handler); },
+  onAppear(node, handler) {
+    node.appear = () => !node.appeared && ((node.appeared = true), guard(handler));
+  },
+  onDisAppear(node, handler) {
+    node.disappear = () => guard(handler);
+  },
   onAttach: (node, handler) => events.onAppear(node, handler),
   onDetach: (node, handler) => events.onDisAppear(node, handler),
   onSizeChange: (node, handler) => watchSize(node, "size", handler),
-  onAreaChange: (node, handler) => watchSize(node, "area", (before, now) => {
-    const area = ({ width, height, x, y }) => ({ width, height, position: { x, y }, globalPosition: { x, y } });
-    handler(area(before), area(now));
-  }),
+  onAreaChange: (node, handler) =>
+    watchSize(node, "area", (before, now) => {
+      const area = ({ width, height, x, y }) => ({ width, height, position: { x, y }, globalPosition: { x, y } });
+      handler(area(before), area(now));
+    }),
   onVisibleAreaChange(node, ratios, handler) {
     if (node.visibility) {
       node.visibility.handler = handler;
@@ -179,10 +242,19 @@ export const events = {
   accessibilitySelected: (node, value) => node.attribute("aria-selected", String(value)),
   accessibilityRole(node, value) {
     node.role = true;
-    node.attribute("role", String(value).replace(/^ROLE_/, "").toLowerCase());
+    node.attribute(
+      "role",
+      String(value)
+        .replace(/^ROLE_/, "")
+        .toLowerCase(),
+    );
   },
   accessibilityStateDescription: (node, value) => node.attribute("aria-valuetext", textOf(value)),
-  accessibilityDefaultFocus() {}, accessibilityUseSamePage() {}, accessibilityScrollTriggerable() {}, accessibilityNextFocusId() {},
+  accessibilityDefaultFocus() {},
+  accessibilityUseSamePage() {},
+  accessibilityScrollTriggerable() {},
+  accessibilityNextFocusId() {},
   accessibilityFocusDrawLevel() {},
-  onAccessibilityHover() {}, onAccessibilityFocus() {},
+  onAccessibilityHover() {},
+  onAccessibilityFocus() {},
 };

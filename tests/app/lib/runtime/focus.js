@@ -6,11 +6,21 @@ const shortcuts = new Map();
 /** A key with modifiers clicks the component or runs `action`, wherever the focus is. Without a key it is taken off. */
 export function shortcut(node, key, modifiers, action) {
   if (key === "" || key === undefined) shortcuts.delete(node);
-  else shortcuts.set(node, { key: typeof key === "number" ? functionKey(key) : key.toLowerCase(), modifiers: modifiers.map((one) => one.toLowerCase()), action });
+  else
+    shortcuts.set(node, {
+      key: typeof key === "number" ? functionKey(key) : key.toLowerCase(),
+      modifiers: modifiers.map((one) => one.toLowerCase()),
+      action,
+    });
 }
 const functionKey = (key) => {
   const name = Object.entries(env.enums.FunctionKey).find(([, value]) => value === key)?.[0] ?? "";
-  return name.toLowerCase().replace("esc", "escape").replace(/^dpad_/, "arrow").replace(/^page_/, "page").replace("forward_del", "delete");
+  return name
+    .toLowerCase()
+    .replace("esc", "escape")
+    .replace(/^dpad_/, "arrow")
+    .replace(/^page_/, "page")
+    .replace("forward_del", "delete");
 };
 
 /** Takes a keydown of the window. */
@@ -36,7 +46,10 @@ export const focusController = {
   requestFocus(id) {
     const el = env.document.getElementById(id);
     if (!el) throw Object.assign(new Error(`there is no component ${id}`), { code: 150003 });
-    (el.matches("input,textarea,button,canvas") || el.hasAttribute("tabindex") ? el : el.querySelector("input,textarea,button,[tabindex]") ?? el).focus?.();
+    (el.matches("input,textarea,button,canvas") || el.hasAttribute("tabindex")
+      ? el
+      : (el.querySelector("input,textarea,button,[tabindex]") ?? el)
+    ).focus?.();
   },
   clearFocus: () => env.document.activeElement?.blur?.(),
   setAutoFocusTransfer() {},

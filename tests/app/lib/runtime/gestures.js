@@ -10,8 +10,12 @@ class Gesture {
     this.options = options;
     this.handlers = {};
   }
-  tag() { return this; }
-  allowedTypes() { return this; }
+  tag() {
+    return this;
+  }
+  allowedTypes() {
+    return this;
+  }
 }
 for (const name of ["onAction", "onActionStart", "onActionUpdate", "onActionEnd", "onActionCancel"]) {
   Gesture.prototype[name] = function (handler) {
@@ -37,7 +41,7 @@ class Group extends Gesture {
 }
 export const GestureGroup = (mode, ...gestures) => new Group(mode, gestures);
 
-const flat = (gesture) => gesture === undefined || gesture === null ? [] : gesture instanceof Group ? gesture.gestures.flatMap(flat) : [gesture];
+const flat = (gesture) => (gesture === undefined || gesture === null ? [] : gesture instanceof Group ? gesture.gestures.flatMap(flat) : [gesture]);
 
 /** Recognizes a gesture on a node. It replaces the one of before under the same key, in the midst of a touch too. */
 export function attach(node, key, gesture) {
@@ -59,8 +63,9 @@ const TYPES = { pointerdown: 0, pointerup: 1, pointermove: 2, pointercancel: 3 }
 /** What moved: a finger, a pen or a mouse. */
 export function sourceOf(event) {
   const { SourceType, SourceTool } = env.enums;
-  return event?.pointerType === "mouse" ? { source: SourceType.Mouse, sourceTool: SourceTool.MOUSE } :
-    { source: SourceType.TouchScreen, sourceTool: event?.pointerType === "pen" ? SourceTool.Pen : SourceTool.Finger };
+  return event?.pointerType === "mouse"
+    ? { source: SourceType.Mouse, sourceTool: SourceTool.MOUSE }
+    : { source: SourceType.TouchScreen, sourceTool: event?.pointerType === "pen" ? SourceTool.Pen : SourceTool.Finger };
 }
 
 /** A TouchEvent of ArkUI, with all fingers on the node. */
@@ -69,9 +74,21 @@ export function touchEvent(node, event) {
   const { x, y } = sizeOf(node);
   const type = TYPES[event.type];
   const point = {
-    type, id: slot(touches, event.pointerId ?? 0), x: (event.clientX ?? 0) - x, y: (event.clientY ?? 0) - y,
-    windowX: event.clientX ?? 0, windowY: event.clientY ?? 0, displayX: event.clientX ?? 0, displayY: event.clientY ?? 0,
-    screenX: event.clientX ?? 0, screenY: event.clientY ?? 0, pressedTime: Date.now(), pressure: event.pressure ?? 0, width: 0, height: 0, hand: 0,
+    type,
+    id: slot(touches, event.pointerId ?? 0),
+    x: (event.clientX ?? 0) - x,
+    y: (event.clientY ?? 0) - y,
+    windowX: event.clientX ?? 0,
+    windowY: event.clientY ?? 0,
+    displayX: event.clientX ?? 0,
+    displayY: event.clientY ?? 0,
+    screenX: event.clientX ?? 0,
+    screenY: event.clientY ?? 0,
+    pressedTime: Date.now(),
+    pressure: event.pressure ?? 0,
+    width: 0,
+    height: 0,
+    hand: 0,
   };
   if (type === 2 && !touches.has(event.pointerId ?? 0)) return undefined;
   if (type === 0) {
@@ -81,10 +98,23 @@ export function touchEvent(node, event) {
   const all = [...touches.values()];
   if (type === 1 || type === 3) touches.delete(event.pointerId ?? 0);
   return {
-    type, touches: all, changedTouches: [point], ...sourceOf(event),
-    timestamp: Date.now() * 1e6, target: { area: {} }, pressure: point.pressure, tiltX: event.tiltX ?? 0, tiltY: event.tiltY ?? 0, deviceId: 0, axisHorizontal: 0, axisVertical: 0,
-    stopPropagation: () => event.stopPropagation(), preventDefault: () => event.preventDefault(), getHistoricalPoints: () => [],
-    getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
+    type,
+    touches: all,
+    changedTouches: [point],
+    ...sourceOf(event),
+    timestamp: Date.now() * 1e6,
+    target: { area: {} },
+    pressure: point.pressure,
+    tiltX: event.tiltX ?? 0,
+    tiltY: event.tiltY ?? 0,
+    deviceId: 0,
+    axisHorizontal: 0,
+    axisVertical: 0,
+    stopPropagation: () => event.stopPropagation(),
+    preventDefault: () => event.preventDefault(),
+    getHistoricalPoints: () => [],
+    getModifierKeyState: (keys) =>
+      keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
   };
 }
 
@@ -109,11 +139,30 @@ export function mouseEvent(node, event) {
   const { MouseAction, MouseButton } = env.enums;
   const action = ACTIONS[event.type];
   return {
-    button: MouseButton[action === "Move" ? "None" : BUTTONS[event.button ?? 0] ?? "None"], action: MouseAction[action], x: (event.clientX ?? 0) - x, y: (event.clientY ?? 0) - y,
-    windowX: event.clientX, windowY: event.clientY, displayX: event.clientX, displayY: event.clientY, screenX: event.clientX, screenY: event.clientY,
-    rawDeltaX: event.movementX ?? 0, rawDeltaY: event.movementY ?? 0, pressedButtons: BITS.filter((_, bit) => (event.buttons ?? 0) & (1 << bit)).map((name) => MouseButton[name]),
-    source: env.enums.SourceType.Mouse, sourceTool: env.enums.SourceTool.MOUSE, timestamp: Date.now() * 1e6, target: { area: {} }, pressure: 0, tiltX: 0, tiltY: 0, deviceId: 0,
-    stopPropagation: () => event.stopPropagation(), preventDefault: () => event.preventDefault(),
-    getModifierKeyState: (keys) => keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
+    button: MouseButton[action === "Move" ? "None" : (BUTTONS[event.button ?? 0] ?? "None")],
+    action: MouseAction[action],
+    x: (event.clientX ?? 0) - x,
+    y: (event.clientY ?? 0) - y,
+    windowX: event.clientX,
+    windowY: event.clientY,
+    displayX: event.clientX,
+    displayY: event.clientY,
+    screenX: event.clientX,
+    screenY: event.clientY,
+    rawDeltaX: event.movementX ?? 0,
+    rawDeltaY: event.movementY ?? 0,
+    pressedButtons: BITS.filter((_, bit) => (event.buttons ?? 0) & (1 << bit)).map((name) => MouseButton[name]),
+    source: env.enums.SourceType.Mouse,
+    sourceTool: env.enums.SourceTool.MOUSE,
+    timestamp: Date.now() * 1e6,
+    target: { area: {} },
+    pressure: 0,
+    tiltX: 0,
+    tiltY: 0,
+    deviceId: 0,
+    stopPropagation: () => event.stopPropagation(),
+    preventDefault: () => event.preventDefault(),
+    getModifierKeyState: (keys) =>
+      keys.every((key) => ({ ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey })[key.toLowerCase()] ?? false),
   };
 }

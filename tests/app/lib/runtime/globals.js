@@ -10,7 +10,12 @@ export { TapGesture, LongPressGesture, PanGesture, PinchGesture, SwipeGesture, G
 export { XComponentController } from "./components/surface.js";
 export { TabsController, BottomTabBarStyle, SubTabBarStyle } from "./components/tabs.js";
 export { Scroller, Scroller as ListScroller } from "./components/layout.js";
-export { TextController as TextInputController, TextController as TextAreaController, TextController as SearchController, TextController as TextController } from "./components/controls.js";
+export {
+  TextController as TextInputController,
+  TextController as TextAreaController,
+  TextController as SearchController,
+  TextController as TextController,
+} from "./components/typing.js";
 export { animateTo } from "./ui-context.js";
 import { showAlertDialog } from "./dialogs.js";
 
@@ -36,20 +41,42 @@ export class PanGestureOptions {
   constructor(options) {
     Object.assign(this, options);
   }
-  setDirection(value) { this.direction = value; }
-  setDistance(value) { this.distance = value; }
-  setFingers(value) { this.fingers = value; }
+  setDirection(value) {
+    this.direction = value;
+  }
+  setDistance(value) {
+    this.distance = value;
+  }
+  setFingers(value) {
+    this.fingers = value;
+  }
 }
 export class LayoutPolicy {}
 export class TransitionEffect {
-  static translate() { return new TransitionEffect(); }
-  static rotate() { return new TransitionEffect(); }
-  static scale() { return new TransitionEffect(); }
-  static opacity() { return new TransitionEffect(); }
-  static move() { return new TransitionEffect(); }
-  static asymmetric() { return new TransitionEffect(); }
-  animation() { return this; }
-  combine() { return this; }
+  static translate() {
+    return new TransitionEffect();
+  }
+  static rotate() {
+    return new TransitionEffect();
+  }
+  static scale() {
+    return new TransitionEffect();
+  }
+  static opacity() {
+    return new TransitionEffect();
+  }
+  static move() {
+    return new TransitionEffect();
+  }
+  static asymmetric() {
+    return new TransitionEffect();
+  }
+  animation() {
+    return this;
+  }
+  combine() {
+    return this;
+  }
 }
 TransitionEffect.IDENTITY = new TransitionEffect();
 TransitionEffect.OPACITY = new TransitionEffect();

@@ -82,7 +82,7 @@ function move(host, event) {
 }
 
 /** Menus that a value opens: `(shown, content, options)`; others: `(content, options)`. */
-const parts = (args) => typeof args[0] === "boolean" || args[0] instanceof TwoWay ? args : [undefined, ...args];
+const parts = (args) => (typeof args[0] === "boolean" || args[0] instanceof TwoWay ? args : [undefined, ...args]);
 
 function followShown(node, bound, content, options) {
   const shown = valueOf(bound);
@@ -106,7 +106,8 @@ export const menus = {
     if (!node.isControl && !node.notFocusable) node.attribute("tabindex", node.tabIndex ?? 0);
   },
   bindContextMenu(node, ...args) {
-    const [bound, content, second, third] = typeof args[0] === "boolean" || args[0] instanceof TwoWay ? [args[0], args[1], undefined, args[2]] : [undefined, ...args];
+    const [bound, content, second, third] =
+      typeof args[0] === "boolean" || args[0] instanceof TwoWay ? [args[0], args[1], undefined, args[2]] : [undefined, ...args];
     const options = third ?? (typeof second === "object" ? second : undefined) ?? {};
     if (bound !== undefined) {
       followShown(node, bound, content, options);
@@ -127,7 +128,10 @@ export const menus = {
       node.pressing = setTimeout(() => {
         if (node.gone || disabled(node)) return;
         // The click that follows the finger's leaving is no click.
-        const swallow = (click) => { click.stopPropagation(); click.preventDefault(); };
+        const swallow = (click) => {
+          click.stopPropagation();
+          click.preventDefault();
+        };
         node.el.addEventListener("click", swallow, { capture: true, once: true });
         setTimeout(() => node.el.removeEventListener("click", swallow, { capture: true }), LONG_PRESS);
         guard(() => open(node, content, options, { point }));
@@ -151,7 +155,14 @@ function closeAround(node) {
 export const menuComponents = {
   Menu: {
     args: ignore,
-    attributes: { font: ignore, fontSize: ignore, radius: ignore, menuItemDivider: ignore, menuItemGroupDivider: ignore, subMenuExpandingMode: ignore },
+    attributes: {
+      font: ignore,
+      fontSize: ignore,
+      radius: ignore,
+      menuItemDivider: ignore,
+      menuItemGroupDivider: ignore,
+      subMenuExpandingMode: ignore,
+    },
   },
   MenuItemGroup: {
     args(node, { header } = {}) {
@@ -189,7 +200,10 @@ export const menuComponents = {
       node.builder = typeof options.builder === "function" ? options.builder : undefined;
       node.el.replaceChildren();
       if (options.startIcon instanceof Resource) picture(node.el, options.startIcon);
-      for (const [name, text] of [["content", options.content], ["label", options.labelInfo]]) {
+      for (const [name, text] of [
+        ["content", options.content],
+        ["label", options.labelInfo],
+      ]) {
         if (text === undefined) continue;
         const span = env.document.createElement("span");
         span.setAttribute("class", name);
@@ -205,7 +219,9 @@ export const menuComponents = {
           open(node, node.builder, {});
           if (node.menu) {
             const { closed } = node.menu;
-            node.menu.closed = () => { closed(); };
+            node.menu.closed = () => {
+              closed();
+            };
             node.menu.el.addEventListener("click", (click) => click.target.closest?.(".menu-item") && queueMicrotask(() => parent?.close()));
           }
         });
@@ -216,8 +232,14 @@ export const menuComponents = {
         node.selectedValue = value;
         node.attribute("aria-checked", valueOf(value) ? "true" : undefined);
       },
-      onChange(node, handler) { node.changed = handler; },
-      selectIcon: ignore, contentFont: ignore, contentFontColor: ignore, labelFont: ignore, labelFontColor: ignore,
+      onChange(node, handler) {
+        node.changed = handler;
+      },
+      selectIcon: ignore,
+      contentFont: ignore,
+      contentFontColor: ignore,
+      labelFont: ignore,
+      labelFontColor: ignore,
     },
   },
 };

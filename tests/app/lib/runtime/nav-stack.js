@@ -14,7 +14,9 @@ let nextPage = 1;
 export class NavPathStack {
   constructor() {
     Object.defineProperties(this, {
-      $entries: { value: [], writable: true }, $readers: { value: readers() }, $parent: { value: undefined, writable: true },
+      $entries: { value: [], writable: true },
+      $readers: { value: readers() },
+      $parent: { value: undefined, writable: true },
       $interception: { value: undefined, writable: true },
     });
   }
@@ -29,8 +31,10 @@ export class NavPathStack {
   }
   #add(info, options, how = "push") {
     if (info?.name === undefined || info.name === "") throw businessError(401, "a page wants a name");
-    const mode = typeof options === "object" ? Object.entries(env.enums.LaunchMode).find(([, value]) => value === options.launchMode)?.[0] : undefined;
-    const known = mode === undefined || mode === "STANDARD" || mode === "NEW_INSTANCE" ? -1 : this.$entries.findLastIndex((one) => one.info.name === info.name);
+    const mode =
+      typeof options === "object" ? Object.entries(env.enums.LaunchMode).find(([, value]) => value === options.launchMode)?.[0] : undefined;
+    const known =
+      mode === undefined || mode === "STANDARD" || mode === "NEW_INSTANCE" ? -1 : this.$entries.findLastIndex((one) => one.info.name === info.name);
     if (known >= 0) {
       const [entry] = mode === "POP_TO_SINGLETON" ? this.$entries.splice(known) : this.$entries.splice(known, 1);
       entry.info.param = info.param;
@@ -41,12 +45,30 @@ export class NavPathStack {
     }
     this.$changed();
   }
-  pushPath(info, options) { this.#add(info, options); }
-  pushPathByName(name, param, ...rest) { this.#add(new NavPathInfo(name, param, rest.find((one) => typeof one === "function"))); }
-  async pushDestination(info, options) { this.#add(info, options); }
-  async pushDestinationByName(name, param, ...rest) { this.pushPathByName(name, param, ...rest); }
-  replacePath(info, options) { this.#add(info, options, "replace"); }
-  replacePathByName(name, param) { this.#add(new NavPathInfo(name, param), undefined, "replace"); }
+  pushPath(info, options) {
+    this.#add(info, options);
+  }
+  pushPathByName(name, param, ...rest) {
+    this.#add(
+      new NavPathInfo(
+        name,
+        param,
+        rest.find((one) => typeof one === "function"),
+      ),
+    );
+  }
+  async pushDestination(info, options) {
+    this.#add(info, options);
+  }
+  async pushDestinationByName(name, param, ...rest) {
+    this.pushPathByName(name, param, ...rest);
+  }
+  replacePath(info, options) {
+    this.#add(info, options, "replace");
+  }
+  replacePathByName(name, param) {
+    this.#add(new NavPathInfo(name, param), undefined, "replace");
+  }
   #told(top, result) {
     if (result !== undefined && typeof result !== "boolean") top?.info.onPop?.({ info: top.info, result });
   }
@@ -99,12 +121,26 @@ export class NavPathStack {
     this.$changed();
   }
   // What a page reads of the stack is no state in ArkUI: nothing is drawn again by it.
-  getAllPathName() { return untracked(() => this.$entries.map((one) => one.info.name)); }
-  getParamByIndex(index) { return this.$entries[index]?.info.param; }
-  getParamByName(name) { return this.$entries.filter((one) => one.info.name === name).map((one) => one.info.param); }
-  getIndexByName(name) { return this.$entries.flatMap((one, index) => one.info.name === name ? [index] : []); }
-  size() { return this.$entries.length; }
-  getParent() { return this.$parent ?? null; }
+  getAllPathName() {
+    return untracked(() => this.$entries.map((one) => one.info.name));
+  }
+  getParamByIndex(index) {
+    return this.$entries[index]?.info.param;
+  }
+  getParamByName(name) {
+    return this.$entries.filter((one) => one.info.name === name).map((one) => one.info.param);
+  }
+  getIndexByName(name) {
+    return this.$entries.flatMap((one, index) => (one.info.name === name ? [index] : []));
+  }
+  size() {
+    return this.$entries.length;
+  }
+  getParent() {
+    return this.$parent ?? null;
+  }
   disableAnimation() {}
-  setInterception(interception) { this.$interception = interception; }
+  setInterception(interception) {
+    this.$interception = interception;
+  }
 }

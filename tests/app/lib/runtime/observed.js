@@ -40,11 +40,13 @@ function arrayHandler(set) {
       const value = array[key];
       if (typeof value === "function" && CHANGES.Array.has(key)) {
         if (!wrapped.has(key)) {
-          wrapped.set(key, (...args) => untracked(() => {
-            const result = value.apply(array, args);
-            fire(set);
-            return result === array ? proxy : result;
-          }));
+          wrapped.set(key, (...args) =>
+            untracked(() => {
+              const result = value.apply(array, args);
+              fire(set);
+              return result === array ? proxy : result;
+            }),
+          );
         }
         return wrapped.get(key);
       }

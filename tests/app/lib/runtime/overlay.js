@@ -27,7 +27,9 @@ export function layer({ kind, modal = false, mask, dismiss, role, label, host = 
   host.append(el);
   const focused = env.document.activeElement;
   const made = {
-    el, host: body, kind,
+    el,
+    host: body,
+    kind,
     dismiss(reason) {
       if (dismiss && guard(() => dismiss(reason)) === false) return;
       made.close();

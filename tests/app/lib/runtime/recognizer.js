@@ -38,10 +38,37 @@ export class Recognizer {
     const { x, y, width, height } = sizeOf(this.node);
     const points = [...this.pointers.values()];
     return {
-      repeat: false, offsetX: 0, offsetY: 0, angle: 0, speed: 0, scale: 1, pinchCenterX: 0, pinchCenterY: 0, velocity: 0, velocityX: 0, velocityY: 0,
-      fingerList: points.map((one, id) => ({ id, globalX: one.x, globalY: one.y, localX: one.x - x, localY: one.y - y, displayX: one.x, displayY: one.y })),
-      ...sourceOf(source), timestamp: Date.now() * 1e6, deviceId: 0,
-      target: { area: { width, height } }, pressure: 0, tiltX: 0, tiltY: 0, axisHorizontal: 0, axisVertical: 0, getModifierKeyState: () => false, ...more,
+      repeat: false,
+      offsetX: 0,
+      offsetY: 0,
+      angle: 0,
+      speed: 0,
+      scale: 1,
+      pinchCenterX: 0,
+      pinchCenterY: 0,
+      velocity: 0,
+      velocityX: 0,
+      velocityY: 0,
+      fingerList: points.map((one, id) => ({
+        id,
+        globalX: one.x,
+        globalY: one.y,
+        localX: one.x - x,
+        localY: one.y - y,
+        displayX: one.x,
+        displayY: one.y,
+      })),
+      ...sourceOf(source),
+      timestamp: Date.now() * 1e6,
+      deviceId: 0,
+      target: { area: { width, height } },
+      pressure: 0,
+      tiltX: 0,
+      tiltY: 0,
+      axisHorizontal: 0,
+      axisVertical: 0,
+      getModifierKeyState: () => false,
+      ...more,
     };
   }
 
@@ -57,12 +84,16 @@ export class Recognizer {
     clearTimeout(this.timer);
     for (const gesture of this.of("longPress")) {
       if ((gesture.options.fingers ?? 1) !== this.pointers.size) continue;
-      this.timer = setTimeout(() => guard(() => {
-        if (this.state?.moved || this.state?.kind) return;
-        this.state.kind = "longPress";
-        this.call(gesture, "onAction", this.event(event));
-        this.long = gesture;
-      }), gesture.options.duration ?? 500);
+      this.timer = setTimeout(
+        () =>
+          guard(() => {
+            if (this.state?.moved || this.state?.kind) return;
+            this.state.kind = "longPress";
+            this.call(gesture, "onAction", this.event(event));
+            this.long = gesture;
+          }),
+        gesture.options.duration ?? 500,
+      );
     }
   }
 
@@ -91,7 +122,11 @@ export class Recognizer {
     if (!active && far < least) return;
     const elapsed = Math.max(1, Date.now() - held.time) / 1000;
     const made = this.event(event, {
-      offsetX: horizontal ? dx : 0, offsetY: vertical ? dy : 0, velocityX: dx / elapsed, velocityY: dy / elapsed, velocity: distance / elapsed,
+      offsetX: horizontal ? dx : 0,
+      offsetY: vertical ? dy : 0,
+      velocityX: dx / elapsed,
+      velocityY: dy / elapsed,
+      velocity: distance / elapsed,
     });
     if (!active) {
       clearTimeout(this.timer);

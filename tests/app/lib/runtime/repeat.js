@@ -13,7 +13,7 @@ const put = (child) => here().host.insertBefore(child, here().before);
 
 /** Nodes from `first` up to, without, `end`. */
 function* between(first, end) {
-  for (let node = first; node && node !== end; ) {
+  for (let node = first; node && node !== end;) {
     const next = node.nextSibling;
     yield node;
     node = next;
@@ -58,7 +58,12 @@ function rows(list, keyOf, { open, describe, update, kind }, where) {
   });
 
   function make(item, index) {
-    const row = { held: open(item, index), kind: kind(item, index), first: env.document.createComment("row"), last: env.document.createComment("/row") };
+    const row = {
+      held: open(item, index),
+      kind: kind(item, index),
+      first: env.document.createComment("row"),
+      last: env.document.createComment("/row"),
+    };
     place.host.insertBefore(row.first, end);
     place.host.insertBefore(row.last, end);
     row.scope = scope(() => within({ ...place, before: row.last }, () => describe(row.held, row.kind)));
@@ -86,12 +91,17 @@ function rows(list, keyOf, { open, describe, update, kind }, where) {
 
 /** A row whose key comes again is left as it is, whatever its item is now: that is ForEach. */
 export function $each(list, describe, key, where) {
-  rows(list, key ?? ((item, index) => `${index}__${JSON.stringify(item)}`), {
-    open: (item, index) => ({ item, index }),
-    describe: (held) => describe(held.item, held.index),
-    update() {},
-    kind: () => "",
-  }, where);
+  rows(
+    list,
+    key ?? ((item, index) => `${index}__${JSON.stringify(item)}`),
+    {
+      open: (item, index) => ({ item, index }),
+      describe: (held) => describe(held.item, held.index),
+      update() {},
+      kind: () => "",
+    },
+    where,
+  );
 }
 
 /** A row whose key comes again keeps its nodes and is told its item and index. Without keys the item is the key. */
@@ -99,17 +109,24 @@ export function $repeat(list, options, where) {
   if (!options.each) throw new Error(`${where}: Repeat has no each`);
   const identities = new Map();
   const counted = new Map();
-  const keyOf = options.key ?? ((item, index) => {
-    if (!identities.has(item)) identities.set(item, identities.size);
-    const base = identities.get(item);
-    if (index === 0) counted.clear();
-    counted.set(base, (counted.get(base) ?? 0) + 1);
-    return `${base}#${counted.get(base)}`;
-  });
-  rows(list, keyOf, {
-    open: (item, index) => Object.assign(new RepeatItem(), { item, index }),
-    describe: (held, kind) => (options.templates[kind] ?? options.each)(held),
-    update: (held, item, index) => void Object.assign(held, { item, index }),
-    kind: (item, index) => options.templateId && options.templates[options.templateId(item, index)] ? options.templateId(item, index) : "",
-  }, where);
+  const keyOf =
+    options.key ??
+    ((item, index) => {
+      if (!identities.has(item)) identities.set(item, identities.size);
+      const base = identities.get(item);
+      if (index === 0) counted.clear();
+      counted.set(base, (counted.get(base) ?? 0) + 1);
+      return `${base}#${counted.get(base)}`;
+    });
+  rows(
+    list,
+    keyOf,
+    {
+      open: (item, index) => Object.assign(new RepeatItem(), { item, index }),
+      describe: (held, kind) => (options.templates[kind] ?? options.each)(held),
+      update: (held, item, index) => void Object.assign(held, { item, index }),
+      kind: (item, index) => (options.templateId && options.templates[options.templateId(item, index)] ? options.templateId(item, index) : ""),
+    },
+    where,
+  );
 }

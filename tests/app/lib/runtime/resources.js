@@ -4,7 +4,18 @@ import { fire, readers, track } from "./signals.js";
 import { systemColor, systemFloat } from "./system.js";
 
 /** As the kit's codes of types. */
-const TYPE_CODES = { color: 10001, float: 10002, string: 10003, plural: 10004, boolean: 10005, intarray: 10006, integer: 10007, strarray: 10009, media: 20000, rawfile: 30000 };
+const TYPE_CODES = {
+  color: 10001,
+  float: 10002,
+  string: 10003,
+  plural: 10004,
+  boolean: 10005,
+  intarray: 10006,
+  integer: 10007,
+  strarray: 10009,
+  media: 20000,
+  rawfile: 30000,
+};
 
 /** Resources by their numbers: whoever has `$r(…).id` finds it again. */
 const numbered = new Map();
@@ -105,7 +116,8 @@ export function textOf(value) {
     return String(value);
   }
   const found = must(value, "string", "plural", "integer");
-  if (value.kind === "plural") return format(pluralText(found, value.params[0]), value.params.slice(1).length > 0 ? value.params.slice(1) : value.params);
+  if (value.kind === "plural")
+    return format(pluralText(found, value.params[0]), value.params.slice(1).length > 0 ? value.params.slice(1) : value.params);
   return format(String(found), value.params);
 }
 
@@ -126,15 +138,16 @@ export function colorOf(value) {
   const numbers = full.match(/../g).map((two) => parseInt(two, 16));
   return numbers.length === 4 ? css(...numbers) : css(255, ...numbers);
 }
-const css = (alpha, red, green, blue) => alpha === 255 ? `rgb(${red},${green},${blue})` :
-  `rgba(${red},${green},${blue},${Math.round((alpha / 255) * 1000) / 1000})`;
+const css = (alpha, red, green, blue) =>
+  alpha === 255 ? `rgb(${red},${green},${blue})` : `rgba(${red},${green},${blue},${Math.round((alpha / 255) * 1000) / 1000})`;
 
 /** A length as CSS has it; plain numbers are `unit` (vp, or fp for type). */
 export function lengthOf(value, unit = "vp") {
   if (value === undefined || value === null) return undefined;
   if (value instanceof Resource) return lengthOf(must(value, "float", "integer"), unit);
   // LengthMetrics
-  if (typeof value === "object" && "unit" in value) return lengthOf(`${value.value}${["px", "vp", "fp", "%", "lpx"][value.unit]}`.replace(/^(.*)%$/, (_, share) => `${share * 100}%`));
+  if (typeof value === "object" && "unit" in value)
+    return lengthOf(`${value.value}${["px", "vp", "fp", "%", "lpx"][value.unit]}`.replace(/^(.*)%$/, (_, share) => `${share * 100}%`));
   if (typeof value === "number") return px(value, unit);
   const parts = /^\s*(-?[\d.]+)(vp|fp|px|lpx|%)?\s*$/.exec(value);
   if (parts) return parts[2] === "%" ? `${parts[1]}%` : px(Number(parts[1]), parts[2] ?? unit);

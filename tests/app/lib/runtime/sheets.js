@@ -59,7 +59,7 @@ function dismissal(entry) {
 }
 
 function detent(value) {
-  if (typeof value === "number" && value in (SHEET_SIZES)) return SHEET_SIZES[value];
+  if (typeof value === "number" && value in SHEET_SIZES) return SHEET_SIZES[value];
   return undefined;
 }
 // SheetSize: MEDIUM, LARGE, FIT_CONTENT.
@@ -70,7 +70,7 @@ function sheetLooks(over, options) {
   const centred = env.width >= 600 && type !== "BOTTOM";
   over.el.setAttribute("data-type", centred ? (type === "POPUP" ? "popup" : "center") : "bottom");
   const wanted = options.detents?.[0] ?? options.height;
-  const height = wanted === undefined ? (centred ? "560px" : SHEET_SIZES[1]) : detent(wanted) ?? lengthOf(wanted);
+  const height = wanted === undefined ? (centred ? "560px" : SHEET_SIZES[1]) : (detent(wanted) ?? lengthOf(wanted));
   const style = [`height:${height}`];
   if (options.width !== undefined) style.push(`width:${lengthOf(options.width)}`);
   if (options.backgroundColor !== undefined) style.push(`background-color:${colorOf(options.backgroundColor)}`);
@@ -111,7 +111,10 @@ export const sheets = {
   bindSheet(node, bound, builder, options = {}) {
     follow(node, "sheet", bound, options, (entry) => {
       const over = layer({
-        kind: "sheet", modal: true, role: "dialog", dismiss: dismissal(entry),
+        kind: "sheet",
+        modal: true,
+        role: "dialog",
+        dismiss: dismissal(entry),
         label: options.title?.title === undefined ? undefined : textOf(options.title.title),
         mask: options.enableOutsideInteractive ? false : options.maskColor === undefined ? true : colorOf(options.maskColor),
       });
@@ -140,21 +143,28 @@ export const sheets = {
   },
   bindPopup(node, bound, options) {
     const changed = options.onStateChange;
-    follow(node, "popup", bound, {
-      ...options,
-      onDisappear: () => changed?.({ isVisible: false }),
-    }, (entry) => {
-      const over = layer({ kind: "popup", role: "dialog", mask: "transparent", dismiss: dismissal(entry), host: env.overlays });
-      anchorTo(over, node);
-      let scope = { dispose() {} };
-      entry.end = ender(node, "popup", entry, over, { dispose: () => scope.dispose() });
-      if (options.builder) scope = node.draw(over.host, asBuilder(options.builder, node));
-      else {
-        over.host.append(words("popup-text", options.message));
-        for (const one of [options.secondaryButton, options.primaryButton]) if (one) over.host.append(button(one.value, "text-button", () => one.action()));
-      }
-      if (changed) guard(() => changed({ isVisible: true }));
-    });
+    follow(
+      node,
+      "popup",
+      bound,
+      {
+        ...options,
+        onDisappear: () => changed?.({ isVisible: false }),
+      },
+      (entry) => {
+        const over = layer({ kind: "popup", role: "dialog", mask: "transparent", dismiss: dismissal(entry), host: env.overlays });
+        anchorTo(over, node);
+        let scope = { dispose() {} };
+        entry.end = ender(node, "popup", entry, over, { dispose: () => scope.dispose() });
+        if (options.builder) scope = node.draw(over.host, asBuilder(options.builder, node));
+        else {
+          over.host.append(words("popup-text", options.message));
+          for (const one of [options.secondaryButton, options.primaryButton])
+            if (one) over.host.append(button(one.value, "text-button", () => one.action()));
+        }
+        if (changed) guard(() => changed({ isVisible: true }));
+      },
+    );
   },
 };
 

@@ -20,7 +20,9 @@ export function sizeOf(node) {
   const outer = node.parent ? sizeOf(node.parent) : { width: env.width, height: env.height };
   return {
     width: set(node.marks?.width, outer.width) ?? node.shareOfWidth ?? outer.width,
-    height: set(node.marks?.height, outer.height) ?? outer.height, x: 0, y: 0,
+    height: set(node.marks?.height, outer.height) ?? outer.height,
+    x: 0,
+    y: 0,
   };
 }
 
@@ -28,7 +30,7 @@ export function sizeOf(node) {
 export function watchSize(node, key, handler) {
   let entries = watched.get(node);
   if (!entries) {
-    watched.set(node, entries = { handlers: new Map(), last: undefined });
+    watched.set(node, (entries = { handlers: new Map(), last: undefined }));
     if (env.layout) {
       observer ??= new env.window.ResizeObserver((changes) => {
         for (const { target } of changes) if (target.$node) tell(target.$node);
@@ -65,10 +67,13 @@ const seen = new Map();
 /** Calls `tell(ratio)` when a node comes into sight or goes; where there is no layout, by what is hidden. */
 export function watchSight(node, ratios, tell) {
   if (env.layout) {
-    const watcher = new env.window.IntersectionObserver((changes) => {
-      if (node.gone) watcher.disconnect();
-      else tell(changes[changes.length - 1].intersectionRatio);
-    }, { threshold: ratios });
+    const watcher = new env.window.IntersectionObserver(
+      (changes) => {
+        if (node.gone) watcher.disconnect();
+        else tell(changes[changes.length - 1].intersectionRatio);
+      },
+      { threshold: ratios },
+    );
     watcher.observe(node.el);
     return;
   }

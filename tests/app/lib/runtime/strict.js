@@ -11,7 +11,8 @@ export class NotInPreview extends Error {
 export function strict(name, object) {
   return new Proxy(object, {
     get(target, key, receiver) {
-      if (typeof key === "symbol" || key in target || key === "then" || key === "toJSON" || key.startsWith("$")) return Reflect.get(target, key, receiver);
+      if (typeof key === "symbol" || key in target || key === "then" || key === "toJSON" || key.startsWith("$"))
+        return Reflect.get(target, key, receiver);
       throw new NotInPreview(`${name}.${key}`);
     },
   });
@@ -22,7 +23,11 @@ export function absent(name) {
   const fail = () => {
     throw new NotInPreview(name);
   };
-  return new Proxy(function absentMember() {}, { get: (_, key) => key === "then" || typeof key === "symbol" ? undefined : fail(), apply: fail, construct: fail });
+  return new Proxy(function absentMember() {}, {
+    get: (_, key) => (key === "then" || typeof key === "symbol" ? undefined : fail()),
+    apply: fail,
+    construct: fail,
+  });
 }
 
 /** A function, or an object, that listens: `on`, `off` and a way to tell. */

@@ -14,9 +14,12 @@ export function edges(value) {
   return [value.top, end, value.bottom, start].map((one) => len(one) ?? "0").join(" ");
 }
 
-const corners = (value) => isObject(value) ?
-  [value.topLeft ?? value.topStart, value.topRight ?? value.topEnd, value.bottomRight ?? value.bottomEnd, value.bottomLeft ?? value.bottomStart]
-    .map((one) => len(one) ?? "0").join(" ") : len(value);
+const corners = (value) =>
+  isObject(value)
+    ? [value.topLeft ?? value.topStart, value.topRight ?? value.topEnd, value.bottomRight ?? value.bottomEnd, value.bottomLeft ?? value.bottomStart]
+        .map((one) => len(one) ?? "0")
+        .join(" ")
+    : len(value);
 
 /** Alignment (TopStart 0 … BottomEnd 8) as place of CSS: [block, inline]. */
 export const alignment = (value) => [["start", "center", "end"][Math.floor(value / 3)], ["start", "center", "end"][value % 3]];
@@ -28,17 +31,28 @@ function border(css, { width, color, radius, style }) {
     css["border-width"] = widths;
     css["border-style"] ??= "solid";
   }
-  if (style !== undefined) css["border-style"] = isObject(style) ? "solid" : BORDER_STYLES[2 - style] ?? "solid";
+  if (style !== undefined) css["border-style"] = isObject(style) ? "solid" : (BORDER_STYLES[2 - style] ?? "solid");
   if (color !== undefined) {
-    css["border-color"] = isObject(color) ? [color.top, color.end ?? color.right, color.bottom, color.start ?? color.left].map((one) => colorOf(one) ?? "transparent").join(" ") : colorOf(color);
+    css["border-color"] = isObject(color)
+      ? [color.top, color.end ?? color.right, color.bottom, color.start ?? color.left].map((one) => colorOf(one) ?? "transparent").join(" ")
+      : colorOf(color);
   } else css["border-color"] ??= "#000";
   if (radius !== undefined) css["border-radius"] = corners(radius);
 }
 
-const SHADOWS = ["0 2px 6px rgba(0,0,0,.1)", "0 4px 12px rgba(0,0,0,.12)", "0 6px 16px rgba(0,0,0,.14)", "0 8px 24px rgba(0,0,0,.16)", "0 10px 30px rgba(0,0,0,.18)", "0 12px 36px rgba(0,0,0,.2)"];
-const transform = (css, text) => { css.transform = css.transform ? `${css.transform} ${text}` : text; };
+const SHADOWS = [
+  "0 2px 6px rgba(0,0,0,.1)",
+  "0 4px 12px rgba(0,0,0,.12)",
+  "0 6px 16px rgba(0,0,0,.14)",
+  "0 8px 24px rgba(0,0,0,.16)",
+  "0 10px 30px rgba(0,0,0,.18)",
+  "0 12px 36px rgba(0,0,0,.2)",
+];
+const transform = (css, text) => {
+  css.transform = css.transform ? `${css.transform} ${text}` : text;
+};
 const gradient = ({ angle = 180, colors, direction, repeating }) => {
-  const turn = direction === undefined ? angle : [270, 0, 90, 180, 315, 45, 225, 135][direction] ?? 180;
+  const turn = direction === undefined ? angle : ([270, 0, 90, 180, 315, 45, 225, 135][direction] ?? 180);
   return `${repeating ? "repeating-" : ""}linear-gradient(${turn}deg, ${colors.map(([color, at]) => `${colorOf(color)} ${at * 100}%`).join(", ")})`;
 };
 const done = () => {};
@@ -61,10 +75,18 @@ export const looks = {
   constraintSize({ css }, { minWidth, maxWidth, minHeight, maxHeight }) {
     Object.assign(css, { "min-width": len(minWidth), "max-width": len(maxWidth), "min-height": len(minHeight), "max-height": len(maxHeight) });
   },
-  aspectRatio: ({ css }, value) => { css["aspect-ratio"] = value; },
-  padding: ({ css }, value) => { css.padding = edges(value); },
-  margin: ({ css }, value) => { css.margin = edges(value); },
-  safeAreaPadding: ({ css }, value) => { css.padding = edges(value); },
+  aspectRatio: ({ css }, value) => {
+    css["aspect-ratio"] = value;
+  },
+  padding: ({ css }, value) => {
+    css.padding = edges(value);
+  },
+  margin: ({ css }, value) => {
+    css.margin = edges(value);
+  },
+  safeAreaPadding: ({ css }, value) => {
+    css.padding = edges(value);
+  },
   expandSafeArea: done,
   ignoreLayoutSafeArea: done,
   layoutWeight(node, value) {
@@ -73,10 +95,19 @@ export const looks = {
     if (value > 0 && node.parentName === "Column") heighten(node);
     if (value > 0) Object.assign(css, { flex: `${value} 1 0`, "min-width": css["min-width"] ?? "0", "min-height": css["min-height"] ?? "0" });
   },
-  flexGrow: ({ css }, value) => { css["flex-grow"] = value; },
-  flexShrink: ({ css }, value) => { css["flex-shrink"] = value; if (value > 0) css["min-width"] ??= "0"; },
-  flexBasis: ({ css }, value) => { css["flex-basis"] = len(value); },
-  alignSelf: ({ css }, value) => { css["align-self"] = ["auto", "flex-start", "center", "flex-end", "stretch", "baseline"][value]; },
+  flexGrow: ({ css }, value) => {
+    css["flex-grow"] = value;
+  },
+  flexShrink: ({ css }, value) => {
+    css["flex-shrink"] = value;
+    if (value > 0) css["min-width"] ??= "0";
+  },
+  flexBasis: ({ css }, value) => {
+    css["flex-basis"] = len(value);
+  },
+  alignSelf: ({ css }, value) => {
+    css["align-self"] = ["auto", "flex-start", "center", "flex-end", "stretch", "baseline"][value];
+  },
   align(node, value) {
     const [block, inline] = alignment(value);
     const { css, name } = node;
@@ -93,7 +124,10 @@ export const looks = {
     if (css.top === undefined && css.bottom === undefined) css.top = "0";
   },
   offset({ css }, { x, y, left, top, right, bottom }) {
-    transform(css, `translate(${len(x ?? left) ?? (right === undefined ? 0 : `-${len(right)}`)}, ${len(y ?? top) ?? (bottom === undefined ? 0 : `-${len(bottom)}`)})`);
+    transform(
+      css,
+      `translate(${len(x ?? left) ?? (right === undefined ? 0 : `-${len(right)}`)}, ${len(y ?? top) ?? (bottom === undefined ? 0 : `-${len(bottom)}`)})`,
+    );
   },
   translate: ({ css }, { x = 0, y = 0 }) => transform(css, `translate(${len(x)}, ${len(y)})`),
   scale: ({ css }, { x = 1, y = 1, centerX, centerY }) => {
@@ -102,24 +136,50 @@ export const looks = {
   },
   rotate: ({ css }, { x = 0, y = 0, z, angle }) => transform(css, x || y ? `rotate3d(${x},${y},${z ?? 0},${turn(angle)})` : `rotate(${turn(angle)})`),
   markAnchor: ({ css }, { x, y }) => transform(css, `translate(-${len(x ?? 0)}, -${len(y ?? 0)})`),
-  zIndex: ({ css }, value) => { css["z-index"] = value; },
-  opacity: ({ css }, value) => { css.opacity = value instanceof Resource ? Number.parseFloat(len(value)) : value; },
+  zIndex: ({ css }, value) => {
+    css["z-index"] = value;
+  },
+  opacity: ({ css }, value) => {
+    css.opacity = value instanceof Resource ? Number.parseFloat(len(value)) : value;
+  },
   visibility(node, value) {
     if (![0, 1, 2].includes(value)) throw new TypeError(`${value} is no Visibility`);
     node.marks.visibility = value;
     if (value === 1) node.css.visibility = "hidden";
   },
-  clip: ({ css }, value) => { if (value) css.overflow = "hidden"; },
-  backgroundColor: ({ css }, value) => { css["background-color"] = colorOf(value); },
-  linearGradient: ({ css }, value) => { css["background-image"] = gradient(value); },
-  backgroundBlurStyle: ({ css }) => { css["backdrop-filter"] = "blur(20px)"; },
-  backdropBlur: ({ css }, value) => { css["backdrop-filter"] = `blur(${value}px)`; },
-  blur: ({ css }, value) => { css.filter = `blur(${value}px)`; },
-  brightness: ({ css }, value) => { css.filter = `brightness(${value})`; },
-  saturate: ({ css }, value) => { css.filter = `saturate(${value})`; },
-  grayscale: ({ css }, value) => { css.filter = `grayscale(${value})`; },
-  foregroundColor: ({ css }, value) => { css.color = colorOf(value); },
-  borderRadius: ({ css }, value) => { css["border-radius"] = corners(value); },
+  clip: ({ css }, value) => {
+    if (value) css.overflow = "hidden";
+  },
+  backgroundColor: ({ css }, value) => {
+    css["background-color"] = colorOf(value);
+  },
+  linearGradient: ({ css }, value) => {
+    css["background-image"] = gradient(value);
+  },
+  backgroundBlurStyle: ({ css }) => {
+    css["backdrop-filter"] = "blur(20px)";
+  },
+  backdropBlur: ({ css }, value) => {
+    css["backdrop-filter"] = `blur(${value}px)`;
+  },
+  blur: ({ css }, value) => {
+    css.filter = `blur(${value}px)`;
+  },
+  brightness: ({ css }, value) => {
+    css.filter = `brightness(${value})`;
+  },
+  saturate: ({ css }, value) => {
+    css.filter = `saturate(${value})`;
+  },
+  grayscale: ({ css }, value) => {
+    css.filter = `grayscale(${value})`;
+  },
+  foregroundColor: ({ css }, value) => {
+    css.color = colorOf(value);
+  },
+  borderRadius: ({ css }, value) => {
+    css["border-radius"] = corners(value);
+  },
   border: ({ css }, value) => border(css, value),
   borderWidth: ({ css }, value) => border(css, { width: value, color: css["border-color"] }),
   borderColor: ({ css }, value) => border(css, { color: value }),
@@ -129,16 +189,39 @@ export const looks = {
     if (radius !== undefined) css["border-radius"] ??= corners(radius);
   },
   shadow({ css }, value) {
-    css["box-shadow"] = typeof value === "number" ? SHADOWS[value] :
-      `${len(value.offsetX ?? 0)} ${len(value.offsetY ?? 0)} ${len(value.radius)} ${colorOf(value.color ?? "#33000000")}`;
+    css["box-shadow"] =
+      typeof value === "number"
+        ? SHADOWS[value]
+        : `${len(value.offsetX ?? 0)} ${len(value.offsetY ?? 0)} ${len(value.radius)} ${colorOf(value.color ?? "#33000000")}`;
   },
-  fontSize: ({ css }, value) => { css["font-size"] = lengthOf(value, "fp"); },
-  fontWeight: ({ css }, value) => { css["font-weight"] = weight(value); },
-  fontColor: ({ css }, value) => { css.color = colorOf(value); },
-  fontFamily: ({ css }, value) => { css["font-family"] = family(textOf(value)); },
-  fontStyle: ({ css }, value) => { css["font-style"] = value === 1 ? "italic" : "normal"; },
-  geometryTransition: done, transition: done, animation: done, renderGroup: done, focusBox: done, hoverEffect: done, clickEffect: done,
-  pixelRound: done, privacySensitive: done, motionBlur: done, systemBarEffect: done, sharedTransition: done, drawModifier: done,
+  fontSize: ({ css }, value) => {
+    css["font-size"] = lengthOf(value, "fp");
+  },
+  fontWeight: ({ css }, value) => {
+    css["font-weight"] = weight(value);
+  },
+  fontColor: ({ css }, value) => {
+    css.color = colorOf(value);
+  },
+  fontFamily: ({ css }, value) => {
+    css["font-family"] = family(textOf(value));
+  },
+  fontStyle: ({ css }, value) => {
+    css["font-style"] = value === 1 ? "italic" : "normal";
+  },
+  geometryTransition: done,
+  transition: done,
+  animation: done,
+  renderGroup: done,
+  focusBox: done,
+  hoverEffect: done,
+  clickEffect: done,
+  pixelRound: done,
+  privacySensitive: done,
+  motionBlur: done,
+  systemBarEffect: done,
+  sharedTransition: done,
+  drawModifier: done,
 };
 
 /**
@@ -146,11 +229,24 @@ export const looks = {
  * stay small. So such a parent is as wide as it may be, and so on upwards, unless it has a width.
  */
 export function widen(node) {
-  grow(node, "wide", (above) => above.css.width !== undefined || above.css.flex !== undefined && above.parentName === "Row" || above.css.position === "absolute");
+  grow(
+    node,
+    "wide",
+    (above) => above.css.width !== undefined || (above.css.flex !== undefined && above.parentName === "Row") || above.css.position === "absolute",
+  );
 }
 function heighten(node, once = true) {
-  grow(node, "tall", (above) => above.css.height !== undefined || above.css["aspect-ratio"] !== undefined || above.css.flex !== undefined && above.parentName === "Column" ||
-    above.css.position === "absolute" || above.parentName === "Scroll", once);
+  grow(
+    node,
+    "tall",
+    (above) =>
+      above.css.height !== undefined ||
+      above.css["aspect-ratio"] !== undefined ||
+      (above.css.flex !== undefined && above.parentName === "Column") ||
+      above.css.position === "absolute" ||
+      above.parentName === "Scroll",
+    once,
+  );
 }
 const PASSING = new Set(["Row", "Column", "Stack", "Scroll", "Button", "Badge", "RelativeContainer"]);
 function grow(node, mark, ends, once = false) {
@@ -164,9 +260,10 @@ function grow(node, mark, ends, once = false) {
   }
 }
 
-const turn = (angle) => typeof angle === "string" ? angle : `${angle}deg`;
-export const weight = (value) => typeof value === "number" && value < 10 ? FONT_WEIGHTS[value] : String(value);
+const turn = (angle) => (typeof angle === "string" ? angle : `${angle}deg`);
+export const weight = (value) => (typeof value === "number" && value < 10 ? FONT_WEIGHTS[value] : String(value));
 // FontWeight's members: Lighter, Normal, Regular, Medium, Bold, Bolder.
 const FONT_WEIGHTS = [200, 400, 400, 500, 700, 900];
-const family = (name) => /mono/i.test(name) ? `"HarmonyOS Sans Mono", "Noto Sans Mono CJK SC", "DejaVu Sans Mono", monospace` : `${JSON.stringify(name)}, sans-serif`;
+const family = (name) =>
+  /mono/i.test(name) ? `"HarmonyOS Sans Mono", "Noto Sans Mono CJK SC", "DejaVu Sans Mono", monospace` : `${JSON.stringify(name)}, sans-serif`;
 export { vpOf };

@@ -8,7 +8,18 @@ import { strict } from "./strict.js";
 import { lengthOf } from "./resources.js";
 
 const number = (text) => Number.parseFloat(text);
-const CURSORS = { DEFAULT: "default", HAND_POINTING: "pointer", TEXT_CURSOR: "text", CROSS: "crosshair", MOVE: "move", WEST_EAST: "ew-resize", NORTH_SOUTH: "ns-resize", HAND_OPEN: "grab", HAND_GRABBING: "grabbing", LOADING: "progress" };
+const CURSORS = {
+  DEFAULT: "default",
+  HAND_POINTING: "pointer",
+  TEXT_CURSOR: "text",
+  CROSS: "crosshair",
+  MOVE: "move",
+  WEST_EAST: "ew-resize",
+  NORTH_SOUTH: "ns-resize",
+  HAND_OPEN: "grab",
+  HAND_GRABBING: "grabbing",
+  LOADING: "progress",
+};
 
 /** Runs `fn`; what it changes is drawn at once instead of gliding there. */
 export function animateTo(options, fn) {
@@ -48,23 +59,41 @@ export function makeUiContext() {
     postDelayedFrameCallback: (callback, delay) => void setTimeout(() => guard(() => callback.onFrame(Date.now() * 1e6)), delay),
     setKeyboardAvoidMode() {},
     getKeyboardAvoidMode: () => 0,
-    getCursorController: () => strict("CursorController", {
-      setCursor(style) {
-        const name = Object.entries(env.kitEnums?.["@ohos.multimodalInput.pointer"]?.PointerStyle ?? {}).find(([, value]) => value === style)?.[0];
-        env.document.documentElement.style.cursor = CURSORS[name] ?? "default";
-      },
-      restoreDefault() { env.document.documentElement.style.cursor = ""; },
-    }),
-    getContextMenuController: () => strict("ContextMenuController", {
-      close() { layers().filter((one) => one.kind === "menu").forEach((one) => one.close()); },
-    }),
-    getComponentUtils: () => strict("ComponentUtils", {
-      getRectangleById(id) {
-        const { width = 0, height = 0, left = 0, top = 0 } = env.document.getElementById(id)?.getBoundingClientRect?.() ?? {};
-        const at = { x: left * env.density, y: top * env.density };
-        return { size: { width: width * env.density, height: height * env.density }, localOffset: at, windowOffset: at, screenOffset: at, translate: { x: 0, y: 0, z: 0 }, scale: { x: 1, y: 1, z: 1, centerX: 0, centerY: 0 }, rotate: { x: 0, y: 0, z: 0, angle: 0, centerX: 0, centerY: 0 }, transform: [] };
-      },
-    }),
+    getCursorController: () =>
+      strict("CursorController", {
+        setCursor(style) {
+          const name = Object.entries(env.kitEnums?.["@ohos.multimodalInput.pointer"]?.PointerStyle ?? {}).find(([, value]) => value === style)?.[0];
+          env.document.documentElement.style.cursor = CURSORS[name] ?? "default";
+        },
+        restoreDefault() {
+          env.document.documentElement.style.cursor = "";
+        },
+      }),
+    getContextMenuController: () =>
+      strict("ContextMenuController", {
+        close() {
+          layers()
+            .filter((one) => one.kind === "menu")
+            .forEach((one) => one.close());
+        },
+      }),
+    getComponentUtils: () =>
+      strict("ComponentUtils", {
+        getRectangleById(id) {
+          const { width = 0, height = 0, left = 0, top = 0 } = env.document.getElementById(id)?.getBoundingClientRect?.() ?? {};
+          const at = { x: left * env.density, y: top * env.density };
+          return {
+            size: { width: width * env.density, height: height * env.density },
+            localOffset: at,
+            windowOffset: at,
+            screenOffset: at,
+            translate: { x: 0, y: 0, z: 0 },
+            scale: { x: 1, y: 1, z: 1, centerX: 0, centerY: 0 },
+            rotate: { x: 0, y: 0, z: 0, angle: 0, centerX: 0, centerY: 0 },
+            transform: [],
+          };
+        },
+      }),
     getUIInspector: () => strict("UIInspector", { createComponentObserver: () => ({ on() {}, off() {} }) }),
     getUIObserver: () => strict("UIObserver", { on() {}, off() {} }),
     getMediaQuery: () => strict("MediaQuery", { matchMediaSync: () => ({ matches: env.dark, on() {}, off() {} }) }),

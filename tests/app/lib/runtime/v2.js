@@ -11,9 +11,13 @@ export function meta(proto) {
     const above = proto[META];
     Object.defineProperty(proto, META, {
       value: {
-        kinds: new Map(above?.kinds), require: new Set(above?.require), once: new Set(above?.once),
-        providers: new Map(above?.providers), consumers: new Map(above?.consumers),
-        monitors: [...(above?.monitors ?? [])], computed: new Map(above?.computed),
+        kinds: new Map(above?.kinds),
+        require: new Set(above?.require),
+        once: new Set(above?.once),
+        providers: new Map(above?.providers),
+        consumers: new Map(above?.consumers),
+        monitors: [...(above?.monitors ?? [])],
+        computed: new Map(above?.computed),
       },
     });
   }
@@ -24,7 +28,7 @@ export const metaOf = (object) => meta(Object.getPrototypeOf(object));
 export function box(object, key) {
   if (!Object.hasOwn(object, BOXES)) Object.defineProperty(object, BOXES, { value: new Map() });
   let found = object[BOXES].get(key);
-  if (!found) object[BOXES].set(key, found = { value: undefined, readers: readers() });
+  if (!found) object[BOXES].set(key, (found = { value: undefined, readers: readers() }));
   return found;
 }
 /** Makes a property of one object the same value as one of another: a consumer and its provider. */
@@ -77,24 +81,28 @@ export const Once = (proto, key) => void meta(proto).once.add(key);
 export const Event = (proto, key) => void meta(proto).kinds.set(key, "Event");
 export const BuilderParam = (proto, key) => void meta(proto).kinds.set(key, "BuilderParam");
 
-const named = (kind, field) => (...args) => {
-  const note = (alias) => (proto, key) => {
-    property(kind)(proto, key);
-    meta(proto)[field].set(key, alias ?? key);
+const named =
+  (kind, field) =>
+  (...args) => {
+    const note = (alias) => (proto, key) => {
+      property(kind)(proto, key);
+      meta(proto)[field].set(key, alias ?? key);
+    };
+    return typeof args[1] === "string" && typeof args[0] === "object" ? note(undefined)(args[0], args[1]) : note(args[0]);
   };
-  return typeof args[1] === "string" && typeof args[0] === "object" ? note(undefined)(args[0], args[1]) : note(args[0]);
-};
 export const Provider = named("Provider", "providers");
 export const Consumer = named("Consumer", "consumers");
 
-export const Monitor = (...paths) => (proto, key) => {
-  const at = paths.find((path) => typeof path !== "string" || path === "" || path.includes("*"));
-  if (at !== undefined) throw new TypeError(`${proto.constructor.name}.${key}: @Monitor("${at}") is not in API 12`);
-  const { monitors } = meta(proto);
-  const known = monitors.findIndex((one) => one.method === key);
-  if (known >= 0) monitors.splice(known, 1);
-  monitors.push({ method: key, paths });
-};
+export const Monitor =
+  (...paths) =>
+  (proto, key) => {
+    const at = paths.find((path) => typeof path !== "string" || path === "" || path.includes("*"));
+    if (at !== undefined) throw new TypeError(`${proto.constructor.name}.${key}: @Monitor("${at}") is not in API 12`);
+    const { monitors } = meta(proto);
+    const known = monitors.findIndex((one) => one.method === key);
+    if (known >= 0) monitors.splice(known, 1);
+    monitors.push({ method: key, paths });
+  };
 
 export function Computed(proto, key, descriptor) {
   if (!descriptor?.get) throw new TypeError(`${proto.constructor.name}.${key}: @Computed wants a getter`);
@@ -139,13 +147,15 @@ function watch(object, { method, paths }) {
     const was = before;
     before = now;
     if (dirty.length === 0) return;
-    untracked(() => object[method]({
-      dirty,
-      value(path = dirty[0]) {
-        const index = paths.indexOf(path);
-        return index < 0 || !dirty.includes(path) ? undefined : { before: was[index], now: now[index], path };
-      },
-    }));
+    untracked(() =>
+      object[method]({
+        dirty,
+        value(path = dirty[0]) {
+          const index = paths.indexOf(path);
+          return index < 0 || !dirty.includes(path) ? undefined : { before: was[index], now: now[index], path };
+        },
+      }),
+    );
   });
   effect.run();
 }
@@ -154,16 +164,18 @@ const at = (object, path) => path.split(".").reduce((value, key) => value?.[key]
 
 /** Classes whose objects begin their monitors once the outermost constructor is through. */
 export function ObservedV2(Class) {
-  const Observed = { [Class.name]: class extends Class {
-    constructor(...args) {
-      super(...args);
-      if (new.target === Observed) unowned(() => start(this));
-    }
-  } }[Class.name];
+  const Observed = {
+    [Class.name]: class extends Class {
+      constructor(...args) {
+        super(...args);
+        if (new.target === Observed) unowned(() => start(this));
+      }
+    },
+  }[Class.name];
   return Observed;
 }
 
-export const ComponentV2 = (...args) => typeof args[0] === "function" ? undefined : () => undefined;
+export const ComponentV2 = (...args) => (typeof args[0] === "function" ? undefined : () => undefined);
 export const Entry = (...args) => {
   const mark = (Class) => void Object.defineProperty(Class, "$entry", { value: true });
   return typeof args[0] === "function" ? mark(args[0]) : mark;

@@ -96,7 +96,7 @@ function boxOf(node) {
 export function $n(name, args, attributes, children, where) {
   const def = lookUp(name);
   if (!def) throw new Error(`${where}: the preview has no component ${name}`);
-  const tag = typeof def.tag === "function" ? def.tag(args) : def.tag ?? "div";
+  const tag = typeof def.tag === "function" ? def.tag(args) : (def.tag ?? "div");
   const el = put(env.document.createElement(tag));
   const node = new Node(name, def, el, where);
   el.setAttribute("class", `ark ${name}`);
@@ -135,8 +135,11 @@ export function $c(component, params, attributes, children, where) {
   let view;
   effect(() => {
     const given = params();
-    if (children) untracked(() => { given[trailing(Class, where)] = children; });
-    untracked(() => view ? update(view, given) : (view = new Class(parent, given, where)));
+    if (children)
+      untracked(() => {
+        given[trailing(Class, where)] = children;
+      });
+    untracked(() => (view ? update(view, given) : (view = new Class(parent, given, where))));
   });
   node.view = view;
   node.owner = parent;
@@ -190,8 +193,12 @@ function update(view, given) {
 export class $View {
   constructor(parent, given, where) {
     Object.defineProperties(this, {
-      $parent: { value: parent }, $given: { value: given ?? {} }, $where: { value: where },
-      $ready: { value: false, writable: true }, $node: { value: undefined, writable: true }, $dead: { value: false, writable: true },
+      $parent: { value: parent },
+      $given: { value: given ?? {} },
+      $where: { value: where },
+      $ready: { value: false, writable: true },
+      $node: { value: undefined, writable: true },
+      $dead: { value: false, writable: true },
     });
     const { kinds, require } = metaOf(this);
     const name = this.constructor.name;
@@ -274,13 +281,16 @@ export function childrenChanged(node) {
 
 /** One object handed to a builder: its values are read when they are used, so that they stay live. */
 export function $ref(values) {
-  return new Proxy({}, {
-    get: (_, key) => values()[key],
-    has: (_, key) => key in values(),
-    set(_, key) {
-      throw new TypeError(`${String(key)}: what a builder is given may not be assigned`);
+  return new Proxy(
+    {},
+    {
+      get: (_, key) => values()[key],
+      has: (_, key) => key in values(),
+      set(_, key) {
+        throw new TypeError(`${String(key)}: what a builder is given may not be assigned`);
+      },
     },
-  });
+  );
 }
 
 /** `a!!` where a component of the system takes it. */
@@ -291,7 +301,7 @@ export class TwoWay {
 }
 export const $two = (read, set) => new TwoWay(read, set);
 /** The value of what may be bound both ways; read by the node, so that it follows. */
-export const valueOf = (bound) => bound instanceof TwoWay ? bound.read() : bound;
+export const valueOf = (bound) => (bound instanceof TwoWay ? bound.read() : bound);
 export function setBound(bound, value) {
   if (bound instanceof TwoWay) bound.set(value);
 }

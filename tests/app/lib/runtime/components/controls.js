@@ -5,6 +5,7 @@ import { Resource, colorOf, lengthOf, textOf } from "../resources.js";
 import { setBound, valueOf } from "../view.js";
 import { disabled } from "../events.js";
 import { label } from "./text.js";
+import { typing } from "./typing.js";
 
 const ignore = () => {};
 const isOptions = (value) => typeof value === "object" && value !== null && !(value instanceof Resource);
@@ -28,7 +29,11 @@ const button = {
     buttonStyle: (node, value) => looksOf(node, { buttonStyle: value }),
     controlSize: (node, value) => looksOf(node, { controlSize: value }),
     role: (node, value) => node.attribute("data-role", member("ButtonRole", value).toLowerCase()),
-    stateEffect: ignore, labelStyle: ignore, minFontScale: ignore, maxFontScale: ignore, contentModifier: ignore,
+    stateEffect: ignore,
+    labelStyle: ignore,
+    minFontScale: ignore,
+    maxFontScale: ignore,
+    contentModifier: ignore,
   },
 };
 function looksOf(node, { type, buttonStyle, controlSize, role }) {
@@ -64,12 +69,29 @@ function switchLike(role, read, name, { once = false } = {}) {
       else if (node.on_ === undefined) set(node, false);
     },
     attributes: {
-      onChange(node, handler) { node.changed = handler; },
-      selectedColor: ({ css }, value) => { css["--on"] = colorOf(value); },
-      switchPointColor: ({ css }, value) => { css["--point"] = colorOf(value); },
-      checked(node, value) { node.bound = value; set(node, valueOf(value) === true); },
-      select(node, value) { node.bound = value; set(node, valueOf(value) === true); },
-      unselectedColor: ignore, mark: ignore, shape: ignore, radioStyle: ignore, switchStyle: ignore, contentModifier: ignore,
+      onChange(node, handler) {
+        node.changed = handler;
+      },
+      selectedColor: ({ css }, value) => {
+        css["--on"] = colorOf(value);
+      },
+      switchPointColor: ({ css }, value) => {
+        css["--point"] = colorOf(value);
+      },
+      checked(node, value) {
+        node.bound = value;
+        set(node, valueOf(value) === true);
+      },
+      select(node, value) {
+        node.bound = value;
+        set(node, valueOf(value) === true);
+      },
+      unselectedColor: ignore,
+      mark: ignore,
+      shape: ignore,
+      radioStyle: ignore,
+      switchStyle: ignore,
+      contentModifier: ignore,
     },
   };
 }
@@ -86,90 +108,6 @@ function siblings(node) {
       other.changed?.(false);
     }
   }
-}
-
-const typing = (kind) => ({
-  tag: kind === "TextArea" ? "textarea" : "input",
-  init(node) {
-    node.isControl = true;
-    if (kind === "Search") node.attribute("type", "search");
-    node.on("own", "input", () => {
-      if (node.limit !== undefined && node.el.value.length > node.limit) node.el.value = node.el.value.slice(0, node.limit);
-      if (node.filter && !new RegExp(`^(?:${node.filter})*$`, "u").test(node.el.value)) {
-        node.el.value = [...node.el.value].filter((one) => new RegExp(node.filter, "u").test(one)).join("");
-      }
-      node.shown = node.el.value;
-      setBound(node.bound, node.el.value);
-      node.changed?.(node.el.value);
-    });
-    node.on("own.enter", "keydown", (event) => {
-      if (event.key !== "Enter" || (kind === "TextArea" && !node.submits) || event.isComposing) return;
-      const made = { text: node.el.value, keepEditableState() {} };
-      if (kind === "Search") node.submitted?.(node.el.value, made);
-      else node.submitted?.(node.enterKey ?? 6, made);
-      if (node.submitted) event.stopPropagation();
-    });
-  },
-  args(node, options = {}) {
-    node.limit = undefined;
-    const bound = kind === "Search" ? options.value : options.text;
-    node.bound = bound;
-    const value = valueOf(bound);
-    if (value !== undefined && textOf(value) !== node.shown) {
-      node.shown = textOf(value);
-      node.el.value = node.shown;
-      if (kind === "TextArea" && !env.layout) node.el.textContent = node.shown;
-    }
-    node.attribute("placeholder", options.placeholder === undefined ? undefined : textOf(options.placeholder));
-    if (options.controller) options.controller.$node = node;
-  },
-  attributes: {
-    type(node, value) {
-      const type = member("InputType", value);
-      node.attribute("type", { Password: "password", Number: "text", NUMBER_PASSWORD: "password", PhoneNumber: "tel", Email: "email", URL: "url", NEW_PASSWORD: "password" }[type] ?? "text");
-      if (["Number", "NUMBER_DECIMAL"].includes(type)) node.attribute("inputmode", "numeric");
-      if (type === "Number") node.filter = "[0-9]";
-    },
-    onChange(node, handler) { node.changed = handler; },
-    onSubmit(node, handler) { node.submitted = handler; node.submits = kind === "TextArea" && node.enterKey !== undefined; },
-    onEditChange(node, handler) {
-      node.on("edit.in", "focus", () => handler(true));
-      node.on("edit.out", "blur", () => handler(false));
-    },
-    onPaste(node, handler) { node.on("paste", "paste", (event) => handler(event.clipboardData?.getData("text") ?? "", { preventDefault: () => event.preventDefault() })); },
-    maxLength(node, value) { node.limit = value; },
-    inputFilter(node, value) { node.filter = value; },
-    placeholderColor: ({ css }, value) => { css["--placeholder"] = colorOf(value); },
-    placeholderFont: ignore, caretColor: ({ css }, value) => { css["caret-color"] = colorOf(value); }, caretStyle: ignore, enterKeyType(node, value) { node.enterKey = value; },
-    showPasswordIcon: ignore, showUnderline: ignore, underlineColor: ignore, selectionMenuHidden: ignore, showCounter: ignore, enableKeyboardOnFocus: ignore,
-    enableAutoFill: ignore, enablePreviewText: ignore, contentType: ignore, customKeyboard: ignore, selectAll: ignore, style: ignore, barState: ignore,
-    cancelButton: ignore, searchIcon: ignore, searchButton: ignore, textFont({ css }, { size, family }) {
-      if (size !== undefined) css["font-size"] = lengthOf(size, "fp");
-      if (family !== undefined) css["font-family"] = textOf(family);
-    },
-    textAlign: ({ css }, value) => { css["text-align"] = choose("TextAlign", value, { Start: "start", Center: "center", End: "end", JUSTIFY: "justify" }); },
-    showError(node, value) {
-      node.attribute("aria-invalid", value ? "true" : undefined);
-      node.attribute("data-error", value ? textOf(value) : undefined);
-    },
-    lineHeight: ({ css }, value) => { css["line-height"] = lengthOf(value, "fp"); }, letterSpacing: ignore, maxLines: ignore, wordBreak: ignore,
-    copyOption: ignore, selectedBackgroundColor: ignore, onCopy: ignore, onCut: ignore, onTextSelectionChange: ignore, onContentScroll: ignore,
-    passwordIcon: ignore, showUnit: ignore, lineBreakStrategy: ignore, decoration: ignore, editMenuOptions: ignore, textIndent: ignore, cancelButtonStyle: ignore,
-    onWillInsert: ignore, onDidInsert: ignore, onWillDelete: ignore, onDidDelete: ignore, textOverflow: ignore, heightAdaptivePolicy: ignore,
-    minFontSize: ignore, maxFontSize: ignore, onSecurityStateChange: ignore, keyboardAppearance: ignore, stopBackPress: ignore,
-  },
-});
-
-/** `TextInputController`, `TextAreaController` and `SearchController`. */
-export class TextController {
-  caretPosition(at) { this.$node?.el.setSelectionRange?.(at, at); }
-  stopEditing() { this.$node?.el.blur?.(); }
-  setTextSelection(start, end) { this.$node?.el.setSelectionRange?.(start, end); }
-  getTextContentLineCount() { return (this.$node?.el.value ?? "").split("\n").length; }
-  getCaretOffset() { return { index: this.$node?.el.selectionStart ?? 0, x: 0, y: 0 }; }
-  closeSelectionMenu() {}
-  getLayoutManager() { return undefined; }
-  getSelectedText() { return this.$node?.el.value.slice(this.$node.el.selectionStart, this.$node.el.selectionEnd) ?? ""; }
 }
 
 const slider = {
@@ -205,14 +143,38 @@ const slider = {
   },
   applied: (node) => share(node, true),
   attributes: {
-    onChange(node, handler) { node.changed = handler; },
-    blockColor: ({ css }, value) => { css["--block"] = colorOf(value); },
-    trackColor: ({ css }, value) => { css["--track"] = typeof value === "object" && value.angle !== undefined ? "" : colorOf(value); },
-    selectedColor: ({ css }, value) => { css["--on"] = colorOf(value); },
-    trackThickness: ({ css }, value) => { css["--thickness"] = lengthOf(value); },
-    showSteps: ignore, showTips: ignore, blockBorderColor: ignore, blockBorderWidth: ignore, stepColor: ignore, trackBorderRadius: ignore,
-    selectedBorderRadius: ignore, blockSize: ignore, blockStyle: ignore, stepSize: ignore, minLabel: ignore, maxLabel: ignore, sliderInteractionMode: ignore,
-    minResponsiveDistance: ignore, slideRange: ignore, contentModifier: ignore, enableHapticFeedback: ignore,
+    onChange(node, handler) {
+      node.changed = handler;
+    },
+    blockColor: ({ css }, value) => {
+      css["--block"] = colorOf(value);
+    },
+    trackColor: ({ css }, value) => {
+      css["--track"] = typeof value === "object" && value.angle !== undefined ? "" : colorOf(value);
+    },
+    selectedColor: ({ css }, value) => {
+      css["--on"] = colorOf(value);
+    },
+    trackThickness: ({ css }, value) => {
+      css["--thickness"] = lengthOf(value);
+    },
+    showSteps: ignore,
+    showTips: ignore,
+    blockBorderColor: ignore,
+    blockBorderWidth: ignore,
+    stepColor: ignore,
+    trackBorderRadius: ignore,
+    selectedBorderRadius: ignore,
+    blockSize: ignore,
+    blockStyle: ignore,
+    stepSize: ignore,
+    minLabel: ignore,
+    maxLabel: ignore,
+    sliderInteractionMode: ignore,
+    minResponsiveDistance: ignore,
+    slideRange: ignore,
+    contentModifier: ignore,
+    enableHapticFeedback: ignore,
   },
 };
 function share(node, later = false) {
@@ -237,39 +199,66 @@ const select = {
     const texts = options.map((one) => textOf(one.value));
     if (JSON.stringify(texts) === node.drawn) return;
     node.drawn = JSON.stringify(texts);
-    node.el.replaceChildren(...texts.map((one, index) => {
-      const option = env.document.createElement("option");
-      option.setAttribute("value", index);
-      option.textContent = one;
-      return option;
-    }));
+    node.el.replaceChildren(
+      ...texts.map((one, index) => {
+        const option = env.document.createElement("option");
+        option.setAttribute("value", index);
+        option.textContent = one;
+        return option;
+      }),
+    );
   },
   attributes: {
     selected(node, value) {
       node.chosen = value;
       const index = valueOf(value);
       if (env.layout) node.el.value = String(index);
-      [...node.el.children].forEach((option, at) => at === index ? option.setAttribute("selected", "") : option.removeAttribute("selected"));
+      [...node.el.children].forEach((option, at) => (at === index ? option.setAttribute("selected", "") : option.removeAttribute("selected")));
     },
-    value(node, value) { node.attribute("data-value", textOf(valueOf(value))); },
-    onSelect(node, handler) { node.picked = handler; },
-    font: ignore, selectedOptionBgColor: ignore, selectedOptionFont: ignore, selectedOptionFontColor: ignore, optionBgColor: ignore, optionFont: ignore, optionFontColor: ignore,
-    space: ignore, arrowPosition: ignore, menuAlign: ignore, optionWidth: ignore, optionHeight: ignore, menuBackgroundColor: ignore, menuBackgroundBlurStyle: ignore,
-    controlSize: ignore, divider: ignore, menuItemContentModifier: ignore,
+    value(node, value) {
+      node.attribute("data-value", textOf(valueOf(value)));
+    },
+    onSelect(node, handler) {
+      node.picked = handler;
+    },
+    font: ignore,
+    selectedOptionBgColor: ignore,
+    selectedOptionFont: ignore,
+    selectedOptionFontColor: ignore,
+    optionBgColor: ignore,
+    optionFont: ignore,
+    optionFontColor: ignore,
+    space: ignore,
+    arrowPosition: ignore,
+    menuAlign: ignore,
+    optionWidth: ignore,
+    optionHeight: ignore,
+    menuBackgroundColor: ignore,
+    menuBackgroundBlurStyle: ignore,
+    controlSize: ignore,
+    divider: ignore,
+    menuItemContentModifier: ignore,
   },
 };
 
 /** The system's button that allows reading the clipboard once. */
 const pasteButton = {
   ...button,
-  args(node) { label(node, env.language.startsWith("zh") ? "粘贴" : "Paste"); },
+  args(node) {
+    label(node, env.language.startsWith("zh") ? "粘贴" : "Paste");
+  },
   attributes: {
-    onClick: (node, handler) => node.on("click", "click", (event) => {
-      event.$taken = node;
-      env.pasteAllowed = true;
-      guard(() => handler({}, env.enums.PasteButtonOnClickResult.SUCCESS));
-    }),
-    iconSize: ignore, layoutDirection: ignore, iconColor: ignore, textIconSpace: ignore, fontStyle: ignore,
+    onClick: (node, handler) =>
+      node.on("click", "click", (event) => {
+        event.$taken = node;
+        env.pasteAllowed = true;
+        guard(() => handler({}, env.enums.PasteButtonOnClickResult.SUCCESS));
+      }),
+    iconSize: ignore,
+    layoutDirection: ignore,
+    iconColor: ignore,
+    textIconSpace: ignore,
+    fontStyle: ignore,
   },
 };
 

@@ -20,13 +20,18 @@ for (const table of [looks, events, sheets, menus, surroundings]) registerCommon
 registerCommon({
   /** Attributes that an object of the app's sets: for what only newer systems have. */
   attributeModifier(node, modifier) {
-    const instance = new Proxy({}, {
-      get: (_, name) => (...args) => {
-        if (!lookUpAttribute(node.def, name)) throw node.problem(`the preview has no attribute ${String(name)}`);
-        applyAttributes(node, [[name, ...args]]);
-        return instance;
+    const instance = new Proxy(
+      {},
+      {
+        get:
+          (_, name) =>
+          (...args) => {
+            if (!lookUpAttribute(node.def, name)) throw node.problem(`the preview has no attribute ${String(name)}`);
+            applyAttributes(node, [[name, ...args]]);
+            return instance;
+          },
       },
-    });
+    );
     modifier.applyNormalAttribute?.(instance);
   },
 });

@@ -62,15 +62,26 @@ class Page {
     // The page is part of the Navigation; its parts find it among their parents.
     const host = { parent: navigation, navPage: this, def: {}, marks: {}, el: this.el };
     const { name, param } = entry.info;
-    this.scope = navigation.draw(this.el, () => {
-      if (!navigation.destination) throw navigation.problem("a page was pushed, and there is no navDestination");
-      navigation.destination(name, param);
-    }, host);
+    this.scope = navigation.draw(
+      this.el,
+      () => {
+        if (!navigation.destination) throw navigation.problem("a page was pushed, and there is no navDestination");
+        navigation.destination(name, param);
+      },
+      host,
+    );
     if (!this.node) env.warn?.(`${navigation.where}: nothing is drawn for the page ${name}`);
   }
   info() {
     const { name, param } = this.entry.info;
-    return { navDestinationId: String(this.entry.key), name, param, navigationId: this.navigation.el.id, index: this.navigation.stack.$entries.indexOf(this.entry), state: this.shown ? 0 : 1 };
+    return {
+      navDestinationId: String(this.entry.key),
+      name,
+      param,
+      navigationId: this.navigation.el.id,
+      index: this.navigation.stack.$entries.indexOf(this.entry),
+      state: this.shown ? 0 : 1,
+    };
   }
   close() {
     setShown(this, false);
@@ -105,7 +116,12 @@ export function goBack(node) {
   return true;
 }
 
-const life = (name) => [name, (node, handler) => { node.life[name] = handler; }];
+const life = (name) => [
+  name,
+  (node, handler) => {
+    node.life[name] = handler;
+  },
+];
 
 export const navigation = {
   Navigation: {
@@ -139,30 +155,59 @@ export const navigation = {
       onDispose(() => node.pages.forEach((page) => page.scope.dispose()));
     },
     attributes: {
-      title(node, value) { node.title = value; },
-      subTitle(node, value) { node.subtitle = value; },
+      title(node, value) {
+        node.title = value;
+      },
+      subTitle(node, value) {
+        node.subtitle = value;
+      },
       titleMode: (node, value) => node.attribute("data-title", member("NavigationTitleMode", value).toLowerCase()),
-      hideTitleBar(node, value) { node.titleHidden = value; },
-      hideBackButton: ignore, hideToolBar(node, value) { node.tools.toggleAttribute("hidden", value); },
-      menus(node, value) { node.menus = value; },
+      hideTitleBar(node, value) {
+        node.titleHidden = value;
+      },
+      hideBackButton: ignore,
+      hideToolBar(node, value) {
+        node.tools.toggleAttribute("hidden", value);
+      },
+      menus(node, value) {
+        node.menus = value;
+      },
       toolbarConfiguration(node, value) {
         if (typeof value !== "function" || node.toolScope) return;
         node.tools.toggleAttribute("hidden", false);
         node.toolScope = untracked(() => node.draw(node.tools, value));
         (node.overlays ??= []).push(node.toolScope);
       },
-      mode(node, value) { node.mode = member("NavigationMode", value); },
-      hideNavBar(node, value) { node.hideNavBar = value; },
+      mode(node, value) {
+        node.mode = member("NavigationMode", value);
+      },
+      hideNavBar(node, value) {
+        node.hideNavBar = value;
+      },
       navBarWidth(node, value) {
         node.css["--nav-width"] = lengthOf(value);
         node.navWidth = vpOf(value);
       },
-      navBarWidthRange: ignore, minContentWidth: ignore, navBarPosition: (node, value) => node.attribute("data-nav", member("NavBarPosition", value).toLowerCase()),
-      navDestination(node, builder) { node.destination = builder; },
-      onNavBarStateChange(node, handler) { node.barChanged = handler; },
-      onNavigationModeChange(node, handler) { node.modeChanged = handler; },
-      onTitleModeChange: ignore, customNavContentTransition: ignore, systemBarStyle: ignore, enableDragBar: ignore, recoverable: ignore,
-      enableToolBarAdaptation: ignore, enableModeChangeAnimation: ignore, splitPlaceholder: ignore,
+      navBarWidthRange: ignore,
+      minContentWidth: ignore,
+      navBarPosition: (node, value) => node.attribute("data-nav", member("NavBarPosition", value).toLowerCase()),
+      navDestination(node, builder) {
+        node.destination = builder;
+      },
+      onNavBarStateChange(node, handler) {
+        node.barChanged = handler;
+      },
+      onNavigationModeChange(node, handler) {
+        node.modeChanged = handler;
+      },
+      onTitleModeChange: ignore,
+      customNavContentTransition: ignore,
+      systemBarStyle: ignore,
+      enableDragBar: ignore,
+      recoverable: ignore,
+      enableToolBarAdaptation: ignore,
+      enableModeChangeAnimation: ignore,
+      splitPlaceholder: ignore,
     },
   },
   NavDestination: {
@@ -189,7 +234,10 @@ export const navigation = {
       if (page.dialog) page.el.setAttribute("data-dialog", "true");
       const { onReady, onWillAppear } = node.life;
       const context = {
-        pathInfo: page.entry.info, pathStack: page.navigation.stack, navDestinationId: String(page.entry.key), mode: page.dialog ? 1 : 0,
+        pathInfo: page.entry.info,
+        pathStack: page.navigation.stack,
+        navDestinationId: String(page.entry.key),
+        mode: page.dialog ? 1 : 0,
         getConfigInRouteMap: () => undefined,
       };
       untracked(() => {
@@ -198,18 +246,50 @@ export const navigation = {
       });
     },
     attributes: {
-      title(node, value) { node.title = value; },
-      hideTitleBar(node, value) { node.titleHidden = value; },
-      hideBackButton(node, value) { node.noBack = value; },
-      hideToolBar: ignore, toolbarConfiguration: ignore, backButtonIcon: ignore,
-      menus(node, value) { node.menus = value; },
+      title(node, value) {
+        node.title = value;
+      },
+      hideTitleBar(node, value) {
+        node.titleHidden = value;
+      },
+      hideBackButton(node, value) {
+        node.noBack = value;
+      },
+      hideToolBar: ignore,
+      toolbarConfiguration: ignore,
+      backButtonIcon: ignore,
+      menus(node, value) {
+        node.menus = value;
+      },
       mode(node, value) {
         const page = pageOf(node);
         if (page) page.dialog = member("NavDestinationMode", value) === "DIALOG";
       },
-      ...Object.fromEntries(["onShown", "onHidden", "onBackPressed", "onReady", "onWillAppear", "onWillShow", "onWillHide", "onWillDisappear", "onActive", "onInactive"].map(life)),
-      systemBarStyle: ignore, systemTransition: ignore, customTransition: ignore, recoverable: ignore, bindToScrollable: ignore, bindToNestedScrollable: ignore,
-      onResult: ignore, onNewParam: ignore, preferredOrientation: ignore, enableNavigationIndicator: ignore, enableStatusBar: ignore,
+      ...Object.fromEntries(
+        [
+          "onShown",
+          "onHidden",
+          "onBackPressed",
+          "onReady",
+          "onWillAppear",
+          "onWillShow",
+          "onWillHide",
+          "onWillDisappear",
+          "onActive",
+          "onInactive",
+        ].map(life),
+      ),
+      systemBarStyle: ignore,
+      systemTransition: ignore,
+      customTransition: ignore,
+      recoverable: ignore,
+      bindToScrollable: ignore,
+      bindToNestedScrollable: ignore,
+      onResult: ignore,
+      onNewParam: ignore,
+      preferredOrientation: ignore,
+      enableNavigationIndicator: ignore,
+      enableStatusBar: ignore,
     },
   },
 };
@@ -224,8 +304,8 @@ function pageOf(node) {
 
 /** The Navigation that a step back concerns: the last one that is seen and has a page. */
 export function backTarget() {
-  const all = [...env.document.querySelectorAll(".Navigation")].map((el) => el.$node)
+  const all = [...env.document.querySelectorAll(".Navigation")]
+    .map((el) => el.$node)
     .filter((node) => node && !node.gone && node.pages.length > 0 && !node.el.closest("[hidden]"));
   return all.at(-1);
 }
-

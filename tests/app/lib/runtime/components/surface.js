@@ -46,26 +46,28 @@ export const surfaces = {
     },
     done(node) {
       // A surface comes a moment after the component, as on a device.
-      queueMicrotask(() => guard(() => {
-        if (node.gone) return;
-        // Whoever paints the canvas may bring the surface's number; then its pixels are that one's too.
-        const painter = env.surface?.(node.el);
-        const made = { id: painter?.id ?? String(nextSurface++), canvas: node.el, painter, ...surface(node) };
-        node.surface = made;
-        sized(made);
-        if (node.controller) node.controller.$surface = made;
-        env.onSurface?.("created", made);
-        node.loaded?.();
-        node.controller?.onSurfaceCreated(made.id);
-        changed(node);
-        watchSize(node, "surface", () => {
-          const next = surface(node);
-          if (node.gone || (next.width === made.width && next.height === made.height)) return;
-          Object.assign(made, next);
+      queueMicrotask(() =>
+        guard(() => {
+          if (node.gone) return;
+          // Whoever paints the canvas may bring the surface's number; then its pixels are that one's too.
+          const painter = env.surface?.(node.el);
+          const made = { id: painter?.id ?? String(nextSurface++), canvas: node.el, painter, ...surface(node) };
+          node.surface = made;
           sized(made);
+          if (node.controller) node.controller.$surface = made;
+          env.onSurface?.("created", made);
+          node.loaded?.();
+          node.controller?.onSurfaceCreated(made.id);
           changed(node);
-        });
-      }));
+          watchSize(node, "surface", () => {
+            const next = surface(node);
+            if (node.gone || (next.width === made.width && next.height === made.height)) return;
+            Object.assign(made, next);
+            sized(made);
+            changed(node);
+          });
+        }),
+      );
     },
     gone(node) {
       if (!node.surface) return;
@@ -76,8 +78,14 @@ export const surfaces = {
       if (node.controller) node.controller.$surface = undefined;
     },
     attributes: {
-      onLoad(node, handler) { node.loaded = () => guard(() => handler({})); },
-      onDestroy() {}, enableAnalyzer() {}, enableSecure() {}, hdrBrightness() {}, enableTransparentLayer() {},
+      onLoad(node, handler) {
+        node.loaded = () => guard(() => handler({}));
+      },
+      onDestroy() {},
+      enableAnalyzer() {},
+      enableSecure() {},
+      hdrBrightness() {},
+      enableTransparentLayer() {},
     },
   },
   Web: {
@@ -88,12 +96,56 @@ export const surfaces = {
     },
     attributes: {
       onPageEnd: (node, handler) => node.on("load", "load", () => handler({ url: node.el.getAttribute("src") })),
-      onErrorReceive(node, handler) { node.failed = handler; },
-      ...Object.fromEntries(["javaScriptAccess", "domStorageAccess", "fileAccess", "onlineImageAccess", "imageAccess", "mixedMode", "zoomAccess", "cacheMode", "darkMode", "forceDarkAccess",
-        "mediaPlayGestureAccess", "onPageBegin", "onProgressChange", "onTitleReceive", "onHttpErrorReceive", "onSslErrorEventReceive", "onConsole", "onAlert", "onConfirm",
-        "onControllerAttached", "onLoadIntercept", "onInterceptRequest", "onOverrideUrlLoading", "onRenderExited", "onPermissionRequest", "javaScriptProxy", "runJavaScriptOnDocumentStart",
-        "overScrollMode", "verticalScrollBarAccess", "horizontalScrollBarAccess", "textZoomRatio", "databaseAccess", "geolocationAccess", "multiWindowAccess", "keyboardAvoidMode",
-        "enableNativeEmbedMode", "onFullScreenEnter", "onFullScreenExit", "onContextMenuShow", "onShowFileSelector", "initialScale", "metaViewport", "bypassVsyncCondition"].map((name) => [name, () => {}])),
+      onErrorReceive(node, handler) {
+        node.failed = handler;
+      },
+      ...Object.fromEntries(
+        [
+          "javaScriptAccess",
+          "domStorageAccess",
+          "fileAccess",
+          "onlineImageAccess",
+          "imageAccess",
+          "mixedMode",
+          "zoomAccess",
+          "cacheMode",
+          "darkMode",
+          "forceDarkAccess",
+          "mediaPlayGestureAccess",
+          "onPageBegin",
+          "onProgressChange",
+          "onTitleReceive",
+          "onHttpErrorReceive",
+          "onSslErrorEventReceive",
+          "onConsole",
+          "onAlert",
+          "onConfirm",
+          "onControllerAttached",
+          "onLoadIntercept",
+          "onInterceptRequest",
+          "onOverrideUrlLoading",
+          "onRenderExited",
+          "onPermissionRequest",
+          "javaScriptProxy",
+          "runJavaScriptOnDocumentStart",
+          "overScrollMode",
+          "verticalScrollBarAccess",
+          "horizontalScrollBarAccess",
+          "textZoomRatio",
+          "databaseAccess",
+          "geolocationAccess",
+          "multiWindowAccess",
+          "keyboardAvoidMode",
+          "enableNativeEmbedMode",
+          "onFullScreenEnter",
+          "onFullScreenExit",
+          "onContextMenuShow",
+          "onShowFileSelector",
+          "initialScale",
+          "metaViewport",
+          "bypassVsyncCondition",
+        ].map((name) => [name, () => {}]),
+      ),
     },
   },
 };

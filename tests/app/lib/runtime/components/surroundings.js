@@ -22,7 +22,10 @@ export const surroundings = {
     css["background-image"] = `url("${svg === undefined ? url : `data:image/svg+xml,${encodeURIComponent(svg)}`}")`;
   },
   backgroundImageSize({ css }, value) {
-    css["background-size"] = typeof value === "number" ? choose("ImageSize", value, { Cover: "cover", Contain: "contain", Auto: "auto", FILL: "100% 100%" }) : "cover";
+    css["background-size"] =
+      typeof value === "number" ? choose("ImageSize", value, { Cover: "cover", Contain: "contain", Auto: "auto", FILL: "100% 100%" }) : "cover";
   },
-  backgroundImagePosition: ({ css }) => { css["background-position"] = "center"; },
+  backgroundImagePosition: ({ css }) => {
+    css["background-position"] = "center";
+  },
 };

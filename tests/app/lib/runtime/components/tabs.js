@@ -22,14 +22,31 @@ class BarStyle {
     Object.assign(this, text === undefined && !(icon instanceof Resource && icon.kind === "media") ? { text: icon } : { icon, text });
   }
 }
-for (const name of ["labelStyle", "padding", "layoutMode", "verticalAlign", "symmetricExtensible", "id", "indicator", "selectedMode", "board", "iconStyle"]) {
-  BarStyle.prototype[name] = function () { return this; };
+for (const name of [
+  "labelStyle",
+  "padding",
+  "layoutMode",
+  "verticalAlign",
+  "symmetricExtensible",
+  "id",
+  "indicator",
+  "selectedMode",
+  "board",
+  "iconStyle",
+]) {
+  BarStyle.prototype[name] = function () {
+    return this;
+  };
 }
 export class BottomTabBarStyle extends BarStyle {
-  static of(icon, text) { return new BottomTabBarStyle(icon, text); }
+  static of(icon, text) {
+    return new BottomTabBarStyle(icon, text);
+  }
 }
 export class SubTabBarStyle extends BarStyle {
-  static of(content) { return new SubTabBarStyle(content); }
+  static of(content) {
+    return new SubTabBarStyle(content);
+  }
 }
 
 const contents = (node) => [...node.body.children].filter((el) => el.$node?.name === "TabContent").map((el) => el.$node);
@@ -59,11 +76,13 @@ function select(node) {
 /** Makes the bar anew after the contents have changed. */
 function rebuild(node) {
   const all = contents(node);
-  node.bar.replaceChildren(...all.map((one, index) => {
-    one.tab ??= entry(node, one);
-    one.tab.$index = index;
-    return one.tab;
-  }));
+  node.bar.replaceChildren(
+    ...all.map((one, index) => {
+      one.tab ??= entry(node, one);
+      one.tab.$index = index;
+      return one.tab;
+    }),
+  );
   if (node.index >= all.length) node.index = Math.max(0, all.length - 1);
   select(node);
 }
@@ -140,7 +159,13 @@ export const tabs = {
       node.barCss = {};
     },
     applied(node) {
-      node.bar.setAttribute("style", Object.entries(node.barCss).filter(([, value]) => value !== undefined).map(([key, value]) => `${key}:${value}`).join(";"));
+      node.bar.setAttribute(
+        "style",
+        Object.entries(node.barCss)
+          .filter(([, value]) => value !== undefined)
+          .map(([key, value]) => `${key}:${value}`)
+          .join(";"),
+      );
       const width = node.vertical && node.barWidth !== undefined ? node.barWidth : 0;
       // An estimate of the contents' width, where there is no layout.
       node.taken = width;
@@ -156,16 +181,43 @@ export const tabs = {
         node.attribute("data-vertical", value ? "true" : undefined);
       },
       barPosition: (node, value) => node.attribute("data-bar", member("BarPosition", value).toLowerCase()),
-      barWidth(node, value) { node.barWidth = vpOf(value); node.barCss.width = lengthOf(value); },
-      barHeight(node, value) { node.barCss.height = lengthOf(value); if (vpOf(value) === 0) node.barCss.display = "none"; },
-      barBackgroundColor(node, value) { node.barCss["background-color"] = colorOf(value); },
+      barWidth(node, value) {
+        node.barWidth = vpOf(value);
+        node.barCss.width = lengthOf(value);
+      },
+      barHeight(node, value) {
+        node.barCss.height = lengthOf(value);
+        if (vpOf(value) === 0) node.barCss.display = "none";
+      },
+      barBackgroundColor(node, value) {
+        node.barCss["background-color"] = colorOf(value);
+      },
       barMode: (node, value) => node.attribute("data-bar-mode", member("BarMode", value).toLowerCase()),
-      scrollable: ignore, animationDuration: ignore, animationMode: ignore, edgeEffect: ignore, barBackgroundBlurStyle: ignore, fadingEdge: ignore, divider: ignore,
+      scrollable: ignore,
+      animationDuration: ignore,
+      animationMode: ignore,
+      edgeEffect: ignore,
+      barBackgroundBlurStyle: ignore,
+      fadingEdge: ignore,
+      divider: ignore,
       barOverlap: (node, value) => node.attribute("data-overlap", value ? "true" : undefined),
-      barGridAlign: ignore, customContentTransition: ignore, onAnimationStart: ignore, onAnimationEnd: ignore, onGestureSwipe: ignore, onUnselected: ignore, onSelected: ignore,
-      onContentWillChange: ignore, cachedMaxCount: ignore, pageFlipMode: ignore, nestedScroll: ignore,
-      onChange(node, handler) { node.changed = handler; },
-      onTabBarClick(node, handler) { node.clicked = handler; },
+      barGridAlign: ignore,
+      customContentTransition: ignore,
+      onAnimationStart: ignore,
+      onAnimationEnd: ignore,
+      onGestureSwipe: ignore,
+      onUnselected: ignore,
+      onSelected: ignore,
+      onContentWillChange: ignore,
+      cachedMaxCount: ignore,
+      pageFlipMode: ignore,
+      nestedScroll: ignore,
+      onChange(node, handler) {
+        node.changed = handler;
+      },
+      onTabBarClick(node, handler) {
+        node.clicked = handler;
+      },
     },
   },
   TabContent: {
@@ -179,8 +231,12 @@ export const tabs = {
         node.bar = bar;
         untracked(() => label(node));
       },
-      onWillShow(node, handler) { node.willShow = () => guard(handler); },
-      onWillHide(node, handler) { node.willHide = () => guard(handler); },
+      onWillShow(node, handler) {
+        node.willShow = () => guard(handler);
+      },
+      onWillHide(node, handler) {
+        node.willHide = () => guard(handler);
+      },
     },
   },
 };

@@ -3,33 +3,83 @@ import { env, guard } from "../env.js";
 import { choose, member } from "../enumeration.js";
 import { Resource, colorOf, lengthOf, mediaOf, textOf } from "../resources.js";
 
-
 const DECORATION = { None: "none", Underline: "underline", LineThrough: "line-through", Overline: "overline" };
 
 const typography = {
-  textAlign: ({ css }, value) => { css["text-align"] = choose("TextAlign", value, { Start: "start", Center: "center", End: "end", JUSTIFY: "justify" }); },
+  textAlign: ({ css }, value) => {
+    css["text-align"] = choose("TextAlign", value, { Start: "start", Center: "center", End: "end", JUSTIFY: "justify" });
+  },
   textVerticalAlign() {},
-  maxLines({ css }, value) { if (value !== undefined) Object.assign(css, { "-webkit-line-clamp": value, "--clamp": value, display: "-webkit-box", "-webkit-box-orient": "vertical", overflow: "hidden" }); },
-  textOverflow({ css }, { overflow }) { if (member("TextOverflow", overflow) === "Ellipsis") css["text-overflow"] = "ellipsis"; },
-  lineHeight: ({ css }, value) => { css["line-height"] = lengthOf(value, "fp"); },
-  letterSpacing: ({ css }, value) => { css["letter-spacing"] = lengthOf(value); },
-  lineSpacing() {}, lineBreakStrategy() {}, baselineOffset() {}, textIndent: ({ css }, value) => { css["text-indent"] = lengthOf(value); },
+  maxLines({ css }, value) {
+    if (value !== undefined)
+      Object.assign(css, {
+        "-webkit-line-clamp": value,
+        "--clamp": value,
+        display: "-webkit-box",
+        "-webkit-box-orient": "vertical",
+        overflow: "hidden",
+      });
+  },
+  textOverflow({ css }, { overflow }) {
+    if (member("TextOverflow", overflow) === "Ellipsis") css["text-overflow"] = "ellipsis";
+  },
+  lineHeight: ({ css }, value) => {
+    css["line-height"] = lengthOf(value, "fp");
+  },
+  letterSpacing: ({ css }, value) => {
+    css["letter-spacing"] = lengthOf(value);
+  },
+  lineSpacing() {},
+  lineBreakStrategy() {},
+  baselineOffset() {},
+  textIndent: ({ css }, value) => {
+    css["text-indent"] = lengthOf(value);
+  },
   decoration({ css }, { type, color }) {
     css["text-decoration"] = `${choose("TextDecorationType", type, DECORATION)} ${color === undefined ? "" : colorOf(color)}`.trim();
   },
-  textCase: ({ css }, value) => { css["text-transform"] = choose("TextCase", value, { Normal: "none", LowerCase: "lowercase", UpperCase: "uppercase" }); },
-  wordBreak: ({ css }, value) => { css["word-break"] = choose("WordBreak", value, { NORMAL: "normal", BREAK_ALL: "break-all", BREAK_WORD: "break-word", HYPHENATION: "normal" }); },
-  copyOption: ({ css }, value) => { if (member("CopyOptions", value) !== "None") css["user-select"] = "text"; },
+  textCase: ({ css }, value) => {
+    css["text-transform"] = choose("TextCase", value, { Normal: "none", LowerCase: "lowercase", UpperCase: "uppercase" });
+  },
+  wordBreak: ({ css }, value) => {
+    css["word-break"] = choose("WordBreak", value, { NORMAL: "normal", BREAK_ALL: "break-all", BREAK_WORD: "break-word", HYPHENATION: "normal" });
+  },
+  copyOption: ({ css }, value) => {
+    if (member("CopyOptions", value) !== "None") css["user-select"] = "text";
+  },
   font({ css }, { size, weight, family }) {
     if (size !== undefined) css["font-size"] = lengthOf(size, "fp");
     if (weight !== undefined) css["font-weight"] = weight;
     if (family !== undefined) css["font-family"] = textOf(family);
   },
-  minFontSize() {}, maxFontSize({ css }, value) { css["font-size"] ??= lengthOf(value, "fp"); }, heightAdaptivePolicy() {}, ellipsisMode() {}, fontFeature() {},
-  minFontScale() {}, maxFontScale() {}, textShadow() {}, halfLeading() {}, textSelectable() {}, selection() {}, enableDataDetector() {}, dataDetectorConfig() {},
-  privacySensitive() {}, selectedBackgroundColor() {}, caretColor: ({ css }, value) => { css["caret-color"] = colorOf(value); },
-  textBackgroundStyle({ css }, { color, radius }) { Object.assign(css, { "background-color": colorOf(color), "border-radius": lengthOf(radius) }); },
-  onCopy() {}, onTextSelectionChange() {}, bindSelectionMenu() {}, marqueeOptions() {}, editMenuOptions() {},
+  minFontSize() {},
+  maxFontSize({ css }, value) {
+    css["font-size"] ??= lengthOf(value, "fp");
+  },
+  heightAdaptivePolicy() {},
+  ellipsisMode() {},
+  fontFeature() {},
+  minFontScale() {},
+  maxFontScale() {},
+  textShadow() {},
+  halfLeading() {},
+  textSelectable() {},
+  selection() {},
+  enableDataDetector() {},
+  dataDetectorConfig() {},
+  privacySensitive() {},
+  selectedBackgroundColor() {},
+  caretColor: ({ css }, value) => {
+    css["caret-color"] = colorOf(value);
+  },
+  textBackgroundStyle({ css }, { color, radius }) {
+    Object.assign(css, { "background-color": colorOf(color), "border-radius": lengthOf(radius) });
+  },
+  onCopy() {},
+  onTextSelectionChange() {},
+  bindSelectionMenu() {},
+  marqueeOptions() {},
+  editMenuOptions() {},
 };
 
 export function label(node, value) {
@@ -74,8 +124,13 @@ function drawPicture(node) {
   }
   if (url === undefined) return;
   if (node.fill !== undefined && node.svg !== undefined) {
-    Object.assign(node.css, { "-webkit-mask": `${url} center / ${size} no-repeat`, mask: `${url} center / ${size} no-repeat`, "background-color": node.fill });
-  } else Object.assign(node.css, { "background-image": url, "background-size": size, "background-position": "center", "background-repeat": "no-repeat" });
+    Object.assign(node.css, {
+      "-webkit-mask": `${url} center / ${size} no-repeat`,
+      mask: `${url} center / ${size} no-repeat`,
+      "background-color": node.fill,
+    });
+  } else
+    Object.assign(node.css, { "background-image": url, "background-size": size, "background-position": "center", "background-repeat": "no-repeat" });
 }
 function svgSize(svg) {
   const found = svg && [/\swidth="([\d.]+)/.exec(svg), /\sheight="([\d.]+)/.exec(svg)];
@@ -83,18 +138,53 @@ function svgSize(svg) {
 }
 
 const image = {
-  objectFit: (node, value) => { node.fit = choose("ImageFit", value, FIT); },
-  fillColor: (node, value) => { node.fill = colorOf(value); },
-  alt() {}, interpolation: ({ css }, value) => { if (member("ImageInterpolation", value) === "None") css["image-rendering"] = "pixelated"; },
-  renderMode() {}, objectRepeat() {}, sourceSize() {}, autoResize() {}, syncLoad() {}, matchTextDirection() {}, fitOriginalSize() {}, colorFilter() {},
-  copyOption() {}, dynamicRangeMode() {}, resizable() {}, orientation() {}, enableAnalyzer() {}, analyzerConfig() {}, verticalAlign() {},
+  objectFit: (node, value) => {
+    node.fit = choose("ImageFit", value, FIT);
+  },
+  fillColor: (node, value) => {
+    node.fill = colorOf(value);
+  },
+  alt() {},
+  interpolation: ({ css }, value) => {
+    if (member("ImageInterpolation", value) === "None") css["image-rendering"] = "pixelated";
+  },
+  renderMode() {},
+  objectRepeat() {},
+  sourceSize() {},
+  autoResize() {},
+  syncLoad() {},
+  matchTextDirection() {},
+  fitOriginalSize() {},
+  colorFilter() {},
+  copyOption() {},
+  dynamicRangeMode() {},
+  resizable() {},
+  orientation() {},
+  enableAnalyzer() {},
+  analyzerConfig() {},
+  verticalAlign() {},
   onComplete(node, handler) {
     if (node.url && node.told !== node.url) {
       node.told = node.url;
-      queueMicrotask(() => guard(() => handler({ width: 1, height: 1, componentWidth: 1, componentHeight: 1, loadingStatus: 1, contentWidth: 1, contentHeight: 1, contentOffsetX: 0, contentOffsetY: 0 })));
+      queueMicrotask(() =>
+        guard(() =>
+          handler({
+            width: 1,
+            height: 1,
+            componentWidth: 1,
+            componentHeight: 1,
+            loadingStatus: 1,
+            contentWidth: 1,
+            contentHeight: 1,
+            contentOffsetX: 0,
+            contentOffsetY: 0,
+          }),
+        ),
+      );
     }
   },
-  onError() {}, onFinish() {},
+  onError() {},
+  onFinish() {},
 };
 
 const pictureNode = {
@@ -122,7 +212,12 @@ export const text = {
   Image: pictureNode,
   LoadingProgress: {
     args: (node) => node.attribute("role", "progressbar"),
-    attributes: { color: ({ css }, value) => { css.color = colorOf(value); }, enableLoading() {} },
+    attributes: {
+      color: ({ css }, value) => {
+        css.color = colorOf(value);
+      },
+      enableLoading() {},
+    },
   },
   Progress: {
     init(node) {
@@ -142,8 +237,12 @@ export const text = {
       node.attribute("aria-valuenow", node.value);
     },
     attributes: {
-      value(node, value) { node.value = value; },
-      color: ({ css }, value) => { css["--bar"] = colorOf(value); },
+      value(node, value) {
+        node.value = value;
+      },
+      color: ({ css }, value) => {
+        css["--bar"] = colorOf(value);
+      },
       style(node, value) {
         if (value?.strokeWidth !== undefined) node.css["--stroke"] = lengthOf(value.strokeWidth);
         if (value?.strokeRadius !== undefined) node.css["--radius"] = lengthOf(value.strokeRadius);
@@ -157,9 +256,16 @@ export const text = {
       node.attribute("data-value", content);
       node.attribute("role", "img");
     },
-    attributes: { color: ({ css }, value) => { css.color = colorOf(value); }, contentOpacity() {} },
+    attributes: {
+      color: ({ css }, value) => {
+        css.color = colorOf(value);
+      },
+      contentOpacity() {},
+    },
   },
   SymbolGlyph: {
-    args() { throw new TypeError("symbols of HarmonyOS are not in OpenHarmony"); },
+    args() {
+      throw new TypeError("symbols of HarmonyOS are not in OpenHarmony");
+    },
   },
 };

@@ -77,7 +77,10 @@ function menus(node) {
     if (item.icon instanceof Resource) {
       const { svg, url } = mediaOf(item.icon);
       const address = svg === undefined ? url : `data:image/svg+xml,${encodeURIComponent(svg)}`;
-      make("i", "icon", button).setAttribute("style", `-webkit-mask:url("${address}") center/contain no-repeat;mask:url("${address}") center/contain no-repeat`);
+      make("i", "icon", button).setAttribute(
+        "style",
+        `-webkit-mask:url("${address}") center/contain no-repeat;mask:url("${address}") center/contain no-repeat`,
+      );
     } else button.textContent = textOf(item.value);
     if (item.isEnabled === false) button.setAttribute("disabled", "");
     button.addEventListener("click", () => item.isEnabled !== false && item.action && guard(() => item.action()));

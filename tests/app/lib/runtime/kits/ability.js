@@ -6,15 +6,41 @@ import { resourceManager } from "./localization.js";
 
 const folders = () => {
   const base = env.device.base ?? "/data/storage/el2/base";
-  return { filesDir: env.device.files ?? `${base}/haps/entry/files`, cacheDir: `${base}/haps/entry/cache`, tempDir: `${base}/haps/entry/temp`, preferencesDir: `${base}/haps/entry/preferences`, databaseDir: `${base}/database`, distributedFilesDir: `${base}/distributedfiles`, bundleCodeDir: "/data/storage/el1/bundle", resourceDir: "/data/storage/el1/bundle/entry/resources/resfile", cloudFileDir: `${base}/cloud` };
+  return {
+    filesDir: env.device.files ?? `${base}/haps/entry/files`,
+    cacheDir: `${base}/haps/entry/cache`,
+    tempDir: `${base}/haps/entry/temp`,
+    preferencesDir: `${base}/haps/entry/preferences`,
+    databaseDir: `${base}/database`,
+    distributedFilesDir: `${base}/distributedfiles`,
+    bundleCodeDir: "/data/storage/el1/bundle",
+    resourceDir: "/data/storage/el1/bundle/entry/resources/resfile",
+    cloudFileDir: `${base}/cloud`,
+  };
 };
 
-const applicationInfo = () => ({ name: env.device.bundleName ?? "app.sampan", bundleName: env.device.bundleName ?? "app.sampan", nativeLibraryPath: env.device.libraries ?? "", debug: true, accessTokenId: 1, process: "app.sampan", codePath: "", entryDir: "", uid: 1, iconId: 0, labelId: 0 });
+const applicationInfo = () => ({
+  name: env.device.bundleName ?? "app.sampan",
+  bundleName: env.device.bundleName ?? "app.sampan",
+  nativeLibraryPath: env.device.libraries ?? "",
+  debug: true,
+  accessTokenId: 1,
+  process: "app.sampan",
+  codePath: "",
+  entryDir: "",
+  uid: 1,
+  iconId: 0,
+  labelId: 0,
+});
 
 function makeApplicationContext() {
   const events = emitter();
   return strict("ApplicationContext", {
-    ...folders(), applicationInfo: applicationInfo(), resourceManager: resourceManager(), area: 1, eventHub: eventHub(),
+    ...folders(),
+    applicationInfo: applicationInfo(),
+    resourceManager: resourceManager(),
+    area: 1,
+    eventHub: eventHub(),
     on(type, callback) {
       events.on(type, callback);
       return 1;
@@ -25,23 +51,47 @@ function makeApplicationContext() {
     setLanguage: (language) => void record("applicationContext.setLanguage", language),
     setFontSizeScale: (scale) => void record("applicationContext.setFontSizeScale", scale),
     getApplicationContext: () => env.applicationContext,
-    ...notedAsync("applicationContext", "killAllProcesses", "getRunningProcessInformation", "clearUpApplicationData", "restartApp", "setSupportedProcessCache"),
+    ...notedAsync(
+      "applicationContext",
+      "killAllProcesses",
+      "getRunningProcessInformation",
+      "clearUpApplicationData",
+      "restartApp",
+      "setSupportedProcessCache",
+    ),
   });
 }
 
 function eventHub() {
   const events = emitter();
-  return strict("EventHub", { on: (name, fn) => events.on(name, fn), off: (name, fn) => events.off(name, fn), emit: (name, ...args) => events.$tell(name, ...args) });
+  return strict("EventHub", {
+    on: (name, fn) => events.on(name, fn),
+    off: (name, fn) => events.off(name, fn),
+    emit: (name, ...args) => events.$tell(name, ...args),
+  });
 }
 
 /** The contexts of a run of the app. */
 export function makeContexts(window) {
   env.applicationContext = makeApplicationContext();
   env.abilityContext = strict("UIAbilityContext", {
-    ...folders(), applicationInfo: applicationInfo(), resourceManager: resourceManager(), area: 1, eventHub: eventHub(), windowStage: window,
+    ...folders(),
+    applicationInfo: applicationInfo(),
+    resourceManager: resourceManager(),
+    area: 1,
+    eventHub: eventHub(),
+    windowStage: window,
     abilityInfo: { name: "EntryAbility", bundleName: env.device.bundleName ?? "app.sampan", moduleName: "entry", process: "app.sampan", uid: 1 },
     currentHapModuleInfo: { name: "entry", mainElementName: "EntryAbility" },
-    config: { language: env.language === "base" ? "en-US" : env.language.replace("_", "-"), colorMode: env.dark ? 0 : 1, direction: 0, screenDensity: env.density, displayId: 0, hasPointerDevice: env.device.type === "2in1", fontSizeScale: env.fontScale },
+    config: {
+      language: env.language === "base" ? "en-US" : env.language.replace("_", "-"),
+      colorMode: env.dark ? 0 : 1,
+      direction: 0,
+      screenDensity: env.density,
+      displayId: 0,
+      hasPointerDevice: env.device.type === "2in1",
+      fontSizeScale: env.fontScale,
+    },
     getApplicationContext: () => env.applicationContext,
     createModuleContext: () => env.abilityContext,
     createAreaModeContext: () => env.abilityContext,
@@ -55,7 +105,25 @@ export function makeContexts(window) {
       record("context.startAbility", want, options);
       env.startAbility?.(want);
     },
-    ...notedAsync("context", "startAbilityForResult", "terminateSelfWithResult", "openLink", "requestDialogService", "setMissionLabel", "setMissionIcon", "moveAbilityToBackground", "showAbility", "hideAbility", "startAbilityByType", "backToCallerAbilityWithResult", "setMissionContinueState", "reportDrawnCompleted", "connectServiceExtensionAbility", "setAbilityInstanceInfo", "requestModalUIExtension"),
+    ...notedAsync(
+      "context",
+      "startAbilityForResult",
+      "terminateSelfWithResult",
+      "openLink",
+      "requestDialogService",
+      "setMissionLabel",
+      "setMissionIcon",
+      "moveAbilityToBackground",
+      "showAbility",
+      "hideAbility",
+      "startAbilityByType",
+      "backToCallerAbilityWithResult",
+      "setMissionContinueState",
+      "reportDrawnCompleted",
+      "connectServiceExtensionAbility",
+      "setAbilityInstanceInfo",
+      "requestModalUIExtension",
+    ),
     ...noted("context", "restoreWindowStage"),
   });
 }
@@ -76,11 +144,17 @@ export class UIAbility {
   onBackground() {}
   onDestroy() {}
   onNewWant() {}
-  onContinue() { return 0; }
+  onContinue() {
+    return 0;
+  }
   onMemoryLevel() {}
   onConfigurationUpdate() {}
-  onBackPressed() { return true; }
-  onPrepareToTerminate() { return false; }
+  onBackPressed() {
+    return true;
+  }
+  onPrepareToTerminate() {
+    return false;
+  }
 }
 
 export class AbilityStage {
@@ -89,12 +163,14 @@ export class AbilityStage {
   }
   onCreate() {}
   onDestroy() {}
-  onAcceptWant() { return ""; }
+  onAcceptWant() {
+    return "";
+  }
   onConfigurationUpdate() {}
   onMemoryLevel() {}
 }
 
-const granted = (permission) => (env.device.permissions?.[permission] ?? true) ? 0 : -1;
+const granted = (permission) => ((env.device.permissions?.[permission] ?? true) ? 0 : -1);
 const atManager = strict("AtManager", {
   async requestPermissionsFromUser(context, permissions) {
     record("permissions.request", permissions);
@@ -106,7 +182,16 @@ const atManager = strict("AtManager", {
   requestPermissionOnSetting: async (context, permissions) => permissions.map(granted),
 });
 
-const bundle = () => ({ name: applicationInfo().bundleName, versionName: env.device.version ?? "0.1.0", versionCode: 1, vendor: "", appInfo: { ...applicationInfo(), accessTokenId: 1 }, hapModulesInfo: [], reqPermissionDetails: [], permissionGrantStates: [] });
+const bundle = () => ({
+  name: applicationInfo().bundleName,
+  versionName: env.device.version ?? "0.1.0",
+  versionCode: 1,
+  vendor: "",
+  appInfo: { ...applicationInfo(), accessTokenId: 1 },
+  hapModulesInfo: [],
+  reqPermissionDetails: [],
+  permissionGrantStates: [],
+});
 
 export const abilityShims = {
   "@ohos.app.ability.UIAbility": { default: UIAbility },

@@ -9,4 +9,5 @@ export function record(name, ...args) {
 /** Functions that only note that they were called; each comes to the answer that a test gave. */
 export const noted = (prefix, ...names) => Object.fromEntries(names.map((name) => [name, (...args) => record(`${prefix}.${name}`, ...args)]));
 /** The same, as promises. */
-export const notedAsync = (prefix, ...names) => Object.fromEntries(names.map((name) => [name, async (...args) => record(`${prefix}.${name}`, ...args)]));
+export const notedAsync = (prefix, ...names) =>
+  Object.fromEntries(names.map((name) => [name, async (...args) => record(`${prefix}.${name}`, ...args)]));
