@@ -139,7 +139,7 @@ test("menus: of items and of builders, by click, right click, long press", async
     Button('items').bindMenu([{ value: 'Open', action: () => { this.said.push('open'); } }, { value: 'Off', enabled: false, action: () => { this.said.push('off'); } }])
     Text('thing').bindContextMenu(this.menu(), ResponseType.LongPress).bindContextMenu(this.menu(), ResponseType.RightClick)`, `
   said: string[] = [];
-  @Builder menu() { Menu() { MenuItem({ content: 'Copy' }).onClick(() => { this.said.push('copy'); }); MenuItem({ content: 'Cut', labelInfo: 'Ctrl X' }) } }`));
+  @Builder menu() { Menu() { MenuItem({ content: 'Copy' }).onClick(() => { this.said.push('copy'); }); MenuItem({ content: 'Cut', labelInfo: 'Ctrl X' }).contentFontColor('#FF0000') } }`));
   await app.click("items");
   assert.deepEqual(app.overlays, [{ kind: "menu", texts: ["Open", "Off"] }]);
   await assert.rejects(() => app.click("Off"), /switched off/);
@@ -147,6 +147,7 @@ test("menus: of items and of builders, by click, right click, long press", async
   assert.deepEqual([app.page.said, app.overlays], [["open"], []]);
   await app.rightClick("thing");
   assert.deepEqual(app.overlays[0].texts, ["Copy", "Cut", "Ctrl X"]);
+  assert.match(app.find("Cut").getAttribute("style"), /rgb\(255,0,0\)/);
   await app.click("Copy");
   assert.deepEqual([app.page.said, app.overlays], [["open", "copy"], []]);
   await app.longPress("thing");

@@ -87,7 +87,7 @@ test("notices, background tasks and the window are noted; tests answer for the s
 test("an ability is created, shown, hidden, asked anew and ended; its window tells of sizes and keyboards", async () => {
   const app = await mountSource(`import { window } from '@kit.ArkUI';
     @Entry @ComponentV2 struct Index { @Local width1: number = 0; keyboard: number = 0;
-      onPageShow(): void { said('page shown'); } onPageHide(): void { said('page hidden'); } onBackPress(): boolean { said('back'); return true; }
+      onPageShow(): void { said('page shown ' + this.getUIContext().getSharedLocalStorage()?.get<string>('id')); } onPageHide(): void { said('page hidden'); } onBackPress(): boolean { said('back'); return true; }
       aboutToAppear(): void { window.getLastWindow(this.getUIContext().getHostContext()!).then((own: window.Window) => {
         own.on('windowSizeChange', (size: window.Size) => { this.width1 = size.width; }); own.on('keyboardHeightChange', (height: number) => { this.keyboard = height; }); }); }
       build() { Column() { Text('width ' + this.width1) }.onSizeChange((old: SizeOptions, now: SizeOptions) => { said('size ' + now.width); }) } }
@@ -98,13 +98,13 @@ test("an ability is created, shown, hidden, asked anew and ended; its window tel
         all: string[] = all;
         onCreate(want: Want): void { said('create ' + want.uri + ' ' + this.context.filesDir.endsWith('/files')); this.context.getApplicationContext().setColorMode(ConfigurationConstant.ColorMode.COLOR_MODE_NOT_SET); }
         onNewWant(want: Want): void { said('new ' + want.uri); }
-        onWindowStageCreate(stage: window.WindowStage): void { stage.on('windowStageEvent', (event: window.WindowStageEventType) => { said('stage ' + event); }); stage.loadContent('pages/Index', (error) => { said('loaded ' + error.code); }); }
+        onWindowStageCreate(stage: window.WindowStage): void { stage.on('windowStageEvent', (event: window.WindowStageEventType) => { said('stage ' + event); }); const storage = new LocalStorage(); storage.setOrCreate('id', 'vm1'); stage.loadContent('pages/Index', storage, (error) => { said('loaded ' + error.code); }); }
         onForeground(): void { said('foreground'); } onBackground(): void { said('background'); } onWindowStageDestroy(): void { said('stage gone'); } onDestroy(): void { said('destroy'); }
         onPrepareToTerminate(): boolean { said('prepare'); return true; }
       }`,
   }, ability: "entryability/EntryAbility", want: { uri: "sampan://machine/1" } });
   const said = () => app.ability.all.splice(0);
-  assert.deepEqual(said(), ["create sampan://machine/1 true", "foreground", "stage 1", "stage 2", "page shown", "loaded 0", "size 360"]);
+  assert.deepEqual(said(), ["create sampan://machine/1 true", "foreground", "stage 1", "stage 2", "page shown vm1", "loaded 0", "size 360"]);
   await app.resize(800, 600);
   app.system.keyboard(300);
   assert.ok(app.sees("width 1600"));
@@ -115,6 +115,6 @@ test("an ability is created, shown, hidden, asked anew and ended; its window tel
   assert.equal(await app.back(), true);
   assert.equal(await app.system.prepareToTerminate(), true);
   await app.close();
-  assert.deepEqual(said(), ["size 800", "page hidden", "stage 3", "stage 4", "background", "foreground", "stage 1", "stage 2", "page shown", "new sampan://machine/2", "back", "prepare",
+  assert.deepEqual(said(), ["size 800", "page hidden", "stage 3", "stage 4", "background", "foreground", "stage 1", "stage 2", "page shown vm1", "new sampan://machine/2", "back", "prepare",
     "background", "stage gone", "destroy"]);
 });

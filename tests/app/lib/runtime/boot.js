@@ -8,6 +8,7 @@ import "./components/index.js";
 import { makeUiContext } from "./ui-context.js";
 import { makeContexts } from "./kits/ability.js";
 import { tellInputMethod } from "./kits/services.js";
+import { LocalStorage } from "./storage.js";
 import { makeWindow } from "./kits/window.js";
 import { systemVariables } from "./system.js";
 import { runShortcut } from "./focus.js";
@@ -89,6 +90,7 @@ export function mount(Class, params = {}) {
 
 async function load(path, rest) {
   const callback = rest.find((one) => typeof one === "function");
+  env.storage = rest.find((one) => one instanceof LocalStorage);
   const find = env.modules[path];
   if (!find) throw new Error(`loadContent("${path}"): there is no such page`);
   const { $entry } = await find();

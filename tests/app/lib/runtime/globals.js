@@ -16,6 +16,7 @@ export {
   TextController as SearchController,
   TextController as TextController,
 } from "./components/typing.js";
+export { LocalStorage } from "./storage.js";
 export { animateTo } from "./ui-context.js";
 import { showAlertDialog } from "./dialogs.js";
 

@@ -1,7 +1,8 @@
 // bindMenu, bindContextMenu and the components of menus.
 import { env, guard } from "./env.js";
 import { member } from "./enumeration.js";
-import { Resource, mediaOf, textOf } from "./resources.js";
+import { Resource, colorOf, lengthOf, mediaOf, textOf } from "./resources.js";
+import { weight as fontWeight } from "./style.js";
 import { layer } from "./overlay.js";
 import { anchorTo } from "./sheets.js";
 import { disabled } from "./events.js";
@@ -147,6 +148,16 @@ export const menus = {
 const pointOf = (event) => ({ x: event.clientX ?? 0, y: event.clientY ?? 0 });
 
 const ignore = () => {};
+const fontOf = ({ size, weight }) => ({
+  "font-size": size === undefined ? undefined : lengthOf(size, "fp"),
+  "font-weight": weight === undefined ? undefined : fontWeight(weight),
+});
+/** The looks of one text of an item. */
+function paint(node, part, looks) {
+  const el = node.el.querySelector(`.${part}`);
+  const text = Object.entries(looks).flatMap(([key, value]) => (value === undefined ? [] : [`${key}:${value}`]));
+  el?.setAttribute("style", [el.getAttribute("style") ?? "", ...text].filter(Boolean).join(";"));
+}
 /** Closes the menu that a component stands in. */
 function closeAround(node) {
   node.el.closest(".overlay.menu")?.$menu?.close();
@@ -236,10 +247,10 @@ export const menuComponents = {
         node.changed = handler;
       },
       selectIcon: ignore,
-      contentFont: ignore,
-      contentFontColor: ignore,
-      labelFont: ignore,
-      labelFontColor: ignore,
+      contentFontColor: (node, value) => paint(node, "content", { color: colorOf(value) }),
+      labelFontColor: (node, value) => paint(node, "label", { color: colorOf(value) }),
+      contentFont: (node, font) => paint(node, "content", fontOf(font)),
+      labelFont: (node, font) => paint(node, "label", fontOf(font)),
     },
   },
 };

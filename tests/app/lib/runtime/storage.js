@@ -24,3 +24,38 @@ export const AppStorageV2 = {
 };
 
 export const UIUtils = { getTarget: target };
+
+/** What a window's page is given by its ability: `loadContent(path, storage)`. */
+export class LocalStorage {
+  constructor(initial = {}) {
+    Object.defineProperty(this, "values", { value: new Map(Object.entries(initial)) });
+  }
+  get(name) {
+    return this.values.get(name);
+  }
+  set(name, value) {
+    if (!this.values.has(name)) return false;
+    this.values.set(name, value);
+    return true;
+  }
+  setOrCreate(name, value) {
+    this.values.set(name, value);
+    return true;
+  }
+  has(name) {
+    return this.values.has(name);
+  }
+  delete(name) {
+    return this.values.delete(name);
+  }
+  keys() {
+    return this.values.keys();
+  }
+  size() {
+    return this.values.size;
+  }
+  clear() {
+    this.values.clear();
+    return true;
+  }
+}

@@ -213,7 +213,11 @@ export const looks = {
   transition: done,
   animation: done,
   renderGroup: done,
-  focusBox: done,
+  focusBox({ css }, { margin, strokeColor, strokeWidth }) {
+    if (strokeWidth !== undefined) css["--focus-width"] = len(strokeWidth);
+    if (strokeColor !== undefined) css["--focus-color"] = colorOf(strokeColor.color ?? strokeColor);
+    if (margin !== undefined) css["--focus-margin"] = len(margin);
+  },
   hoverEffect: done,
   clickEffect: done,
   pixelRound: done,

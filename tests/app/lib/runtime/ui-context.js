@@ -42,6 +42,7 @@ export function makeUiContext() {
     },
     getFocusController: () => strict("FocusController", focusController),
     getHostContext: () => env.abilityContext,
+    getSharedLocalStorage: () => env.storage,
     getWindowName: () => "main",
     getWindowId: () => 1,
     getWindowWidthBreakpoint: () => breakpoint(env.width),

@@ -1,6 +1,6 @@
 // What a person presses, slides and types into.
 import { env, guard } from "../env.js";
-import { choose, member } from "../enumeration.js";
+import { member } from "../enumeration.js";
 import { Resource, colorOf, lengthOf, textOf } from "../resources.js";
 import { setBound, valueOf } from "../view.js";
 import { disabled } from "../events.js";
