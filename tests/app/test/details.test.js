@@ -1,10 +1,10 @@
 // The pages of a machine's details, with the real module and real machines.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rejection, until } from "../../napi/lib/module.js";
-import { paintingMachine, smallest, state } from "../../napi/lib/machines.js";
+import { lent, paintingDisk, paintingMachine, smallest, state } from "../../napi/lib/machines.js";
 import { home, library, native, openPage, seen, start, text } from "./lib/pages.js";
 
 let still, painter, app;
@@ -132,6 +132,30 @@ test("disks are added, grown, taken off and put back", async () => {
   assert.equal(await size(), 2 ** 31);
 });
 
+test("an image becomes a disk, and a CD goes in and out", async () => {
+  const image = paintingDisk(home);
+  await lent(image, "tools.iso", (file) => native.media.add(file, ["not_a_medium"]).run());
+  await fresh({ picks: [[`file://${image}`]] });
+  await openPage(app, still, "#detail_drives");
+  await app.until(() => app.has("#drive_image"));
+  const count = async () => (await native.disks.list(still)).drives.length;
+  const before = await count();
+  await app.click("#drive_image");
+  await app.until(async () => await count() === before + 1 || app.overlays.length > 0);
+  if (app.overlays.length > 0) await app.click("Continue");
+  await app.until(async () => await count() === before + 1);
+
+  const medium = async () => (await native.disks.list(still)).drives.find(({ id }) => id === "cd0").medium;
+  await app.click("#drive_more_cd0");
+  await app.click("[id='drive_insert_tools.iso']");
+  await app.until(() => app.texts(app.find("#drive_fact_cd0")).includes("tools.iso"));
+  assert.equal(await medium(), "tools.iso");
+  await app.click("#drive_more_cd0");
+  await app.click("#drive_eject_cd0");
+  await app.until(() => app.texts(app.find("#drive_fact_cd0")).includes("Empty"));
+  assert.equal(await medium(), undefined);
+});
+
 test("a folder is shared by the system's picker, and VNC's password is shown once", async () => {
   const work = join(home, "work");
   mkdirSync(work, { recursive: true });
@@ -201,6 +225,38 @@ test("a log is read, and followed", async () => {
   await native.life.resume(painter);
   await app.click("#log_copy");
   await app.until(() => app.has("#notice"));
+});
+
+for (const language of ["base", "zh_CN"]) {
+  test(`a crash is told in plain words, with the report to pass on (${language})`, async () => {
+    const { id } = await native.machines.create(smallest(`crashed ${language}`), []).run();
+    const logs = join(home, "library/vms", `${id}.sampan`, "logs");
+    mkdirSync(logs, { recursive: true });
+    const time = Math.floor(Date.now() / 1000);
+    const report = `crash-0${time}.txt`;
+    writeFileSync(join(logs, report), "what happened\nthe last lines\n");
+    writeFileSync(join(logs, "last.json"), JSON.stringify({ how: "died", words: "QEMU was killed by signal 11", time, report: join(logs, report) }));
+    await fresh({ language });
+    await app.until(() => app.has(`#machine_${id}`));
+    await openPage(app, id, "#crash_report");
+    await app.until(() => app.has("#report"));
+    await seen(app, language, "rep_died", "#report");
+    await seen(app, language, "end_died", "#report");
+    assert.ok(app.texts(app.find("#report_details")).includes("QEMU was killed by signal 11"));
+    await app.click("#report_show");
+    assert.match(app.find("#report_text").textContent, /the last lines/);
+    await app.click("#report_copy");
+    await seen(app, language, "copied");
+    await native.machines.remove(id);
+  });
+}
+
+test("who sees a machine is said, and VNC is where it leads", async () => {
+  await fresh();
+  await openPage(app, still, "#detail_stream");
+  await seen(app, "base", "stream_none");
+  await app.click("#stream_vnc");
+  await app.until(() => app.has("#vnc_toggle"));
 });
 
 for (const language of ["base", "zh_CN"]) {
