@@ -24,7 +24,7 @@ const TYPES = {
 /** Pages at a time. */
 const MAX_SOCKETS = 32;
 
-/** A browser that answers nothing for two of these milliseconds is gone. */
+/** A browser that answers nothing for twice so many milliseconds is gone. */
 const ALIVE = 10_000;
 
 /** Microseconds of a display's period: 60 Hz. */
@@ -54,7 +54,7 @@ function frame([width, height]) {
  * `libraries` where libqemu is; pages may not choose others. `config` is told to pages; `rawfiles` is the folder of the app's raw files.
  * Comes to `{ url, close }`.
  */
-export async function serve({ native, modulePath, home, libraries, pages, config = {}, port = 0, rawfiles, maxUpload }) {
+export async function serve({ native, modulePath, home, libraries, pages, config = {}, port = 0, rawfiles, maxUpload, alive = ALIVE }) {
   const functions = standIn(modulePath);
   functions.vsync(VSYNC, 0);
   const description = readInterface(typings);
@@ -96,13 +96,13 @@ export async function serve({ native, modulePath, home, libraries, pages, config
       open.on("close", () => sessions.delete(number));
     });
   });
-  const alive = setInterval(() => {
+  const looking = setInterval(() => {
     for (const socket of sockets.clients) {
       if (!socket.isAlive) socket.terminate();
       socket.isAlive = false;
       socket.ping();
     }
-  }, ALIVE);
+  }, alive);
 
   async function answer(request, response) {
     const { pathname, searchParams } = addressed(request);
@@ -173,7 +173,7 @@ export async function serve({ native, modulePath, home, libraries, pages, config
 
   /** Ends all connections. */
   function close() {
-    clearInterval(alive);
+    clearInterval(looking);
     for (const socket of sockets.clients) socket.terminate();
     http.closeAllConnections();
     return new Promise((resolve) => http.close(resolve));

@@ -51,7 +51,7 @@ const links = [];
 before(async () => {
   server = await serve({
     native: counted, modulePath, home: library, libraries: qemu, pages: new Map([["/index.html", "<!doctype html>"]]),
-    config: { width: "tablet" }, maxUpload: MAX_UPLOAD,
+    config: { width: "tablet" }, maxUpload: MAX_UPLOAD, alive: 2000,
   });
 });
 
@@ -281,6 +281,22 @@ test("a page that is dropped takes what it listened to and its screens along, an
   assert.equal(await rejection(found.run()), "cancelled");
   await native.downloads.discard("left.img");
 }));
+
+test("a browser that stands still is given up, and one that lives is not", async () => {
+  const { link, native: remote } = await connected();
+  const socket = new WebSocket(address());
+  const still = await Link.open(socket);
+  const before = listening;
+  proxy(description, still).on("host", () => {});
+  await until("it listens", () => listening === before + 1);
+  // It takes nothing any more, and answers nothing.
+  socket._socket.pause();
+  await until("it listens no more", () => listening === before, 20_000);
+  assert.ok(!server.sessions.has(still.hello.connection));
+  socket.terminate();
+  assert.ok(server.sessions.has(link.hello.connection));
+  assert.ok(Array.isArray(await remote.machines.list()));
+});
 
 /** The status that a socket or a request is refused with. */
 function refusal(url, options) {
