@@ -28,6 +28,7 @@ export class Files {
   #byUri = new Map();
   #open = new Map();
   #offer;
+  #isOver = false;
 
   /** `offer({ name, url })` is called once a file is written that is to be saved. */
   constructor(offer) {
@@ -46,6 +47,7 @@ export class Files {
     });
     try {
       await pipeline(stream, counted, createWriteStream("", { fd, autoClose: false }));
+      if (this.#isOver) throw coded("io", "the page is gone");
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -119,6 +121,7 @@ export class Files {
 
   /** The page is gone. */
   end() {
+    this.#isOver = true;
     for (const { fd } of this.#open.values()) closeSync(fd);
     for (const { fd } of this.#byUri.values()) closeSync(fd);
     this.#open.clear();
