@@ -1,6 +1,7 @@
+#!/usr/bin/env node
 // Pictures of the app's pages, as a person would see them: real machines behind them, in Chromium.
 //
-//   node shoot.js OUT [--only NAME] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc]
+//   tests/app/screens/shoot.js OUT [--only NAME,…] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc]
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -27,37 +28,53 @@ const SIZES = { phone: [390, 844], tablet: [834, 1112], pc: [1280, 800] };
 const LANGUAGES = { zh: "zh_CN", en: "base" };
 
 const home = join(folder(), "library");
+await native.host.init(home, qemu);
 const server = await serve({ native, modulePath, libraries: qemu, home, pages: await site(), config: {} });
 const browser = await launch();
-const known = await populate(native, home);
 let shots = 0;
-for (const scene of scenes.filter(({ name }) => !values.only || values.only.split(",").includes(name))) {
-  for (const width of values.widths.split(",").filter((one) => scene.widths?.includes(one) ?? true)) {
-    for (const language of values.languages.split(",")) {
-      for (const theme of values.themes.split(",")) {
-        const query = { language: LANGUAGES[language], dark: theme === "dark" ? 1 : 0, device: width === "pc" ? "2in1" : width };
-        const [w, h] = SIZES[width];
-        const opened = await open(browser, server.url, { width: w, height: h, query });
-        const { page } = opened;
-        try {
-          await scene.act(page, known, width);
-          await page.waitForTimeout(300);
-          await page.screenshot({ path: join(out, `${scene.name}-${width}-${language}-${theme}.png`) });
-          shots++;
-        } catch (error) {
-          console.error(`${scene.name} ${width} ${language} ${theme}: ${error.message.split("\n")[0]}`);
-          await page.screenshot({ path: join(out, `FAILED-${scene.name}-${width}-${language}-${theme}.png`) });
-          process.exitCode = 1;
-        }
-        await opened.close();
+const wanted = scenes.filter(({ name }) => !values.only || values.only.split(",").includes(name));
+
+async function shoot(scene, width, language, theme, known) {
+  const query = { language: LANGUAGES[language], dark: theme === "dark" ? 1 : 0, device: width === "pc" ? "2in1" : width };
+  const [w, h] = SIZES[width];
+  const opened = await open(browser, server.url, { width: w, height: h, query });
+  const file = `${scene.name}-${width}-${language}-${theme}.png`;
+  try {
+    await scene.act(opened.page, known, width);
+    await opened.page.waitForTimeout(400);
+    await opened.page.screenshot({ path: join(out, file) });
+    shots++;
+  } catch (error) {
+    console.error(`${file}: ${error.message.split("\n")[0]}`);
+    await opened.page.screenshot({ path: join(out, `FAILED-${file}`) });
+    process.exitCode = 1;
+  }
+  await opened.close();
+}
+
+/** Ends and removes all machines: those of the next language have other names. */
+async function cleared() {
+  for (const { id } of await native.machines.list()) {
+    await native.life.forceOff(id).catch(() => {});
+    await native.machines.remove(id);
+    await native.machines.purge(id);
+  }
+}
+
+for (const language of values.languages.split(",")) {
+  for (const empty of [true, false]) {
+    const shown = wanted.filter((scene) => Boolean(scene.empty) === empty);
+    if (shown.length === 0) continue;
+    const known = empty ? {} : await populate(native, language);
+    for (const scene of shown) {
+      for (const width of values.widths.split(",").filter((one) => scene.widths?.includes(one) ?? true)) {
+        for (const theme of values.themes.split(",")) await shoot(scene, width, language, theme, known);
       }
     }
+    await cleared();
   }
 }
 console.log(`${shots} pictures in ${out}`);
 await browser.close();
-for (const { id, state } of await native.machines.list()) {
-  if (!["off", "suspended", "crashed"].includes(state)) await native.life.forceOff(id).catch(() => {});
-}
 server.close();
 process.exit();
