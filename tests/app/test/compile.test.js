@@ -107,6 +107,10 @@ const refused = [
   ["a statement that describes nothing", "let a = 1", /Index\.ets:6: only components, if and calls of builders/],
   ["a length that is none", "Text('x').width('wide')", /Index\.ets:6: Text\.width: "wide" is no length/],
   ["a text of an object", "Text({ a: 1 })", /a text cannot be made of/],
+  ["two children of what takes one", "Scroll() { Text('a'); Text('b') }", /Scroll: it has 2 children, and takes one/],
+  ["children of a Button with a label", "Button('a') { Text('b') }", /Button: it has a label, so it takes no children/],
+  ["a child where it may not stand", "ListItem() { Text('a') }", /ListItem: it stands in Column, and may stand in List or ListItemGroup alone/],
+  ["a parent's other children", "List() { Text('a') }", /Text: List takes ListItem and ListItemGroup alone/],
   ["a member of an enumeration that is not there", "Column() {}.alignItems(7)", /7 is no member of HorizontalAlign/],
 ];
 for (const [name, build, message] of refused) {

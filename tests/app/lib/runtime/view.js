@@ -102,6 +102,7 @@ export function $n(name, args, attributes, children, where) {
   el.setAttribute("class", `ark ${name}`);
   node.parentName = boxOf(node.parent)?.name;
   if (def.fills) widen(node);
+  fits(node);
   def.init?.(node);
   onDispose(() => {
     node.gone = true;
@@ -120,6 +121,29 @@ export function $n(name, args, attributes, children, where) {
   if (children) within({ host: def.slot?.(node) ?? el, before: null, node }, children);
   def.done?.(node);
   node.appear?.();
+  if (def.single && children) alone(node);
+}
+
+/** Refuses what the SDK's compiler would: a component where it may not stand. */
+function fits(node) {
+  const above = boxOf(node.parent);
+  // What a builder draws apart, such as a header or a menu, has no such parent.
+  if (
+    !above ||
+    (node.el.parentNode !== above.el && node.el.parentNode !== above.def.slot?.(above) && !node.el.parentNode?.classList.contains("custom"))
+  )
+    return;
+  const { parents } = node.def;
+  if (parents && !parents.includes(above.name)) throw node.problem(`it stands in ${above.name}, and may stand in ${parents.join(" or ")} alone`);
+  const takes = above.def.takes;
+  if (takes && !takes.includes(node.name)) throw node.problem(`${above.name} takes ${takes.join(" and ")} alone`);
+}
+
+function alone(node) {
+  const host = node.def.slot?.(node) ?? node.el;
+  const count = [...host.children].filter((el) => el.classList.contains("ark")).length;
+  if (count > 1) throw node.problem(`it has ${count} children, and takes one`);
+  if (count > 0 && node.label !== undefined) throw node.problem("it has a label, so it takes no children");
 }
 
 /** A component of ours. `children` is a trailing closure: its one @BuilderParam. */
