@@ -110,18 +110,20 @@ test("what is doubtful is asked for with its figures before anything is made", a
   }
 });
 
-test("a file that holds no disk is asked for; a no makes nothing and keeps the draft", async () => {
+test("a file that holds no disk is refused in both languages, and the button leads to another choice", async () => {
   const notes = join(home, "notes.img");
   writeFileSync(notes, "these are no bytes of a disk\n".repeat(100));
-  await ready({ picks: [[`file://docs${notes}`]] });
-  await app.click("#wizard_create");
-  await app.until(() => app.overlays.length > 0 || app.has("#error_card"), 60_000);
-  if (app.overlays.length > 0) {
-    await app.click("Change it");
-    await app.until(() => app.has("#wizard_create"));
+  for (const language of ["base", "zh_CN"]) {
+    await ready({ language, picks: [[`file://docs${notes}`]] });
+    assert.equal(app.find("#field_name").value, "notes");
+    await app.click("#wizard_create");
+    await app.until(() => app.has("#error_card"), 60_000);
+    await told(app, language, "err_not_a_disk_what", "#error_card");
+    await emptied();
+    await app.click("#error_fix");
+    assert.ok(app.has("#image_own"));
+    await restart();
   }
-  assert.equal(app.find("#field_name").value, "notes");
-  await emptied();
 });
 
 test("an error is told in its place in both languages, and another file puts it right", async () => {
@@ -134,6 +136,7 @@ test("an error is told in its place in both languages, and another file puts it 
     closeSync(model().file.ref.fd);
     await app.click("#wizard_create");
     await app.until(() => app.has("#error_card"), 60_000);
+    await told(app, language, "err_io_what", "#error_card");
     await emptied();
     assert.ok(app.has("#field_name"), "the choices are still there");
     await app.click("#summary_image");
