@@ -50,7 +50,7 @@ impl AgentWatch {
         {
             seen.asking = true;
             seen.asked = Some(Instant::now());
-            // What holds the bundle's lock is not held meanwhile.
+            // What holds the bundle's lock is held while QEMU is asked, not while the guest is waited for.
             let (vm, watch, changes) = (Arc::downgrade(vm), self.clone(), changes.clone());
             runtime.spawn(async move {
                 let port = match vm.upgrade() {
