@@ -38,7 +38,7 @@ pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
 #[doc(hidden)]
 pub use codes::samples;
 pub use console::Console;
-pub use reply::{AgentInfo, Applied, Effect, Execution, Facts, Picture, Reply, State, Status};
+pub use reply::{AgentInfo, Applied, Effect, Execution, Facts, PausedBy, Picture, Reply, State, Status};
 pub use reporter::{Progress, Reporter};
 pub use request::Request;
 pub use server::{Handler, Server};

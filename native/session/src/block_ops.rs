@@ -27,7 +27,7 @@ impl Session {
         if self.qmp.execute(types::query_status {}).await?.status == types::RunState::postmigrate {
             self.qmp.execute(types::cont {}).await?;
         }
-        self.halt("").await?;
+        self.halt("", None).await?;
         migration::save(&self.qmp, file, &mut |now| (progress.0)(now), &self.log).await
     }
 
@@ -107,6 +107,19 @@ impl Session {
             its
         });
         Ok(threads)
+    }
+
+    /// Whether the guest has opened the port that is connected to a socket of ours; as far as QEMU can tell, which it cannot of a
+    /// UART.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub(crate) async fn is_port_open(&self, socket: &str) -> Result<bool, CommandError> {
+        self.alive()?;
+        let answer = self.qmp.execute_json("query-chardev", json!({})).await?;
+        let mut all = answer.as_array().into_iter().flatten();
+        let port = all.find(|chardev| chardev["label"].as_str() == Some(socket));
+        Ok(port.and_then(|port| port["frontend-open"].as_bool()).unwrap_or(false))
     }
 
     /// Sets the VNC password. Until there is one, VNC lets nobody in.

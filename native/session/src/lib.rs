@@ -54,4 +54,4 @@ pub use screenshot::Screenshot;
 pub use serial::Serial;
 pub use session::Session;
 pub use start::StartError;
-pub use state::{Ended, State, Status};
+pub use state::{Ended, PausedBy, State, Status};

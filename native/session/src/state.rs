@@ -34,6 +34,15 @@ impl fmt::Display for State {
     }
 }
 
+/// Who has halted the CPUs of a machine that is [`State::Paused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// A person, or whoever acts for one.
+    Person,
+    /// The host's disk: it is full, nearly full, or has failed.
+    Disk,
+}
+
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -54,13 +63,22 @@ pub struct Status {
     pub absolute: bool,
     /// Whether it runs for a part of the time alone: see [`Session::set_background`](crate::Session::set_background).
     pub slowed: bool,
+    /// Who has halted it, while it is paused; `None` while its memory is put away.
+    pub paused_by: Option<PausedBy>,
     /// How it ended, once it has.
     pub ended: Option<Ended>,
 }
 
 impl Status {
     pub(crate) fn new() -> Self {
-        Status { state: State::Ready, detail: String::new(), absolute: false, slowed: false, ended: None }
+        Status {
+            state: State::Ready,
+            detail: String::new(),
+            absolute: false,
+            slowed: false,
+            paused_by: None,
+            ended: None,
+        }
     }
 
     /// The same for viewers.
