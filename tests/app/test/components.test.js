@@ -385,3 +385,19 @@ test("colours, language and type follow the system; sight follows tabs, pages an
   await app.foreground();
   assert.deepEqual(app.page.said, [true, false, true, false, true]);
 });
+
+test("what is typed while an input method is attached comes as its events", async () => {
+  const app = await mountSource(index(`
+    Row() {}.id('pad').focusable(true).defaultFocus(true).onKeyPreIme((event: KeyEvent) => { return event.keyCode === KeyCode.KEYCODE_TAB; })`, `
+  said: string[] = [];
+  aboutToAppear(): void {
+    const own = inputMethod.getController();
+    own.on('insertText', (text: string) => { this.said.push(text); }); own.on('deleteLeft', (count: number) => { this.said.push('-' + count); });
+    own.attach(true, { inputAttribute: { textInputType: inputMethod.TextInputType.TEXT, enterKeyType: inputMethod.EnterKeyType.GO } });
+  }`, `import { inputMethod } from '@kit.IMEKit'; import { KeyCode } from '@kit.InputKit';`));
+  await app.key("h");
+  await app.key("Tab");
+  await app.key("Backspace");
+  app.system.inputMethod("insertText", "好");
+  assert.deepEqual(app.page.said, ["h", "-1", "好"]);
+});

@@ -16,7 +16,7 @@ export async function open(browser, url, { width = 360, height = 780, hasTouch =
   const address = new URL(url);
   for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
   await page.goto(address.href);
-  await page.waitForFunction(() => globalThis.preview?.ready).catch(() => {});
+  await page.waitForFunction(() => Boolean(globalThis.preview?.ready)).catch(() => {});
   await page.evaluate(() => globalThis.preview.ready).catch((error) => problems.push(String(error)));
   if (problems.length > 0) throw new Error(problems.join("\n"));
   return { page, problems, close: () => context.close() };

@@ -49,7 +49,7 @@ export function prepare(options, generated) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.key === "Escape" && dismissTop()) event.preventDefault();
-    else runShortcut(event);
+    else if (!runShortcut(event)) typed(event);
   });
 }
 
@@ -63,6 +63,17 @@ function colours() {
   documentElement.setAttribute("lang", env.language === "base" ? "en" : env.language.replace("_", "-"));
 }
 const argb = (hex) => (hex.length === 9 ? `#${hex.slice(3)}${hex.slice(1, 3)}` : hex);
+
+/** What a keyboard types goes through the input method while one is attached, as on a device. */
+function typed(event) {
+  if (!env.softKeyboard || event.ctrlKey || event.altKey || event.metaKey || /^(INPUT|TEXTAREA|SELECT|BUTTON)$/.test(event.target?.tagName)) return;
+  if (event.key?.length === 1) system.inputMethod("insertText", event.key);
+  else if (event.key === "Backspace") system.inputMethod("deleteLeft", 1);
+  else if (event.key === "Delete") system.inputMethod("deleteRight", 1);
+  else if (event.key === "Enter") system.inputMethod("sendFunctionKey", { enterKeyType: env.enums.EnterKeyType.Done });
+  else return;
+  event.preventDefault();
+}
 
 /** The page keeps clear of the system's bars, unless the app asked for all of the window. */
 export function keepClear() {
