@@ -28,7 +28,7 @@ const LEFT_OUT = {
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
     "bad_cursor", "bad_rectangle", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",
-    "too_many_consoles", "too_many_fingers",
+    "too_many_consoles", "too_many_fingers", "not_initialised", "unknown_button", "unknown_key",
   ],
 };
 
@@ -41,7 +41,11 @@ const REASONS_LEFT_OUT = {
     "shell", "time_zone", "volume_label", "windows_edition", "windows_keyboard", "windows_locale", "windows_time_zone",
     "windows_user_name",
   ],
-  // They are told by one text, whatever is wrong with the key.
+  // A button or event that does not exist is a mistake of a page.
+  invalid: ["engine", "no_such_event", "no_surface_id"],
+  // They are told by one text, whatever is wrong.
+  bad_argument: "*", bad_libqemu: "*", no_connection: "*", no_permission: "*", other_mirror: "*", restart_needed: "*",
+  surface_not_ready: "*",
   damaged_key: "*", not_a_key: "*", private_key: "*",
 };
 
