@@ -199,6 +199,17 @@ test("a modifier waits for the next key, twice locks it, and leaving the page le
   assert.ok(called("input.releaseAll").length > 0);
 });
 
+test("a screen reader's tap is a whole stroke, and a finger's is not two", async () => {
+  await opened(painter, { draws: true });
+  app.fire("#key_tab", "click");
+  assert.deepEqual(called("input.key").map(([, code, down]) => [code, down]), [[TAB, true], [TAB, false]]);
+  calls.length = 0;
+  await app.click("#key_esc");
+  assert.deepEqual(called("input.key").map(([, code, down]) => [code, down]), [[2070, true], [2070, false]]);
+  app.fire("#pad_left", "click");
+  assert.deepEqual(called("input.button").map(([, button, down]) => [button, down]), [["left", true], ["left", false]]);
+});
+
 test("Fn shows the other keys, and combinations are a menu", async () => {
   await opened(painter, { draws: true });
   await tap("#key_fn");
@@ -246,6 +257,11 @@ test("going back takes the keyboard away, then keys that were opened, then leave
   await app.settle();
   assert.ok(!app.has("#pad"), "the keyboard takes the trackpad's place");
   assert.ok(app.has("#key_rows"), "the keys stay above it");
+  await painted(painter, "green");
+  app.system.inputMethod("insertText", "d");
+  await painted(painter, "red");
+  app.system.inputMethod("insertText", "你");
+  await seen(app, "base", "type_no");
   await app.back();
   await app.until(() => app.env.softKeyboard === false && app.has("#pad"));
   const { settings } = await app.env.modules["viewmodel/Settings"]();
