@@ -2,6 +2,7 @@
 
 use sampan_emulator::Exit;
 use sampan_guest::{GuestState, GuestStatus};
+use sampan_vdagent::Kinds;
 use serde::Serialize;
 use std::fmt;
 
@@ -54,13 +55,33 @@ pub struct Status {
     pub absolute: bool,
     /// Whether it runs for a part of the time alone: see [`Session::set_background`](crate::Session::set_background).
     pub slowed: bool,
+    /// What is known of the guest's clipboard; `None` for a machine without the port for it.
+    pub clipboard: Option<ClipboardStatus>,
     /// How it ended, once it has.
     pub ended: Option<Ended>,
 }
 
+/// What is known of a guest's clipboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClipboardStatus {
+    /// Whether an agent answers in the guest.
+    pub agent: bool,
+    /// What a program of the guest's has copied, as far as it may be taken.
+    pub kinds: Kinds,
+    /// How often one has.
+    pub copied: u64,
+}
+
 impl Status {
     pub(crate) fn new() -> Self {
-        Status { state: State::Ready, detail: String::new(), absolute: false, slowed: false, ended: None }
+        Status {
+            state: State::Ready,
+            detail: String::new(),
+            absolute: false,
+            slowed: false,
+            clipboard: None,
+            ended: None,
+        }
     }
 
     /// The same for viewers.

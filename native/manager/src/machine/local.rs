@@ -1,5 +1,6 @@
 //! A machine that runs in this process or in a child of it: requests become commands of its session.
 
+use super::clipboard;
 use super::pull::pull;
 use crate::time::now;
 use async_trait::async_trait;
@@ -272,6 +273,10 @@ impl Handler for LocalMachine {
                 None => self.command(Command::Powerdown).await,
             },
             Request::Quit => self.command(Command::Quit).await,
+            Request::ClipboardGet { kind } => clipboard::get(&self.session, kind).await,
+            Request::ClipboardSet { kind, data, secret } => {
+                clipboard::set(&self.session, kind, &data, secret).await
+            }
             Request::Console | Request::Watch => {
                 Err(Message::new("invalid_request", "this request takes a connection of its own"))
             }
@@ -311,6 +316,7 @@ impl Handler for LocalMachine {
                 mode_refused: vm.as_ref().map(|vm| vm.mode_refused()),
                 background: vm.as_ref().map(|vm| vm.in_background()),
                 state_blockers: super::blocker_messages(&blockers),
+                clipboard: clipboard::info(session),
                 progress,
                 viewer: viewer.get().map(|viewer| viewer.url.clone()),
                 stream: viewer.get().and_then(|viewer| (viewer.stats)()),
