@@ -1,7 +1,7 @@
 // A real Debian on a disk through all that a library is for: made, booted, kept, broken, restored, cloned, exported,
 // imported elsewhere, grown and seen grown from inside.
 import assert from "node:assert/strict";
-import { rmSync, statSync } from "node:fs";
+import { rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -113,6 +113,55 @@ describe("a Debian guest in the library", () => {
     await here.refused(/there is a file/, "file", "pull", "debian", "/root/readme", join(dir, "readme"));
   });
 
+  // Debian's own agent is tried in native/vdagent, without a machine; here it is played, so that no desktop is needed.
+  const agent = String.raw`
+    use strict; my ($serial, $caps) = (0, 0x30460);
+    open my $port, '+<', '/dev/virtio-ports/com.redhat.spice.0' or die $!; binmode $port;
+    sub tell_it { my ($kind, $body) = @_; my $all = pack('V5', 1, $kind, 0, 0, length $body) . $body; syswrite $port, pack('VV', 1, length $all) . $all }
+    sub need { my ($n, $got) = (shift, ''); while (length $got < $n) { sysread($port, $got, $n - length $got, length $got) or select undef, undef, undef, 0.05 } $got }
+    sub hear { my $all = ''; while (1) { my (undef, $n) = unpack 'VV', need(8); $all .= need($n); my @head = unpack 'V5', $all;
+      return ($head[1], substr $all, 20) if length $all >= 20 && length $all >= 20 + $head[4] } }
+    tell_it(6, pack 'VV', 1, $caps);
+    while (my ($kind, $body) = hear()) {
+      my @words = unpack 'V3', $body;
+      if ($kind == 6 && $words[0]) { $serial = 0; tell_it(6, pack 'VV', 0, $caps) }
+      if ($kind == 7 && !$words[0]) { $serial = $words[1] + 1; tell_it(8, pack 'VV', 0, $words[2]) }
+      if ($kind == 4) { open my $file, '>>', '/run/pasted' or die; print $file substr($body, 8) . "\0" }
+      if ($kind == 8) { tell_it(4, pack('VV', 0, $words[1]) . "in the guest") }
+      if (-e '/run/copy') { unlink '/run/copy'; tell_it(7, pack 'V3', 0, $serial++, 1) }
+    }`;
+  const pasted = (what) => until(
+    async () => (await here.run("exec", "debian", "--", "cat", "/run/pasted")).stdout.split("\0").includes(what),
+    `the guest to paste ${what}`);
+  const clipboard = async () => (await here.json("status", "debian")).clipboard;
+
+  test("shares its clipboard once it has an agent, and is typed into what no key can type", async () => {
+    assert.equal((await clipboard()).agent, false);
+    await here.refused(/no clipboard agent/, "clipboard", "get", "debian");
+    await here.refused(/spice-vdagent/, "type", "debian", "中文");
+    const script = join(dir, "agent.pl");
+    writeFileSync(script, agent);
+    await here.json("file", "push", "debian", script, "/run/agent.pl");
+    await here.exec("debian", "sh", "-c", "setsid perl /run/agent.pl >/run/agent.log 2>&1 &");
+    await until(async () => (await clipboard()).agent, "the agent to answer");
+    const set = await here.run("clipboard", "set", "debian", { input: "中文 😀\nzwei" });
+    assert.equal(set.code, 0, set.stderr);
+    await pasted("中文 😀\nzwei");
+    // What it copies is told, and asked for when somebody wants it.
+    await here.exec("debian", "touch", "/run/copy");
+    await here.run("clipboard", "set", "debian", { input: "next" });
+    await until(async () => (await clipboard()).copied === 1, "the guest to copy");
+    assert.deepEqual((await clipboard()).kinds, ["text"]);
+    assert.deepEqual(await here.json("clipboard", "get", "debian"), { text: "in the guest" });
+    await here.json("type", "debian", "汉字");
+    await pasted("汉字");
+    assert.deepEqual(await here.json("clipboard", "get", "debian"), { text: "in the guest" }, "it was given back");
+    assert.deepEqual((await here.json("set", "debian", "input.clipboard=off")).now, ["input"]);
+    await here.refused(/takes nothing/, "clipboard", "set", "debian", { input: "x" });
+    await here.refused(/no key/, "type", "debian", "汉字");
+    await here.json("set", "debian", "input.clipboard=both");
+  });
+
   test("is suspended to disk and resumed, also after its supervisor was killed in between", async () => {
     await here.exec("debian", "sh", "-c", "echo still >/run/here");
     await here.json("suspend", "debian");
@@ -120,6 +169,10 @@ describe("a Debian guest in the library", () => {
     await here.refused(/suspended/, "set", "debian", "memory=1G");
     const { pid } = await here.json("start", "debian");
     assert.equal((await here.exec("debian", "cat", "/run/here")).trim(), "still");
+    // Its clipboard's port was open all the while, and its agent learns of the new other end.
+    await until(async () => (await clipboard()).agent, "the agent to answer again");
+    assert.equal((await here.run("clipboard", "set", "debian", { input: "after" })).code, 0);
+    await pasted("after");
     process.kill(pid, "SIGKILL");
     await until(async () => (await here.json("list"))[0].state === "stopped", "the machine to be free");
     // As after a power failure: it boots, and what was synced is there.

@@ -118,6 +118,12 @@ test("a machine is changed, and a doubtful change is confirmed by its code", asy
   await native.shares.remove(id, "work");
   assert.deepEqual(await native.shares.list(id), []);
 
+  assert.equal(await native.clipboard.policy(id), "both");
+  await native.clipboard.setPolicy(id, "to-guest");
+  assert.equal(await native.clipboard.policy(id), "to-guest");
+  assert.equal(await rejection(native.clipboard.getText(id)), "not_running");
+  assert.equal(await rejection(native.clipboard.setText(id, "中文", false)), "not_running");
+
   const password = await native.vnc.enable(id, "127.0.0.1", 5901);
   assert.match(password, /^[\w-]{8}$/);
   assert.deepEqual(await native.vnc.show(id), { address: "127.0.0.1", port: 5901, hasPassword: true });

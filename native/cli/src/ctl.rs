@@ -111,6 +111,9 @@ pub fn human_status(status: &Status) -> String {
         let pointer = if facts.absolute_pointer { "absolute" } else { "relative" };
         let _ = write!(out, "\n  screen {width} × {height}, pointer {pointer}");
     }
+    if facts.clipboard.as_ref().is_some_and(|clipboard| clipboard.agent) {
+        let _ = write!(out, "\n  its clipboard is shared (sampan clipboard)");
+    }
     if let (Some(stream), Some(viewer)) = (&facts.stream, &facts.viewer) {
         let viewers = stream["viewers"].as_array().map_or(0, Vec::len);
         let _ = write!(

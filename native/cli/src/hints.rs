@@ -135,6 +135,10 @@ const HINTS: &[Hint] = &[
     of("share_left_out", "`sampan share add {vm} FOLDER` shares it"),
     // The guest.
     of("no_agent_channel", "`sampan set {vm} serial.agent=virtio` gives it one"),
+    of("no_clipboard_port", "`sampan set {vm} serial.vdagent=true` gives it one"),
+    of("clipboard_to_guest_off", "`sampan set {vm} input.clipboard=both` allows it"),
+    of("clipboard_from_guest_off", "`sampan set {vm} input.clipboard=both` allows it"),
+    of("not_pasted", "`sampan set {vm} input.paste=ctrl-v` (shift-insert, ctrl-shift-v) chooses them"),
     of("untypable", "see `sampan console {vm}`, `sampan file push` and `sampan exec`"),
     of("too_much_input", "see `sampan file push`"),
     of("microphone_left_out", "`sampan set {vm} sound.microphone=true` lets the guest listen"),

@@ -16,6 +16,7 @@
 mod arch;
 mod argv;
 mod blockers;
+mod clipboard;
 mod codes;
 mod document;
 mod escape;
@@ -35,6 +36,7 @@ mod vnc;
 
 pub use arch::{Arch, UnknownArch};
 pub use blockers::{BlockedBy, BlockedWhen, Blocker};
+pub use clipboard::{ClipboardPolicy, PasteKeys};
 #[doc(hidden)]
 pub use codes::samples;
 pub use document::{
@@ -53,7 +55,7 @@ pub use limits::{
 pub use mac::{MacAddress, NotAMac};
 pub use machine::{
     AGENT_SOCKET, Disk, DiskFormat, DisplayKind, Drive, Firmware, Kernel, Machine, Nic, SerialPort,
-    SharedFolder,
+    SharedFolder, VDAGENT_SOCKET,
 };
 pub use parts::{
     Bus, Channel, Chipset, Clock, DriveKind, Keyboard, NicDevice, Pointer, ShareSecurity, SoundDevice,

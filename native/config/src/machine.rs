@@ -10,6 +10,10 @@ use std::path::PathBuf;
 /// The guest agent's chardev.
 pub const AGENT_SOCKET: &str = "agent";
 
+/// The chardev of the clipboard's agent, and its port's id, by which QEMU tells that the guest has opened it. No port of a
+/// description can have this name: they have no `-`.
+pub const VDAGENT_SOCKET: &str = "vd-agent";
+
 /// How a disk image is to be read. Never guessed from what a guest may have written into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFormat {
@@ -226,6 +230,8 @@ pub struct Machine {
     pub serials: Vec<SerialPort>,
     /// The guest agent's channel, on the chardev `agent`.
     pub agent: Channel,
+    /// Whether it has the port of the clipboard's agent, on the chardev [`VDAGENT_SOCKET`].
+    pub vdagent: bool,
     /// Whether all that is written to its drives is forgotten at the end.
     pub throw_away: bool,
     /// Whether it waits for a saved state (`migrate-incoming`) instead of booting.
@@ -276,6 +282,7 @@ impl Machine {
             console: Channel::Uart,
             serials: Vec::new(),
             agent: Channel::None,
+            vdagent: false,
             throw_away: false,
             incoming: false,
             extra: Vec::new(),
@@ -285,7 +292,8 @@ impl Machine {
     /// The names of the sockets that its host must give to QEMU besides its own (`qmp`, `serial`, `log`).
     pub fn sockets(&self) -> Vec<String> {
         let agent = (self.agent != Channel::None).then(|| AGENT_SOCKET.to_owned());
+        let vdagent = self.vdagent.then(|| VDAGENT_SOCKET.to_owned());
         let ports = self.serials.iter().filter(|port| port.device != Channel::None);
-        agent.into_iter().chain(ports.map(|port| port.id.clone())).collect()
+        agent.into_iter().chain(vdagent).chain(ports.map(|port| port.id.clone())).collect()
     }
 }

@@ -189,6 +189,7 @@ impl VmConfig {
                 pointer: Pointer::UsbTablet,
                 keyboard: if pc { Keyboard::Ps2 } else { Keyboard::Usb },
                 touch: preset == Preset::Android,
+                ..Input::default()
             },
             serial: Serial {
                 console: Channel::Uart,
@@ -196,6 +197,8 @@ impl VmConfig {
                     Preset::Other | Preset::Old => Channel::None,
                     _ => Channel::Virtio,
                 },
+                // Other systems have no agent for it.
+                vdagent: preset == Preset::Linux || windows,
                 ports: Vec::new(),
             },
             usb: Usb { controller: if old { UsbController::Uhci } else { UsbController::Xhci } },

@@ -38,8 +38,11 @@ pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
 #[doc(hidden)]
 pub use codes::samples;
 pub use console::Console;
-pub use reply::{AgentInfo, Applied, Effect, Execution, Facts, PausedBy, Picture, Reply, State, Status};
+pub use reply::{
+    AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, PausedBy, Picture, Reply,
+    State, Status,
+};
 pub use reporter::{Progress, Reporter};
-pub use request::Request;
+pub use request::{ClipboardKind, Request};
 pub use server::{Handler, Server};
 pub use socket::BindError;

@@ -1,11 +1,11 @@
 //! What a machine answers.
 
-use sampan_config::{Arch, Mode};
+use sampan_config::{Arch, ClipboardPolicy, Mode};
 use sampan_message::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::Progress;
+use crate::{ClipboardKind, Progress};
 
 /// An answer. Bytes are base64 on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub enum Reply {
     },
     /// Who answers in the guest.
     Agent(AgentInfo),
+    /// What is in the guest's clipboard.
+    Clipboard(ClipboardContent),
 }
 
 /// The state of a machine that runs or is being started.
@@ -141,6 +143,9 @@ pub struct Facts {
     /// Why its memory cannot be saved as it is; empty where it can, or is not asked.
     #[serde(default)]
     pub state_blockers: Vec<Message>,
+    /// The guest's clipboard; `None` for a machine without the port for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipboard: Option<ClipboardInfo>,
     /// What is being saved or loaded at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -213,6 +218,36 @@ pub struct AgentInfo {
     /// The guest's addresses in its networks.
     #[serde(default)]
     pub addresses: Vec<String>,
+}
+
+/// What is in a guest's clipboard.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipboardContent {
+    /// What it is.
+    pub kind: ClipboardKind,
+    /// It.
+    #[serde(with = "base64_bytes")]
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for ClipboardContent {
+    /// A clipboard may hold a secret, and a log lasts.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClipboardContent({:?}, {} bytes)", self.kind, self.data.len())
+    }
+}
+
+/// What is known of a guest's clipboard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipboardInfo {
+    /// Whether an agent answers in the guest.
+    pub agent: bool,
+    /// Which way it is shared.
+    pub policy: ClipboardPolicy,
+    /// What a program of the guest's has copied, as far as it may be taken.
+    pub kinds: Vec<ClipboardKind>,
+    /// How often one has since the start.
+    pub copied: u64,
 }
 
 /// Bytes as base64 (RFC 4648, section 4).

@@ -21,7 +21,8 @@ pub enum Request {
         /// The most pixels from left to right.
         width: u32,
     },
-    /// Type a text on a US keyboard: all of it or nothing.
+    /// Type a text on a US keyboard: all of it or nothing. One with characters that it does not have is pasted, where the guest
+    /// has a clipboard agent.
     Type {
         /// The text.
         text: String,
@@ -173,6 +174,31 @@ pub enum Request {
     },
     /// Who answers in the guest. [`Reply::Agent`](crate::Reply::Agent).
     Agent,
+    /// What is in the guest's clipboard: the program in the guest that has it is asked now. [`Reply::Clipboard`](crate::Reply::Clipboard).
+    ClipboardGet {
+        /// Of which kind.
+        kind: ClipboardKind,
+    },
+    /// Let the guest's programs paste something, until one of them copies something else.
+    ClipboardSet {
+        /// What it is.
+        kind: ClipboardKind,
+        /// It, in base64.
+        data: String,
+        /// Whether its source marked it as secret. Such is refused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        secret: bool,
+    },
+}
+
+/// A kind of what a clipboard holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClipboardKind {
+    /// Text in UTF-8.
+    Text,
+    /// A picture as PNG.
+    Png,
 }
 
 impl Request {
@@ -188,12 +214,20 @@ impl Request {
                 | Self::Exec { .. }
                 | Self::Push { .. }
                 | Self::Pull { .. }
+                | Self::ClipboardGet { .. }
         )
     }
 
     /// Whether it is given up when its client goes away: nobody else has any use for the answer, and the machine stays as
     /// it is.
     pub fn ends_with_its_client(&self) -> bool {
-        matches!(self, Self::Exec { .. } | Self::Push { .. } | Self::Pull { .. } | Self::Agent)
+        matches!(
+            self,
+            Self::Exec { .. }
+                | Self::Push { .. }
+                | Self::Pull { .. }
+                | Self::Agent
+                | Self::ClipboardGet { .. }
+        )
     }
 }

@@ -138,6 +138,8 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         Request::VncPassword { .. } => &["command", "password"],
         Request::Exec { .. } => &["command", "argv", "stdin", "timeout"],
         Request::Push { .. } | Request::Pull { .. } => &["command", "from", "to"],
+        Request::ClipboardGet { .. } => &["command", "kind"],
+        Request::ClipboardSet { .. } => &["command", "kind", "data", "secret"],
     }
 }
 

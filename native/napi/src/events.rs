@@ -3,11 +3,12 @@
 
 mod sources;
 
+use crate::api::clipboard::Clipboard;
 use crate::api::screen::ScreenStatus;
 use crate::promise::to_js;
 use crate::types::{JobInfo, Picture, Status, Summary};
 use napi::Status as Called;
-use napi::bindgen_prelude::{Either7, Env, Function, FunctionRef, Uint8Array};
+use napi::bindgen_prelude::{Either8, Env, Function, FunctionRef, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ pub(crate) enum Kind {
     Thumbnail,
     Serial,
     Screen,
+    Clipboard,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             "thumbnail" => Self::Thumbnail,
             "serial" => Self::Serial,
             "screen" => Self::Screen,
+            "clipboard" => Self::Clipboard,
             _ => return None,
         })
     }
@@ -113,10 +116,11 @@ pub(crate) enum Payload {
         data: Vec<u8>,
     },
     Screen(ScreenStatus),
+    Clipboard(Clipboard),
 }
 
 /// What is told, as JavaScript gets it.
-type Told = Either7<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput, ScreenStatus>;
+type Told = Either8<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput, ScreenStatus, Clipboard>;
 
 impl Payload {
     /// What it is about: its kind, and the one thing of that kind.
@@ -129,6 +133,7 @@ impl Payload {
             Self::Thumbnail { machine, .. } => (Kind::Thumbnail, machine.as_str()),
             Self::Serial { serial, .. } => (Kind::Serial, serial.as_str()),
             Self::Screen(status) => (Kind::Screen, status.screen.as_str()),
+            Self::Clipboard(clipboard) => (Kind::Clipboard, clipboard.machine.as_str()),
         };
         (kind, of.to_owned())
     }
@@ -164,6 +169,7 @@ impl Payload {
                 data: Uint8Array::from(data.clone()),
             }),
             Self::Screen(status) => Told::G(status.clone()),
+            Self::Clipboard(clipboard) => Told::H(clipboard.clone()),
         }
     }
 }

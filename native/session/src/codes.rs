@@ -9,6 +9,7 @@ use sampan_message::{Coded, Message, samples as samples_of};
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 fn of_command(last: &CommandError) -> Option<CommandError> {
     let wrong = |state, remedy| CommandError::State { state, remedy };
@@ -29,7 +30,8 @@ fn of_command(last: &CommandError) -> Option<CommandError> {
             CommandError::Read(ReadError::Io(Error::from(ErrorKind::UnexpectedEof)))
         }
         CommandError::Read(ReadError::Io(_)) => CommandError::Untypable('é'),
-        CommandError::Untypable(_) => CommandError::NoReset(10),
+        CommandError::Untypable(_) => CommandError::NotPasted(Duration::from_secs(4)),
+        CommandError::NotPasted(_) => CommandError::NoReset(10),
         CommandError::NoReset(_) => CommandError::NotSavable {
             reason: "State blocked by non-migratable device '0000:00:03.0/nvme'".into(),
         },
@@ -43,9 +45,11 @@ fn of_command(last: &CommandError) -> Option<CommandError> {
         }
         CommandError::Io { .. } => CommandError::Thread,
         // These have samples in their crates.
-        CommandError::Thread | CommandError::Image(_) | CommandError::Qmp(_) | CommandError::Display(_) => {
-            return None;
-        }
+        CommandError::Thread
+        | CommandError::Clipboard(_)
+        | CommandError::Image(_)
+        | CommandError::Qmp(_)
+        | CommandError::Display(_) => return None,
     })
 }
 
@@ -94,7 +98,8 @@ fn of_vm(last: &VmError) -> Option<VmError> {
             VmError::ShareUnreadable { tag: tag(), path: path(), source: denied() }
         }
         VmError::ShareUnreadable { .. } => VmError::NoAgentChannel,
-        VmError::NoAgentChannel => VmError::NoNetworkCard,
+        VmError::NoAgentChannel => VmError::NoClipboardPort,
+        VmError::NoClipboardPort => VmError::NoNetworkCard,
         VmError::NoNetworkCard => VmError::NoSuchForward(forward),
         VmError::NoSuchForward(_) => VmError::VncOff,
         VmError::VncOff => VmError::NoMediaDrive("cd7".into()),

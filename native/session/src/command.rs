@@ -7,9 +7,11 @@ use sampan_input::{Button, Event, Key};
 use sampan_library::Progress;
 use sampan_message::{Coded, Params};
 use sampan_qmp::QmpError;
+use sampan_vdagent::ClipboardError;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One command.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ pub enum Command {
     Quit,
     /// What the screen shows.
     Screenshot,
-    /// Type a text on a US keyboard.
+    /// Type a text on a US keyboard. One with characters that it does not have is pasted, where the guest has a clipboard agent.
     Type(String),
     /// Press these keys together, in this order, and let them go.
     Keys(Vec<Key>),
@@ -95,10 +97,19 @@ pub enum CommandError {
     Read(#[from] ReadError),
     /// A character that no US keyboard has.
     #[error(
-        "no key of a US keyboard types {0:?}: such text reaches a guest through its serial console, which takes any, or as a file or a command \
-         by its agent"
+        "no key of a US keyboard types {0:?}: such text is pasted where the guest has a clipboard agent (spice-vdagent), or reaches it through \
+         its serial console, which takes any, or as a file or a command by its agent"
     )]
     Untypable(char),
+    /// Nobody in the guest pasted.
+    #[error(
+        "no program in the guest pasted within {} s: give the keyboard to one that does, or choose other keys for it in the machine's settings",
+        .0.as_secs()
+    )]
+    NotPasted(Duration),
+    /// The clipboard refused.
+    #[error(transparent)]
+    Clipboard(#[from] ClipboardError),
     /// QEMU did not reset.
     #[error("the machine did not reset within {0} s: it may hang, end it with quit")]
     NoReset(u64),
@@ -210,6 +221,8 @@ impl Coded for CommandError {
             Self::NoPicture => "no_picture",
             Self::Read(_) => "screen_unreadable",
             Self::Untypable(_) => "untypable",
+            Self::NotPasted(_) => "not_pasted",
+            Self::Clipboard(error) => error.code(),
             Self::NoReset(_) => "machine_hangs",
             Self::NotSavable { .. } => "state_not_savable",
             Self::NotTransferred { .. } => "state_not_transferred",
@@ -234,6 +247,8 @@ impl Coded for CommandError {
             }
             Self::Read(error) => none.with("reason", error.code()).with("why", error.to_string()),
             Self::Untypable(character) => none.with("character", character.to_string()),
+            Self::NotPasted(limit) => none.with("seconds", limit.as_secs()),
+            Self::Clipboard(error) => error.params(),
             Self::NoReset(seconds) => none.with("seconds", *seconds),
             Self::NotSavable { reason } => none.with("reasons", reason.as_str()),
             Self::NotTransferred { words } => none.with("words", words.as_str()),

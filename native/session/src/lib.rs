@@ -24,6 +24,7 @@
 
 mod background;
 mod block_ops;
+mod clipboard;
 mod codes;
 mod command;
 mod disks;
@@ -44,14 +45,16 @@ mod tasks;
 pub mod vm;
 
 pub use background::SLOWED;
+pub use clipboard::Clipboard;
 #[doc(hidden)]
 pub use codes::samples;
 pub use command::{Command, CommandError, ProgressFn, Remedy, Reply};
 pub use disks::{DriveInfo, Overlay};
 pub use machine_log::{Level, LogCrate, LogLine, LogSink, LogSource};
 pub use sampan_qmp::agent;
+pub use sampan_vdagent as vdagent;
 pub use screenshot::Screenshot;
 pub use serial::Serial;
 pub use session::Session;
 pub use start::StartError;
-pub use state::{Ended, PausedBy, State, Status};
+pub use state::{ClipboardStatus, Ended, PausedBy, State, Status};

@@ -8,8 +8,10 @@ use crate::log_ring::LogRing;
 use crate::machine_log::{LogCrate, LogSink, MachineLog};
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, PausedBy, State, Status};
-use crate::{Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor, tasks};
-use sampan_config::Duty;
+use crate::{
+    Clipboard, Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor, tasks,
+};
+use sampan_config::{ClipboardPolicy, Duty, PasteKeys};
 use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
@@ -17,8 +19,9 @@ use sampan_guest::Guest;
 use sampan_input::{Event, Key, stroke};
 use sampan_qmp::{Qmp, QmpError, types};
 use std::fs::File;
-use std::sync::Arc;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -51,6 +54,8 @@ pub struct Session {
     quitting: Arc<AtomicBool>,
     /// Nobody may let the CPUs run: memory and disks are being put away together.
     held: AtomicBool,
+    /// The guest's clipboard, for a machine with the port for it.
+    clipboard: OnceLock<Clipboard>,
     _tasks: JoinSet<()>,
 }
 
@@ -165,6 +170,7 @@ impl Session {
             for_viewers,
             quitting,
             held: AtomicBool::new(false),
+            clipboard: OnceLock::new(),
             _tasks: running,
         })
     }
@@ -208,6 +214,26 @@ impl Session {
     /// Its serial port.
     pub fn serial(&self) -> &Serial {
         &self.serial
+    }
+
+    /// Shares the guest's clipboard on the other end of its port's chardev (`sampan_config::VDAGENT_SOCKET`). Has an effect once.
+    ///
+    /// # Errors
+    /// The socket cannot be used.
+    pub async fn share_clipboard(
+        &self,
+        socket: UnixStream,
+        policy: ClipboardPolicy,
+        paste: PasteKeys,
+    ) -> std::io::Result<()> {
+        let clipboard = Clipboard::start(socket, &self.qmp, policy, paste, self.status.clone()).await?;
+        let _ = self.clipboard.set(clipboard);
+        Ok(())
+    }
+
+    /// The guest's clipboard; `None` for a machine without the port for it.
+    pub fn clipboard(&self) -> Option<&Clipboard> {
+        self.clipboard.get()
     }
 
     /// The last 64 KiB that QEMU printed.
@@ -360,6 +386,13 @@ impl Session {
     }
 
     async fn type_text(&self, text: &str) -> Result<(), CommandError> {
+        if let Some(character) = text.chars().find(|c| stroke(*c).is_none()) {
+            let clipboard = self.clipboard().filter(|clipboard| clipboard.can_paste());
+            let clipboard = clipboard.ok_or(CommandError::Untypable(character))?;
+            let names = clipboard.paste_keys().names();
+            let keys: Vec<Key> = names.iter().filter_map(|name| Key::from_name(name)).collect();
+            return clipboard.paste(text, self.chord(&keys)).await;
+        }
         let shift = Key::from_name("shift");
         // All of it is looked at first: half a text typed is worse than none.
         let strokes = text

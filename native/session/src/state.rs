@@ -2,6 +2,7 @@
 
 use sampan_emulator::Exit;
 use sampan_guest::{GuestState, GuestStatus};
+use sampan_vdagent::Kinds;
 use serde::Serialize;
 use std::fmt;
 
@@ -65,8 +66,21 @@ pub struct Status {
     pub slowed: bool,
     /// Who has halted it, while it is paused; `None` while its memory is put away.
     pub paused_by: Option<PausedBy>,
+    /// What is known of the guest's clipboard; `None` for a machine without the port for it.
+    pub clipboard: Option<ClipboardStatus>,
     /// How it ended, once it has.
     pub ended: Option<Ended>,
+}
+
+/// What is known of a guest's clipboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClipboardStatus {
+    /// Whether an agent answers in the guest.
+    pub agent: bool,
+    /// What a program of the guest's has copied, as far as it may be taken.
+    pub kinds: Kinds,
+    /// How often one has.
+    pub copied: u64,
 }
 
 impl Status {
@@ -77,6 +91,7 @@ impl Status {
             absolute: false,
             slowed: false,
             paused_by: None,
+            clipboard: None,
             ended: None,
         }
     }

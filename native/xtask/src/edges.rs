@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-download", &["sampan-message"]),
     ("sampan-seed", &["sampan-message"]),
     ("sampan-qmp", &["sampan-message"]),
+    ("sampan-vdagent", &["sampan-message"]),
     ("sampan-loader", &["sampan-message"]),
     ("sampan-emulator", &["sampan-config", "sampan-loader", "sampan-message"]),
     ("sampan-display", &["sampan-frame", "sampan-input", "sampan-message"]),
@@ -37,6 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-message",
             "sampan-qmp",
             "sampan-seed",
+            "sampan-vdagent",
         ],
     ),
     (
@@ -98,6 +100,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-library",
             "sampan-seed",
             "sampan-stream",
+            "sampan-vdagent",
         ],
     ),
     ("xtask", &[]),

@@ -27,13 +27,14 @@ struct Definition {
 }
 
 /// What is told of each kind of event; `native/napi/src/events.rs` has the same.
-const EVENTS: [(&str, &str); 7] = [
+const EVENTS: [(&str, &str); 8] = [
     ("machines", "Array<Summary>"),
     ("machine", "Status"),
     ("job", "JobInfo"),
     ("host", "Figures"),
     ("thumbnail", "Thumbnail"),
     ("serial", "SerialOutput"),
+    ("clipboard", "Clipboard"),
     ("screen", "ScreenStatus"),
 ];
 

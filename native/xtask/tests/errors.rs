@@ -37,6 +37,7 @@ fn all() -> Vec<Message> {
         sampan_download::samples(),
         sampan_seed::samples(),
         sampan_qmp::samples(),
+        sampan_vdagent::samples(),
         sampan_loader::samples(),
         sampan_emulator::samples(),
         sampan_display::samples(),

@@ -25,8 +25,10 @@ export class Library {
     mkdirSync(home, { recursive: true });
   }
 
+  /** Arguments, and at their end, if need be, what the program reads. */
   run(...args) {
-    return run(program, args, { env: { SAMPAN_HOME: this.home }, timeoutMs: 120_000 });
+    const { input } = typeof args.at(-1) === "object" ? args.pop() : {};
+    return run(program, args, { env: { SAMPAN_HOME: this.home }, timeoutMs: 120_000, input });
   }
 
   /** A command that must succeed, its answer read. */

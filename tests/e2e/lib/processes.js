@@ -38,8 +38,12 @@ export function folder(name) {
 }
 
 /** Runs a program to its end and returns its output. */
-export async function run(program, args, { timeoutMs = 60_000, env } = {}) {
-  const child = start(program, args, env ? { env: { ...process.env, ...env } } : {});
+export async function run(program, args, { timeoutMs = 60_000, env, input } = {}) {
+  const child = start(program, args, {
+    ...(env && { env: { ...process.env, ...env } }),
+    ...(input !== undefined && { stdio: ["pipe", "pipe", "pipe"] }),
+  });
+  child.stdin?.end(input);
   const [stdout, stderr, exit] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

@@ -19,6 +19,7 @@ mod library;
 mod messages;
 mod seed;
 mod source;
+mod vdagent;
 
 pub use source::Source;
 
@@ -48,4 +49,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cloud_seed", seed::cloud),
     ("windows_answers", seed::windows),
     ("ssh_keys", seed::ssh_keys),
+    ("vdagent", vdagent::agent),
 ];

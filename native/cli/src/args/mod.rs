@@ -1,10 +1,12 @@
 //! The command line.
 
+mod clipboard;
 mod images;
 pub mod size;
 mod tune;
 mod vm;
 
+pub use clipboard::*;
 pub use images::*;
 pub use tune::*;
 pub use vm::*;
@@ -104,7 +106,7 @@ pub enum Command {
         /// The file; - is stdout
         file: PathBuf,
     },
-    /// Type a text on a machine's keyboard
+    /// Type a text on a machine's keyboard, or paste it where it has characters without a key
     Type {
         #[command(flatten)]
         vm: Vm,
@@ -112,6 +114,8 @@ pub enum Command {
         #[arg(allow_hyphen_values = true)]
         text: String,
     },
+    /// What a guest's programs copy and paste, by its clipboard agent
+    Clipboard(ClipboardArgs),
     /// Run a program in the guest, by its agent; its exit code is this one's
     Exec(ExecArgs),
     /// Copy files to and from the guest, by its agent

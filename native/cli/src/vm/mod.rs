@@ -3,6 +3,7 @@
 pub mod answer;
 mod catalogue;
 mod chosen;
+mod clipboard;
 mod console;
 mod copies;
 mod disk;
@@ -28,6 +29,7 @@ mod wizard;
 
 pub use answer::{Answer, error_json, print};
 pub use catalogue::images;
+pub use clipboard::clipboard;
 pub use console::console;
 pub use copies::{clone, export, import};
 pub use disk::disk;

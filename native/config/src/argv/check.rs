@@ -101,7 +101,7 @@ impl Machine {
         {
             return Err(Rule::NoUsb.into());
         }
-        serial_ports(self.console, self.agent, &self.serials)?;
+        serial_ports(self.console, self.agent, self.vdagent, &self.serials)?;
         if self.arch == Arch::Aarch64 {
             if self.pointer == Pointer::Ps2 || self.keyboard == Keyboard::Ps2 {
                 return Err(Rule::NoPs2.into());
@@ -131,10 +131,12 @@ pub(crate) const MAX_VIRTIO_PORTS: usize = 16;
 pub(crate) fn serial_ports(
     console: Channel,
     agent: Channel,
+    vdagent: bool,
     ports: &[crate::SerialPort],
 ) -> Result<(), Rule> {
     for (wanted, most) in [(Channel::Uart, MAX_UARTS), (Channel::Virtio, MAX_VIRTIO_PORTS)] {
-        let all = [console, agent].into_iter().chain(ports.iter().map(|port| port.device));
+        let vdagent = if vdagent { Channel::Virtio } else { Channel::None };
+        let all = [console, agent, vdagent].into_iter().chain(ports.iter().map(|port| port.device));
         let count = all.filter(|&device| device == wanted).count();
         if count > most {
             return Err(Rule::SerialPorts(count));

@@ -112,6 +112,7 @@ impl Machine {
         let serials = || self.serials.iter();
         let virtio = self.console == Channel::Virtio
             || self.agent == Channel::Virtio
+            || self.vdagent
             || serials().any(|port| port.device == Channel::Virtio);
         if virtio {
             argv.device("virtio-serial-pci,id=vserial");
@@ -119,7 +120,7 @@ impl Machine {
         if self.console == Channel::Virtio {
             argv.device("virtconsole,bus=vserial.0,chardev=serial");
         }
-        let mut port = |device, chardev: &str, name: &str| match device {
+        let port = |argv: &mut Argv, device, chardev: &str, name: &str| match device {
             Channel::None => {}
             Channel::Uart => argv.device(format!("isa-serial,chardev={chardev}")),
             Channel::Virtio => {
@@ -127,9 +128,16 @@ impl Machine {
             }
         };
         // The name that the agent looks for (`qga/main.c`).
-        port(self.agent, crate::machine::AGENT_SOCKET, "org.qemu.guest_agent.0");
+        port(argv, self.agent, crate::machine::AGENT_SOCKET, "org.qemu.guest_agent.0");
+        if self.vdagent {
+            let name = crate::machine::VDAGENT_SOCKET;
+            // The name that the agent looks for (`spice-protocol`). Without an id QEMU does not tell when the guest opens it.
+            argv.device(format!(
+                "virtserialport,bus=vserial.0,chardev={name},name=com.redhat.spice.0,id={name}"
+            ));
+        }
         for serial in serials() {
-            port(serial.device, &serial.id, &serial.id);
+            port(argv, serial.device, &serial.id, &serial.id);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether all of a description fits together.
 
-use super::{FirmwareKind, VmConfig};
+use super::{FirmwareKind, Serial, VmConfig};
 use crate::argv::check as rules;
 use crate::names::{is_32_bit_cpu, is_cpu_feature, is_cpu_model, is_file_name, is_id, is_uuid};
 use crate::rule::{MAX_NAME, Rule};
@@ -341,7 +341,8 @@ impl VmConfig {
         let names =
             ports.iter().enumerate().map(|(i, port)| (format!("serial.ports.{i}.id"), port.id.as_str()));
         faults.names(&rules::HOST_SOCKETS, names);
-        faults.of("serial.ports", rules::serial_ports(self.serial.console, self.serial.agent, ports));
+        let Serial { console, agent, vdagent, .. } = self.serial;
+        faults.of("serial.ports", rules::serial_ports(console, agent, vdagent, ports));
         for (i, port) in ports.iter().enumerate() {
             if arm && port.device == Channel::Uart {
                 faults.add(format!("serial.ports.{i}.device"), Rule::OneUart);

@@ -65,6 +65,7 @@ impl VmConfig {
         machine.usb = self.usb.controller;
         machine.console = self.serial.console;
         machine.agent = self.serial.agent;
+        machine.vdagent = self.serial.vdagent;
         machine.serials.clone_from(&self.serial.ports);
         machine.throw_away = place.throw_away;
         machine.incoming = place.incoming;

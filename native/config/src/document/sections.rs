@@ -1,8 +1,9 @@
 //! The sections as they stand in their files. What a file leaves out has its default.
 
 use crate::{
-    Arch, Bus, Channel, Chipset, Clock, DisplayKind, DriveKind, Forward, Keyboard, MacAddress, Mode,
-    NicDevice, Pointer, Preset, SerialPort, ShareSecurity, SoundDevice, Topology, UsbController, Vnc,
+    Arch, Bus, Channel, Chipset, ClipboardPolicy, Clock, DisplayKind, DriveKind, Forward, Keyboard,
+    MacAddress, Mode, NicDevice, PasteKeys, Pointer, Preset, SerialPort, ShareSecurity, SoundDevice,
+    Topology, UsbController, Vnc,
 };
 use serde::{Deserialize, Serialize};
 
@@ -263,7 +264,7 @@ pub struct Sound {
     pub microphone: bool,
 }
 
-/// Keyboard and pointer.
+/// Keyboard and pointer, and the clipboard, which belongs to typing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Input {
@@ -273,6 +274,10 @@ pub struct Input {
     pub keyboard: Keyboard,
     /// A touch screen besides (virtio, for Linux and Android).
     pub touch: bool,
+    /// Which way the clipboard is shared; a machine without [`Serial::vdagent`] has none.
+    pub clipboard: ClipboardPolicy,
+    /// What pastes in the guest, for text that has no keys.
+    pub paste: PasteKeys,
 }
 
 /// Serial ports and channels.
@@ -283,6 +288,8 @@ pub struct Serial {
     pub console: Channel,
     /// The guest agent's channel (qemu-ga).
     pub agent: Channel,
+    /// The port of the clipboard's agent (spice-vdagent).
+    pub vdagent: bool,
     /// More ports.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<SerialPort>,
@@ -290,7 +297,7 @@ pub struct Serial {
 
 impl Default for Serial {
     fn default() -> Self {
-        Self { console: Channel::Uart, agent: Channel::Virtio, ports: Vec::new() }
+        Self { console: Channel::Uart, agent: Channel::Virtio, vdagent: false, ports: Vec::new() }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sampan_config::{
-    Arch, Bus, CURRENT_VERSION, Chipset, ConfigError, Disk, DiskFormat, DriveKind, Forward, HostPaths,
-    Keyboard, MAX_SECTION_BYTES, Preset, Section, VmConfig, VmConfigError,
+    Arch, Bus, CURRENT_VERSION, Chipset, ClipboardPolicy, ConfigError, Disk, DiskFormat, DriveKind, Forward,
+    HostPaths, Keyboard, MAX_SECTION_BYTES, PasteKeys, Preset, Section, Serial, VmConfig, VmConfigError,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -321,4 +321,40 @@ fn a_share_that_the_guest_writes_is_mapped_unless_it_says_otherwise() {
     assert_eq!(written, r#"{"tag":"a","read_only":false,"security":"mapped-xattr"}"#);
     assert!(read(r#"{"tag":"a","security":"none"}"#).expect("a share").warning().is_some());
     assert!(read(r#"{"tag":"a"}"#).expect("a share").warning().is_none());
+}
+
+#[test]
+fn a_machine_of_before_has_no_clipboard_until_it_is_told() {
+    let mut files = VmConfig::new("x", Preset::Linux, Arch::X86_64).to_files();
+    for (file, fields) in [("input.json", &["clipboard", "paste"][..]), ("serial.json", &["vdagent"])] {
+        let mut section: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&files[file]).expect("an object");
+        for field in fields {
+            assert!(section.remove(*field).is_some(), "{field}");
+        }
+        files.insert(file.to_owned(), serde_json::Value::from(section).to_string());
+    }
+    let mut document = VmConfig::from_files(&files).expect("is read");
+    assert!(!document.serial.vdagent);
+    assert_eq!(document.input.clipboard, ClipboardPolicy::Both);
+    assert_eq!(document.input.paste, PasteKeys::ShiftInsert);
+    document.serial.vdagent = true;
+    document.input.clipboard = ClipboardPolicy::ToGuest;
+    let files = document.to_files();
+    assert!(files["input.json"].contains("\"to-guest\""), "{}", files["input.json"]);
+    assert_eq!(VmConfig::from_files(&files), Ok(document));
+}
+
+#[test]
+fn systems_with_an_agent_for_the_clipboard_get_its_port() {
+    for preset in Preset::ALL {
+        let document = VmConfig::new("x", preset, Arch::X86_64);
+        let has = matches!(preset, Preset::Linux | Preset::Windows10 | Preset::Windows11);
+        assert_eq!(document.serial.vdagent, has, "{preset:?}");
+        assert_eq!(
+            document.state_blockers(),
+            VmConfig { serial: Serial { vdagent: false, ..document.serial.clone() }, ..document.clone() }
+                .state_blockers()
+        );
+    }
 }

@@ -95,7 +95,8 @@ fn linux_on_q35() {
             -device intel-hda,id=hda
             -device hda-output,bus=hda.0,audiodev=audio0
             -device virtio-serial-pci,id=vserial
-            -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
+            -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
+            -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
     );
 }
 
@@ -135,7 +136,8 @@ fn windows_on_q35() {
             -device intel-hda,id=hda
             -device hda-output,bus=hda.0,audiodev=audio0
             -device virtio-serial-pci,id=vserial
-            -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
+            -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
+            -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
     );
 }
 
@@ -209,7 +211,8 @@ fn linux_on_virt() {
         -device intel-hda,id=hda
         -device hda-output,bus=hda.0,audiodev=audio0
         -device virtio-serial-pci,id=vserial
-        -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
+        -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
+        -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
     );
 }
 
@@ -251,7 +254,8 @@ fn windows_on_virt() {
         -device intel-hda,id=hda
         -device hda-output,bus=hda.0,audiodev=audio0
         -device virtio-serial-pci,id=vserial
-        -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0"#]],
+        -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
+        -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
     );
 }
 
@@ -285,7 +289,7 @@ fn a_machine_with_everything() {
     document.serial.ports = vec![SerialPort { id: "log2".into(), device: Channel::Uart }];
     document.extra.arguments = vec!["-device".into(), "virtio-balloon-pci".into()];
     let machine = document.machine(&HostPaths { incoming: true, ..place() }).expect("a good machine");
-    assert_eq!(machine.sockets(), ["agent", "log2"]);
+    assert_eq!(machine.sockets(), ["agent", "vd-agent", "log2"]);
     check(
         &machine,
         &expect![[r#"
@@ -332,6 +336,7 @@ fn a_machine_with_everything() {
         -device virtio-serial-pci,id=vserial
         -device virtconsole,bus=vserial.0,chardev=serial
         -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
+        -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent
         -device isa-serial,chardev=log2
         -incoming defer
         -device virtio-balloon-pci"#]],

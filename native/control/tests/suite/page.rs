@@ -40,6 +40,8 @@ const REQUESTS: &str = r#"
 {"command":"push","from":"","to":""}
 {"command":"pull","from":"","to":""}
 {"command":"agent"}
+{"command":"clipboard-get","kind":"text"}
+{"command":"clipboard-set","kind":"png","data":"","secret":true}
 "#;
 
 /// The rows of the page's tables whose first cell is a word in code: the word, and the words in code of the second cell.

@@ -101,6 +101,7 @@ impl Handler for Played {
             mode_refused: None,
             background: None,
             state_blockers: Vec::new(),
+            clipboard: None,
             progress: None,
             viewer: None,
             stream: None,

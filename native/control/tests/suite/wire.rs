@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use sampan_config::Mode;
-use sampan_control::{AgentInfo, Applied, Effect, Execution, Picture, Progress, Reply, Request, wire};
+use sampan_control::{
+    AgentInfo, Applied, ClipboardContent, ClipboardKind, Effect, Execution, Picture, Progress, Reply,
+    Request, wire,
+};
 use sampan_message::Message;
 
 fn request() -> impl Strategy<Value = Request> {
@@ -63,8 +66,18 @@ fn request() -> impl Strategy<Value = Request> {
             }),
             (text(), text()).prop_map(|(from, to)| Request::Push { from: from.into(), to }),
             (text(), text()).prop_map(|(from, to)| Request::Pull { from, to: to.into() }),
+            kind().prop_map(|kind| Request::ClipboardGet { kind }),
+            (kind(), text(), any::<bool>()).prop_map(|(kind, data, secret)| Request::ClipboardSet {
+                kind,
+                data,
+                secret
+            }),
         ],
     ]
+}
+
+fn kind() -> impl Strategy<Value = ClipboardKind> {
+    prop_oneof![Just(ClipboardKind::Text), Just(ClipboardKind::Png)]
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
@@ -95,6 +108,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         (text(), any::<Option<String>>(), any::<Vec<String>>()).prop_map(|(version, system, addresses)| {
             Reply::Agent(AgentInfo { version, system, addresses })
         }),
+        (kind(), bytes()).prop_map(|(kind, data)| Reply::Clipboard(ClipboardContent { kind, data })),
     ]
 }
 
@@ -136,4 +150,17 @@ proptest! {
         let _ = wire::parse(&bytes);
         let _ = wire::ServerLine::parse(&bytes);
     }
+}
+
+/// The largest clipboard fits into a line, both ways, and its base64 is the larger one.
+#[test]
+fn the_largest_clipboard_fits_into_a_line() {
+    let bytes = 16 << 20;
+    let base64 = (bytes as usize).div_ceil(3) * 4;
+    let request = Request::ClipboardSet { kind: ClipboardKind::Text, data: "x".repeat(base64), secret: true };
+    let line = wire::request_line(&request).expect("Unicode text");
+    assert!(line.len() <= wire::MAX_REQUEST);
+    let reply = Reply::Clipboard(ClipboardContent { kind: ClipboardKind::Png, data: vec![0; bytes] });
+    let line = wire::ServerLine::Ok(reply).to_line();
+    assert!(line.len() > base64 && line.len() <= wire::MAX_ANSWER);
 }

@@ -1,6 +1,7 @@
 //! A machine that runs in this process or in a child of it: requests become commands of its session.
 
 use super::agent::{self, AgentWatch};
+use super::clipboard;
 use super::pull::pull;
 use crate::time::now;
 use crate::{BadRequest, Sentence};
@@ -265,6 +266,10 @@ impl Handler for LocalMachine {
                 None => self.command(Command::Powerdown).await,
             },
             Request::Quit => self.command(Command::Quit).await,
+            Request::ClipboardGet { kind } => clipboard::get(&self.session, kind).await,
+            Request::ClipboardSet { kind, data, secret } => {
+                clipboard::set(&self.session, kind, &data, secret).await
+            }
             Request::Console | Request::Watch => Err(bad_request(&BadRequest::OwnConnection)),
             request => self.of_library(request, reporter).await,
         }
@@ -311,6 +316,7 @@ impl Handler for LocalMachine {
                 mode_refused: vm.as_ref().map(|vm| vm.mode_refused()),
                 background: vm.as_ref().map(|vm| vm.in_background()),
                 state_blockers: super::blocker_messages(&blockers),
+                clipboard: clipboard::info(session),
                 progress,
                 viewer: viewer.get().map(|viewer| viewer.url.clone()),
                 stream: viewer.get().and_then(|viewer| (viewer.stats)()),

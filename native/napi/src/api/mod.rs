@@ -1,6 +1,7 @@
 //! What pages call, a file for each of the names it is grouped by. Each function is one call of the core.
 
 pub(crate) mod app;
+pub(crate) mod clipboard;
 pub(crate) mod downloads;
 pub(crate) mod guest;
 pub(crate) mod hardware;

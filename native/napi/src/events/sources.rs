@@ -1,6 +1,7 @@
 //! Where events come from. Each source works while somebody listens to what it tells, and only then.
 
 use super::{Figures, Kind, Payload, Space};
+use crate::api::clipboard::Clipboard;
 use crate::core::{core, hub, runtime};
 use crate::types::{JobInfo, JobState, Status, Summary};
 use sampan_manager::{Event, Manager, Summary as Listed};
@@ -18,7 +19,7 @@ const PICTURES: Duration = Duration::from_secs(1);
 /// Milliseconds by which the start of one run may seem to differ.
 const SAME_RUN: i64 = 2000;
 
-const OF_MACHINES: [Kind; 3] = [Kind::Machines, Kind::Machine, Kind::Job];
+const OF_MACHINES: [Kind; 4] = [Kind::Machines, Kind::Machine, Kind::Job, Kind::Clipboard];
 
 /// Starts what works for listeners. Has an effect once; before the core is there its tasks wait for it.
 pub(super) fn start() {
@@ -118,13 +119,15 @@ async fn machines(manager: &Manager) {
 }
 
 async fn tell_machines(manager: &Manager, all: &Arc<Vec<Listed>>) {
-    hub().keep_present(Kind::Machine, |id| all.iter().any(|one| one.id == id));
+    for kind in [Kind::Machine, Kind::Clipboard] {
+        hub().keep_present(kind, |id| all.iter().any(|one| one.id == id));
+    }
     hub().tell(Payload::Machines(all.iter().map(Summary::from).collect()));
     tell_statuses(manager, all).await;
 }
 
 async fn tell_statuses(manager: &Manager, all: &[Listed]) {
-    if !hub().is_heard(&[Kind::Machine]) {
+    if !hub().is_heard(&[Kind::Machine, Kind::Clipboard]) {
         return;
     }
     for summary in all {
@@ -135,6 +138,10 @@ async fn tell_statuses(manager: &Manager, all: &[Listed]) {
             },
             Err(_) => None,
         };
+        match said.as_ref().and_then(|said| said.facts.as_ref()).and_then(|facts| facts.clipboard.as_ref()) {
+            Some(info) => hub().tell(Payload::Clipboard(Clipboard::of(&summary.id, info))),
+            None => hub().keep_present(Kind::Clipboard, |id| id != summary.id),
+        }
         let mut status = Status::of(summary, said.as_ref());
         // It is computed from whole seconds that have gone by: of two looks at one run the first counts.
         if let (Some(before), Some(now)) = (hub().started(&summary.id), status.started)

@@ -148,6 +148,11 @@ pub enum VmError {
         "the machine has no channel for a guest agent: stop it, and give it one (serial.agent=virtio) first"
     )]
     NoAgentChannel,
+    /// The machine has no virtio-serial port for its clipboard.
+    #[error(
+        "the machine has no port for its clipboard: stop it, and give it one (serial.vdagent=true) first"
+    )]
+    NoClipboardPort,
     /// Forwards belong to a card.
     #[error("the machine has no network card, which a forward needs: stop it, and give it one first")]
     NoNetworkCard,
@@ -267,6 +272,7 @@ impl Coded for VmError {
             Self::ShareNotAFolder { .. } => "share_not_a_folder",
             Self::ShareUnreadable { .. } => "share_unreadable",
             Self::NoAgentChannel => "no_agent_channel",
+            Self::NoClipboardPort => "no_clipboard_port",
             Self::NoNetworkCard => "no_network_card",
             Self::NoSuchForward(_) => "no_such_forward",
             Self::VncOff => "vnc_off",

@@ -24,6 +24,7 @@ pub(super) struct Prepared {
     pub(super) memory: Option<PathBuf>,
     pub(super) throw_away: bool,
     pub(super) agent: Option<UnixStream>,
+    pub(super) vdagent: Option<UnixStream>,
     pub(super) arguments: Vec<String>,
 }
 
@@ -75,6 +76,13 @@ fn build(
         spec.extra_fds.push((sampan_config::AGENT_SOCKET.into(), theirs.into()));
         Some(ours)
     };
+    let vdagent = if document.serial.vdagent {
+        let (ours, theirs) = socket()?;
+        spec.extra_fds.push((sampan_config::VDAGENT_SOCKET.into(), theirs.into()));
+        Some(ours)
+    } else {
+        None
+    };
     for port in &document.serial.ports {
         let (ours, theirs) = socket()?;
         spec.extra_fds.push((port.id.clone(), theirs.into()));
@@ -92,6 +100,7 @@ fn build(
         memory,
         throw_away: options.throw_away,
         agent,
+        vdagent,
         arguments,
     })
 }

@@ -41,7 +41,7 @@ pub use space::FLOOR;
 
 use crate::images::QemuBlockLayer;
 use crate::machine_log::{LogSink, MachineLog};
-use crate::{Command, Ended, ProgressFn, Session, State};
+use crate::{Command, Ended, ProgressFn, Session, StartError, State};
 use sampan_config::VncPassword;
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Library, Locked};
@@ -126,8 +126,17 @@ impl Vm {
             prepared.map(|prepared| (prepared, Arc::new(Mutex::new(locked))))
         })
         .await??;
-        let launch_plan::Prepared { launcher, spec, document, folder, memory, throw_away, agent, arguments } =
-            prepared;
+        let launch_plan::Prepared {
+            launcher,
+            spec,
+            document,
+            folder,
+            memory,
+            throw_away,
+            agent,
+            vdagent,
+            arguments,
+        } = prepared;
         let started = match &memory {
             None => Session::start_logged(launcher, spec, sink).await.map_err(VmError::from),
             Some(path) => resume(launcher, spec, path, Arc::clone(&locked), sink).await,
@@ -141,6 +150,12 @@ impl Vm {
                 return Err(error);
             }
         };
+        if let Some(socket) = vdagent {
+            session
+                .share_clipboard(socket, document.input.clipboard, document.input.paste)
+                .await
+                .map_err(StartError::Io)?;
+        }
         let refused = performance::at_start(&session, document.performance.mode, document.cpu.count).await;
         if document.displays.vnc.is_some() {
             network::tell_vnc(&session, vnc_password).await;
@@ -200,6 +215,14 @@ impl Vm {
     /// Whether every write of this run is thrown away at its end.
     pub fn throws_away(&self) -> bool {
         self.throw_away
+    }
+
+    /// The guest's clipboard. It may have no agent.
+    ///
+    /// # Errors
+    /// The machine has no port for one.
+    pub fn clipboard(&self) -> Result<&crate::Clipboard, VmError> {
+        self.session.clipboard().ok_or(VmError::NoClipboardPort)
     }
 
     /// Gives a drive more space, which the guest sees at once.

@@ -2,7 +2,7 @@
 //! for its next start. Memory that is saved belongs to the first.
 
 use super::{UEFI_VARIABLES, Vm, VmError, lock, on_thread};
-use sampan_config::{DriveKind, FirmwareKind, Section, VmConfig};
+use sampan_config::{DriveKind, FirmwareKind, Input, Section, VmConfig};
 use sampan_library::{Locked, Sections};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,8 +73,8 @@ impl Vm {
         self.documents().kept
     }
 
-    /// Takes an edited [`Vm::next_document`], and says what of it takes effect when. Notes and the restart after a crash do
-    /// at once. All else waits for the next start, also what can be changed while the machine runs: that have
+    /// Takes an edited [`Vm::next_document`], and says what of it takes effect when. Notes, the restart after a crash and
+    /// the clipboard's settings do at once. All else waits for the next start, also what can be changed while the machine runs: that have
     /// [`Vm::add_forward`], [`Vm::change_medium`], [`Vm::set_mode`] and [`Vm::rename`], and the name stays as it is here.
     ///
     /// # Errors
@@ -89,8 +89,14 @@ impl Vm {
         self.check_files(&edited).await?;
         running.system.notes.clone_from(&edited.system.notes);
         running.system.restart_after_crash = edited.system.restart_after_crash;
+        running.input.clipboard = edited.input.clipboard;
+        running.input.paste = edited.input.paste;
         let applied = Applied::of(&kept, &edited, &running);
+        let Input { clipboard: policy, paste, .. } = running.input;
         self.set_documents(VmConfigs { running, kept: edited }).await?;
+        if let Some(clipboard) = self.session.clipboard() {
+            clipboard.configure(policy, paste).await;
+        }
         Ok(applied)
     }
 

@@ -64,6 +64,10 @@ impl Vm {
 
     /// The machine is paused afterwards.
     pub(super) async fn save_memory(&self, path: &Path, progress: &ProgressFn) -> Result<(), VmError> {
+        if let Some(clipboard) = self.session.clipboard().filter(|_| self.running()) {
+            // A message that is cut here leaves an agent that waits for the rest of it.
+            clipboard.settle().await;
+        }
         // For its owner alone: it holds all that the guest knows.
         let file = File::options().write(true).create_new(true).mode(0o600).open(path);
         let file = file.map_err(|source| VmError::Io { path: path.to_owned(), source })?;

@@ -3,13 +3,14 @@
 use crate::common::counter::{NAME, Place, blocking, counting, counts, create, named};
 use crate::common::logs::Kept;
 use crate::common::{child, state, until};
-use sampan_config::{Arch, Section, VmConfig};
+use sampan_config::{Arch, ClipboardPolicy, Section, VmConfig};
 use sampan_library::fs::Fs;
 use sampan_library::{Bundle, IfNoReflink, Library, SnapshotId};
 use sampan_message::Coded;
 use sampan_session::images::QemuBlockLayer;
-use sampan_session::vm::{RunOptions, Vm, VmError};
-use sampan_session::{Command, CommandError, ProgressFn, State};
+use sampan_session::vdagent::{ClipboardError, Content, Kind};
+use sampan_session::vm::{Applied, RunOptions, Vm, VmError};
+use sampan_session::{ClipboardStatus, Command, CommandError, ProgressFn, State};
 use std::ops::ControlFlow::Continue;
 use std::path::Path;
 use std::sync::Arc;
@@ -250,6 +251,43 @@ async fn both_button_and_agent_are_asked_and_all_is_told_to_its_own_log() {
     state(vm.session(), State::Paused).await;
     let error = vm.shut_down().await.expect_err("a paused guest hears nothing");
     assert_eq!(error.code(), "wrong_state");
+    ended(vm).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clipboard_that_nobody_shares_says_so_and_is_in_nobodys_way() {
+    let machine = machine().await;
+    let vm = started(&machine).await;
+    assert_eq!(vm.clipboard().err().map(|e| e.code()), Some("no_clipboard_port"));
+    assert_eq!(vm.session().status().borrow().clipboard, None);
+    ended(vm).await;
+    let mut document = document(&machine.place.library);
+    document.serial.vdagent = true;
+    let mut locked = machine.place.lock().await;
+    blocking(move || locked.set_document(&document.to_files())).await.expect("is set");
+    let vm = started(&machine).await;
+    let refused = async |vm: &Vm| {
+        let clipboard = vm.clipboard().expect("it has the port");
+        let set = clipboard.set(Content::text("x").expect("a text")).await;
+        assert_eq!(set, Err(ClipboardError::NoAgent));
+        assert_eq!(clipboard.get(Kind::Text).await, Err(ClipboardError::NoAgent));
+        assert_eq!(vm.session().status().borrow().clipboard, Some(ClipboardStatus::default()));
+        let typed = vm.session().execute(Command::Type("中".into())).await;
+        assert!(matches!(typed, Err(CommandError::Untypable('中'))), "{typed:?}");
+    };
+    refused(&vm).await;
+    // The port blocks no saving of the memory.
+    vm.suspend(1, &ProgressFn::none()).await.expect("is suspended");
+    vm.finish().await;
+    drop(vm);
+    let vm = started(&machine).await;
+    refused(&vm).await;
+    let mut off = vm.next_document();
+    off.input.clipboard = ClipboardPolicy::Off;
+    let applied = vm.change_settings(off).await.expect("is changed");
+    assert_eq!(applied, Applied { now: vec![Section::Input], next_start: Vec::new() });
+    let set = vm.clipboard().expect("it has the port").set(Content::text("x").expect("a text")).await;
+    assert_eq!(set, Err(ClipboardError::ToGuestOff));
     ended(vm).await;
 }
 
