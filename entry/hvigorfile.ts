@@ -3,12 +3,12 @@
 import { hapTasks, OhosAppContext, OhosHapContext, OhosPluginId } from '@ohos/hvigor-ohos-plugin';
 import { getNode, hvigor } from '@ohos/hvigor';
 
-getNode(__filename).afterNodeEvaluate((node) => {
+hvigor.nodesEvaluated(() => {
   const app = hvigor.getRootNode().getContext(OhosPluginId.OHOS_APP_PLUGIN) as OhosAppContext;
   if (app.getCurrentProduct().getProductName() !== 'jit') {
     return;
   }
-  const context = node.getContext(OhosPluginId.OHOS_HAP_PLUGIN) as OhosHapContext;
+  const context = getNode(__filename).getContext(OhosPluginId.OHOS_HAP_PLUGIN) as OhosHapContext;
   const config = context.getModuleJsonOpt();
   config.module.deviceTypes = ['tablet', '2in1'];
   config.module.requestPermissions.push({

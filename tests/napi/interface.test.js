@@ -53,6 +53,33 @@ test("a choice is looked at as it is typed", async () => {
   assert.throws(() => native.presets.validate({ ...draft, name: "x", preset: "plan9" }), "what is no preset is no argument");
 });
 
+test("a choice is changed, and what is wrong with a change stands under its field", async () => {
+  const change = (field, value) => ({ field, value });
+  const draft = smallest("made otherwise");
+  const found = await native.presets.validate({ ...draft, changes: [change("displays.devise", "std"), change("cpu.count", "0")] });
+  const refused = found.filter(({ severity }) => severity === "refuse").map(({ field }) => field);
+  assert.deepEqual(refused, ["displays.devise", "cpu.count"]);
+  const changes = [change("network.cards.0.isolated", "true"), change("extra.arguments", '["-boot", "menu=on"]')];
+  assert.equal(await rejection(native.machines.create({ ...draft, changes: [change("name", "x")] }, []).run()), "bad_field");
+  const codes = (await native.presets.validate({ ...draft, changes })).map(({ severity, message }) => {
+    assert.notEqual(severity, "refuse", message.message);
+    return message.code;
+  });
+  const { id } = await native.machines.create({ ...draft, changes }, codes).run();
+  const { network, extra } = JSON.parse((await native.machines.show(id)).document);
+  assert.deepEqual([network.cards[0].isolated, extra.arguments], [true, ["-boot", "menu=on"]]);
+  const experimental = (await native.presets.list()).filter((one) => one.experimental).map(({ preset }) => preset);
+  assert.deepEqual(experimental, ["windows11", "windows10", "android"]);
+
+  // What an image had and the new disk has not is told.
+  const added = await lent(paintingDisk(home), "disk.img", (file) => native.disks.addImage(id, file, []).run());
+  assert.deepEqual(added, { drive: "disk0", notes: [] });
+  await native.machines.remove(id);
+  const [trashed] = (await native.machines.trash()).filter((one) => one.id === id);
+  assert.ok(trashed.size > 0 && trashed.deleted > 0);
+  await native.machines.purge(id);
+});
+
 test("a machine is changed, and a doubtful change is confirmed by its code", async () => {
   const { id } = await native.machines.create(smallest("changed"), []).run();
   const change = (field, value) => [{ field, value }];
@@ -100,7 +127,18 @@ test("a machine is changed, and a doubtful change is confirmed by its code", asy
   const password = await native.vnc.enable(id, "127.0.0.1", 5901);
   assert.match(password, /^[\w-]{8}$/);
   assert.deepEqual(await native.vnc.show(id), { address: "127.0.0.1", port: 5901, hasPassword: true });
+  assert.equal(await native.vnc.setPassword(id, "secret"), false, "it counts from the next start on");
+  assert.equal(await rejection(native.vnc.setPassword(id, "far too long"), (error) => {
+    assert.equal(error.params.reason, "bad_vnc_password");
+  }), "invalid");
   await native.vnc.disable(id);
+
+  await native.guest.pin(id, "org.gnome.TextEditor", "文本编辑器");
+  assert.deepEqual(await native.guest.pinned(id), [{ app: "org.gnome.TextEditor", machine: id, name: "文本编辑器", pinned: true }]);
+  await native.guest.pin(id, "org.gnome.TextEditor");
+  assert.deepEqual(await native.guest.pinned(id), []);
+  assert.equal(await rejection(native.guest.pin(id, "../x", "x")), "no_such_app");
+  assert.equal(await rejection(native.guest.apps(id, "zh-CN")), "not_running");
   assert.equal(await native.vnc.show(id), null);
   await native.machines.remove(id);
 });
@@ -122,6 +160,55 @@ test("media come by descriptors, and a doubtful one is confirmed", async () => {
   writeFileSync(huge, "");
   truncateSync(huge, 2 ** 43);
   assert.equal(await lent(huge, "huge.img", (file) => rejection(native.media.add(file, []).run())), "no_space");
+});
+
+test("a download rests, and one over a network that costs money wants a yes", async () => {
+  const content = Buffer.alloc(4 << 20, "sampan ");
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  let slow = true;
+  const server = createServer(async (request, response) => {
+    const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    response.writeHead(from ? 206 : 200, {
+      "content-length": content.length - from, "accept-ranges": "bytes", etag: '"1"',
+      ...(from && { "content-range": `bytes ${from}-${content.length - 1}/${content.length}` }),
+    });
+    for (let at = from; at < content.length && !response.destroyed; at += 1 << 16) {
+      response.write(content.subarray(at, at + (1 << 16)));
+      if (slow) await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    response.end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = (name) => `http://127.0.0.1:${server.address().port}/${name}`;
+  try {
+    const job = native.downloads.address(url("slow.img"), "slow.img", sha256);
+    const ended = job.run();
+    const listed = async (holds) => (await native.jobs.list()).some((one) => one.id === job.id && holds(one));
+    await until("it is on its way", () => listed(({ canPause, progress }) => canPause && progress?.done > 0));
+    await native.jobs.pause(job.id);
+    await until("it rests", () => listed(({ state, canPause }) => state === "paused" && !canPause));
+    await native.jobs.resume(job.id);
+    await until("it goes on", () => listed(({ state }) => state === "running"));
+    await native.downloads.setNetwork(true, true);
+    await until("it rests by itself", () => listed(({ state }) => state === "paused"));
+    assert.equal(await rejection(native.jobs.resume(job.id), (error) => assert.equal(error.params.codes, "metered")), "needs_confirm");
+    assert.equal(await rejection(native.downloads.address(url("other.img"), "other.img", sha256).run()), "needs_confirm");
+    await native.downloads.setNetwork(false, false);
+    assert.equal(await rejection(native.downloads.address(url("other.img"), "other.img", sha256).run()), "offline");
+    await native.downloads.setNetwork(true, true);
+    slow = false;
+    await native.jobs.resume(job.id, ["metered"]);
+    assert.equal((await ended).size, content.length);
+    assert.equal((await native.downloads.address(url("other.img"), "other.img", sha256, ["metered"]).run()).size, content.length);
+    assert.equal(await rejection(native.jobs.pause(job.id)), "job_not_found");
+    assert.equal(await rejection(native.jobs.pause("x")), "job_not_found");
+  } finally {
+    await native.downloads.setNetwork(true, false);
+    for (const { id } of await native.jobs.list()) await native.jobs.discard(id);
+    await native.storage.clean(["unusedMedia"]).run();
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test("a download is cut off, goes on where it was, and is checked", async () => {

@@ -40,9 +40,25 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", { skip
   assert.equal(shown.status.summary.state, "running");
   assert.equal(shown.status.summary.memory, 64);
   assert.equal(JSON.parse(shown.document).system.name, "painter");
+  assert.ok(shown.status.summary.lastUsed >= shown.status.summary.created - 1000 && !shown.status.summary.throwAway);
+  assert.equal(shown.status.agent, undefined, "nobody answers in such a guest");
+  // Nobody in the guest lists programs.
+  assert.match(await rejection(native.guest.apps(id, "en")), /^(agent_silent|no_agent_channel)$/);
+  await native.guest.pin(id, "one", "One");
+  assert.equal((await native.guest.pinned(id)).length, 1, "also while it runs");
+  await native.life.pause(id);
+  assert.equal((await native.machines.show(id)).status.pausedBy, "person");
+  await native.life.resume(id);
+  assert.equal((await native.machines.show(id)).status.pausedBy, undefined);
 
   const { width, height, png } = await native.screen.screenshot(id);
   assert.deepEqual([width, height, pixels(png).at(width - 1, height - 1)], [640, 400, colours.green], "VGA shows its 320 × 200 doubled");
+  const shot = join(home, "shot.png");
+  const out = openSync(shot, "w+");
+  const bytes = await native.screen.screenshotTo(id, { fd: out, name: "shot.png" });
+  closeSync(out);
+  assert.equal(statSync(shot).size, bytes);
+  assert.deepEqual(pixels(readFileSync(shot)).at(0, 0), colours.green);
   // A key that goes down and up reaches the guest, by OpenHarmony's number of it: D, whose low bits are red.
   const screen = await native.screen.attach(id, 640, 400);
   native.input.key(screen, 2020, true);
@@ -55,6 +71,7 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", { skip
   assert.deepEqual(nodes.map(({ id, name, note, memory }) => ({ id, name, note, memory })),
     [{ id: snapshot, name: "red", note: "as it was", memory: true }]);
   assert.equal(now, snapshot);
+  assert.ok(nodes[0].frees > 0 && nodes[0].frees < nodes[0].size, "its disk is what the machine goes on with");
   for (const { phase, done, total } of progress) assert.ok(phase === "memory" && done <= total, phase);
 
   // Text is typed on a US keyboard: all of it, or nothing where it cannot be.
@@ -151,6 +168,8 @@ test("an app that is killed is told what became of its machines, and they start 
   assert.match(told.report, /ended without a word/);
   assert.match(told.report, /\[ +\d+\.\d{3}\] /, "the last lines of its log");
   assert.equal(told.before, "crashed");
+  assert.equal(told.dismissed, "off", "whoever has seen the report hears of it no more");
+  assert.ok(told.exported.includes(told.report) && /==== run-\d+-00\.log ====/.test(told.exported));
   assert.equal(told.after, "running");
   await new Promise((resolve) => second.once("exit", resolve));
   await native.machines.remove(id);

@@ -69,6 +69,8 @@ export type EntryKind =
 export type JobState =
   /** It goes on. */
   | 'running'
+  /** It rests until it is resumed. */
+  | 'paused'
   /** It has failed, and waits to be discarded. */
   | 'failed'
   /** It is over: listed no more, and told as an event once. */
@@ -101,6 +103,13 @@ export type Part =
   | 'unusedMedia'
   /** Nothing: what is free. */
   | 'free';
+
+/** Who has halted a machine's CPUs. */
+export type PausedBy =
+  /** A person. */
+  | 'person'
+  /** The host's disk, which is full, nearly full, or has failed. */
+  | 'disk';
 
 /** What a finger does. */
 export type Phase =
@@ -216,12 +225,22 @@ export interface Accelerator {
   jit?: string;
 }
 
+/** A disk that was made of an image. */
+export interface Added {
+  /** The drive's id. */
+  drive: string;
+  /** What a person must know of it: what the image had and the disk has not. */
+  notes: Array<Message>;
+}
+
 /** Who answers in a guest. */
 export interface Agent {
   /** The agent's version. */
   version: string;
   /** The guest's system, if it tells. */
   system?: string;
+  /** The guest's addresses in its networks. */
+  addresses: Array<string>;
 }
 
 /** A machine that was made of a choice, of a file or of another machine. */
@@ -303,6 +322,11 @@ export interface Draft {
   sshKeys?: Array<string>;
   /** The system's own name; else it is made of the machine's. */
   hostname?: string;
+  /**
+   * Changes of the description that all this makes: of its firmware, a bus, the display, QEMU's arguments. They count more than
+   * what is chosen above, and change neither its name, processor and preset nor what disks it has.
+   */
+  changes?: Array<Change>;
 }
 
 /** A drive. */
@@ -345,6 +369,8 @@ export interface EndReport {
   words: string;
   /** Whether there is a report, see `logs.report`. */
   report: boolean;
+  /** Whether a person has seen it, see `logs.dismissReport`. */
+  dismissed: boolean;
 }
 
 /** A system of the catalogue. */
@@ -439,6 +465,18 @@ export interface Forward {
   count: number;
 }
 
+/** A program of a Linux guest. */
+export interface GuestApp {
+  /** Its id: the name of its `.desktop` file without the ending. */
+  app: string;
+  /** The machine. */
+  machine: string;
+  /** Its name. */
+  name: string;
+  /** Whether it is pinned. */
+  pinned: boolean;
+}
+
 /** What runs the guests of a processor. */
 export interface GuestKind {
   /** The processor. */
@@ -459,8 +497,10 @@ export interface JobInfo {
   name?: string;
   /** How far it is. */
   progress?: Progress;
-  /** Whether it goes on or has failed. */
+  /** Whether it goes on, rests or has failed. */
   state: JobState;
+  /** Whether it can be paused where it is now. */
+  canPause: boolean;
   /** Why it has failed. */
   error?: Message;
 }
@@ -531,6 +571,8 @@ export interface PresetInfo {
   archs: Array<Arch>;
   /** What must be known before it is installed, on this host's processor. */
   notes: Array<Message>;
+  /** Whether it was tried on no device yet: what it proposes may have to be changed. */
+  experimental: boolean;
 }
 
 /** How far work is. */
@@ -623,6 +665,10 @@ export interface Snapshot {
   memory: boolean;
   /** Whether it has a picture. */
   picture: boolean;
+  /** What it takes of the disk: its memory, and what was written to the disks since its parent. */
+  size: number;
+  /** How much of that is free once it is removed; the rest others are built on. */
+  frees: number;
 }
 
 /** A machine's snapshots. */
@@ -657,6 +703,10 @@ export interface Status {
   slowed: boolean;
   /** Whether it is taken to be in the background. */
   background: boolean;
+  /** Who has halted it, while it is paused. */
+  pausedBy?: PausedBy;
+  /** Who answers in the guest, where somebody does. It is asked at most every ten seconds. */
+  agent?: Agent;
   /** Width of the guest's screen in pixels. */
   width?: number;
   /** Height of the guest's screen in pixels. */
@@ -691,6 +741,10 @@ export interface Summary {
   usage?: number;
   /** When it was made. */
   created?: number;
+  /** When it was last started, suspended or ended. */
+  lastUsed?: number;
+  /** Whether all that the guest writes in this run is thrown away at its end. */
+  throwAway: boolean;
   /** Whether there is a picture of it. */
   picture: boolean;
   /** Whether there is a report of how its last run crashed. */
@@ -725,6 +779,8 @@ export interface Trashed {
   name: string;
   /** When it was thrown away. */
   deleted?: number;
+  /** What it takes of the disk, which is free once it is removed for ever. */
+  size?: number;
 }
 
 /** Downloads that were begun and are not finished. */
@@ -770,7 +826,7 @@ export class Job<T = void> {
 }
 
 /** What a job comes to that another page has begun. */
-export type Answer = string | number | boolean | Medium | Exit | Arrived | Array<Message> | undefined;
+export type Answer = string | number | boolean | Medium | Exit | Arrived | Array<Message> | Added | undefined;
 
 /**
  * Subscribes to what changes. It begins with the present, and the newest state of a thing replaces an older one that was not
@@ -798,8 +854,8 @@ export namespace app {
 export namespace disks {
   /** Gives a machine a new empty disk; comes to the drive's id. */
   function add(machine: string, size: number, fixed: boolean, codes: Array<string>): Job<string>;
-  /** Gives a machine a copy of a disk image that a picker has opened; comes to the drive's id. */
-  function addImage(machine: string, file: FileRef, codes: Array<string>): Job<string>;
+  /** Gives a machine a copy of a disk image that a picker has opened. */
+  function addImage(machine: string, file: FileRef, codes: Array<string>): Job<Added>;
   /** Gives back what disks take and hold nothing; comes to how many bytes that was. */
   function compact(machine: string, drive?: string): Job<number>;
   /** Makes a disk larger, of a running machine, too; comes to its size. The guest still has to grow its partitions. */
@@ -816,15 +872,21 @@ export namespace disks {
 
 export namespace downloads {
   /** Downloads a file by its address. `sha256`, 64 hexadecimal digits, is what it must have; without one it must come by https. */
-  function address(url: string, name?: string, sha256?: string): Job<Medium>;
+  function address(url: string, name?: string, sha256?: string, codes?: Array<string>): Job<Medium>;
   /** The catalogue of systems. */
   function catalogue(): Promise<Array<Entry>>;
   /** Forgets one that was begun, and gives its space back; how many bytes. */
   function discard(name: string): Promise<number>;
-  /** Downloads an entry of the catalogue, unless it is here. */
-  function entry(entry: string, arch: Arch): Job<Medium>;
+  /** Downloads an entry of the catalogue, unless it is here. `codes` are those of what was confirmed. */
+  function entry(entry: string, arch: Arch, codes?: Array<string>): Job<Medium>;
   /** Goes on with one that was begun. */
-  function resume(name: string): Job<Medium>;
+  function resume(name: string, codes?: Array<string>): Job<Medium>;
+  /**
+   * What downloads go over, as the system tells the app: whether there is a network, and whether what is loaded costs money. When it
+   * begins to, downloads that go on rest until somebody resumes their jobs or it costs nothing any more; new ones want a yes to
+   * `metered`, also `machines.create`. Without a network they are refused with `offline`.
+   */
+  function setNetwork(online: boolean, metered: boolean): Promise<void>;
   /** What was begun and is not finished. */
   function unfinished(): Promise<Array<Unfinished>>;
 }
@@ -841,8 +903,19 @@ export namespace forwards {
 export namespace guest {
   /** Who answers in a running guest; rejects where nobody does. */
   function agent(machine: string): Promise<Agent>;
+  /** The programs of a running Linux guest, listed by its agent, with names in `language`, such as `zh-CN`. */
+  function apps(machine: string, language: string): Promise<Array<GuestApp>>;
   /** Runs a program in the guest for at most `span` milliseconds. */
   function exec(machine: string, argv: Array<string>, span: number, stdin?: Uint8Array): Job<Exit>;
+  /**
+   * Starts a program in the desktop session that is on the guest's screen, as the user who is logged in there, by systemd. Rejects with
+   * `no_desktop_session` where nobody is logged in, and `no_app_starter` where the guest has nothing that starts programs so.
+   */
+  function launch(machine: string, app: string): Job<void>;
+  /** Pins a program under a name; without one, pins it no more. It is kept on this host and goes with no copy of the machine. */
+  function pin(machine: string, app: string, name?: string): Promise<void>;
+  /** The programs that are pinned, whether the machine runs or not. */
+  function pinned(machine: string): Promise<Array<GuestApp>>;
   /** Copies a file of the guest into one that a picker has opened for writing; comes to how many bytes it has. */
   function pull(machine: string, from: string, to: FileRef): Job<number>;
   /** Copies a file that a picker has opened into the guest; comes to how many bytes it has. */
@@ -888,6 +961,10 @@ export namespace jobs {
   function discard(id: string): Promise<void>;
   /** The jobs that go on, and those that have failed and were not discarded. */
   function list(): Promise<Array<JobInfo>>;
+  /** Has a download rest: it keeps what it has, and its job stays. One that cannot rest rejects with `cannot_pause`. */
+  function pause(id: string): Promise<void>;
+  /** Lets one that rests go on. Over a network that costs money that must be confirmed. */
+  function resume(id: string, codes?: Array<string>): Promise<void>;
 }
 
 export namespace life {
@@ -913,6 +990,10 @@ export namespace life {
 }
 
 export namespace logs {
+  /** A person has seen how the last run ended: lists and statuses do not tell it any more. The report stays. */
+  function dismissReport(machine: string): Promise<void>;
+  /** Writes all logs and reports of a machine into a file that a picker has opened for writing, as one text; how many bytes it has. */
+  function exportTo(machine: string, file: FileRef): Job<number>;
   /** How a machine's last run ended; nothing of one that never ran, or runs. */
   function last(machine: string): Promise<EndReport>;
   /** A piece of a log, of at most `max` bytes from the byte `from` on. */
@@ -981,7 +1062,8 @@ export namespace presets {
   /** The kinds of guests, in the order that they are shown in. */
   function list(): Promise<Array<PresetInfo>>;
   /**
-   * What is found of a choice as it is now; a choice that cannot be rejects. A file that was lent is looked at only once it is
+   * What is found of a choice as it is now; a choice that cannot be rejects, but for its changes, each of which is told under its
+   * field. A file that was lent is looked at only once it is
    * copied, by `machines.create`.
    */
   function validate(draft: Draft): Promise<Array<Finding>>;
@@ -1009,6 +1091,8 @@ export namespace screen {
   function resize(screen: string, surface: string, width: number, height: number, follow: boolean): void;
   /** What a running machine shows now, in full size. */
   function screenshot(machine: string): Promise<Picture>;
+  /** Writes what a running machine shows into a file that a picker has opened for writing, as PNG; how many bytes it has. */
+  function screenshotTo(machine: string, file: FileRef): Promise<number>;
 }
 
 export namespace serial {
@@ -1065,6 +1149,11 @@ export namespace vnc {
    * to then, the only time that it is told.
    */
   function enable(machine: string, address: string, port: number, passwordText?: string): Promise<string>;
+  /**
+   * Changes the password, of a running machine at once. Comes to whether it counts now, else from the next start on; rejects with
+   * `vnc_off` where there is no server.
+   */
+  function setPassword(machine: string, passwordText: string): Promise<boolean>;
   /** A machine's VNC server. */
   function show(machine: string): Promise<VncInfo>;
 }

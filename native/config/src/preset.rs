@@ -44,6 +44,11 @@ impl Preset {
         self != Self::Old || arch == Arch::X86_64
     }
 
+    /// Whether it was tried with systems here and on no device: what it proposes may have to be changed.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Windows11 | Self::Windows10 | Self::Android)
+    }
+
     /// What is not there yet, or must be known before an installation; each with a code of its own.
     pub fn notes(self, arch: Arch) -> Vec<Message> {
         use PresetNote as Note;

@@ -92,6 +92,16 @@ impl Status {
     }
 }
 
+/// Who has halted the CPUs of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PausedBy {
+    /// A person, or whoever acts for one.
+    Person,
+    /// The host's disk: it is full, nearly full, or has failed.
+    Disk,
+}
+
 /// What is known of a machine once it has been started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -115,6 +125,15 @@ pub struct Facts {
     pub absolute_pointer: bool,
     /// Whether it is halted for a part of the time because nobody looks at it.
     pub slowed: bool,
+    /// Who has halted it, while it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<PausedBy>,
+    /// Whether all that the guest writes in this run is thrown away at its end.
+    #[serde(default)]
+    pub throw_away: bool,
+    /// Who answers in the guest, where somebody does. It is asked now and then, while its condition is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentInfo>,
     /// The performance mode; `None` for a machine that is not in the library.
     pub mode: Option<Mode>,
     /// What the system did not do of that mode, in words.
@@ -196,6 +215,9 @@ pub struct AgentInfo {
     pub version: String,
     /// The guest's system in words, if it tells.
     pub system: Option<String>,
+    /// The guest's addresses in its networks.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// What is in a guest's clipboard.

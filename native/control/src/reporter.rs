@@ -24,6 +24,15 @@ pub struct Progress {
 pub struct Reporter {
     progress: watch::Sender<Option<Progress>>,
     cancelled: Arc<AtomicBool>,
+    pause: Arc<Pause>,
+}
+
+/// Whether work rests.
+#[derive(Debug, Default)]
+struct Pause {
+    /// It can rest where it is now.
+    possible: AtomicBool,
+    wanted: AtomicBool,
 }
 
 impl Default for Reporter {
@@ -35,12 +44,12 @@ impl Default for Reporter {
 impl Reporter {
     /// For a new piece of work.
     pub fn new() -> Self {
-        Self { progress: watch::Sender::new(None), cancelled: Arc::default() }
+        Self::cancelled_by(Arc::default())
     }
 
     /// The same, cancelled by a flag that exists already.
     pub fn cancelled_by(cancelled: Arc<AtomicBool>) -> Self {
-        Self { progress: watch::Sender::new(None), cancelled }
+        Self { progress: watch::Sender::new(None), cancelled, pause: Arc::default() }
     }
 
     /// Tells how far the work is. It should stop on [`ControlFlow::Break`].
@@ -59,6 +68,47 @@ impl Reporter {
         self.cancelled.store(true, Ordering::Relaxed);
         // Whoever waits for news looks at the flag then.
         self.progress.send_modify(|_| {});
+    }
+
+    /// The work says whether it can rest from now on. What was asked of it counts no more where it cannot.
+    pub fn set_can_pause(&self, can: bool) {
+        self.pause.possible.store(can, Ordering::Relaxed);
+        if !can {
+            self.pause.wanted.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the work can rest.
+    pub fn can_pause(&self) -> bool {
+        self.pause.possible.load(Ordering::Relaxed)
+    }
+
+    /// Asks the work to rest until [`Self::go_on`]; false where it cannot.
+    pub fn pause(&self) -> bool {
+        let can = self.can_pause();
+        if can {
+            self.pause.wanted.store(true, Ordering::Relaxed);
+            self.progress.send_modify(|_| {});
+        }
+        can
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.pause.wanted.store(false, Ordering::Relaxed);
+        self.progress.send_modify(|_| {});
+    }
+
+    /// Whether the work was asked to rest.
+    pub fn is_paused(&self) -> bool {
+        self.pause.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Returns once the work is not to rest any more, or was asked to stop.
+    pub async fn rest(&self) {
+        let mut changes = self.progress.subscribe();
+        // The sender lives as long as `self`.
+        while self.is_paused() && !self.is_cancelled() && changes.changed().await.is_ok() {}
     }
 
     /// Whether the work was asked to stop.

@@ -5,7 +5,9 @@
 
 use crate::checksums::Pattern;
 use crate::error::DownloadError;
+use crate::fault::{BadAddress, CatalogueFault, EntryFault};
 use crate::request::{Request, Source};
+use sampan_message::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
@@ -87,6 +89,20 @@ pub enum Firmware {
     Any,
 }
 
+/// Who can log in to a new system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Account {
+    /// The user and password that are chosen while installing.
+    Chosen,
+    /// root without a password, on the console alone.
+    RootConsole,
+    /// root without a password, of a system that runs from its CD.
+    RootLive,
+    /// This user, with what a seed gives it.
+    User(String),
+}
+
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,14 +133,31 @@ pub struct Entry {
     /// Whether it is one of the few that a new person is shown first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub featured: bool,
-    /// How to log in first.
+    /// How to log in first, in English.
     pub login: String,
+    /// The same, where it is one of the usual ways: a face in another language says it by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
     /// The system's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
     /// What the user has to do, for [`Kind::BringYourOwn`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+}
+
+impl Entry {
+    /// How to log in first: codes of the usual ways, `login` with the catalogue's words for another.
+    pub fn login(&self) -> Message {
+        let words = format!("login: {}", self.login);
+        match &self.account {
+            Some(Account::Chosen) => Message::new("login_chosen", words),
+            Some(Account::RootConsole) => Message::new("login_root", words),
+            Some(Account::RootLive) => Message::new("login_live", words),
+            Some(Account::User(user)) => Message::new("login_user", words).with("user", &**user),
+            None => Message::new("login", words).with("login", &*self.login),
+        }
+    }
 }
 
 /// A catalogue of images.
@@ -150,8 +183,8 @@ pub enum CatalogueError {
     /// Not of this form.
     #[error("the catalogue cannot be read: {why}; compare it with the built-in one")]
     Malformed {
-        /// What the reader says.
-        why: String,
+        /// What is wrong with it, or what the reader says.
+        why: CatalogueFault,
     },
     /// Of another version.
     #[error("the catalogue is of version {found}, this program reads version {VERSION}; {}", if *.found > VERSION { "update Sampan" } else { "write it anew" })]
@@ -167,7 +200,7 @@ pub enum CatalogueError {
         /// Its processor.
         arch: &'static str,
         /// What does not fit.
-        why: String,
+        why: EntryFault,
     },
 }
 
@@ -194,31 +227,28 @@ impl Catalogue {
         if bytes.len() > MAX_BYTES {
             return Err(CatalogueError::TooLarge { bytes: bytes.len() });
         }
-        let malformed = |e: serde_json::Error| CatalogueError::Malformed { why: e.to_string() };
+        let malformed = |e: serde_json::Error| CatalogueError::Malformed {
+            why: CatalogueFault::Parser { why: e.to_string() },
+        };
         let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
         if version != VERSION {
             return Err(CatalogueError::Version { found: version });
         }
         let catalogue: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         if catalogue.entries.len() > MAX_ENTRIES {
-            let why =
-                format!("it has {} entries, and at most {MAX_ENTRIES} are read", catalogue.entries.len());
+            let why = CatalogueFault::TooMany { entries: catalogue.entries.len(), most: MAX_ENTRIES };
             return Err(CatalogueError::Malformed { why });
         }
         let mut seen = HashSet::new();
         for entry in &catalogue.entries {
-            let fault =
-                |why: String| CatalogueError::Entry { id: entry.id.clone(), arch: entry.arch.name(), why };
+            let fault = |why| CatalogueError::Entry { id: entry.id.clone(), arch: entry.arch.name(), why };
             entry.check().map_err(fault)?;
             if !seen.insert((&entry.id, entry.arch)) {
-                return Err(fault("it is there twice".into()));
+                return Err(fault(EntryFault::Twice));
             }
             let featured = catalogue.entries.iter().filter(|e| e.featured && e.arch == entry.arch).count();
             if entry.featured && featured > MAX_FEATURED {
-                let why = format!(
-                    "{featured} entries of its processor are featured, and at most {MAX_FEATURED} can be"
-                );
-                return Err(fault(why));
+                return Err(fault(EntryFault::TooManyFeatured { featured, most: MAX_FEATURED }));
             }
         }
         Ok(catalogue)
@@ -254,56 +284,63 @@ impl Entry {
     /// [`DownloadError::Url`] for what the user has to bring.
     pub fn resolve(&self, folder: &Path) -> Result<Request, DownloadError> {
         let Some(source) = self.source.clone() else {
-            let why = self.words.clone().unwrap_or_default();
+            let why = BadAddress::Brought { words: self.words.clone().unwrap_or_default() };
             return Err(DownloadError::Url { url: self.page.clone().unwrap_or_default(), why });
         };
         Ok(Request::from(source, folder.join(self.file_name())))
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), EntryFault> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
         if !(1..=64).contains(&self.id.len())
             || !self.id.chars().all(plain)
             || self.id.starts_with(['.', '-'])
         {
-            return Err("an id is 1 to 64 lower-case letters, digits, dots and hyphens, and begins with a letter or a digit".into());
+            return Err(EntryFault::Id);
         }
         let texts = [&self.name, &self.version, &self.preset, &self.login];
-        let texts = texts.into_iter().chain(&self.page).chain(&self.words);
+        let user = match &self.account {
+            Some(Account::User(user)) => Some(user),
+            _ => None,
+        };
+        let texts = texts.into_iter().chain(&self.page).chain(&self.words).chain(user);
         for text in texts {
             if text.is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
-                return Err(format!("a text is empty, longer than {MAX_TEXT} bytes, or of several lines"));
+                return Err(EntryFault::Text { most: MAX_TEXT });
             }
         }
         if self.page.as_ref().is_some_and(|page| !page.starts_with("https://")) {
-            return Err("a page's address begins with https://".into());
+            return Err(EntryFault::Page);
         }
         if self.featured && self.kind == Kind::BringYourOwn {
-            return Err("what the user brings is not featured: there is nothing to begin with".into());
+            return Err(EntryFault::FeaturedToBring);
         }
         match (&self.source, self.kind) {
             (None, Kind::BringYourOwn) if self.page.is_some() && self.words.is_some() => Ok(()),
-            (_, Kind::BringYourOwn) => Err("what the user brings has a page and words, and no source".into()),
-            (None, _) => Err("it has no source".into()),
+            (_, Kind::BringYourOwn) => Err(EntryFault::Bring),
+            (None, _) => Err(EntryFault::NoSource),
             (Some(source), _) => check_source(self, source),
         }
     }
 }
 
-fn check_source(entry: &Entry, source: &Source) -> Result<(), String> {
+fn check_source(entry: &Entry, source: &Source) -> Result<(), EntryFault> {
     match source {
         Source::Address { digest: None, .. } => {
-            return Err("an address needs a digest; without one nothing proves the content".into());
+            return Err(EntryFault::NoDigest);
         }
         Source::Address { .. } => {}
         Source::Listed { folder, file, .. } => {
             if !folder.ends_with('/') {
-                return Err("a folder's address ends with /".into());
+                return Err(EntryFault::Folder);
             }
-            Pattern::new(file).check()?;
+            if !Pattern::new(file).is_sound() {
+                return Err(EntryFault::FileName);
+            }
         }
     }
-    entry.resolve(Path::new("/")).and_then(|request| request.check()).map_err(|e| e.to_string())
+    let wrong = |error: DownloadError| EntryFault::Address { why: error.to_string() };
+    entry.resolve(Path::new("/")).and_then(|request| request.check()).map_err(wrong)
 }
 
 #[cfg(test)]

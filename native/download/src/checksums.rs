@@ -50,18 +50,14 @@ impl<'a> Pattern<'a> {
         Self(text)
     }
 
-    /// Whether it names a file, and one alone.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Whether it names a file, and one alone: of letters, digits and `._+-`, with `{version}` once at most.
+    pub(crate) fn is_sound(&self) -> bool {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
         let (before, after) = self.0.split_once(VERSION).unwrap_or((self.0, ""));
-        let sound = self.0.len() <= 200
+        self.0.len() <= 200
             && !before.starts_with('.')
             && before.len() + after.len() > 0
-            && before.bytes().chain(after.bytes()).all(plain);
-        if sound {
-            return Ok(());
-        }
-        Err("a file's name is of letters, digits and ._+- and has {version} once at most".into())
+            && before.bytes().chain(after.bytes()).all(plain)
     }
 
     /// The version in `name`, or an empty one if the pattern has none; `None` if `name` is another file.

@@ -4,13 +4,14 @@ use crate::catalogue::{CatalogueError, MAX_BYTES};
 use crate::checksums::ChecksumError;
 use crate::digest::NotADigest;
 use crate::error::{BadRedirect, DownloadError};
-use sampan_message::{Message, Params, samples as samples_of};
+use crate::fault::{BadAddress, BadAnswer, CatalogueFault, EntryFault, NoConnection};
+use sampan_message::{Coded, Message, Params, Reason, samples as samples_of};
 
 impl DownloadError {
     fn parts(&self) -> (&'static str, Params) {
         let of = |name, text: &str| Params::of(name, text);
         match self {
-            Self::Url { url, why } => ("bad_address", of("url", url).with("why", &**why)),
+            Self::Url { url, why } => ("bad_address", why.params().with("url", &**url)),
             Self::PlainHttp { url } => ("plain_http", of("url", url)),
             Self::Redirect { url, why } => ("bad_redirect", of("url", url).with("reason", why.name())),
             Self::Status { url, status, retry_after, .. } => {
@@ -23,18 +24,20 @@ impl DownloadError {
                     _ => "server_refused",
                 };
                 let params = of("url", url).with("status", *status);
+                let params = if *status == 451 { params.with("reason", "withheld") } else { params };
                 (
                     code,
                     retry_after.map_or(params.clone(), |wait| params.with("retry_seconds", wait.as_secs())),
                 )
             }
-            Self::Network { host, why } => ("no_connection", of("host", host).with("why", &**why)),
+            Self::Network { host, why } => ("no_connection", why.params().with("host", &**host)),
             Self::Certificate { host, why } => ("bad_certificate", of("host", host).with("why", &**why)),
             Self::Timeout { host, seconds, doing } => {
                 ("server_silent", of("host", host).with("seconds", *seconds).with("doing", *doing))
             }
-            Self::Protocol { url, why } => ("other_mirror", of("url", url).with("why", &**why)),
-            Self::Encoded { url } | Self::Parts { url } => ("other_mirror", of("url", url)),
+            Self::Protocol { url, why } => ("other_mirror", why.params().with("url", &**url)),
+            Self::Encoded { url } => ("other_mirror", of("url", url).with("reason", "compressed")),
+            Self::Parts { url } => ("other_mirror", of("url", url).with("reason", "other_parts")),
             Self::TooLarge { url, size, limit } => {
                 ("download_too_large", of("url", url).with("size", *size).with("limit", *limit))
             }
@@ -58,7 +61,7 @@ impl DownloadError {
                     .with("found", &**found)
                     .with("kept", kept.as_path()),
             ),
-            Self::Checksums { url, why } => ("no_checksum", of("url", url).with("why", &**why)),
+            Self::Checksums { url, why } => ("no_checksum", why.values().with("url", &**url)),
             Self::Unknown => ("no_download", Params::new()),
             Self::Full { limit } => ("queue_full", Params::of("limit", *limit)),
             Self::Cancelled => ("cancelled", Params::new()),
@@ -78,11 +81,12 @@ impl DownloadError {
             Self::Redirect { .. } => status(403, "a login is needed"),
             Self::Status { status: 403, .. } => status(404, "the file is not there"),
             Self::Status { status: 404, .. } => status(503, "the server is busy"),
-            Self::Status { status: 503, .. } => status(400, "the server refuses"),
-            Self::Status { .. } => Self::Network { host: host(), why: "connection refused".into() },
+            Self::Status { status: 503, .. } => status(451, "the server may not give it"),
+            Self::Status { status: 451, .. } => status(400, "the server refuses"),
+            Self::Status { .. } => Self::Network { host: host(), why: NoConnection::PieceMissing },
             Self::Network { .. } => Self::Certificate { host: host(), why: "it has expired".into() },
             Self::Certificate { .. } => Self::Timeout { host: host(), seconds: 30, doing: "connecting" },
-            Self::Timeout { .. } => Self::Protocol { url: url(), why: "there is no status".into() },
+            Self::Timeout { .. } => Self::Protocol { url: url(), why: BadAnswer::MoreThanSaid },
             Self::Protocol { .. } => Self::Encoded { url: url() },
             Self::Encoded { .. } => Self::Parts { url: url() },
             Self::Parts { .. } => Self::TooLarge { url: url(), size: 2 << 30, limit: 1 << 30 },
@@ -101,7 +105,9 @@ impl DownloadError {
                 found: "0b".into(),
                 kept: "/media/debian.iso.bad".into(),
             },
-            Self::Checksum { .. } => Self::Checksums { url: url(), why: "it is empty".into() },
+            Self::Checksum { .. } => {
+                Self::Checksums { url: url(), why: ChecksumError::Ambiguous { file: "debian.iso".into() } }
+            }
             Self::Checksums { .. } => Self::Unknown,
             Self::Unknown => Self::Full { limit: 100 },
             Self::Full { .. } => Self::Cancelled,
@@ -118,7 +124,7 @@ impl CatalogueError {
             Self::TooLarge { bytes } => {
                 ("catalogue_too_large", Params::of("bytes", *bytes).with("limit", MAX_BYTES))
             }
-            Self::Malformed { why } => ("bad_catalogue", Params::of("why", &**why)),
+            Self::Malformed { why } => ("bad_catalogue", why.params()),
             Self::Version { found } if *found > crate::catalogue::VERSION => {
                 ("too_new", Params::of("found", *found).with("known", crate::catalogue::VERSION))
             }
@@ -126,18 +132,20 @@ impl CatalogueError {
                 ("too_old", Params::of("found", *found).with("known", crate::catalogue::VERSION))
             }
             Self::Entry { id, arch, why } => {
-                ("bad_catalogue_entry", Params::of("id", &**id).with("arch", *arch).with("why", &**why))
+                ("bad_catalogue_entry", why.params().with("id", &**id).with("arch", *arch))
             }
         }
     }
 
     fn after(&self) -> Option<Self> {
         Some(match self {
-            Self::TooLarge { .. } => Self::Malformed { why: "EOF while parsing a value".into() },
+            Self::TooLarge { .. } => {
+                Self::Malformed { why: CatalogueFault::TooMany { entries: 2000, most: 1000 } }
+            }
             Self::Malformed { .. } => Self::Version { found: 9 },
             Self::Version { found: 9 } => Self::Version { found: 0 },
             Self::Version { .. } => {
-                Self::Entry { id: "debian".into(), arch: "aarch64", why: "it has no source".into() }
+                Self::Entry { id: "debian".into(), arch: "aarch64", why: EntryFault::NoSource }
             }
             Self::Entry { .. } => return None,
         })
@@ -145,13 +153,18 @@ impl CatalogueError {
 }
 
 impl ChecksumError {
-    fn parts(&self) -> (&'static str, Params) {
+    /// The values of its text, its reason among them.
+    fn values(&self) -> Params {
         match self {
             Self::Missing { file, entries } => {
-                ("no_checksum", Params::of("file", &**file).with("entries", *entries))
+                Params::of("reason", "not_listed").with("file", &**file).with("entries", *entries)
             }
-            Self::Ambiguous { file } => ("no_checksum", Params::of("file", &**file)),
+            Self::Ambiguous { file } => Params::of("reason", "two_checksums").with("file", &**file),
         }
+    }
+
+    fn parts(&self) -> (&'static str, Params) {
+        ("no_checksum", self.values())
     }
 
     fn after(&self) -> Option<Self> {
@@ -172,8 +185,17 @@ sampan_message::coded!(DownloadError, CatalogueError, ChecksumError, NotADigest)
 
 /// A message of every kind that this crate makes, for `docs/errors.md`.
 pub fn samples() -> Vec<Message> {
-    let url = DownloadError::Url { url: "debian".into(), why: "it is no URL".into() };
-    let mut all = samples_of(url, DownloadError::after);
+    let bad_address = |why| DownloadError::Url { url: "debian".into(), why };
+    let mut all = samples_of(bad_address(BadAddress::NoHost), DownloadError::after);
+    all.extend(BadAddress::all().into_iter().map(|why| bad_address(why).message()));
+    let no_connection = |why| DownloadError::Network { host: "example.org".into(), why }.message();
+    all.extend(NoConnection::all().into_iter().map(no_connection));
+    let bad_answer =
+        |why| DownloadError::Protocol { url: "https://example.org/debian.iso".into(), why }.message();
+    all.extend(BadAnswer::all().into_iter().map(bad_answer));
+    all.extend(CatalogueFault::all().into_iter().map(|why| CatalogueError::Malformed { why }.message()));
+    let entry = |why| CatalogueError::Entry { id: "debian".into(), arch: "aarch64", why }.message();
+    all.extend(EntryFault::all().into_iter().map(entry));
     all.extend(samples_of(CatalogueError::TooLarge { bytes: MAX_BYTES + 1 }, CatalogueError::after));
     let missing = ChecksumError::Missing { file: "debian.iso".into(), entries: 7 };
     all.extend(samples_of(missing, ChecksumError::after));

@@ -1,5 +1,7 @@
 //! What can go wrong with a download.
 
+use crate::checksums::ChecksumError;
+use crate::fault::{BadAddress, BadAnswer, NoConnection};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ pub enum DownloadError {
         /// As it was given.
         url: String,
         /// What does not fit.
-        why: String,
+        why: BadAddress,
     },
     /// Plain http where nothing proves the content.
     #[error(
@@ -50,8 +52,8 @@ pub enum DownloadError {
     Network {
         /// Host name.
         host: String,
-        /// The system's words.
-        why: String,
+        /// How it ended, or the system's words.
+        why: NoConnection,
     },
     /// The server's certificate does not prove its name.
     #[error(
@@ -81,7 +83,7 @@ pub enum DownloadError {
         /// The address.
         url: String,
         /// What is wrong.
-        why: String,
+        why: BadAnswer,
     },
     /// A file that comes compressed (`Content-Encoding`) although that was not asked for.
     #[error("{url} sends the file compressed although it was asked not to; try another mirror")]
@@ -175,7 +177,7 @@ pub enum DownloadError {
         /// Its address.
         url: String,
         /// What is wrong.
-        why: String,
+        why: ChecksumError,
     },
     /// There is no such download in this queue.
     #[error("there is no such download; list the queue")]

@@ -3,6 +3,7 @@
 use crate::checksums::{ChecksumError, Pattern, find};
 use crate::digest::Digest;
 use crate::error::DownloadError;
+use crate::fault::BadAddress;
 use crate::http::address;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -105,13 +106,11 @@ impl Request {
         let Source::Listed { folder, file, sums } = &self.source else { return Ok(None) };
         let folder = address(folder, self.allow_http)?;
         let relative = sums.replace("{file}", file);
-        let wrong = |why: String| DownloadError::Url { url: relative.clone(), why };
-        let url = folder.join(&relative).map_err(|e| wrong(e.to_string()))?;
+        let wrong = |why| DownloadError::Url { url: relative.clone(), why };
+        let url = folder.join(&relative).map_err(|e| wrong(BadAddress::Parser { why: e.to_string() }))?;
         // `{version}` would arrive at the server as it is.
         if url.as_str().contains("%7Bversion%7D") {
-            return Err(wrong(
-                "the checksum file of a file whose version is not known has no address".into(),
-            ));
+            return Err(wrong(BadAddress::NoSums));
         }
         address(url.as_str(), self.allow_http).map(Some)
     }
@@ -123,13 +122,14 @@ impl Request {
                 Ok((address(url, self.allow_http || digest.is_some())?, *digest))
             }
             Source::Listed { folder, file, sums: named } => {
-                let refuse =
-                    |e: ChecksumError| DownloadError::Checksums { url: named.clone(), why: e.to_string() };
+                let refuse = |why: ChecksumError| DownloadError::Checksums { url: named.clone(), why };
                 let (name, digest) = find(sums.unwrap_or_default(), &Pattern::new(file)).map_err(refuse)?;
                 let folder = address(folder, self.allow_http)?;
                 // The name matched the pattern, so it holds nothing of the server's but digits and dots.
-                let url =
-                    folder.join(&name).map_err(|e| DownloadError::Url { url: name, why: e.to_string() })?;
+                let wrong = |why: String| BadAddress::Parser { why };
+                let url = folder
+                    .join(&name)
+                    .map_err(|e| DownloadError::Url { url: name, why: wrong(e.to_string()) })?;
                 // The digest proves the content, so its own address may be plain http only if that was allowed.
                 Ok((address(url.as_str(), self.allow_http)?, Some(digest)))
             }

@@ -1,8 +1,9 @@
 //! The codes of this crate's errors, and the values that their texts are made of.
 
+use crate::fault::{BadArgument, BadFd, NotLoaded};
 use crate::sandbox::LockInError;
 use crate::{Arch, Engine, Exit, KillError, LaunchError};
-use sampan_message::{Message, Params, io_code, samples as samples_of};
+use sampan_message::{Coded, Message, Params, Reason as _, io_code, samples as samples_of};
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 
@@ -24,10 +25,10 @@ impl LaunchError {
                 (MISSING, Params::of("path", path.as_path()))
             }
             Self::BadLibrary { path, reason } | Self::Load { path, reason } => {
-                ("bad_libqemu", Params::of("path", path.as_path()).with("why", &**reason))
+                ("bad_libqemu", reason.as_reason().with("path", path.as_path()))
             }
             Self::BadArgument { argument, reason } => {
-                ("bad_argument", Params::of("argument", &**argument).with("why", *reason))
+                ("bad_argument", reason.params().with("argument", &**argument))
             }
             Self::Unreadable { option, path, source } => (
                 io_code(source),
@@ -36,7 +37,7 @@ impl LaunchError {
             Self::NotAllowed { path, source } => {
                 ("not_allowed", Params::of("path", path.as_path()).with("why", source.to_string()))
             }
-            Self::BadFd { name, reason } => ("bad_fd", Params::of("name", &**name).with("why", &**reason)),
+            Self::BadFd { name, reason } => ("bad_fd", reason.params().with("name", &**name)),
             Self::NoCopyLeft { arch, limit } => {
                 ("restart_needed", Params::of("arch", arch.to_string()).with("limit", *limit))
             }
@@ -52,7 +53,7 @@ impl LaunchError {
 
     fn after(&self) -> Option<Self> {
         let path = || PathBuf::from("/usr/lib/sampan/libqemu-x86_64.so");
-        let (arch, why) = (Arch::X86_64, || "it is of another processor".to_owned());
+        let (arch, why) = (Arch::X86_64, || Message::saying(&NotLoaded::Twice));
         let source = |kind| Error::from(kind);
         Some(match self {
             Self::NoLibqemu { .. } => Self::NoLibrary { arch, engine: Engine::Native, path: path() },
@@ -64,7 +65,7 @@ impl LaunchError {
                 source: source(ErrorKind::NotFound),
             },
             Self::NoLicenses { .. } => {
-                Self::BadArgument { argument: "-daemonize".into(), reason: "acts on the whole process" }
+                Self::BadArgument { argument: "-daemonize".into(), reason: BadArgument::Daemonize }
             }
             Self::BadArgument { .. } => Self::Unreadable {
                 option: "-kernel".into(),
@@ -74,7 +75,7 @@ impl LaunchError {
             Self::Unreadable { .. } => {
                 Self::NotAllowed { path: "/vm/a".into(), source: source(ErrorKind::PermissionDenied) }
             }
-            Self::NotAllowed { .. } => Self::BadFd { name: "qmp".into(), reason: "is given twice".into() },
+            Self::NotAllowed { .. } => Self::BadFd { name: "qmp".into(), reason: BadFd::Taken },
             Self::BadFd { .. } => Self::NoCopyLeft { arch, limit: 4 },
             Self::NoCopyLeft { .. } => Self::NoKeyLeft,
             Self::NoKeyLeft => Self::Copy { path: path(), source: source(ErrorKind::StorageFull) },
@@ -140,6 +141,15 @@ sampan_message::coded!(LaunchError, Exit, LockInError, KillError);
 pub fn samples() -> Vec<Message> {
     let nowhere = LaunchError::NoLibqemu { searched: vec!["/usr/lib/sampan".into()] };
     let mut all = samples_of(nowhere, LaunchError::after);
+    let argument = |reason: BadArgument| LaunchError::BadArgument { argument: "-sandbox".into(), reason };
+    all.extend(BadArgument::all().into_iter().map(|reason| argument(reason).message()));
+    let fd = |reason| LaunchError::BadFd { name: "qmp".into(), reason }.message();
+    all.extend(BadFd::all().into_iter().map(fd));
+    let library = |why: &NotLoaded| LaunchError::Load {
+        path: "/usr/lib/sampan/libqemu-x86_64.so".into(),
+        reason: Message::saying(why),
+    };
+    all.extend(NotLoaded::all().iter().map(|why| library(why).message()));
     all.extend(samples_of(Exit::Clean, Exit::after));
     let path = LockInError::Path { path: "/vm/a".into(), reason: "no such file".into() };
     all.extend(samples_of(path, LockInError::after));

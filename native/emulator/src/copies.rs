@@ -19,7 +19,9 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use parking_lot::Mutex;
 use sampan_loader::{Instance, check_shared_library};
+use sampan_message::Message;
 
+use crate::fault::NotLoaded;
 use crate::{Arch, Engine, LaunchError, LibqemuDir, tls_keys};
 
 /// Where copies come from: made on the spot ([`FreshCopies`]), or shipped ([`FixedCopies`]).
@@ -110,7 +112,10 @@ impl LibraryCopy {
                 // SAFETY: libqemu's constructors, see `linked`. What it uses of libc, its list of names says
                 // (`scripts/ohos/libc.txt`), and what cannot be taken back the loader refuses.
                 let loaded = unsafe { Instance::load(&origin) };
-                loaded.map(|instance| Code::Afresh(Box::new(instance))).map_err(|e| format!("it {}", e.kind))
+                loaded.map(|instance| Code::Afresh(Box::new(instance))).map_err(|e| {
+                    let reason = e.kind.reason();
+                    Message { message: format!("it {}", reason.message), ..reason }
+                })
             }
         };
         match code {
@@ -120,14 +125,16 @@ impl LibraryCopy {
     }
 }
 
-fn linked(path: &Path, file: Option<File>) -> Result<Code, String> {
-    let meta = fs::metadata(path).map_err(|e| e.to_string())?;
+fn linked(path: &Path, file: Option<File>) -> Result<Code, Message> {
+    let refused = |why: String| Message::saying(&NotLoaded::Linker { why });
+    let meta = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
     if !LOADED.lock().insert((meta.dev(), meta.ino())) {
-        return Err("it has been loaded already, and a copy runs once".into());
+        return Err(Message::saying(&NotLoaded::Twice));
     }
     // SAFETY: libqemu's constructors register QEMU's modules in the library's own memory; they start no
     // thread and install no handler. Symbols stay local, so copies do not see each other's.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| e.to_string())?;
+    let library =
+        unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| refused(e.to_string()))?;
     drop(file);
     Ok(Code::Linker(ManuallyDrop::new(library)))
 }

@@ -9,9 +9,11 @@ use std::ptr::{self, NonNull};
 
 use parking_lot::Mutex;
 use sampan_loader::{Instance, RawInside};
+use sampan_message::Message;
 
 use crate::LaunchError;
 use crate::copies::Loaded;
+use crate::fault::NotLoaded;
 
 /// QEMU's main thread runs device models and, before the main loop, all of its start: what a main thread
 /// has on Linux.
@@ -83,7 +85,7 @@ unsafe fn symbol<T: Copy>(loaded: &Loaded, name: &CStr) -> Result<T, LaunchError
     // SAFETY: the caller's.
     unsafe { loaded.code.function(name) }.ok_or_else(|| LaunchError::BadLibrary {
         path: loaded.origin.clone(),
-        reason: format!("has no {}: build it again with this version's scripts/qemu", name.to_string_lossy()),
+        reason: Message::saying(&NotLoaded::NoFunction { name: name.to_string_lossy().into_owned() }),
     })
 }
 

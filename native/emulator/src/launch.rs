@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sampan_loader::LoadError;
+use sampan_message::Message;
 
+use crate::fault::{BadArgument, BadFd};
 use crate::{Arch, Engine, LaunchSpec};
 
 /// Called once, when the VM has ended, on a thread of the emulator's own. It may block, but the VM's
@@ -154,7 +156,7 @@ pub enum LaunchError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it and what to do.
-        reason: String,
+        reason: Message,
     },
     /// The firmware directory is missing.
     #[error("no firmware: {} is no directory; build libqemu again with scripts/qemu/build", .path.display())]
@@ -182,7 +184,7 @@ pub enum LaunchError {
         /// The argument.
         argument: String,
         /// What is wrong with it and what to do.
-        reason: &'static str,
+        reason: BadArgument,
     },
     /// A file named by an argument.
     #[error("{option}: {} cannot be read: {source}", .path.display())]
@@ -208,7 +210,7 @@ pub enum LaunchError {
         /// Its name.
         name: String,
         /// What is wrong with it and what to do.
-        reason: String,
+        reason: BadFd,
     },
     /// Every copy of libqemu that came with the program has run.
     #[error(
@@ -238,8 +240,8 @@ pub enum LaunchError {
     Load {
         /// The library.
         path: PathBuf,
-        /// What the linker said.
-        reason: String,
+        /// What is wrong with it, or what the linker said.
+        reason: Message,
     },
     /// The helper program for VMs in processes of their own is missing.
     #[error("sampan-vmhost is not at {}: build it with cargo build -p sampan-emulator, or set SAMPAN_VMHOST to it", list(.searched))]
@@ -260,7 +262,7 @@ pub enum LaunchError {
 /// What [`check_shared_library`](sampan_loader::check_shared_library) finds.
 impl From<LoadError> for LaunchError {
     fn from(LoadError { path, kind }: LoadError) -> Self {
-        Self::BadLibrary { path, reason: kind.to_string() }
+        Self::BadLibrary { path, reason: kind.reason() }
     }
 }
 

@@ -26,6 +26,7 @@ mod codes;
 mod copies;
 mod descriptor;
 pub mod environment;
+mod fault;
 mod ffi;
 mod in_process;
 mod launch;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
+use crate::fault::{BadArgument, BadFd};
 use crate::sandbox::Confinement;
 use crate::{Arch, Engine, LaunchError};
 
@@ -51,13 +52,13 @@ const NAME_MAX: usize = 20;
 const RESERVED: [&str; 3] = ["qmp", "serial", "log"];
 
 /// Options that would act on the whole process, or outlive the fds they were given.
-const REFUSED: [(&str, &str); 6] = [
-    ("daemonize", "would fork this program: leave it out"),
-    ("runas", "changes the user of the whole program: leave it out"),
-    ("run-with", "changes the whole program: leave it out"),
-    ("chroot", "changes the root of the whole program: leave it out"),
-    ("sandbox", "would filter the system calls of the whole program: leave it out"),
-    ("pidfile", "would name this program's process: leave it out"),
+const REFUSED: [(&str, BadArgument); 6] = [
+    ("daemonize", BadArgument::Daemonize),
+    ("runas", BadArgument::User),
+    ("run-with", BadArgument::WholeProgram),
+    ("chroot", BadArgument::Root),
+    ("sandbox", BadArgument::Sandbox),
+    ("pidfile", BadArgument::Pidfile),
 ];
 
 /// Options whose value is a file to read, or a protocol, a colon and more. (`-bios` is looked for in the
@@ -94,12 +95,12 @@ impl LaunchSpec {
             let bad =
                 |reason| LaunchError::BadArgument { argument: arg.to_string_lossy().into_owned(), reason };
             if arg.as_bytes().contains(&0) {
-                return Err(bad("contains a NUL byte"));
+                return Err(bad(BadArgument::Nul));
             }
             // QEMU takes one dash or two.
             let option = arg.as_bytes().strip_prefix(b"-").map(|o| o.strip_prefix(b"-").unwrap_or(o));
             if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| option == Some(name.as_bytes())) {
-                return Err(bad(reason));
+                return Err(bad(reason.clone()));
             }
             let takes_file = FILES.iter().any(|name| option == Some(name.as_bytes()));
             if let (true, Some(file)) = (takes_file, self.args.get(i + 1))
@@ -113,23 +114,21 @@ impl LaunchSpec {
             }
         }
         for (i, (name, fd)) in self.extra_fds.iter().enumerate() {
-            let bad = |reason: String| LaunchError::BadFd { name: name.clone(), reason };
+            let bad = |reason| LaunchError::BadFd { name: name.clone(), reason };
             if RESERVED.contains(&name.as_str()) || self.extra_fds[..i].iter().any(|(n, _)| n == name) {
-                return Err(bad("has a name that is taken: choose another".into()));
+                return Err(bad(BadFd::Taken));
             }
             let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_.".contains(&c);
             if !name.starts_with(|c: char| c.is_ascii_lowercase())
                 || name.len() > NAME_MAX
                 || !name.bytes().all(allowed)
             {
-                return Err(bad(format!(
-                    "has a name QEMU would not take: begin with a-z, go on with a-z 0-9 - _ . to at most {NAME_MAX}"
-                )));
+                return Err(bad(BadFd::Name { most: NAME_MAX }));
             }
             match getsockopt(fd, sockopt::SockType) {
                 Ok(SockType::Stream) => {}
-                Ok(other) => return Err(bad(format!("is a {other:?} socket: give a stream socket"))),
-                Err(e) => return Err(bad(format!("is no socket ({e}): give one end of a socketpair"))),
+                Ok(other) => return Err(bad(BadFd::NoStream { kind: format!("{other:?}") })),
+                Err(e) => return Err(bad(BadFd::NoSocket { why: e.to_string() })),
             }
         }
         Ok(())
@@ -168,7 +167,7 @@ pub(crate) fn c_args(args: Vec<OsString>) -> Result<Vec<CString>, LaunchError> {
         .map(|arg| {
             CString::new(arg.into_vec()).map_err(|e| LaunchError::BadArgument {
                 argument: String::from_utf8_lossy(&e.into_vec()).into_owned(),
-                reason: "contains a NUL byte",
+                reason: BadArgument::Nul,
             })
         })
         .collect()

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::fault::ManifestFault;
 use crate::fs::{self, Fs};
 use crate::id::{FileName, SnapshotId, VmId, are_alike};
-use crate::manifest::{MAX_MANIFEST, Manifest};
+use crate::manifest::{MAX_MANIFEST, Manifest, Snapshot};
 use crate::{owner, tree};
 use rustix::fs::{AtFlags, statat};
 use std::collections::BTreeMap;
@@ -26,6 +26,15 @@ pub(crate) const THUMBS: &str = "thumbs";
 pub(crate) const TMP: &str = "tmp";
 /// The folders of a bundle that this crate keeps.
 pub(crate) const FOLDERS: [&str; 5] = [DISKS, DOCUMENT, STATE, THUMBS, TMP];
+
+/// What a snapshot takes of the disk, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotUsage {
+    /// Its memory and picture, and what was written to the disks since the snapshot that it grew from.
+    pub held: u64,
+    /// What is free once it is removed. The rest of it others are built on.
+    pub freed: u64,
+}
 
 /// What a bundle is at one moment. Somebody who holds its lock may change it at any time.
 #[derive(Clone, Debug)]
@@ -149,6 +158,42 @@ impl Bundle {
     pub fn image_usage(&self) -> BTreeMap<FileName, u64> {
         let used = |image: &FileName| crate::space::used(&self.image_path(image)).unwrap_or(0);
         self.manifest.images.keys().map(|image| (image.clone(), used(image))).collect()
+    }
+
+    /// What each snapshot takes of the disk. Works while the machine runs: no image is opened.
+    #[must_use]
+    pub fn snapshot_usage(&self) -> BTreeMap<SnapshotId, SnapshotUsage> {
+        let images = self.image_usage();
+        let of = |image: &FileName| images.get(image).copied().unwrap_or(0);
+        let used = |path: &Path| crate::space::used(path).unwrap_or(0);
+        let needed = self.manifest.needed_images();
+        let usage = |(id, snapshot): (&SnapshotId, &Snapshot)| {
+            let mut without = self.manifest.clone();
+            without.snapshots.remove(id);
+            let picture = snapshot
+                .thumbnail
+                .as_ref()
+                .map_or(0, |file| used(&self.path.join(THUMBS).join(file.as_str())));
+            let memory = snapshot.memory.as_ref();
+            let memory_bytes = memory.map_or(0, |file| used(&self.state_path(file)));
+            // A machine that was put back to it, and has not run since, resumes from the same memory.
+            let shared = memory.is_some_and(|file| without.memories().contains(file));
+            let grown = snapshot.parent.as_ref().and_then(|parent| self.manifest.snapshots.get(parent));
+            let is_older = |image: &&FileName| {
+                grown.is_some_and(|grown| grown.drives.values().any(|before| before == *image))
+            };
+            let held = snapshot.drives.values().filter(|image| !is_older(image)).map(of);
+            let kept = without.needed_images();
+            let freed = needed.difference(&kept).map(of);
+            SnapshotUsage {
+                held: held.sum::<u64>().saturating_add(memory_bytes).saturating_add(picture),
+                freed: freed
+                    .sum::<u64>()
+                    .saturating_add(if shared { 0 } else { memory_bytes })
+                    .saturating_add(picture),
+            }
+        };
+        self.manifest.snapshots.iter().map(|entry| (entry.0.clone(), usage(entry))).collect()
     }
 
     pub(crate) fn generation(&self, generation: u64) -> PathBuf {

@@ -25,12 +25,19 @@ pub struct HostSettings {
     /// What VNC clients must know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vnc_password: Option<String>,
+    /// Programs of the guest that a person wants at hand, by their ids, with their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pinned: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for HostSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let password = self.vnc_password.as_ref().map(|_| "…");
-        f.debug_struct("HostSettings").field("shares", &self.shares).field("vnc_password", &password).finish()
+        f.debug_struct("HostSettings")
+            .field("shares", &self.shares)
+            .field("vnc_password", &password)
+            .field("pinned", &self.pinned)
+            .finish()
     }
 }
 

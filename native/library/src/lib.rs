@@ -63,7 +63,7 @@ pub use block::{
     Backing, BlockError, BlockLayer, Layer, NewImage, OnProgress, Preallocation, Progress, SourceFormat,
     blockdev,
 };
-pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections};
+pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections, SnapshotUsage};
 pub use checked::{CheckedChain, OpenImage, Pin, new_image_file};
 pub use clone::NewClone;
 #[doc(hidden)]

@@ -119,10 +119,35 @@ impl LoadErrorKind {
     }
 }
 
+impl LoadErrorKind {
+    /// It as the reason of another error. What is damaged or unsupported is told in English as `why`: few can do anything about it but
+    /// get another library.
+    pub fn reason(&self) -> Message {
+        let (code, params) = match self {
+            Self::NotElf => ("not_elf", Params::new()),
+            Self::TooShort => ("too_short", Params::new()),
+            Self::WrongClass => ("wrong_class", Params::new()),
+            Self::NotALibrary => ("not_a_library", Params::new()),
+            Self::WrongProcessor { found, ours } => {
+                ("wrong_processor", Params::of("found", &**found).with("ours", *ours))
+            }
+            Self::Damaged(why) => ("damaged", Params::of("why", *why)),
+            Self::Unsupported(why) => ("unsupported", Params::of("why", &**why)),
+            Self::MissingLibrary { name } => ("missing_library", Params::of("name", &**name)),
+            Self::MissingSymbol { name } => ("missing_symbol", Params::of("name", &**name)),
+            Self::NoAddressSpace => ("no_address_space", Params::new()),
+            Self::NoSignalOrKey => ("no_signal_or_key", Params::new()),
+            Self::System { what, source } => {
+                ("system", Params::of("doing", *what).with("why", source.to_string()))
+            }
+        };
+        Message { code: code.into(), params, message: self.to_string() }
+    }
+}
+
 impl LoadError {
     fn parts(&self) -> (&'static str, Params) {
-        let values = Params::of("path", self.path.as_path()).with("why", self.kind.to_string());
-        (self.kind.code(), values)
+        (self.kind.code(), self.kind.reason().as_reason().with("path", self.path.as_path()))
     }
 }
 

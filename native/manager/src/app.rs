@@ -2,7 +2,7 @@
 //! background, wants memory back, ends it.
 
 use crate::machine::Machine;
-use crate::{Error, Manager};
+use crate::{Error, Manager, Sentence};
 use sampan_control::{Reply, Reporter, Request};
 use sampan_library::VmId;
 use sampan_message::{Coded, Message};
@@ -126,10 +126,7 @@ impl Manager {
             Ok(Err(error)) => error.message(),
             Err(_) => {
                 reporter.cancel();
-                let seconds = grace.as_secs();
-                let text =
-                    format!("its memory cannot be saved within the {seconds} s that the system leaves");
-                Message::new("no_time", text).with("seconds", seconds)
+                Message::saying(&Sentence::NoTime { seconds: grace.as_secs() })
             }
         };
         match self.force_off(id).await {

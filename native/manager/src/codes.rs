@@ -5,6 +5,7 @@ use crate::downloads::MediaError;
 use crate::edit::EditError;
 use crate::error::Error;
 use crate::fault::{FieldFault, MediumNameRule, PictureFault, Unfit};
+use crate::sentences::{BadRequest, Sentence};
 use crate::text::TextError;
 use sampan_config::{Finding, Severity};
 use sampan_message::{Coded, Message, Reason, samples as samples_of};
@@ -13,7 +14,7 @@ use sampan_message::{Coded, Message, Reason, samples as samples_of};
 fn after(error: &Error) -> Option<Error> {
     let name = || "debian".to_owned();
     let finding = |code: &'static str, words: &str| {
-        vec![Finding::new(Severity::Confirm, "shares", Message::new(code, words))]
+        vec![Finding::new(Severity::Confirm, "shares", Message::new(code, words).with("path", "/"))]
     };
     Some(match error {
         Error::NotRunning { .. } => Error::Runs { name: name() },
@@ -25,13 +26,16 @@ fn after(error: &Error) -> Option<Error> {
         Error::NotShutDown { .. } => Error::StillRuns { name: name(), seconds: 60 },
         Error::StillRuns { .. } => Error::ProcessUnknown { name: name() },
         Error::ProcessUnknown { .. } => Error::ProcessStays { name: name(), pid: 4242 },
-        Error::ProcessStays { .. } => Error::NoAccelerator { reasons: "tcg: libqemu is missing".into() },
+        Error::ProcessStays { .. } => {
+            use sampan_emulator::AcceleratorName::{Kvm, Tcg, Tci};
+            let why = |name| (name, Message::new("no_libqemu", "libqemu is missing"));
+            Error::NoAccelerator { reasons: vec![why(Kvm), why(Tcg), why(Tci)] }
+        }
         Error::NoAccelerator { .. } => {
             Error::SupervisorEnded { name: name(), status: "exit status: 1".into(), log: None }
         }
         Error::SupervisorEnded { .. } => Error::NoDrive { name: name(), drive: "disk7".parse().ok()? },
-        Error::NoDrive { .. } => Error::Invalid { field: "size", why: "a disk has no negative size".into() },
-        Error::Invalid { .. } => Error::unfit("network.cards", &Unfit::NoNetworkCard),
+        Error::NoDrive { .. } => Error::unfit("network.cards", &Unfit::NoNetworkCard),
         Error::Unfit { .. } => Error::NoPicture,
         Error::NoPicture => Error::BadPicture(PictureFault::NoPalette),
         Error::BadPicture(_) => {
@@ -84,12 +88,23 @@ pub fn samples() -> Vec<Message> {
         Message::new("changes_lost", "what has changed since then would be lost: keep it as a snapshot of its own")
             .with("name", "debian"),
         Message::new("login", "login: as root, without a password").with("login", "as root, without a password"),
+        Message::new("login_chosen", "login: The user and password that you choose while installing."),
+        Message::new("login_root", "login: root without a password, on the console alone."),
+        Message::new("login_live", "login: root without a password; setup-alpine installs to the disk."),
+        Message::new("login_user", "login: The user debian without a password: give a seed with a password or an SSH key.")
+            .with("user", "debian"),
         Message::new(
             "password_in_seed",
             "the password stands as it is in the library's seed: once Windows is installed, take the seed out of the machine",
         )
         .with("name", "win"),
-        Message::new("busy", "the machine is being started: wait until that is done").with("doing", "start"),
+        crate::Action::Start.busy(),
+        crate::run::EndRecord::new(crate::run::How::Died, "the process that ran it (42) ended without a word: it crashed or was killed", None)
+            .cut_off_message(),
+        crate::lent::no_space(20 << 30, 5 << 30).message(),
     ]);
+    all.extend(crate::run::samples());
+    all.extend(Sentence::all().iter().map(Message::saying));
+    all.extend(BadRequest::all().iter().map(|why| Message::because("invalid_request", why)));
     all
 }

@@ -4,11 +4,12 @@ use crate::create::NewMachineError;
 use crate::downloads::MediaError;
 use crate::edit::EditError;
 use crate::fault::{PictureFault, Unfit};
+use crate::sentences::Sentence;
 use crate::text::TextError;
 use sampan_config::{Finding, VmConfigError};
 use sampan_control::{BindError, ClientError};
 use sampan_download::{CatalogueError, DownloadError};
-use sampan_emulator::LaunchError;
+use sampan_emulator::{AcceleratorName, LaunchError};
 use sampan_library::{DriveId, Error as LibraryError};
 use sampan_message::{Coded, Message, Params, Reason};
 use sampan_seed::SeedError;
@@ -158,10 +159,10 @@ pub enum Error {
         pid: u32,
     },
     /// Neither KVM, nor translation, nor the interpreter.
-    #[error("nothing here can run a guest. {reasons}")]
+    #[error("nothing here can run a guest. {}", why_not(.reasons))]
     NoAccelerator {
         /// Why not, each.
-        reasons: String,
+        reasons: Vec<(AcceleratorName, Message)>,
     },
     /// It did not start.
     #[error("{name} did not start: {why}")]
@@ -189,15 +190,7 @@ pub enum Error {
         /// The drive.
         drive: DriveId,
     },
-    /// What was given does not fit.
-    #[error("{why}")]
-    Invalid {
-        /// The field, as in the machine's description.
-        field: &'static str,
-        /// What is wrong.
-        why: String,
-    },
-    /// The same, where what is wrong has a code of its own.
+    /// What was given does not fit. What is wrong has a code of its own.
     #[error("{why}")]
     Unfit {
         /// The field, as in the machine's description.
@@ -227,6 +220,10 @@ pub enum Error {
     Thread,
 }
 
+fn why_not(reasons: &[(AcceleratorName, Message)]) -> String {
+    reasons.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
 impl Error {
     /// The system refused `what`.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
@@ -234,8 +231,13 @@ impl Error {
         |source| Self::Io { what, source }
     }
 
+    /// A sentence of its own.
+    pub fn saying(sentence: &Sentence) -> Self {
+        Self::Told(Message::saying(sentence))
+    }
+
     /// A value of a field does not fit.
-    pub(crate) fn unfit(field: &'static str, why: &Unfit) -> Self {
+    pub fn unfit(field: &'static str, why: &Unfit) -> Self {
         Self::Unfit { field, why: Message::of(why) }
     }
 
@@ -280,7 +282,7 @@ impl Coded for Error {
             Self::NotStarted { .. } => "not_started",
             Self::SupervisorEnded { .. } => "supervisor_ended",
             Self::NoDrive { .. } => "no_drive",
-            Self::Invalid { .. } | Self::Unfit { .. } => "invalid",
+            Self::Unfit { .. } => "invalid",
             Self::NoPicture => "no_picture",
             Self::BadPicture(_) => "bad_picture",
             Self::Io { .. } => "io",
@@ -310,8 +312,11 @@ impl Coded for Error {
                 findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default()
             }
             Self::NeedsConfirm(findings) => {
+                // With the first finding's values, so that a face can tell it with its figures.
                 let codes: Vec<&str> = findings.iter().map(|finding| &*finding.message.code).collect();
-                params.with("codes", codes.join(" "))
+                let first =
+                    findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default();
+                first.with("codes", codes.join(" "))
             }
             Self::Told(message) => message.params.clone(),
             Self::NotRunning { name }
@@ -327,7 +332,17 @@ impl Coded for Error {
                 params.with("name", name.as_str()).with("seconds", *seconds)
             }
             Self::ProcessStays { name, pid } => params.with("name", name.as_str()).with("pid", *pid),
-            Self::NoAccelerator { reasons } => params.with("reasons", reasons.as_str()),
+            // The code of each reason under its accelerator's name.
+            Self::NoAccelerator { reasons } => {
+                reasons.iter().fold(params.with("reasons", why_not(reasons)), |params, (name, why)| {
+                    let name = match name {
+                        AcceleratorName::Kvm => "kvm",
+                        AcceleratorName::Tcg => "tcg",
+                        AcceleratorName::Tci => "tci",
+                    };
+                    params.with(name, &*why.code)
+                })
+            }
             Self::NotStarted { name, why } => {
                 params.with("name", name.as_str()).with("why", why.message.as_str())
             }
@@ -336,7 +351,6 @@ impl Coded for Error {
                 .with("status", status.as_str())
                 .with("log", log.as_deref().unwrap_or_default()),
             Self::NoDrive { name, drive } => params.with("name", name.as_str()).with("drive", drive.as_str()),
-            Self::Invalid { field, why } => params.with("field", *field).with("why", why.as_str()),
             Self::Unfit { field, why } => why.as_reason().with("field", *field),
             Self::BadPicture(why) => why.params(),
             Self::Io { what, source } => params.with("what", what.as_str()).with("why", source.to_string()),

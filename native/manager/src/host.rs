@@ -22,8 +22,8 @@ pub async fn accelerator(libqemu: &LibqemuDir, arch: Arch) -> Result<Choice> {
         log::info!("kvm is not used: {}", refused.reason);
     }
     probed.choose(arch).ok_or_else(|| {
-        let reasons = probed.accelerators.iter().map(|a| format!("{}: {}", a.name, a.reason));
-        Error::NoAccelerator { reasons: reasons.collect::<Vec<_>>().join("; ") }
+        let reasons = probed.accelerators.iter().map(|a| (a.name, a.why()));
+        Error::NoAccelerator { reasons: reasons.collect() }
     })
 }
 

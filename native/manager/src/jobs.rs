@@ -2,14 +2,16 @@
 
 use crate::Manager;
 use crate::error::{Error, Result};
+use crate::findings::{Confirmed, confirm};
 use crate::lifecycle::Pressed;
 use crate::run::StartOptions;
+use crate::sentences::Sentence;
 use parking_lot::{Mutex, MutexGuard};
 use sampan_control::{Progress, Reporter, Request};
 use sampan_library::VmId;
 use sampan_message::{Coded, Message};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -50,6 +52,12 @@ impl Action {
         }
     }
 
+    /// That a machine is busy with it.
+    pub(crate) fn busy(self) -> Message {
+        let text = format!("the machine is {}: wait until that is done", self.participle());
+        Message::new("busy", text).with("doing", self.kind())
+    }
+
     fn participle(self) -> &'static str {
         match self {
             Self::Start => "being started",
@@ -76,6 +84,12 @@ pub struct JobInfo {
     pub name: Option<String>,
     /// How far it is.
     pub progress: Option<Progress>,
+    /// Whether it rests until somebody has it go on.
+    #[serde(default)]
+    pub paused: bool,
+    /// Whether it can rest where it is now.
+    #[serde(default)]
+    pub can_pause: bool,
     /// Why it has failed; `None` while it goes on.
     pub error: Option<Message>,
 }
@@ -111,6 +125,8 @@ pub(crate) struct Jobs {
 struct State {
     last: u64,
     jobs: BTreeMap<u64, Entry>,
+    /// Those that rest because the network costs money.
+    held: BTreeSet<u64>,
     activities: HashMap<VmId, Activity>,
 }
 
@@ -137,6 +153,7 @@ impl Jobs {
 
     fn end(&self, id: u64, error: Option<Message>) {
         let mut state = self.lock();
+        state.held.remove(&id);
         match error {
             None => drop(state.jobs.remove(&id)),
             Some(error) => {
@@ -174,6 +191,10 @@ impl From<&str> for About {
     fn from(name: &str) -> Self {
         Self { machine: None, name: Some(name.to_owned()) }
     }
+}
+
+fn no_job(id: u64) -> Error {
+    Error::saying(&Sentence::NoJob { job: id.to_string() })
 }
 
 /// Work that was begun. Dropping this does not end it.
@@ -240,6 +261,8 @@ impl Manager {
             machine: entry.machine.map(|id| id.to_string()),
             name: entry.name.clone(),
             progress: entry.reporter.watch().borrow().clone(),
+            paused: entry.reporter.is_paused(),
+            can_pause: entry.reporter.can_pause(),
             error: entry.error.clone(),
         };
         state.jobs.iter().map(info).collect()
@@ -254,6 +277,61 @@ impl Manager {
         });
         if failed == Some(true) {
             state.jobs.remove(&id);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Has a job rest where it is: a download keeps what it has.
+    ///
+    /// # Errors
+    /// `job_not_found`, `cannot_pause`.
+    pub fn pause_job(&self, id: u64) -> Result<()> {
+        let paused = {
+            let state = self.jobs().lock();
+            let entry = state.jobs.get(&id).ok_or_else(|| no_job(id))?;
+            entry.reporter.pause().then_some(()).ok_or(entry.kind)
+        };
+        self.changed();
+        paused.map_err(|kind| Error::saying(&Sentence::CannotPause { kind: kind.to_owned() }))
+    }
+
+    /// Lets a job that rests go on; of one that does not, nothing changes.
+    ///
+    /// # Errors
+    /// `job_not_found`; [`Error::NeedsConfirm`] where the network costs money, and `offline` where there is none.
+    pub fn resume_job(&self, id: u64, confirmed: &Confirmed) -> Result<()> {
+        let name = {
+            let state = self.jobs().lock();
+            let entry = state.jobs.get(&id).ok_or_else(|| no_job(id))?;
+            entry.reporter.is_paused().then(|| entry.name.clone().unwrap_or_default())
+        };
+        let Some(name) = name else { return Ok(()) };
+        confirm(Vec::from_iter(self.network().finding(&name)), confirmed)?;
+        let mut state = self.jobs().lock();
+        state.held.remove(&id);
+        if let Some(entry) = state.jobs.get(&id) {
+            entry.reporter.go_on();
+        }
+        drop(state);
+        self.changed();
+        Ok(())
+    }
+
+    /// Has downloads rest that nobody wants over a network that costs money, or lets those go on that rest for that reason.
+    pub(crate) fn hold_downloads(&self, hold: bool) {
+        let mut state = self.jobs().lock();
+        let State { jobs, held, .. } = &mut *state;
+        if hold {
+            // One that rests already was told to by a person.
+            let going = jobs.iter().filter(|(_, entry)| !entry.reporter.is_paused());
+            held.extend(going.filter(|(_, entry)| entry.reporter.pause()).map(|(id, _)| *id));
+        } else {
+            for id in std::mem::take(held) {
+                if let Some(entry) = jobs.get(&id) {
+                    entry.reporter.go_on();
+                }
+            }
         }
         drop(state);
         self.changed();
@@ -287,8 +365,7 @@ impl Manager {
             let activity = state.activities.entry(id).or_default();
             match activity.doing {
                 Some(now) if action != Action::ForceStop || now == Action::ForceStop => {
-                    let text = format!("the machine is {}: wait until that is done", now.participle());
-                    return Err(Error::Told(Message::new("busy", text).with("doing", now.kind())));
+                    return Err(Error::Told(now.busy()));
                 }
                 _ => {}
             }

@@ -4,6 +4,7 @@
 
 use crate::create::Source;
 use crate::error::{Error, Result};
+use crate::fault::Unfit;
 use crate::findings::Confirmed;
 use crate::machine::unexpected;
 use crate::transfer::Arrived;
@@ -53,8 +54,7 @@ impl Lent {
         let name = self.plain_name()?;
         let meta = self.file.metadata().map_err(Error::io(name))?;
         if !meta.is_file() {
-            let why = format!("{name} is no plain file");
-            return Err(Error::Invalid { field: "file", why });
+            return Err(Error::unfit("file", &Unfit::NoPlainFile { name: name.to_owned() }));
         }
         let home = library.private_folder(FOLDER)?;
         let free = sampan_library::free(&home)?;
@@ -67,6 +67,15 @@ impl Lent {
         let mut target = File::options().write(true).create_new(true).open(&path).map_err(Error::io(name))?;
         copy_bytes(&self.file, meta.len(), &mut target, reporter).map_err(at(name))?;
         Ok(Copy { path, _folder: folder })
+    }
+
+    /// Has this content alone from now on. It blocks.
+    fn replace(&self, content: &[u8]) -> Result<u64> {
+        let name = self.name.as_str();
+        self.file.set_len(0).map_err(Error::io(name))?;
+        self.file.write_all_at(content, 0).map_err(at(name))?;
+        self.file.sync_all().map_err(Error::io(name))?;
+        Ok(content.len() as u64)
     }
 
     /// Writes a file of the library into it from its beginning. It blocks.
@@ -101,7 +110,7 @@ impl Write for At<'_> {
     }
 }
 
-fn no_space(needed: u64, free: u64) -> Error {
+pub(crate) fn no_space(needed: u64, free: u64) -> Error {
     let text = format!(
         "{} are needed where the machines are, and {} are free: make room first",
         sampan_message::human_bytes(needed),
@@ -315,6 +324,37 @@ impl Manager {
             let bytes = lent.fill(&to, &reporter);
             drop(folder);
             bytes
+        })
+        .await
+    }
+
+    /// Writes what a running machine shows into a file that was lent, as PNG; how many bytes it has.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; the guest shows nothing.
+    pub async fn screenshot_to_lent(&self, id: VmId, lent: Lent) -> Result<u64> {
+        let machine = self.running(id).await?;
+        match machine.call(Request::Screenshot, &Reporter::new()).await? {
+            Reply::Picture(picture) => blocking(move || lent.replace(&picture.png)).await,
+            _ => Err(Error::Client(unexpected())),
+        }
+    }
+
+    /// Writes all that is kept of a machine's runs into a file that was lent, as one text: the reports of its crashes and the logs,
+    /// the oldest first of each. How many bytes it has.
+    ///
+    /// # Errors
+    /// The bundle cannot be read; no space.
+    pub async fn export_logs_to_lent(&self, id: VmId, lent: Lent, reporter: &Reporter) -> Result<u64> {
+        let bundle = self.bundle(id).await?;
+        let folder = self.work_folder("logs-").await?;
+        let reporter = reporter.clone();
+        blocking(move || {
+            let all = folder.path().join("logs.txt");
+            let file = File::create_new(&all).map_err(Error::io(FOLDER))?;
+            crate::records::write_all(&bundle, &file).map_err(at(&lent.name))?;
+            drop(file);
+            lent.fill(&all, &reporter)
         })
         .await
     }

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+mod apps;
 mod codes;
 pub mod create;
 pub mod downloads;
@@ -34,6 +35,7 @@ pub mod machine;
 mod records;
 pub mod run;
 mod runs;
+mod sentences;
 mod snapshots;
 pub mod storage;
 mod summary;
@@ -44,6 +46,7 @@ pub mod time;
 mod transfer;
 mod trash;
 
+pub use apps::GuestApp;
 #[doc(hidden)]
 pub use codes::samples;
 pub use create::{NewMachine, Plan};
@@ -56,6 +59,7 @@ pub use lent::Lent;
 pub use lifecycle::{Ended, Pressed, Started};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
 pub use records::RunLog;
+pub use sentences::{BadRequest, Sentence};
 pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
 
 pub use transfer::{Arrived, CloneOptions};

@@ -1,10 +1,11 @@
 //! What is kept of a machine's runs, for its owner to read and to pass on.
 
 use crate::error::{Error, Result};
-use crate::run::logs;
+use crate::run::{self, logs};
 use crate::{Manager, blocking};
-use sampan_library::VmId;
+use sampan_library::{Bundle, VmId};
 use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 
 /// The most bytes of a log that are read at a time.
@@ -19,7 +20,40 @@ pub struct RunLog {
     pub size: u64,
 }
 
+/// Bytes of one log or report that are passed on: more than any of ours has.
+const MAX_FILE: u64 = 2 * logs::MAX_LOG;
+
+/// Writes all logs and reports of a machine, each under a line with its name.
+pub(crate) fn write_all(bundle: &Bundle, mut to: impl Write) -> io::Result<()> {
+    writeln!(to, "{} ({})", bundle.name(), bundle.id())?;
+    for path in logs::reports(bundle.path()).into_iter().chain(logs::runs(bundle.path())) {
+        // A bundle comes from other people: what is no plain file is left out.
+        let Ok(Some(file)) = logs::open_plain(&path) else { continue };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(to, "\n==== {name} ====\n")?;
+        io::copy(&mut file.take(MAX_FILE), &mut to)?;
+    }
+    to.flush()
+}
+
 impl Manager {
+    /// A person has seen how the machine's last run ended: lists do not tell it any more. The report stays.
+    ///
+    /// # Errors
+    /// The bundle cannot be read. Of a machine that runs, nothing changes.
+    pub async fn dismiss_report(&self, id: VmId) -> Result<()> {
+        let library = self.library().clone();
+        blocking(move || match library.lock(id) {
+            Ok(locked) => Ok(run::dismiss(locked.path())),
+            // What its last run was like nobody asks then.
+            Err(sampan_library::Error::InUse { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+        .await?;
+        self.changed();
+        Ok(())
+    }
+
     /// The report of a machine's last crash; `None` where there is none.
     ///
     /// # Errors
@@ -54,7 +88,7 @@ impl Manager {
         blocking(move || {
             let found = logs::runs(bundle.path());
             let path = found.iter().find(|path| path.file_name().is_some_and(|file| file == name.as_str()));
-            let missing = || Error::Io { what: name.clone(), source: std::io::ErrorKind::NotFound.into() };
+            let missing = || Error::Io { what: name.clone(), source: io::ErrorKind::NotFound.into() };
             let path = path.ok_or_else(missing)?;
             let file = logs::open_plain(path).map_err(Error::io(name.clone()))?.ok_or_else(missing)?;
             let mut piece = vec![0; most.min(MAX_PIECE) as usize];

@@ -105,6 +105,12 @@ pub struct Summary {
     pub usage: Option<u64>,
     /// When it was made, in seconds since 1970.
     pub created: Option<u64>,
+    /// When it was last started, suspended or ended, in seconds since 1970.
+    #[serde(default)]
+    pub last_used: Option<u64>,
+    /// Whether all that the guest writes in this run is thrown away at its end.
+    #[serde(default)]
+    pub throw_away: bool,
     /// Where it is seen. The address holds a secret.
     pub viewer: Option<String>,
     /// Where its picture comes from: `live`, or the id of the newest snapshot that has one.
@@ -119,7 +125,10 @@ impl Summary {
         let document = document(bundle).ok();
         let manifest = bundle.manifest();
         let suspended = manifest.suspended.is_some();
-        let last = EndRecord::last(bundle.path()).filter(|last| last.how != How::Ended);
+        let last = EndRecord::last(bundle.path());
+        let suspended_at = manifest.suspended.as_ref().map(|suspended| suspended.time);
+        let last_used = last.as_ref().map(|last| last.time).max(suspended_at);
+        let last = last.filter(|last| last.how != How::Ended && !last.dismissed);
         Self {
             id: bundle.id().to_string(),
             name: Some(bundle.name().to_owned()),
@@ -135,6 +144,8 @@ impl Summary {
             cpus: document.as_ref().map(|document| document.cpu.count),
             usage: bundle.usage().ok(),
             created: Some(manifest.created),
+            last_used,
+            throw_away: false,
             viewer: None,
             picture: newest_picture(manifest).map(|id| id.as_str().to_owned()),
         }
@@ -152,6 +163,8 @@ impl Summary {
             cpus: None,
             usage: None,
             created: None,
+            last_used: None,
+            throw_away: false,
             viewer: None,
             picture: None,
             crash: None,
@@ -177,6 +190,7 @@ impl Summary {
                     State::PoweredOff => MachineState::PoweredOff,
                     State::Ended => MachineState::Ending,
                 };
+                self.throw_away = status.facts.as_ref().is_some_and(|facts| facts.throw_away);
                 if let (Some(facts), false) = (status.facts, state == MachineState::Ending) {
                     self.viewer = facts.viewer;
                     self.picture = Some("live".into());

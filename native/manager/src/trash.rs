@@ -15,6 +15,9 @@ pub struct Trashed {
     pub name: String,
     /// When it was thrown away, in seconds since 1970.
     pub deleted: Option<u64>,
+    /// What it takes of the disk, in bytes.
+    #[serde(default)]
+    pub usage: Option<u64>,
 }
 
 /// What became of emptying the trash.
@@ -74,7 +77,8 @@ impl Manager {
                     Ok(bundle) => (bundle.name().to_owned(), bundle.manifest().trashed),
                     Err(error) => (error.to_string(), None),
                 };
-                Trashed { id: entry.id.to_string(), name, deleted }
+                let usage = entry.bundle.as_ref().ok().and_then(|bundle| bundle.usage().ok());
+                Trashed { id: entry.id.to_string(), name, deleted, usage }
             });
             Ok(trashed.collect())
         })

@@ -163,6 +163,11 @@ impl Message {
         Self { code: reason.code().into(), params: reason.params(), message: reason.to_string() }
     }
 
+    /// A sentence of ours that stands by itself and completes no other: its code is the message's, and no value says it again.
+    pub fn saying(sentence: &impl Reason) -> Self {
+        Self { code: sentence.code().into(), params: sentence.values(), message: sentence.to_string() }
+    }
+
     /// The values of an error that this message is the reason of: its own, and its code as `reason`.
     pub fn as_reason(&self) -> Params {
         self.params.clone().with("reason", &*self.code)

@@ -12,8 +12,13 @@ pub trait Reason: fmt::Display + Sized {
     /// Its name for programs, in snake case. It is never renamed.
     fn code(&self) -> &'static str;
 
+    /// The values of its words.
+    fn values(&self) -> Params;
+
     /// `reason`, its code, and the values of its words.
-    fn params(&self) -> Params;
+    fn params(&self) -> Params {
+        self.values().with("reason", self.code())
+    }
 
     /// One of each, in which samples stand for the values.
     fn all() -> Vec<Self>;
@@ -76,8 +81,8 @@ macro_rules! reasons {
                 }
             }
 
-            fn params(&self) -> $crate::Params {
-                let params = $crate::Params::of("reason", $crate::Reason::code(self));
+            fn values(&self) -> $crate::Params {
+                let params = $crate::Params::new();
                 match self.clone() {
                     $(Self::$variant $({ $($value),+ })? => params $($(.with(stringify!($value), $value))+)?,)+
                 }

@@ -5,8 +5,7 @@ use crate::job::Jobs;
 use parking_lot::RwLock;
 use sampan_emulator::LibqemuDir;
 use sampan_library::{Library, VmId};
-use sampan_manager::{Error, Manager, Placement};
-use sampan_message::Message;
+use sampan_manager::{Error, Manager, Placement, Sentence};
 use std::path::PathBuf;
 use std::sync::{Arc, Once, OnceLock};
 use tokio::runtime::Runtime;
@@ -50,8 +49,7 @@ pub(crate) fn runtime() -> Result<&'static Runtime, Error> {
         let made = builder.worker_threads(WORKERS).thread_name("sampan-async").enable_all().build();
         made.map_err(|error| error.to_string())
     });
-    made.as_ref()
-        .map_err(|why| Error::Told(Message::new("no_threads", format!("no threads can be made: {why}"))))
+    made.as_ref().map_err(|why| Error::saying(&Sentence::NoThreads { why: why.clone() }))
 }
 
 /// Who listens, to all that there is to hear.
@@ -65,9 +63,8 @@ pub(crate) fn hub() -> &'static Arc<Hub> {
 /// `not_initialised`: [`initialise`] has not been called, or has failed.
 pub(crate) fn core() -> Result<Arc<Core>, Error> {
     // JavaScript's thread asks, too, and does not wait for a library that is being opened.
-    CORE.try_read().and_then(|core| core.clone()).ok_or_else(|| {
-        Error::Told(Message::new("not_initialised", "the module is not initialised: call host.init first"))
-    })
+    let core = CORE.try_read().and_then(|core| core.clone());
+    core.ok_or_else(|| Error::saying(&Sentence::NotInitialised))
 }
 
 /// Opens the library of machines. Has an effect once.
@@ -80,9 +77,8 @@ pub(crate) fn initialise(places: Places) -> Result<Arc<Core>, Error> {
         if core.places == places {
             return Ok(Arc::clone(core));
         }
-        let text = "the module has another library open already: end the app and open it again";
-        let message = Message::new("already_initialised", text).with("home", core.places.home.as_path());
-        return Err(Error::Told(message));
+        let home = core.places.home.display().to_string();
+        return Err(Error::saying(&Sentence::AlreadyInitialised { home }));
     }
     report();
     sampan_manager::host::raise_file_limit();
@@ -122,8 +118,6 @@ fn install() {
 /// # Errors
 /// `not_found`: it is none.
 pub(crate) fn id(text: &str) -> Result<VmId, Error> {
-    VmId::from_folder(&format!("{text}.sampan")).ok_or_else(|| {
-        let words = format!("{text:?} is no machine's id");
-        Error::Told(Message::new("not_found", words).with("name", text))
-    })
+    VmId::from_folder(&format!("{text}.sampan"))
+        .ok_or_else(|| Error::saying(&Sentence::NoMachineId { name: text.to_owned() }))
 }

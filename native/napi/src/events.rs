@@ -12,6 +12,8 @@ use napi::bindgen_prelude::{Either8, Env, Function, FunctionRef, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi_derive::napi;
 use parking_lot::Mutex;
+use sampan_manager::{Error, Unfit};
+use sampan_message::Coded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -356,8 +358,8 @@ pub fn on<'env>(
     callback: Function<'_, Told, ()>,
 ) -> napi::Result<Function<'env, (), ()>> {
     let Some(kind) = Kind::by_name(&kind) else {
-        let text = format!("there are no events of the kind {kind:?}");
-        return Err(to_js(env, &sampan_message::Message::new("invalid", text).with("kind", kind)));
+        let error = Error::unfit("kind", &Unfit::NoSuchEvent { kind });
+        return Err(to_js(env, &error.message()));
     };
     let hub = crate::core::hub();
     let id = hub.add(env, kind, callback.create_ref()?)?;

@@ -3,15 +3,16 @@
 
 use crate::api::downloads::Medium;
 use crate::api::guest::Exit;
+use crate::api::hardware::Added;
 use crate::core::{core, hub, runtime};
-use crate::promise::{Failure, Outcome, free_promise, to_js};
+use crate::promise::{Failure, Outcome, free_promise, refused_by_engine, to_js};
 use crate::types::{Arrived, Message as Told, Progress};
-use napi::bindgen_prelude::{Either7, Env, Function, PromiseRaw};
+use napi::bindgen_prelude::{Either8, Env, Function, PromiseRaw};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sampan_control::Reporter;
-use sampan_manager::{About, Error, Manager};
+use sampan_manager::{About, Error, Manager, Sentence};
 use sampan_message::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,26 +23,26 @@ use tokio::sync::watch;
 const PACE: Duration = Duration::from_millis(100);
 
 /// What jobs come to: nothing, an id or a text, a number, whether, or one of the larger values.
-pub(crate) type Answer = Option<Either7<String, f64, bool, Medium, Exit, Arrived, Vec<Told>>>;
+pub(crate) type Answer = Option<Either8<String, f64, bool, Medium, Exit, Arrived, Vec<Told>, Added>>;
 
 /// A number as an answer.
 pub(crate) fn number(number: u64) -> Answer {
-    Some(Either7::B(number as f64))
+    Some(Either8::B(number as f64))
 }
 
 /// Whether, as an answer.
 pub(crate) fn whether(yes: bool) -> Answer {
-    Some(Either7::C(yes))
+    Some(Either8::C(yes))
 }
 
 /// A machine that has come to be, as an answer.
 pub(crate) fn arrived(arrived: &sampan_manager::Arrived) -> Answer {
-    Some(Either7::F(Arrived::from(arrived)))
+    Some(Either8::F(Arrived::from(arrived)))
 }
 
 /// A text as an answer.
 pub(crate) fn text(text: impl Into<String>) -> Answer {
-    Some(Either7::A(text.into()))
+    Some(Either8::A(text.into()))
 }
 
 type End = Option<Result<Answer, Message>>;
@@ -61,10 +62,9 @@ impl Jobs {
     /// A job by its number.
     pub(crate) fn find(&self, id: &str) -> Result<Job, Failure> {
         let begun = id.parse().ok().and_then(|id| self.0.lock().get(&id).cloned());
-        begun.map(|begun| Job { begun: Ok(begun) }).ok_or_else(|| {
-            let words = format!("there is no job {id}: it is done");
-            Failure(Message::new("job_not_found", words).with("job", id))
-        })
+        begun
+            .map(|begun| Job { begun: Ok(begun) })
+            .ok_or_else(|| Failure(Message::saying(&Sentence::NoJob { job: id.to_owned() })))
     }
 
     /// Forgets one that has failed.
@@ -175,7 +175,7 @@ impl Job {
                     .weak::<true>()
                     .max_queue_size::<1>()
                     .build()
-                    .map_err(|error| to_js(env, &Message::new("invalid", error.to_string())))?,
+                    .map_err(|error| to_js(env, &refused_by_engine("onProgress", &error)))?,
             ),
             None => None,
         };

@@ -3,7 +3,7 @@
 use crate::core::{Core, core, runtime};
 use napi::bindgen_prelude::{Env, Object, PromiseRaw, ToNapiValue, Unknown};
 use napi::{JsError, JsValue};
-use sampan_manager::Error;
+use sampan_manager::{Error, Sentence, Unfit};
 use sampan_message::{Coded, Message};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ impl<E: Coded> From<E> for Failure {
 
 impl Failure {
     /// One of this module's own.
-    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self(Message::new(code, text))
+    pub(crate) fn saying(sentence: &Sentence) -> Self {
+        Self(Message::saying(sentence))
     }
 }
 
@@ -60,6 +60,11 @@ where
         deferred.resolve(move |env: Env| done.map_err(|Failure(message)| to_js(&env, &message)));
     });
     Ok(promise)
+}
+
+/// What the engine did not do with an argument.
+pub(crate) fn refused_by_engine(argument: &'static str, error: &napi::Error) -> Message {
+    Error::unfit(argument, &Unfit::Engine { why: error.to_string() }).message()
 }
 
 /// A JavaScript `Error` with the message's text, its `code` and its `params`.

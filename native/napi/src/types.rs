@@ -1,6 +1,7 @@
 //! The values that cross, and how they are made of the core's. Sizes are in bytes, memory in MiB, times in milliseconds
 //! since 1970 where they are moments.
 
+use crate::api::guest::Agent;
 use crate::promise::params;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -36,11 +37,6 @@ impl From<&sampan_message::Message> for Message {
 /// Messages, converted.
 pub(crate) fn messages(all: &[sampan_message::Message]) -> Vec<Message> {
     all.iter().map(Message::from).collect()
-}
-
-/// A text that has no code of its own yet.
-pub(crate) fn note(code: &'static str, text: &str) -> Message {
-    Message::from(&sampan_message::Message::new(code, text))
 }
 
 /// A number as JavaScript has them: whole up to 2^53, which no size here exceeds.
@@ -83,8 +79,10 @@ pub struct JobInfo {
     pub name: Option<String>,
     /// How far it is.
     pub progress: Option<Progress>,
-    /// Whether it goes on or has failed.
+    /// Whether it goes on, rests or has failed.
     pub state: JobState,
+    /// Whether it can be paused where it is now.
+    pub can_pause: bool,
     /// Why it has failed.
     pub error: Option<Message>,
 }
@@ -95,6 +93,8 @@ pub struct JobInfo {
 pub enum JobState {
     /// It goes on.
     Running,
+    /// It rests until it is resumed.
+    Paused,
     /// It has failed, and waits to be discarded.
     Failed,
     /// It is over: listed no more, and told as an event once.
@@ -115,7 +115,12 @@ impl From<&manager::JobInfo> for JobInfo {
             machine: job.machine.clone(),
             name: job.name.clone(),
             progress,
-            state: if job.error.is_some() { JobState::Failed } else { JobState::Running },
+            state: match job.error {
+                Some(_) => JobState::Failed,
+                None if job.paused => JobState::Paused,
+                None => JobState::Running,
+            },
+            can_pause: job.can_pause && !job.paused,
             error: job.error.as_ref().map(Message::from),
         }
     }
@@ -293,6 +298,10 @@ pub struct Summary {
     pub usage: Option<i64>,
     /// When it was made.
     pub created: Option<i64>,
+    /// When it was last started, suspended or ended.
+    pub last_used: Option<i64>,
+    /// Whether all that the guest writes in this run is thrown away at its end.
+    pub throw_away: bool,
     /// Whether there is a picture of it.
     pub picture: bool,
     /// Whether there is a report of how its last run crashed.
@@ -312,6 +321,8 @@ impl From<&manager::Summary> for Summary {
             memory: summary.memory_mib,
             usage: summary.usage.map(int),
             created: summary.created.map(ms),
+            last_used: summary.last_used.map(ms),
+            throw_away: summary.throw_away,
             picture: summary.picture.is_some(),
             report: summary.crash.as_ref().is_some_and(|crash| crash.report),
         }
@@ -350,6 +361,16 @@ impl From<Mode> for config::Mode {
     }
 }
 
+/// Who has halted a machine's CPUs.
+#[napi(string_enum = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PausedBy {
+    /// A person.
+    Person,
+    /// The host's disk, which is full, nearly full, or has failed.
+    Disk,
+}
+
 /// A machine's condition: what a list tells, and what only a running one knows.
 #[napi(object, object_from_js = false)]
 #[derive(Clone, PartialEq)]
@@ -366,6 +387,10 @@ pub struct Status {
     pub slowed: bool,
     /// Whether it is taken to be in the background.
     pub background: bool,
+    /// Who has halted it, while it is paused.
+    pub paused_by: Option<PausedBy>,
+    /// Who answers in the guest, where somebody does. It is asked at most every ten seconds.
+    pub agent: Option<Agent>,
     /// Width of the guest's screen in pixels.
     pub width: Option<u32>,
     /// Height of the guest's screen in pixels.
@@ -395,6 +420,11 @@ impl Status {
             mode: facts.and_then(|facts| facts.mode).map(Mode::from),
             slowed: facts.is_some_and(|facts| facts.slowed),
             background: facts.and_then(|facts| facts.background).unwrap_or(false),
+            paused_by: facts.and_then(|facts| facts.paused_by).map(|by| match by {
+                sampan_control::PausedBy::Person => PausedBy::Person,
+                sampan_control::PausedBy::Disk => PausedBy::Disk,
+            }),
+            agent: facts.and_then(|facts| facts.agent.as_ref()).map(Agent::from),
             width: facts.and_then(|facts| facts.size).map(|[width, _]| width),
             height: facts.and_then(|facts| facts.size).map(|[_, height]| height),
             absolute: facts.is_some_and(|facts| facts.absolute_pointer),

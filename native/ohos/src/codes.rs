@@ -1,8 +1,8 @@
 //! The codes of this crate's errors, and the values that their texts are made of.
 
-use crate::OhosError;
+use crate::error::{BadBuffer, OhosError};
 use sampan_frame::ReadError;
-use sampan_message::{Message, Params, io_code, samples as samples_of};
+use sampan_message::{Coded, Message, Params, Reason, io_code, samples as samples_of};
 use std::io::{Error, ErrorKind};
 
 /// `OHNativeErrorCode` as a value: it is never negative but where a device invents one.
@@ -21,9 +21,14 @@ impl OhosError {
             Self::OptionRefused { option, code } => {
                 ("surface_refused", Params::of("option", *option).with("error", number(*code)))
             }
-            Self::NoBuffer(code) | Self::NotTaken(code) => (TRIED_AGAIN, Params::of("error", number(*code))),
-            Self::StillInUse => (TRIED_AGAIN, Params::new()),
-            Self::BadBuffer(why) => (TRIED_AGAIN, Params::of("why", &**why)),
+            Self::NoBuffer(code) => {
+                (TRIED_AGAIN, Params::of("reason", "no_buffer").with("error", number(*code)))
+            }
+            Self::NotTaken(code) => {
+                (TRIED_AGAIN, Params::of("reason", "not_taken").with("error", number(*code)))
+            }
+            Self::StillInUse => (TRIED_AGAIN, Params::of("reason", "still_in_use")),
+            Self::BadBuffer(why) => (TRIED_AGAIN, why.params()),
             Self::Read(error) => {
                 ("bad_scanout", Params::of("reason", error.code()).with("why", error.to_string()))
             }
@@ -41,7 +46,7 @@ impl OhosError {
             Self::Lost(_) => Self::NoBuffer(40_601_000),
             Self::NoBuffer(_) => Self::StillInUse,
             Self::StillInUse => Self::NotTaken(41_207_000),
-            Self::NotTaken(_) => Self::BadBuffer("its rows are too short".into()),
+            Self::NotTaken(_) => Self::BadBuffer(BadBuffer::NoMemory),
             Self::BadBuffer(_) => Self::NotMapped(Error::from(ErrorKind::OutOfMemory)),
             Self::NotMapped(_) => Self::Read(ReadError::Shrank),
             Self::Read(_) => Self::NoThread(Error::from(ErrorKind::OutOfMemory)),
@@ -58,5 +63,7 @@ pub fn samples() -> Vec<Message> {
         library: "libnative_window.so".into(),
         reason: "there is no such file".into(),
     };
-    samples_of(first, OhosError::after)
+    let mut all = samples_of(first, OhosError::after);
+    all.extend(BadBuffer::all().into_iter().map(|why| OhosError::BadBuffer(why).message()));
+    all
 }

@@ -1,6 +1,7 @@
 //! What can go wrong between us and the system's libraries.
 
 use sampan_frame::ReadError;
+use sampan_message::reasons;
 use std::io;
 
 /// Why something is not drawn or logged.
@@ -43,7 +44,7 @@ pub enum OhosError {
     NotTaken(i32),
     /// A buffer is not as it was asked for.
     #[error("the system gave a buffer that cannot be drawn on ({0}): it is tried again")]
-    BadBuffer(String),
+    BadBuffer(BadBuffer),
     /// A buffer's memory cannot be mapped.
     #[error("the memory of a buffer cannot be mapped")]
     NotMapped(#[source] io::Error),
@@ -53,4 +54,19 @@ pub enum OhosError {
     /// The system refuses a thread.
     #[error("no thread for drawing could be started")]
     NoThread(#[source] io::Error),
+}
+
+reasons! {
+    /// Why a buffer cannot be drawn on.
+    #[non_exhaustive]
+    pub enum BadBuffer {
+        NoSize => "no_size", "it has no size";
+        NoHandle => "no_handle", "it has no handle";
+        NoMemory => "no_memory", "it has no memory";
+        OtherSize { width: u64 = 640, height: u64 = 480, wanted: String = "1280x800".into() } => "other_size", "it has {width}x{height} pixels instead of {wanted}";
+        OtherFormat { format: u64 = 12 } => "other_format", "it has the format {format}";
+        ShortRows { stride: u64 = 2560 } => "short_rows", "its rows have {stride} bytes";
+        TooSmall { rows: u64 = 800, stride: u64 = 5120, size: u64 = 4096 } => "too_small", "its {rows} rows of {stride} bytes are not in {size}";
+        Shorter { length: u64 = 4_096_000 } => "shorter", "it is shorter than its {length} bytes";
+    }
 }

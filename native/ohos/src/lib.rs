@@ -51,7 +51,7 @@ mod window;
 
 pub use codes::samples;
 pub use drawing::{Drawn, SurfaceStatus};
-pub use error::OhosError;
+pub use error::{BadBuffer, OhosError};
 pub use hilog::Hilog;
 pub use ndk::Ndk;
 pub use placement::{PictureRect, Placement, Scaling};

@@ -1,6 +1,6 @@
 //! The memory of a buffer, mapped to be written.
 
-use crate::error::OhosError;
+use crate::error::{BadBuffer, OhosError};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::unistd::{Whence, lseek};
@@ -32,7 +32,7 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Maps `length` bytes, which the memory must have.
     pub(crate) fn new(fd: BorrowedFd<'_>, length: usize) -> Result<Self, OhosError> {
-        let bad = || OhosError::BadBuffer(format!("it is shorter than its {length} bytes"));
+        let bad = || OhosError::BadBuffer(BadBuffer::Shorter { length: length as u64 });
         // Memory that has an end, as memfds and dmabufs do, must reach so far: what lies beyond it is a SIGBUS.
         if let Ok(end) = lseek(fd, 0, Whence::SeekEnd)
             && u64::try_from(end).is_ok_and(|end| end < length as u64)

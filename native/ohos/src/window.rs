@@ -1,6 +1,6 @@
 //! One open window: requests its buffers, knows what each of them shows, and flushes them.
 
-use crate::error::OhosError;
+use crate::error::{BadBuffer, OhosError};
 use crate::mapping::{Identity, Mapping};
 use crate::ndk::{FORMAT_BGRA_8888, NativeBuffer, NativeWindow, Ndk, is_lost};
 use crate::placement::Scaling;
@@ -116,28 +116,28 @@ impl Window {
 
     /// The place of a requested buffer among the known ones, where it is put if it is new.
     fn find(&mut self, buffer: &NativeBuffer) -> Result<usize, OhosError> {
-        let bad = |why: &str| OhosError::BadBuffer(why.to_owned());
-        let size = self.size.ok_or_else(|| bad("it has no size"))?;
-        let handle = buffer.handle().ok_or_else(|| bad("it has no handle"))?;
-        let fd = handle.fd.ok_or_else(|| bad("it has no memory"))?;
+        let bad = OhosError::BadBuffer;
+        let size = self.size.ok_or_else(|| bad(BadBuffer::NoSize))?;
+        let handle = buffer.handle().ok_or_else(|| bad(BadBuffer::NoHandle))?;
+        let fd = handle.fd.ok_or_else(|| bad(BadBuffer::NoMemory))?;
         let number = |n: i32| usize::try_from(n).unwrap_or(0);
+        let told = |n: i32| u64::try_from(n).unwrap_or(0);
         let (width, height) = (size.width as usize, size.height as usize);
         if (number(handle.width), number(handle.height)) != (width, height) {
-            return Err(bad(&format!("it has {}x{} pixels instead of {size}", handle.width, handle.height)));
+            let (width, height, wanted) = (told(handle.width), told(handle.height), size.to_string());
+            return Err(bad(BadBuffer::OtherSize { width, height, wanted }));
         }
         if handle.format != FORMAT_BGRA_8888 {
-            return Err(bad(&format!("it has the format {}", handle.format)));
+            return Err(bad(BadBuffer::OtherFormat { format: told(handle.format) }));
         }
         let shape = Shape { stride: number(handle.stride), length: number(handle.size) };
         if shape.stride < width * 4 {
-            return Err(bad(&format!("its rows have {} bytes", handle.stride)));
+            return Err(bad(BadBuffer::ShortRows { stride: told(handle.stride) }));
         }
         // At most 2^31 × 2^14.
         if shape.stride * (height - 1) + width * 4 > shape.length {
-            return Err(bad(&format!(
-                "its {height} rows of {} bytes are not in {}",
-                handle.stride, handle.size
-            )));
+            let (rows, stride, size) = (height as u64, told(handle.stride), told(handle.size));
+            return Err(bad(BadBuffer::TooSmall { rows, stride, size }));
         }
         let identity = Identity::of(fd)?;
         self.clock += 1;

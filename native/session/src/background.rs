@@ -4,7 +4,7 @@
 //! the [`Gate`] meanwhile, so that the cycle can neither undo it nor fall into it: a person's pause always wins.
 
 use crate::machine_log::MachineLog;
-use crate::{CommandError, Session, State, Status};
+use crate::{CommandError, PausedBy, Session, State, Status};
 use sampan_config::Duty;
 use sampan_qmp::{Qmp, QmpError, types};
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl Session {
         Ok(())
     }
 
-    /// Halts the CPUs for somebody who means it. QEMU tells nothing where the cycle has halted them already.
-    pub(crate) async fn halt(&self, words: &str) -> Result<(), CommandError> {
+    /// Halts the CPUs for somebody who means it; `by` is `None` while memory is put away. QEMU tells nothing where the cycle has halted them already.
+    pub(crate) async fn halt(&self, words: &str, by: Option<PausedBy>) -> Result<(), CommandError> {
         let mut held = self.gate.close().await;
         self.qmp.execute(types::stop {}).await?;
         *held = false;
@@ -66,8 +66,11 @@ impl Session {
             if status.state == State::Running {
                 status.state = State::Paused;
             }
-            if status.state == State::Paused && !words.is_empty() {
-                words.clone_into(&mut status.detail);
+            if status.state == State::Paused {
+                status.paused_by = status.paused_by.or(by);
+                if !words.is_empty() {
+                    words.clone_into(&mut status.detail);
+                }
             }
         });
         Ok(())

@@ -3,10 +3,18 @@
 
 use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Remedy, Session, State, disks, media, migration};
 use sampan_config::VncPassword;
-use sampan_qmp::types;
+use sampan_qmp::{Qmp, QmpError, types};
 use serde_json::json;
 use std::fs::File;
 use std::path::Path;
+
+/// Whether the guest has opened the port on a chardev, by QEMU's word.
+pub(crate) async fn is_port_open(qmp: &Qmp, socket: &str) -> Result<bool, QmpError> {
+    let answer = qmp.execute_json("query-chardev", json!({})).await?;
+    let mut all = answer.as_array().into_iter().flatten();
+    let port = all.find(|chardev| chardev["label"].as_str() == Some(socket));
+    Ok(port.and_then(|port| port["frontend-open"].as_bool()).unwrap_or(false))
+}
 
 impl Session {
     /// Pauses, saves memory and devices' state into the file, and stays paused: see [`Session::restore`]. The file is empty
@@ -27,7 +35,7 @@ impl Session {
         if self.qmp.execute(types::query_status {}).await?.status == types::RunState::postmigrate {
             self.qmp.execute(types::cont {}).await?;
         }
-        self.halt("").await?;
+        self.halt("", None).await?;
         migration::save(&self.qmp, file, &mut |now| (progress.0)(now), &self.log).await
     }
 
@@ -107,6 +115,16 @@ impl Session {
             its
         });
         Ok(threads)
+    }
+
+    /// Whether the guest has opened the port that is connected to a socket of ours; as far as QEMU can tell, which it cannot of a
+    /// UART.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub(crate) async fn is_port_open(&self, socket: &str) -> Result<bool, CommandError> {
+        self.alive()?;
+        Ok(is_port_open(&self.qmp, socket).await?)
     }
 
     /// Sets the VNC password. Until there is one, VNC lets nobody in.

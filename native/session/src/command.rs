@@ -20,7 +20,7 @@ pub enum Command {
     Resume,
     /// Halt the CPUs.
     Pause,
-    /// The same, with a reason that the status shows until they run again.
+    /// The same because of the host's disk, with a reason that the status shows until they run again.
     PauseBecause(String),
     /// Press the machine's reset button. After the guest's power-off this starts it again.
     Reset,

@@ -57,4 +57,4 @@ pub use screenshot::Screenshot;
 pub use serial::Serial;
 pub use session::Session;
 pub use start::StartError;
-pub use state::{ClipboardStatus, Ended, State, Status};
+pub use state::{ClipboardStatus, Ended, PausedBy, State, Status};

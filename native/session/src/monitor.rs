@@ -1,7 +1,7 @@
 //! QEMU's events, and the state that follows from them.
 
 use crate::machine_log::MachineLog;
-use crate::{State, Status};
+use crate::{PausedBy, State, Status};
 use sampan_qmp::{Event, Qmp};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -54,7 +54,8 @@ fn apply(status: &mut Status, event: &Event) -> bool {
             } else {
                 "a disk failed: see the log, then resume or quit"
             };
-            set(status, State::Paused, words)
+            let by = status.paused_by.replace(PausedBy::Disk);
+            set(status, State::Paused, words) || by != Some(PausedBy::Disk)
         }
         _ => false,
     }
@@ -67,6 +68,9 @@ fn set(status: &mut Status, state: State, detail: &str) -> bool {
     // The pause that follows a failure keeps its reason.
     let keeps = state == State::Paused && status.state == State::Paused && detail.is_empty();
     status.state = state;
+    if state != State::Paused {
+        status.paused_by = None;
+    }
     if !keeps {
         detail.clone_into(&mut status.detail);
     }
@@ -131,7 +135,8 @@ mod tests {
         apply(&mut status, &event("STOP", &[]));
         assert_eq!(status.state, State::Paused);
         assert!(status.detail.contains("full"), "{}", status.detail);
+        assert_eq!(status.paused_by, Some(PausedBy::Disk));
         apply(&mut status, &event("RESUME", &[]));
-        assert_eq!(status.detail, "");
+        assert_eq!((status.detail.as_str(), status.paused_by), ("", None));
     }
 }

@@ -7,7 +7,7 @@ use crate::input::{Queue, pump};
 use crate::log_ring::LogRing;
 use crate::machine_log::{LogCrate, LogSink, MachineLog};
 use crate::start::{StartError, Up, bring_up};
-use crate::state::{Ended, State, Status};
+use crate::state::{Ended, PausedBy, State, Status};
 use crate::{
     Clipboard, Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor, tasks,
 };
@@ -298,8 +298,8 @@ impl Session {
             Command::Pause | Command::PauseBecause(_) if state == State::PoweredOff => {
                 return Err(CommandError::State { state, remedy: Remedy::NothingToPause });
             }
-            Command::Pause => self.halt("").await?,
-            Command::PauseBecause(words) => self.halt(&words).await?,
+            Command::Pause => self.halt("", Some(PausedBy::Person)).await?,
+            Command::PauseBecause(words) => self.halt(&words, Some(PausedBy::Disk)).await?,
             Command::Reset => self.reset(state).await?,
             Command::Powerdown if state != State::Running => {
                 return Err(CommandError::State { state, remedy: Remedy::NobodyHears });

@@ -35,6 +35,15 @@ impl fmt::Display for State {
     }
 }
 
+/// Who has halted the CPUs of a machine that is [`State::Paused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// A person, or whoever acts for one.
+    Person,
+    /// The host's disk: it is full, nearly full, or has failed.
+    Disk,
+}
+
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -55,6 +64,8 @@ pub struct Status {
     pub absolute: bool,
     /// Whether it runs for a part of the time alone: see [`Session::set_background`](crate::Session::set_background).
     pub slowed: bool,
+    /// Who has halted it, while it is paused; `None` while its memory is put away.
+    pub paused_by: Option<PausedBy>,
     /// What is known of the guest's clipboard; `None` for a machine without the port for it.
     pub clipboard: Option<ClipboardStatus>,
     /// How it ended, once it has.
@@ -79,6 +90,7 @@ impl Status {
             detail: String::new(),
             absolute: false,
             slowed: false,
+            paused_by: None,
             clipboard: None,
             ended: None,
         }

@@ -10,6 +10,7 @@ mod faces;
 mod idle_tests;
 mod keys;
 mod ohos;
+mod preview;
 mod typings;
 mod unsafe_places;
 
@@ -33,6 +34,8 @@ enum Chore {
         #[command(subcommand)]
         chore: ohos::Chore,
     },
+    /// Show the app in a browser, with the real native module; the URL is the first line printed
+    Preview(preview::Preview),
     /// Verify generated sources, dependency edges, the places of `unsafe` and that no test is idle
     Check,
 }
@@ -47,6 +50,7 @@ fn main() -> Result<()> {
             }
         }
         Chore::Ohos { chore } => ohos::run(&root, chore)?,
+        Chore::Preview(preview) => preview.run(&root)?,
         Chore::Check => check(&root)?,
     }
     Ok(())

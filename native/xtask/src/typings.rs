@@ -59,6 +59,8 @@ fn compile(root: &Path) -> Result<String> {
         // All of the workspace, so that its dependencies have the features that they are built with elsewhere.
         .args(["check", "--quiet", "--locked", "--workspace"])
         .env("NAPI_TYPE_DEF_TMP_FOLDER", &folder)
+        // Cargo has set it for this program; a build script that asks for it would run anew, and all that is built on it.
+        .env_remove("CARGO_MANIFEST_DIR")
         .current_dir(root)
         .status()
         .context("cannot run cargo");
@@ -119,7 +121,7 @@ fn typings(all: &[Definition]) -> Result<String> {
     }
     out.push_str("/** What a job comes to that another page has begun. */\n");
     out.push_str(
-        "export type Answer = string | number | boolean | Medium | Exit | Arrived | Array<Message> | undefined;\n\n",
+        "export type Answer = string | number | boolean | Medium | Exit | Arrived | Array<Message> | Added | undefined;\n\n",
     );
     for one in of("fn").filter(|one| one.js_mod.is_none()) {
         ensure!(one.name == "on", "{}: a function stands in a namespace", one.name);

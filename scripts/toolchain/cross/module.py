@@ -10,6 +10,10 @@ from libqemu.options import lines
 from libqemu.report import BuildError, say
 
 PACKAGE = "sampan-napi"
+# Those of a call of cargo, and a test program of one of them, which has cargo count what tests depend on: so that the features of
+# every dependency are those that scripts/ohos/test compiles it with.
+CRATES = shared.REPOSITORY / "scripts/ohos/crates.txt"
+TEST = "surface"
 NEEDED = shared.REPOSITORY / "native/napi/needed.txt"
 # The function through which ArkTS and Node.js load a module.
 EXPORT = "napi_register_module_v1"
@@ -24,7 +28,9 @@ def build(ohos, log):
     command, environment = cross.cargo(cross.prepare())
     environment["CARGO_BUILD_TARGET"] = triple
     say(f"building the module for {ohos} (its first compilation takes some minutes)")
-    done = subprocess.run([*command, "build", "--locked", "--package", PACKAGE, "--message-format=json-render-diagnostics"],
+    packages = [f"--package={crate}" for crate in lines(CRATES)]
+    done = subprocess.run([*command, "build", "--locked", *packages, "--lib", "--test", TEST,
+                           "--message-format=json-render-diagnostics"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment, cwd=shared.REPOSITORY, text=True,
                           check=False)
     if done.returncode != 0:

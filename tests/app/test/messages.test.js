@@ -1,15 +1,12 @@
 // Texts of codes: every code of docs/errors.md has texts in both languages or is left out with a reason, and every text renders.
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { after, test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { model } from "./lib/models.js";
 
-const ts = createRequire(import.meta.url)("ohos-typescript");
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const model = join(root, "entry/src/main/ets/model");
 const LANGUAGES = ["base", "zh_CN"];
 
 /** Only the command line, the control protocol, a log or a developer meets these; they are told as an unknown code. */
@@ -31,7 +28,7 @@ const LEFT_OUT = {
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
     "bad_cursor", "bad_rectangle", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",
-    "too_many_consoles", "too_many_fingers",
+    "too_many_consoles", "too_many_fingers", "not_initialised", "unknown_button", "unknown_key",
   ],
 };
 
@@ -44,24 +41,17 @@ const REASONS_LEFT_OUT = {
     "shell", "time_zone", "volume_label", "windows_edition", "windows_keyboard", "windows_locale", "windows_time_zone",
     "windows_user_name",
   ],
-  // They are told by one text, whatever is wrong with the key.
+  // A button or event that does not exist is a mistake of a page.
+  invalid: ["engine", "no_such_event", "no_surface_id"],
+  // They are told by one text, whatever is wrong.
+  bad_argument: "*", bad_libqemu: "*", no_connection: "*", no_permission: "*", other_mirror: "*", restart_needed: "*",
+  surface_not_ready: "*",
   damaged_key: "*", not_a_key: "*", private_key: "*",
 };
 
-const folder = mkdtempSync(join(tmpdir(), "sampan-texts."));
-after(() => rmSync(folder, { recursive: true, force: true }));
-writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-globalThis.$r = (path, ...params) => ({ path, params });
-for (const name of readdirSync(model).filter((one) => /^(messages.*|terms|format)\.ets$/.test(one))) {
-  const text = readFileSync(join(model, name), "utf8");
-  const options = { target: ts.ScriptTarget.ES2021, module: ts.ModuleKind.ES2020, isolatedModules: true };
-  const { outputText } = ts.transpileModule(text, { fileName: name.replace(".ets", ".ts"), compilerOptions: options });
-  writeFileSync(join(folder, name.replace(".ets", ".js")), outputText.replace(/from '(\.\/\w+)'/g, "from '$1.js'"));
-}
-const load = (name) => import(pathToFileURL(join(folder, name)).href);
-const { explain, knownEntries, knowsReason } = await load("messages.js");
-const { REASONS } = await load("messages_reasons.js");
-const terms = await load("terms.js");
+const { explain, knownEntries, knowsReason } = await model("messages");
+const { REASONS } = await model("messages_reasons");
+const terms = await model("terms");
 
 const strings = Object.fromEntries(LANGUAGES.map((language) => [language, resources(language)]));
 

@@ -40,5 +40,6 @@ pub fn chosen(app: &App, args: &NewArgs) -> Result<NewMachine> {
         cd,
         entry: args.from.clone(),
         first_start: seed::first_start(&args.seed)?,
+        changes: Vec::new(),
     })
 }

@@ -105,8 +105,9 @@ fn reply() -> impl Strategy<Value = Reply> {
             }
         ),
         any::<u64>().prop_map(|bytes| Reply::Copied { bytes }),
-        (text(), any::<Option<String>>())
-            .prop_map(|(version, system)| Reply::Agent(AgentInfo { version, system })),
+        (text(), any::<Option<String>>(), any::<Vec<String>>()).prop_map(|(version, system, addresses)| {
+            Reply::Agent(AgentInfo { version, system, addresses })
+        }),
         (kind(), bytes()).prop_map(|(kind, data)| Reply::Clipboard(ClipboardContent { kind, data })),
     ]
 }

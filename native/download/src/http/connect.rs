@@ -2,6 +2,7 @@
 
 use super::{Client, host, status_error};
 use crate::error::DownloadError;
+use crate::fault::{BadAddress, BadAnswer, NoConnection};
 use crate::settings::Timeouts;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -104,7 +105,7 @@ impl Connection {
 pub(crate) fn broken(url: &Url, error: &hyper::Error) -> DownloadError {
     let why = with_sources(error);
     if error.is_parse() || error.is_parse_too_large() {
-        DownloadError::Protocol { url: url.to_string(), why }
+        DownloadError::Protocol { url: url.to_string(), why: BadAnswer::Parser { why } }
     } else {
         network(&host(url), &why)
     }
@@ -121,11 +122,11 @@ fn with_sources(error: &hyper::Error) -> String {
 }
 
 fn network(host: &str, why: &dyn Display) -> DownloadError {
-    DownloadError::Network { host: host.to_owned(), why: why.to_string() }
+    DownloadError::Network { host: host.to_owned(), why: NoConnection::System { why: why.to_string() } }
 }
 
 fn unusable(url: &Url, why: &dyn Display) -> DownloadError {
-    DownloadError::Url { url: url.to_string(), why: why.to_string() }
+    DownloadError::Url { url: url.to_string(), why: BadAddress::Parser { why: why.to_string() } }
 }
 
 pub(crate) fn silent(url: &Url, waited: Duration, doing: &'static str) -> DownloadError {

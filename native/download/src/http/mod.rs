@@ -10,6 +10,7 @@ pub(crate) use headers::{Validator, content_range, retry_after};
 pub(crate) use trust::Trust;
 
 use crate::error::{BadRedirect, DownloadError};
+use crate::fault::BadAddress;
 use crate::settings::Timeouts;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE};
@@ -51,28 +52,28 @@ pub(crate) struct Answer {
 
 /// An address that may be downloaded from.
 pub(crate) fn address(text: &str, plain_http: bool) -> Result<Url, DownloadError> {
-    let wrong = |why: &str| DownloadError::Url { url: shown(text), why: why.to_owned() };
+    let wrong = |why| DownloadError::Url { url: shown(text), why };
     if text.len() > MAX_URL {
-        return Err(wrong("it is longer than 8192 bytes"));
+        return Err(wrong(BadAddress::TooLong { most: MAX_URL }));
     }
-    let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
+    let url = Url::parse(text).map_err(|e| wrong(BadAddress::Parser { why: e.to_string() }))?;
     check(&url, plain_http)?;
     Ok(url)
 }
 
 fn check(url: &Url, plain_http: bool) -> Result<(), DownloadError> {
-    let wrong = |why: &str| DownloadError::Url { url: shown(url.as_str()), why: why.to_owned() };
+    let wrong = |why| DownloadError::Url { url: shown(url.as_str()), why };
     match url.scheme() {
         "https" => {}
         "http" if plain_http => {}
         "http" => return Err(DownloadError::PlainHttp { url: url.to_string() }),
-        _ => return Err(wrong("only https and http are supported")),
+        _ => return Err(wrong(BadAddress::Scheme)),
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("it names no host"));
+        return Err(wrong(BadAddress::NoHost));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("a user name or a password in an address is not supported"));
+        return Err(wrong(BadAddress::Login));
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod single;
 use crate::checksums;
 use crate::digest::Digest;
 use crate::error::DownloadError;
+use crate::fault::BadAnswer;
 use crate::http::{Answer, Client, Get, Validator, content_range, status_error};
 use crate::journal::Identity;
 use crate::live::Live;
@@ -209,7 +210,7 @@ impl Transfer<'_> {
                     let lost = self.part.loaded() > 0;
                     self.part.reset(None)?;
                     if lost {
-                        let why = "it sends no more parts, so the file is loaded from its beginning".into();
+                        let why = BadAnswer::NoMoreParts;
                         let error = DownloadError::Protocol { url: self.url.to_string(), why };
                         rest(self.context, retry::backoff(&self.context.settings.retry, 1), error).await;
                     }

@@ -2,6 +2,7 @@
 
 use super::{Halt, Transfer, body, part_of};
 use crate::error::DownloadError;
+use crate::fault::{BadAnswer, NoConnection};
 use crate::http::{Answer, Connection, Validator, address, host, status_error};
 use crate::journal::Identity;
 use crate::progress::State;
@@ -67,7 +68,7 @@ impl Transfer<'_> {
             (false, Some(error)) => Err(error.into()),
             // A piece that was given back after the others had ended: the next round takes it.
             (false, None) => {
-                let why = "a piece is still missing".to_owned();
+                let why = NoConnection::PieceMissing;
                 Err(DownloadError::Network { host: host(&version.url), why }.into())
             }
         }
@@ -150,14 +151,14 @@ impl Transfer<'_> {
         while let Some(data) = body::next(&self.context.client, &url, response.body_mut()).await? {
             let next = at.saturating_add(data.len() as u64);
             if next > end {
-                let why = "it sends more than it was asked for".to_owned();
+                let why = BadAnswer::MoreThanAsked;
                 return Err(DownloadError::Protocol { url: url.to_string(), why }.into());
             }
             self.store(lane, *at, &data)?;
             *at = next;
         }
         if *at < end {
-            let why = format!("it ended after {} of {} bytes", *at - range.start, end - range.start);
+            let why = NoConnection::EndedOf { loaded: *at - range.start, total: end - range.start };
             return Err(DownloadError::Network { host: host(&url), why }.into());
         }
         Ok(Some(connection))

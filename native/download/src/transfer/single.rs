@@ -2,6 +2,7 @@
 
 use super::{Halt, Transfer, body};
 use crate::error::DownloadError;
+use crate::fault::{BadAnswer, NoConnection};
 use crate::http::{Answer, Validator, host};
 use hyper::body::Body;
 
@@ -18,7 +19,7 @@ impl Transfer<'_> {
             let end = at.saturating_add(data.len() as u64);
             self.limit(end)?;
             if length.is_some_and(|length| end > length) {
-                let why = "it sends more than it said".to_owned();
+                let why = BadAnswer::MoreThanSaid;
                 return Err(DownloadError::Protocol { url: url.to_string(), why }.into());
             }
             self.store(0, at, &data)?;
@@ -27,7 +28,7 @@ impl Transfer<'_> {
         drop(connection);
         self.context.live.close_lane(0);
         if length.is_some_and(|length| at != length) {
-            let why = format!("it ended after {at} bytes");
+            let why = NoConnection::Ended { loaded: at };
             return Err(DownloadError::Network { host: host(&url), why }.into());
         }
         self.context.live.size(at, Some(at));

@@ -372,6 +372,7 @@ fn what_belongs_to_this_host_goes_into_no_copy_and_no_export() {
     let (home, library, mut source, qemu) = machine();
     assert_eq!(source.host().expect("nothing yet"), HostSettings::default());
     let settings = HostSettings {
+        pinned: [("editor".to_owned(), "Editor".to_owned())].into(),
         shares: [("docs".into(), "/home/ada/docs".into())].into(),
         vnc_password: Some("geheim!!".into()),
     };

@@ -8,13 +8,16 @@ pub use error::NewMachineError;
 pub use first_start::{FirstStartOptions, Secret, WindowsOptions};
 
 use crate::downloads::{entry_request, find_entry, medium_name, there};
+use crate::edit::{Change, apply_to_new};
 use crate::error::{Error, Result};
 use crate::findings::{Confirmed, confirm};
 use crate::host::idle_figures;
 use crate::transfer::{Arrived, copying};
 use crate::{Job, Manager, blocking};
 use first_start::{Told, with_password};
-use sampan_config::{Arch, Finding, FirmwareKind, HostFigures, Limits, Preset, Severity, VmConfig};
+use sampan_config::{
+    Arch, DriveKind, Finding, FirmwareKind, HostFigures, Limits, Preset, Severity, ValidationError, VmConfig,
+};
 use sampan_control::Reporter;
 use sampan_download::catalogue::{Firmware, Format, Kind};
 use sampan_download::{Catalogue, Entry, Request};
@@ -92,6 +95,8 @@ pub struct NewMachine {
     pub entry: Option<String>,
     /// What its system is told at its first start.
     pub first_start: FirstStartOptions,
+    /// Changes of the description that all this makes, such as a bus or an argument for QEMU.
+    pub changes: Vec<Change>,
 }
 
 /// A machine that can be made.
@@ -102,6 +107,8 @@ pub struct Plan {
     /// The size that was asked for, of a disk that begins as an image.
     grow_to: Option<u64>,
     password: Option<Secret>,
+    /// What is wrong with the changes of the description.
+    faults: Vec<Finding>,
     /// What had to be downloaded is here.
     is_placed: bool,
 }
@@ -143,10 +150,11 @@ impl Plan {
             Some(Source::File(file)) => Cd::File(absolute(file)?),
             Some(Source::Medium(name)) => Cd::Medium(library.medium(name)?.name),
         };
-        let recipe = Recipe {
+        let mut recipe = Recipe {
             name: new.name.clone(),
             preset,
             arch,
+            base: None,
             memory_mib: new.memory_mib,
             cpus: Some(new.cpus.unwrap_or_else(|| usual_cpus(preset, arch))),
             firmware: new.firmware.or_else(|| entry.as_ref().and_then(firmware_of)),
@@ -154,9 +162,10 @@ impl Plan {
             cd,
             first_start: FirstStart::None,
         };
+        let faults = change(&mut recipe, &new.changes, library);
         let password = new.first_start.password.clone();
         let is_placed = entry.is_none();
-        let mut plan = Self { recipe, entry, grow_to, password, is_placed };
+        let mut plan = Self { recipe, entry, grow_to, password, faults, is_placed };
         plan.recipe.first_start = new.first_start.first_start(&plan.told())?;
         Ok(plan)
     }
@@ -195,13 +204,22 @@ impl Plan {
     pub fn findings(&self, library: &Library) -> Result<Vec<Finding>> {
         let recipe = &self.recipe;
         let document = recipe.document(None);
-        crate::edit::check(&document)?;
+        let mut findings = self.faults.clone();
+        if recipe.base.is_none() {
+            crate::edit::check(&document)?;
+        } else {
+            // With the changes it cannot be so; without them it is looked at as ever.
+            crate::edit::check(&Recipe { base: None, ..recipe.clone() }.document(None))?;
+            let refuse = |fault: ValidationError| Finding::new(Severity::Refuse, fault.field, fault.message);
+            findings.extend(document.check().into_iter().map(refuse));
+            findings.extend(document.warnings());
+        }
         sampan_library::check_name(&recipe.name)?;
         if library.find(&recipe.name).is_ok() {
             return Err(NewMachineError::NameTaken { name: recipe.name.clone() }.into());
         }
         let host = idle_figures(library.home())?;
-        let mut findings = Limits::check(&document, &host);
+        findings.extend(Limits::check(&document, &host));
         findings.extend(self.finding_of_cd(library)?);
         match &recipe.disk {
             _ if self.begins_as_image() && !self.is_placed => {
@@ -279,8 +297,7 @@ impl Plan {
         }
         match (&recipe.first_start, &self.entry) {
             (FirstStart::None, Some(entry)) => {
-                let words = format!("login: {}", entry.login);
-                notes.push(Message::new("login", words).with("login", &*entry.login));
+                notes.push(entry.login());
             }
             (FirstStart::Windows(_), _) => {
                 let words = "the password stands as it is in the library's seed: once Windows is installed, take the seed out of the machine";
@@ -290,6 +307,28 @@ impl Plan {
         }
         notes
     }
+}
+
+/// Begins the recipe with the description that the changes make; those that cannot be made are told.
+fn change(recipe: &mut Recipe, changes: &[Change], library: &Library) -> Vec<Finding> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let mut document = recipe.document(None);
+    let mut faults = Vec::new();
+    for change in changes {
+        if let Err(error) = apply_to_new(library, &mut document, change) {
+            faults.push(Finding::new(Severity::Refuse, change.field.as_str(), error.message()));
+        }
+    }
+    // All of the choice is in it now, and a change counts more than the choice that it follows.
+    (recipe.memory_mib, recipe.cpus, recipe.firmware) = (None, None, None);
+    let cd = document.drives.drives.iter().find(|drive| drive.kind == DriveKind::Cdrom);
+    if let Some(medium) = cd.and_then(|cd| cd.media.clone()) {
+        recipe.cd = Cd::Medium(medium);
+    }
+    recipe.base = Some(Box::new(document));
+    faults
 }
 
 /// What is told of the snapshots inside an image, which was copied.
@@ -451,7 +490,12 @@ impl Manager {
     /// See [`Plan::findings`].
     pub async fn plan_findings(&self, plan: &Plan) -> Result<Vec<Finding>> {
         let (library, plan) = (self.library().clone(), plan.clone());
-        blocking(move || plan.findings(&library)).await
+        let (mut findings, download) =
+            blocking(move || Ok((plan.findings(&library)?, plan.download(&library)?))).await?;
+        if let Some(download) = download {
+            findings.extend(self.download_findings(&download).await?);
+        }
+        Ok(findings)
     }
 
     /// Makes a machine, and downloads what it begins with if that is not here yet. It is there whole or not at all; what was

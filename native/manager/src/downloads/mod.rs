@@ -3,10 +3,12 @@
 
 mod error;
 mod media;
+mod network;
 mod origin;
 
 pub use error::{Kept, MediaError};
 pub use media::MediumInfo;
+pub use network::Network;
 
 use crate::error::{Error, Result};
 use crate::fault::MediumNameRule;
@@ -327,8 +329,14 @@ impl Manager {
                 Err(error) => outcomes.push((medium_name(&request), Err(error.into()))),
             }
         }
+        let _resting = CanRest::new(reporter);
         let mut seen = 0;
         while !open.is_empty() {
+            if reporter.is_paused() && !reporter.is_cancelled() {
+                open.iter().for_each(|(download, _)| drop(download.pause()));
+                reporter.rest().await;
+                open.iter().for_each(|(download, _)| drop(download.resume()));
+            }
             let waiting = queue.clone();
             seen = blocking(move || Ok(waiting.wait_change(seen, PACE))).await?;
             if reporter.is_cancelled() {
@@ -423,6 +431,22 @@ impl Manager {
     }
 }
 
+/// While it lives, the work can rest.
+struct CanRest<'a>(&'a Reporter);
+
+impl<'a> CanRest<'a> {
+    fn new(reporter: &'a Reporter) -> Self {
+        reporter.set_can_pause(true);
+        Self(reporter)
+    }
+}
+
+impl Drop for CanRest<'_> {
+    fn drop(&mut self) {
+        self.0.set_can_pause(false);
+    }
+}
+
 /// Cancels what is open, and tells what of it is kept once that is written down.
 async fn interrupted(queue: &Queue, open: Vec<(Download, Request)>) -> Error {
     for (download, _) in &open {
@@ -476,6 +500,9 @@ fn check_content(request: &Request) -> Result<()> {
 /// The queue of this process, with the settings for the next one.
 #[derive(Default)]
 pub(crate) struct Downloads {
+    network: Network,
+    /// Whether the last network that there was costs money.
+    costs: bool,
     settings: Settings,
     queue: Option<Queue>,
 }

@@ -10,6 +10,7 @@ mod vnc;
 
 pub use disks::{DiskInfo, Disks, Inside, NewSize, RemovedDisk};
 pub use error::{Compacted, EditError};
+pub(crate) use settings::apply_to_new;
 pub use settings::{Change, Changed};
 pub use shares::{NewShare, ShareInfo};
 pub use vnc::VncInfo;

@@ -58,6 +58,29 @@ fn apply(library: &Library, document: &mut VmConfig, change: &Change) -> Result<
     Ok(())
 }
 
+/// Makes one change of a description whose machine is to be made: what that is made of was chosen already. It blocks.
+///
+/// # Errors
+/// The description is as it was then.
+pub(crate) fn apply_to_new(library: &Library, document: &mut VmConfig, change: &Change) -> Result<()> {
+    let mut changed = document.clone();
+    apply(library, &mut changed, change)?;
+    let (was, is) = (&document.system, &changed.system);
+    let chosen = (&was.name, was.preset, was.arch, &was.uuid, was.version);
+    if chosen != (&is.name, is.preset, is.arch, &is.uuid, is.version) {
+        return Err(bad(&change.field, &FieldFault::ChosenOnce));
+    }
+    let disks = |document: &VmConfig| -> Vec<String> {
+        let all = document.drives.drives.iter();
+        all.filter(|drive| drive.kind == DriveKind::Disk).map(|drive| drive.id.clone()).collect()
+    };
+    if disks(document) != disks(&changed) {
+        return Err(bad(&change.field, &FieldFault::DisksOfNew));
+    }
+    *document = changed;
+    Ok(())
+}
+
 fn cd(document: &mut VmConfig) -> Result<&mut DriveSection> {
     let cd = document.drives.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cdrom);
     Ok(cd.ok_or(EditError::NoCdDrive)?)

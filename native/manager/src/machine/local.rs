@@ -1,14 +1,16 @@
 //! A machine that runs in this process or in a child of it: requests become commands of its session.
 
+use super::agent::{self, AgentWatch};
 use super::clipboard;
 use super::pull::pull;
 use crate::time::now;
+use crate::{BadRequest, Sentence};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sampan_config::{Arch, Forward, Section, VmConfig, VncPassword};
 use sampan_control::{
-    AgentInfo, Applied, Console, Effect, Execution, Facts, Handler, Picture, Reply, Reporter, Request, State,
+    Applied, Console, Effect, Execution, Facts, Handler, PausedBy, Picture, Reply, Reporter, Request, State,
     Status,
 };
 use sampan_frame::Size;
@@ -62,6 +64,7 @@ pub struct LocalMachine {
     changes: watch::Sender<()>,
     /// Memory that is being saved.
     saving: Mutex<Option<Reporter>>,
+    agent: AgentWatch,
 }
 
 impl LocalMachine {
@@ -76,6 +79,7 @@ impl LocalMachine {
             since: Instant::now(),
             changes,
             saving: Mutex::default(),
+            agent: AgentWatch::default(),
         });
         let (mut status, told) = (machine.session.status(), Arc::downgrade(&machine));
         tokio::spawn(async move {
@@ -115,12 +119,9 @@ impl LocalMachine {
     pub fn vm(&self) -> Result<Arc<Vm>, Message> {
         self.of_run().ok_or_else(|| {
             if self.session.status().borrow().state == sampan_session::State::Ended {
-                return Message::new("ended", "the machine has ended: start it again");
+                return Message::saying(&Sentence::Ended);
             }
-            Message::new(
-                "not_in_library",
-                "this machine is not in the library: only machines of the library can",
-            )
+            Message::saying(&Sentence::NotInLibrary)
         })
     }
 
@@ -198,8 +199,7 @@ impl LocalMachine {
             Request::Agent => {
                 let agent = vm.agent().map_err(|e| e.message())?;
                 let info = agent.info().await.map_err(|e| e.message())?;
-                let system = agent.os_info().await.ok().and_then(|system| system.pretty_name);
-                Ok(Reply::Agent(AgentInfo { version: info.version, system }))
+                Ok(Reply::Agent(agent::of(agent, info.version).await))
             }
             request => {
                 let done = match request {
@@ -223,7 +223,7 @@ impl LocalMachine {
                         vm.set_vnc_password(password).await
                     }
                     _ => {
-                        return Err(Message::new("invalid_request", "this request is not about the library"));
+                        return Err(bad_request(&BadRequest::NotAboutLibrary));
                     }
                 };
                 done.map(|()| Reply::Done).map_err(|e| e.message())
@@ -242,23 +242,16 @@ impl Handler for LocalMachine {
             Request::Type { text } => self.command(Command::Type(text)).await,
             Request::Key { names } => {
                 let key = |name: &String| {
-                    Key::from_name(name).ok_or_else(|| {
-                        Message::new(
-                            "unknown_key",
-                            format!("{name:?} is not a key: use names such as ctrl, a or f1"),
-                        )
-                        .with("key", name.as_str())
-                    })
+                    let unknown = || Message::saying(&Sentence::UnknownKey { key: name.clone() });
+                    Key::from_name(name).ok_or_else(unknown)
                 };
                 self.command(Command::Keys(names.iter().map(key).collect::<Result<_, _>>()?)).await
             }
             Request::Pointer { x, y } => self.command(Command::Pointer { x, y }).await,
             Request::Click { button } => {
-                let unknown = || {
-                    let text = format!("{button:?} is not a button: use left, middle, right, side or extra");
-                    Message::new("unknown_button", text).with("button", button.as_str())
-                };
-                self.command(Command::Click(Button::from_name(&button).ok_or_else(unknown)?)).await
+                let found = Button::from_name(&button);
+                let unknown = || Message::saying(&Sentence::UnknownButton { button });
+                self.command(Command::Click(found.ok_or_else(unknown)?)).await
             }
             Request::Wheel { notches } => self.command(Command::Wheel(notches)).await,
             Request::Resize { width, height } => {
@@ -277,9 +270,7 @@ impl Handler for LocalMachine {
             Request::ClipboardSet { kind, data, secret } => {
                 clipboard::set(&self.session, kind, &data, secret).await
             }
-            Request::Console | Request::Watch => {
-                Err(Message::new("invalid_request", "this request takes a connection of its own"))
-            }
+            Request::Console | Request::Watch => Err(bad_request(&BadRequest::OwnConnection)),
             request => self.of_library(request, reporter).await,
         }
     }
@@ -291,6 +282,9 @@ impl Handler for LocalMachine {
         let document = vm.as_ref().map(|vm| vm.document());
         let progress = self.saving().as_ref().and_then(|saving| saving.watch().borrow().clone());
         let blockers = document.as_ref().map(|document| document.state_blockers()).unwrap_or_default();
+        // A guest that is halted answers nobody.
+        let awake = status.state == sampan_session::State::Running && !status.slowed;
+        let agent = vm.as_ref().filter(|_| awake).and_then(|vm| self.agent.look(vm, &self.changes));
         Status {
             name: document.as_ref().map_or_else(|| session.name().to_owned(), |d| d.system.name.clone()),
             state: match status.state {
@@ -312,6 +306,12 @@ impl Handler for LocalMachine {
                 size: session.size().map(|size| [size.width, size.height]),
                 absolute_pointer: status.absolute,
                 slowed: status.slowed,
+                paused_by: status.paused_by.map(|by| match by {
+                    sampan_session::PausedBy::Person => PausedBy::Person,
+                    sampan_session::PausedBy::Disk => PausedBy::Disk,
+                }),
+                throw_away: vm.as_ref().is_some_and(|vm| vm.throws_away()),
+                agent,
                 mode: document.as_ref().map(|document| document.performance.mode),
                 mode_refused: vm.as_ref().map(|vm| vm.mode_refused()),
                 background: vm.as_ref().map(|vm| vm.in_background()),
@@ -347,6 +347,10 @@ impl Console for SerialConsole {
     }
 }
 
+pub(super) fn bad_request(why: &BadRequest) -> Message {
+    Message::because("invalid_request", why)
+}
+
 /// The names of sections, as their files have them without the ending.
 fn names(sections: &[Section]) -> Vec<String> {
     sections.iter().map(|section| section.file().trim_end_matches(".json").to_owned()).collect()
@@ -366,10 +370,10 @@ fn parsed(forward: &str) -> Result<Forward, Message> {
 }
 
 async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<Reply, Message> {
-    let invalid = |why: String| Message::new("invalid_request", why);
     let mut argv = argv.into_iter();
-    let program = argv.next().ok_or_else(|| invalid("name a program".into()))?;
-    let stdin = STANDARD.decode(stdin).map_err(|e| invalid(format!("stdin is not base64: {e}")))?;
+    let program = argv.next().ok_or_else(|| bad_request(&BadRequest::NoProgram))?;
+    let not_base64 = |e: base64::DecodeError| bad_request(&BadRequest::NotBase64 { why: e.to_string() });
+    let stdin = STANDARD.decode(stdin).map_err(not_base64)?;
     let timeout = Duration::from_secs(timeout).min(MAX_EXEC);
     let exec = Exec::new(program).args(argv).stdin(stdin).timeout(timeout).max_output(MAX_OUTPUT);
     let done = vm.agent().map_err(|e| e.message())?.exec(exec).await.map_err(|e| e.message())?;

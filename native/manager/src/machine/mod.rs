@@ -1,5 +1,6 @@
 //! One handle for a machine, wherever it is: running in this process, behind the process that runs it, or at rest.
 
+mod agent;
 mod clipboard;
 mod local;
 mod offline;

@@ -1,5 +1,6 @@
 //! Copying a file out of a guest. The guest decides where the file ends, and may never end it.
 
+use crate::Sentence;
 use sampan_control::Reporter;
 use sampan_library::RESERVE;
 use sampan_message::{Coded, Message};
@@ -27,8 +28,7 @@ pub async fn pull(
     reporter: &Reporter,
 ) -> Result<u64, Message> {
     if to.symlink_metadata().is_ok() {
-        let text = format!("{}: there is a file of that name", to.display());
-        return Err(Message::new("file_exists", text).with("path", to));
+        return Err(Message::saying(&Sentence::FileExists { path: to.display().to_string() }));
     }
     let folder = to.parent().unwrap_or(Path::new("/"));
     // It is removed with this function unless it gets its name.

@@ -8,9 +8,10 @@ mod restart;
 
 use record::StartMark;
 pub use record::{EndRecord, How, RunMark};
-pub(crate) use record::{note_end_by_force, settle};
+pub(crate) use record::{dismiss, note_end_by_force, settle};
 pub use restart::Restarts;
 
+use crate::Sentence;
 use crate::error::Result;
 use crate::host;
 use crate::machine::{LocalMachine, StartFacts, document, text};
@@ -136,7 +137,7 @@ async fn begin(bundled: Bundled, libqemu: LibqemuDir, options: StartOptions, tel
     let Bundled { library, locked, folder, began, log } = bundled;
     let document = document(&locked)?;
     let arch = document.system.arch;
-    tell(Message::new("probing", "looking for the fastest way to run the guest"));
+    tell(Message::saying(&Sentence::Probing));
     let choice = host::accelerator(&libqemu, arch).await?;
     let resumes = locked.suspended().is_some() && !options.discard_state;
     tell_start(&document, &choice, options, resumes, tell);
@@ -172,8 +173,21 @@ fn tell_start(document: &VmConfig, choice: &Choice, options: StartOptions, resum
         tell(Message { message: text, ..hint.message });
     }
     let place = if options.in_process { "inside this process" } else { "in a process of its own" };
-    let (code, words) = if resumes { ("resuming", "resuming") } else { ("starting", "starting") };
-    tell(Message::new(code, format!("{words} it {place} {}", host::speed(choice))));
+    tell(begins(resumes, place, choice));
+}
+
+/// That a machine is started, or goes on where it was.
+fn begins(resumes: bool, place: &str, choice: &Choice) -> Message {
+    let code = if resumes { "resuming" } else { "starting" };
+    Message::new(code, format!("{code} it {place} {}", host::speed(choice)))
+        .with("accelerator", choice.name.to_string())
+}
+
+/// What a start tells, for the list of codes.
+pub(crate) fn samples() -> Vec<Message> {
+    let name = AcceleratorName::Tcg;
+    let choice = Choice { name, engine: sampan_emulator::Engine::Native, accelerator: name.to_string() };
+    vec![begins(false, "inside this process", &choice), begins(true, "inside this process", &choice)]
 }
 
 impl Run {

@@ -65,6 +65,9 @@ pub struct EndRecord {
     /// The crash's report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<PathBuf>,
+    /// Whether a person has seen it, and wants to hear of it no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dismissed: bool,
     /// Whether the machine is started again by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
@@ -80,7 +83,7 @@ impl EndRecord {
     /// An end, now.
     pub fn new(how: How, words: impl Into<String>, report: Option<PathBuf>) -> Self {
         let words = words.into();
-        Self { how, words, time: now(), report, again: false, before: None, run: None }
+        Self { how, words, time: now(), report, dismissed: false, again: false, before: None, run: None }
     }
 
     /// What is noted while a machine runs.
@@ -173,6 +176,13 @@ impl Drop for StartMark {
         if EndRecord::last(&self.bundle).is_some_and(|last| last.run.as_ref() == Some(&self.mark)) {
             EndRecord::new(How::NotStarted, why, None).write(&self.bundle);
         }
+    }
+}
+
+/// Notes that a person has seen how the last run ended. The bundle's lock must be held.
+pub(crate) fn dismiss(bundle: &Path) {
+    if let Some(last) = EndRecord::last(bundle).filter(|last| last.how != How::Unknown && !last.dismissed) {
+        EndRecord { dismissed: true, ..last }.write(bundle);
     }
 }
 

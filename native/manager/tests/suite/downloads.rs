@@ -1,13 +1,14 @@
 //! Downloads from a server that is as slow as it is told.
 
-use crate::common::{manager, painting_disk, smallest};
+use crate::common::{PATIENCE, manager, painting_disk, smallest};
 use crate::server::Server;
 use sampan_control::Reporter;
 use sampan_download::{Digest, Hasher, Request};
 use sampan_manager::create::NewDisk;
-use sampan_manager::downloads::{AddressDownload, Fetched};
-use sampan_manager::{Confirmed, Error, Event, Manager};
+use sampan_manager::downloads::{AddressDownload, Fetched, Network};
+use sampan_manager::{Confirmed, Error, Event, JobInfo, Manager};
 use sampan_message::Coded;
+use std::time::Duration;
 
 fn address(server: &Server, name: &str) -> AddressDownload {
     AddressDownload { url: server.url(name), name: None, digest: None, allow_http: true }
@@ -89,6 +90,85 @@ async fn what_is_cancelled_is_kept_told_and_goes_on() {
     assert_eq!(manager.media().await.expect("is told").len(), 1);
     assert!(manager.unfinished_downloads().await.expect("is told").is_empty());
     assert_eq!(manager.discard_download("none.img").await.expect_err("is none").code(), "no_download");
+}
+
+/// The job, once `is` holds of it.
+async fn job_where(manager: &Manager, id: u64, is: impl Fn(&JobInfo) -> bool) -> JobInfo {
+    let looked = async {
+        loop {
+            let found = manager.job_list().into_iter().find(|job| job.id == id && is(job));
+            match found {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looked).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_rests_and_one_that_costs_money_wants_a_yes() {
+    let home = tempfile::tempdir().expect("a folder");
+    let manager = manager(home.path());
+    let file = image(8 << 20);
+    let server = Server::start(&[("disk.img", &file), ("other.img", &file)]);
+    server.pause(50);
+    let request = manager.address_download(address(&server, "disk.img")).await.expect("can be loaded");
+    let begun = |job: &JobInfo| job.can_pause && job.progress.as_ref().is_some_and(|now| now.done > 0);
+    let job = manager.download_job(request);
+    job_where(&manager, job.id(), begun).await;
+    manager.pause_job(job.id()).expect("rests");
+    assert!(job_where(&manager, job.id(), |job| job.paused).await.can_pause);
+    // What is on its way comes to an end, and nothing after it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let sent = server.sent();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.sent(), sent, "nothing is loaded while it rests");
+    manager.resume_job(job.id(), &Confirmed::Nothing).expect("goes on");
+    manager.resume_job(job.id(), &Confirmed::Nothing).expect("goes on already");
+
+    // The network begins to cost money, and ceases to.
+    let metered = Network { online: true, metered: true };
+    job_where(&manager, job.id(), |job| !job.paused).await;
+    manager.set_network(metered);
+    job_where(&manager, job.id(), |job| job.paused).await;
+    manager.set_network(Network::default());
+    job_where(&manager, job.id(), |job| !job.paused).await;
+    manager.set_network(metered);
+    job_where(&manager, job.id(), |job| job.paused).await;
+    let asked = manager.resume_job(job.id(), &Confirmed::Nothing).expect_err("wants a yes");
+    assert_eq!(asked.message().params.get("codes").map(ToString::to_string).as_deref(), Some("metered"));
+    let other = manager.address_download(address(&server, "other.img")).await.expect("can be loaded");
+    let found = manager.download_findings(&other).await.expect("is looked at");
+    assert_eq!(found.iter().map(|finding| &*finding.message.code).collect::<Vec<_>>(), ["metered"]);
+    manager.set_network(Network { online: false, metered: true });
+    let refused = manager.resume_job(job.id(), &Confirmed::Everything).expect_err("there is none");
+    assert_eq!(refused.message().code, "offline");
+    manager.set_network(metered);
+    server.pause(0);
+    manager.resume_job(job.id(), &Confirmed::Codes(["metered".to_owned()].into())).expect("goes on");
+    let id = job.id();
+    let fetched = job.wait().await.expect("is loaded");
+    assert_eq!(std::fs::read(&fetched.medium.path).expect("reads"), file);
+    assert_eq!(manager.pause_job(id).expect_err("is over").message().code, "job_not_found");
+    // What is here costs nothing.
+    let again = manager.address_download(address(&server, "disk.img")).await.expect("is known");
+    assert!(manager.download_findings(&again).await.expect("is looked at").is_empty());
+
+    // One that rests can be cancelled, and other work cannot rest.
+    server.pause(50);
+    let job = manager.download_job(other);
+    job_where(&manager, job.id(), begun).await;
+    manager.pause_job(job.id()).expect("rests");
+    manager.discard_job(job.id());
+    assert!(job.wait().await.expect_err("is cancelled").is_cancelled());
+    let work = manager.spawn_job("work", "", |_, reporter| async move {
+        reporter.cancelled().await;
+        Ok(())
+    });
+    assert_eq!(manager.pause_job(work.id()).expect_err("cannot").message().code, "cannot_pause");
+    work.reporter().cancel();
+    work.wait().await.expect("ends");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Machines that live in this process, as on a phone: no supervisor, no terminal, no control socket.
 
 use crate::common::{PATIENCE, manager, painting_machine};
-use sampan_control::{ClientError, Reply, Reporter, Request, State};
+use sampan_control::{ClientError, PausedBy, Reply, Reporter, Request, State};
 use sampan_library::VmId;
 use sampan_manager::run::{How, StartOptions};
 use sampan_manager::{Condition, Ended, Error, Event, MachineState, Manager};
@@ -69,8 +69,11 @@ async fn a_machine_lives_its_life_without_a_supervisor() {
     let status = machine.status().await.expect("is asked").expect("runs");
     let facts = status.facts.expect("has been started");
     assert_eq!((status.name.as_str(), facts.memory_mib, facts.pid), ("one", 64, None));
+    assert!(!facts.throw_away && facts.paused_by.is_none() && facts.agent.is_none());
     machine.tell(Request::Pause).await.expect("pauses");
     assert_eq!(state(&manager, id).await, MachineState::Paused);
+    let status = machine.status().await.expect("is asked").expect("runs");
+    assert_eq!(status.facts.and_then(|facts| facts.paused_by), Some(PausedBy::Person));
     assert_eq!(manager.press_power(id).await.expect_err("hears nothing").code(), "paused");
     machine.tell(Request::Resume).await.expect("resumes");
     machine.tell(Request::Grow { drive: "disk0".into(), size: 8 << 20 }).await.expect("grows while it runs");
@@ -83,6 +86,12 @@ async fn a_machine_lives_its_life_without_a_supervisor() {
     let bundle = manager.bundle(id).await.expect("is read");
     assert!(bundle.manifest().snapshots.keys().any(|known| known.as_str() == snapshot));
     assert_eq!(state(&manager, id).await, MachineState::Running, "it goes on after the snapshot");
+    let usage = bundle.snapshot_usage();
+    let usage = usage.values().next().expect("one");
+    // The memory is the snapshot's alone, what is on the disks the machine goes on with.
+    assert!(usage.freed > 0 && usage.freed < usage.held, "{usage:?}");
+    let status = machine.status().await.expect("is asked").expect("runs");
+    assert_eq!(status.facts.and_then(|facts| facts.paused_by), None);
 
     // A guest that hears no power button is told as one, and can be ended.
     let deaf = manager.shut_down(id, Duration::from_millis(300)).await.expect_err("goes on");
@@ -99,6 +108,17 @@ async fn a_machine_lives_its_life_without_a_supervisor() {
     assert_eq!(manager.force_off(id).await.expect("ends"), Ended::Forced);
     assert_eq!(state(&manager, id).await, MachineState::Stopped);
     assert_eq!(manager.force_off(id).await.expect("is off"), Ended::WasOff);
+
+    let summary = async || manager.list(PATIENCE).await.expect("is listed").remove(0);
+    let ended = summary().await;
+    assert!(
+        ended.last_used.is_some_and(|used| used >= ended.created.expect("was made")) && !ended.throw_away
+    );
+    manager.start(id, StartOptions { throw_away: true, ..HERE }, None, &quiet).await.expect("starts");
+    let runs = summary().await;
+    assert!(runs.throw_away && runs.last_used >= ended.last_used, "{runs:?}");
+    manager.force_off(id).await.expect("ends");
+    assert!(!summary().await.throw_away);
     assert!(manager.recover().await.expect("looks").is_empty(), "every end was noted");
 }
 

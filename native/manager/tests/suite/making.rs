@@ -1,10 +1,11 @@
 //! Making machines.
 
 use crate::common::{made, manager, smallest};
-use sampan_config::{FirmwareKind, Preset, Severity};
+use sampan_config::{Bus, DisplayKind, FirmwareKind, Preset, Severity};
 use sampan_control::Reporter;
 use sampan_library::SourceFormat;
 use sampan_manager::create::{FirstStartOptions, NewDisk, Secret, Source};
+use sampan_manager::edit::Change;
 use sampan_manager::{Confirmed, Manager, NewMachine};
 use sampan_message::Coded;
 
@@ -88,6 +89,71 @@ async fn what_cannot_be_is_refused_and_what_might_do_damage_wants_a_yes() {
         1,
         "nothing is left of it"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_choice_is_changed_before_its_machine_is_made() {
+    let home = tempfile::tempdir().expect("a folder");
+    let manager = manager(home.path());
+    let change = |field: &str, value: &str| Change { field: field.into(), value: value.into() };
+    let chosen = |changes: &[Change]| NewMachine {
+        preset: Some(Preset::Linux),
+        changes: changes.to_vec(),
+        ..smallest("one", NewDisk::New { size: Some(8 * MIB), fixed: false })
+    };
+    // Each that cannot be is told under its field, the others are looked at all the same.
+    let bad = [
+        change("displays.devise", "std"),
+        change("system.preset", "old"),
+        change("name", "two"),
+        change("drives.drives", "[]"),
+        change("cdrom", "none.iso"),
+        change("memory.mib", "1048576"),
+        change("drives.drives.0.bus", "floppy"),
+        change("cpu.count", "0"),
+    ];
+    let plan = manager.plan(chosen(&bad), None).await.expect("can be planned");
+    let findings = manager.plan_findings(&plan).await.expect("is looked at");
+    let refused: Vec<(&str, &str)> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Refuse)
+        .map(|finding| (finding.field.as_str(), &*finding.message.code))
+        .collect();
+    for expected in [
+        ("displays.devise", "bad_field"),
+        ("system.preset", "bad_field"),
+        ("name", "bad_field"),
+        ("drives.drives", "bad_field"),
+        ("cdrom", "no_medium"),
+        ("memory.mib", "no_memory"),
+    ] {
+        assert!(refused.contains(&expected), "{expected:?}: {refused:?}");
+    }
+    for field in ["drives.drives.0.bus", "cpu.count"] {
+        assert!(refused.iter().any(|(found, _)| *found == field), "{field}: {refused:?}");
+    }
+    let nothing = manager.create(plan, &Confirmed::Everything, &Reporter::new()).await;
+    assert_eq!(nothing.expect_err("no yes helps").message().code, "bad_field");
+    assert!(manager.list(crate::common::PATIENCE).await.expect("is listed").is_empty());
+
+    // A change counts more than the choice that it follows, and the firmware's files are those of the changed one.
+    let good = [
+        change("memory.mib", "96"),
+        change("firmware.kind", "bios"),
+        change("drives.drives.0.bus", "sata"),
+        change("displays.device", "std"),
+        change("system.notes", "made so"),
+    ];
+    let plan = manager.plan(chosen(&good), None).await.expect("can be planned");
+    let findings = manager.plan_findings(&plan).await.expect("is looked at");
+    assert!(findings.iter().all(|finding| finding.severity != Severity::Refuse), "{findings:?}");
+    let id = manager.create(plan, &Confirmed::Nothing, &Reporter::new()).await.expect("is made").id;
+    let document = manager.machine(id).await.expect("a handle").document().expect("is read");
+    assert_eq!((document.memory.mib, document.cpu.count), (96, 1));
+    assert_eq!((document.firmware.kind, document.displays.device), (FirmwareKind::Bios, DisplayKind::Std));
+    assert_eq!((document.drives.drives[0].bus, document.system.notes.as_str()), (Bus::Sata, "made so"));
+    let disks = manager.disks(id).await.expect("is told").drives;
+    assert!(disks.len() == 1 && disks[0].size == Some(8 * MIB), "no variables of UEFI: {disks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,14 +2,14 @@
 
 use crate::job::{Answer, Job, begin};
 use crate::promise::{Failure, promise};
-use crate::types::{Arch, Message, Preset, int};
-use napi::bindgen_prelude::{Either7, Env, PromiseRaw};
+use crate::types::{Arch, Message, Preset, confirmed, int};
+use napi::bindgen_prelude::{Either8, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config as config;
 use sampan_download::catalogue::Kind;
 use sampan_manager::create::preset_by_name;
-use sampan_manager::downloads::{AddressDownload, Fetched, find_entry};
-use sampan_manager::{Error, Manager};
+use sampan_manager::downloads::{AddressDownload, Fetched, Network, find_entry};
+use sampan_manager::{Error, Manager, Unfit};
 
 /// What an entry gives.
 #[napi(string_enum = "camelCase")]
@@ -103,7 +103,7 @@ pub fn catalogue(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Entry>>> {
                 cloud_init: entry.cloud_init,
                 featured: entry.featured,
                 downloaded: name.is_some_and(|name| media.iter().any(|info| info.medium.name == name)),
-                login: crate::types::note("login", &entry.login),
+                login: Message::from(&entry.login()),
                 page: entry.page.clone(),
                 words: entry.words.clone(),
             });
@@ -112,42 +112,53 @@ pub fn catalogue(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Entry>>> {
     })
 }
 
-/// Downloads an entry of the catalogue, unless it is here.
+/// What downloads go over, as the system tells the app: whether there is a network, and whether what is loaded costs money. When it
+/// begins to, downloads that go on rest until somebody resumes their jobs or it costs nothing any more; new ones want a yes to
+/// `metered`, also `machines.create`. Without a network they are refused with `offline`.
+#[napi(namespace = "downloads", catch_unwind)]
+pub fn set_network(env: &Env, online: bool, metered: bool) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move {
+        core.manager.set_network(Network { online, metered });
+        Ok(())
+    })
+}
+
+/// Downloads an entry of the catalogue, unless it is here. `codes` are those of what was confirmed.
 #[napi(namespace = "downloads", catch_unwind, ts_return_type = "Job<Medium>")]
-pub fn entry(entry: String, arch: Arch) -> Job {
+pub fn entry(entry: String, arch: Arch, codes: Option<Vec<String>>) -> Job {
     begin("download", entry.clone().as_str(), |manager, reporter| async move {
         let catalogue = manager.catalogue(None).await?;
         let arch: config::Arch = arch.into();
         let found = find_entry(&catalogue, &entry, arch)?;
         let request = manager.entry_download(found).await?;
-        fetched(&manager, request, &reporter).await
+        fetched(&manager, request, codes, &reporter).await
     })
 }
 
 /// Downloads a file by its address. `sha256`, 64 hexadecimal digits, is what it must have; without one it must come by https.
 #[napi(namespace = "downloads", catch_unwind, ts_return_type = "Job<Medium>")]
-pub fn address(url: String, name: Option<String>, sha256: Option<String>) -> Job {
+pub fn address(url: String, name: Option<String>, sha256: Option<String>, codes: Option<Vec<String>>) -> Job {
     let about = name.clone().unwrap_or_else(|| url.clone());
     begin("download", about.as_str(), |manager, reporter| async move {
         let digest = match sha256 {
-            Some(text) => Some(text.parse().map_err(|_| Error::Invalid {
-                field: "sha256",
-                why: "a SHA-256 sum has 64 hexadecimal digits".into(),
-            })?),
+            Some(text) => Some(text.parse().map_err(|_| Error::unfit("sha256", &Unfit::NoSha256))?),
             None => None,
         };
         let allow_http = digest.is_some();
         let wanted = AddressDownload { url, name, digest, allow_http };
         let request = manager.address_download(wanted).await?;
-        fetched(&manager, request, &reporter).await
+        fetched(&manager, request, codes, &reporter).await
     })
 }
 
 async fn fetched(
     manager: &Manager,
     request: sampan_download::Request,
+    codes: Option<Vec<String>>,
     reporter: &sampan_control::Reporter,
 ) -> Result<Answer, Error> {
+    let found = manager.download_findings(&request).await?;
+    sampan_manager::confirm(found, &confirmed(codes.unwrap_or_default()))?;
     let outcomes = manager.fetch(vec![request], reporter, |_| {}).await?;
     let (_, outcome) = outcomes.into_iter().next().ok_or(Error::Thread)?;
     let Fetched { medium, .. } = outcome?;
@@ -155,7 +166,7 @@ async fn fetched(
 }
 
 pub(crate) fn medium_answer(medium: &sampan_library::Medium) -> Answer {
-    Some(Either7::D(Medium::of(medium)))
+    Some(Either8::D(Medium::of(medium)))
 }
 
 /// Downloads that were begun and are not finished.
@@ -189,11 +200,11 @@ pub fn unfinished(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Unfinished>>> {
 
 /// Goes on with one that was begun.
 #[napi(namespace = "downloads", catch_unwind, ts_return_type = "Job<Medium>")]
-pub fn resume(name: String) -> Job {
+pub fn resume(name: String, codes: Option<Vec<String>>) -> Job {
     begin("download", name.clone().as_str(), |manager, reporter| async move {
         let none = sampan_manager::downloads::MediaError::NoDownload { name: name.clone() };
         let request = manager.unfinished_download(&name).await?.ok_or(none)?;
-        fetched(&manager, request, &reporter).await
+        fetched(&manager, request, codes, &reporter).await
     })
 }
 

@@ -3,18 +3,28 @@
 use crate::core::id;
 use crate::job::{Job, begin_of, number};
 use crate::promise::promise;
-use napi::bindgen_prelude::{Either7, Env, PromiseRaw, Uint8Array};
+use napi::bindgen_prelude::{Either8, Env, PromiseRaw, Uint8Array};
 use napi_derive::napi;
 use sampan_control::{Reply, Reporter, Request};
 use sampan_manager::Error;
 
 /// Who answers in a guest.
 #[napi(object, object_from_js = false)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     /// The agent's version.
     pub version: String,
     /// The guest's system, if it tells.
     pub system: Option<String>,
+    /// The guest's addresses in its networks.
+    pub addresses: Vec<String>,
+}
+
+impl From<&sampan_control::AgentInfo> for Agent {
+    fn from(info: &sampan_control::AgentInfo) -> Self {
+        let sampan_control::AgentInfo { version, system, addresses } = info.clone();
+        Self { version, system, addresses }
+    }
 }
 
 /// How a program in the guest ended.
@@ -39,7 +49,7 @@ pub fn agent(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Agent>> 
     promise(env, move |core| async move {
         let machine = core.manager.running(id(&machine)?).await?;
         match machine.call(Request::Agent, &Reporter::new()).await? {
-            Reply::Agent(info) => Ok(Agent { version: info.version, system: info.system }),
+            Reply::Agent(info) => Ok(Agent::from(&info)),
             _ => Err(Error::Thread.into()),
         }
     })
@@ -60,13 +70,79 @@ pub fn exec(machine: String, argv: Vec<String>, span: f64, stdin: Option<Uint8Ar
         };
         let Reply::Execution(done) = reply else { return Err(Error::Thread) };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Some(Either7::E(Exit {
+        Ok(Some(Either8::E(Exit {
             code: done.code,
             signal: done.signal,
             truncated: done.truncated,
             stdout: text(&done.stdout),
             stderr: text(&done.stderr),
         })))
+    })
+}
+
+/// A program of a Linux guest.
+#[napi(object, object_from_js = false)]
+pub struct GuestApp {
+    /// Its id: the name of its `.desktop` file without the ending.
+    pub app: String,
+    /// The machine.
+    pub machine: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is pinned.
+    pub pinned: bool,
+}
+
+fn apps_of(machine: &str, all: Vec<sampan_manager::GuestApp>) -> Vec<GuestApp> {
+    let one = |app: sampan_manager::GuestApp| GuestApp {
+        app: app.id,
+        machine: machine.to_owned(),
+        name: app.name,
+        pinned: app.pinned,
+    };
+    all.into_iter().map(one).collect()
+}
+
+/// The programs of a running Linux guest, listed by its agent, with names in `language`, such as `zh-CN`.
+#[napi(namespace = "guest", catch_unwind)]
+pub fn apps(env: &Env, machine: String, language: String) -> napi::Result<PromiseRaw<'_, Vec<GuestApp>>> {
+    promise(env, move |core| async move {
+        Ok(apps_of(&machine, core.manager.guest_apps(id(&machine)?, &language).await?))
+    })
+}
+
+/// The programs that are pinned, whether the machine runs or not.
+#[napi(namespace = "guest", catch_unwind)]
+pub fn pinned(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Vec<GuestApp>>> {
+    promise(
+        env,
+        move |core| async move { Ok(apps_of(&machine, core.manager.pinned_apps(id(&machine)?).await?)) },
+    )
+}
+
+/// Pins a program under a name; without one, pins it no more. It is kept on this host and goes with no copy of the machine.
+#[napi(namespace = "guest", catch_unwind)]
+pub fn pin(
+    env: &Env,
+    machine: String,
+    app: String,
+    name: Option<String>,
+) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(
+        env,
+        move |core| async move { Ok(core.manager.pin_app(id(&machine)?, &app, name.as_deref()).await?) },
+    )
+}
+
+/// Starts a program in the desktop session that is on the guest's screen, as the user who is logged in there, by systemd. Rejects with
+/// `no_desktop_session` where nobody is logged in, and `no_app_starter` where the guest has nothing that starts programs so.
+#[napi(namespace = "guest", catch_unwind, ts_return_type = "Job<void>")]
+pub fn launch(machine: String, app: String) -> Job {
+    begin_of("launch", &machine, |manager, vm, reporter| async move {
+        tokio::select! {
+            done = manager.launch_app(vm, &app) => done.map(|()| None),
+            () = reporter.cancelled() => Err(Error::Cancelled),
+        }
     })
 }
 

@@ -4,14 +4,15 @@ use super::presets::invalid;
 use crate::core::id;
 use crate::job::{Job, begin_of, number, text};
 use crate::promise::{Failure, promise};
-use crate::types::{FileRef, confirmed, int, ms};
-use napi::bindgen_prelude::{Env, PromiseRaw};
+use crate::types::{FileRef, Message, confirmed, int, messages, ms};
+use napi::bindgen_prelude::{Either8, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config::{DriveKind as Drives, Protocol as Transport, Vnc, VncPassword};
 use sampan_control::Request;
 use sampan_library::DriveId;
 use sampan_manager::edit::{NewShare, NewSize, ShareInfo};
-use sampan_manager::{Error, Manager};
+use sampan_manager::{Error, Manager, Unfit};
+use sampan_message::Coded;
 
 /// What a drive plays.
 #[napi(string_enum = "lowercase")]
@@ -107,8 +108,7 @@ pub fn disks_list(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Dri
 }
 
 fn bytes(size: i64) -> Result<u64, Error> {
-    u64::try_from(size)
-        .map_err(|_| Error::Invalid { field: "size", why: "a disk has no negative size".into() })
+    u64::try_from(size).map_err(|_| Error::unfit("size", &Unfit::NegativeSize))
 }
 
 /// Gives a machine a new empty disk; comes to the drive's id.
@@ -120,13 +120,23 @@ pub fn disk_add(machine: String, size: i64, fixed: bool, codes: Vec<String>) -> 
     })
 }
 
-/// Gives a machine a copy of a disk image that a picker has opened; comes to the drive's id.
-#[napi(namespace = "disks", catch_unwind, ts_return_type = "Job<string>")]
+/// A disk that was made of an image.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct Added {
+    /// The drive's id.
+    pub drive: String,
+    /// What a person must know of it: what the image had and the disk has not.
+    pub notes: Vec<Message>,
+}
+
+/// Gives a machine a copy of a disk image that a picker has opened.
+#[napi(namespace = "disks", catch_unwind, ts_return_type = "Job<Added>")]
 pub fn add_image(machine: String, file: FileRef, codes: Vec<String>) -> Job {
     let lent = file.lend();
     begin_of("import-disk", &machine, |manager, vm, reporter| async move {
-        let (drive, _) = manager.import_lent_disk(vm, lent?, &confirmed(codes), &reporter).await?;
-        Ok(text(drive.to_string()))
+        let (drive, notes) = manager.import_lent_disk(vm, lent?, &confirmed(codes), &reporter).await?;
+        Ok(Some(Either8::H(Added { drive: drive.to_string(), notes: messages(&notes) })))
     })
 }
 
@@ -209,10 +219,7 @@ pub struct Forward {
 impl Forward {
     /// As requests have it.
     fn words(&self) -> Result<String, Failure> {
-        let address = self
-            .address
-            .parse()
-            .map_err(|_| invalid("address", "an IPv4 address is wanted, such as 127.0.0.1"))?;
+        let address = self.address.parse().map_err(|_| invalid("address", &Unfit::NoAddress))?;
         let protocol = match self.protocol {
             Protocol::Tcp => Transport::Tcp,
             Protocol::Udp => Transport::Udp,
@@ -327,7 +334,9 @@ pub struct VncInfo {
 }
 
 fn password(text: Option<String>) -> Result<Option<VncPassword>, Failure> {
-    let wrong = |error: sampan_config::BadVncPassword| invalid("password", &error.to_string());
+    let wrong = |error: sampan_config::BadVncPassword| -> Failure {
+        Error::Unfit { field: "password", why: error.message() }.into()
+    };
     text.map(VncPassword::new).transpose().map_err(wrong)
 }
 
@@ -357,10 +366,23 @@ pub fn vnc_enable(
     password_text: Option<String>,
 ) -> napi::Result<PromiseRaw<'_, Option<String>>> {
     promise(env, move |core| async move {
-        let address =
-            address.parse().map_err(|_| invalid("address", "the address is none, such as 127.0.0.1"))?;
+        let address = address.parse().map_err(|_| invalid("address", &Unfit::NoAddress))?;
         let vnc = Vnc { address, port };
         Ok(core.manager.enable_vnc(id(&machine)?, vnc, password(password_text)?).await?)
+    })
+}
+
+/// Changes the password, of a running machine at once. Comes to whether it counts now, else from the next start on; rejects with
+/// `vnc_off` where there is no server.
+#[napi(namespace = "vnc", js_name = "setPassword", catch_unwind)]
+pub fn vnc_set_password(
+    env: &Env,
+    machine: String,
+    password_text: String,
+) -> napi::Result<PromiseRaw<'_, bool>> {
+    promise(env, move |core| async move {
+        let Some(password) = password(Some(password_text))? else { return Ok(false) };
+        Ok(core.manager.set_vnc_password(id(&machine)?, &password).await?)
     })
 }
 

@@ -4,7 +4,7 @@ use crate::core::id;
 use crate::job::{Job, begin_of, whether};
 use crate::promise::promise;
 use crate::types::{Message, Mode, messages};
-use napi::bindgen_prelude::{Either7, Env, PromiseRaw};
+use napi::bindgen_prelude::{Either8, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_control::{Reply, Reporter, Request};
 use sampan_manager::Ended;
@@ -50,7 +50,7 @@ pub fn start(machine: String, options: Option<StartOptions>) -> Job {
             told.lock().push(message);
         };
         manager.start(vm, options, None, &tell).await?;
-        Ok(Some(Either7::G(messages(&told.into_inner()))))
+        Ok(Some(Either8::G(messages(&told.into_inner()))))
     })
 }
 

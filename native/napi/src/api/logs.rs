@@ -1,8 +1,9 @@
 //! What machines have said, and how their runs ended.
 
 use crate::core::id;
+use crate::job::{Job, begin_of, number};
 use crate::promise::promise;
-use crate::types::{int, ms};
+use crate::types::{FileRef, int, ms};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_manager::run::{EndRecord, How};
@@ -34,6 +35,8 @@ pub struct EndReport {
     pub words: String,
     /// Whether there is a report, see `logs.report`.
     pub report: bool,
+    /// Whether a person has seen it, see `logs.dismissReport`.
+    pub dismissed: bool,
 }
 
 impl EndReport {
@@ -45,7 +48,8 @@ impl EndReport {
             How::Unknown => EndKind::CutOff,
         };
         let (time, words) = (ms(record.time), record.words.clone());
-        Self { machine: machine.to_owned(), kind, time, words, report: record.report.is_some() }
+        let (report, dismissed) = (record.report.is_some(), record.dismissed);
+        Self { machine: machine.to_owned(), kind, time, words, report, dismissed }
     }
 }
 
@@ -73,6 +77,21 @@ pub fn last(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Option<En
 #[napi(namespace = "logs", catch_unwind)]
 pub fn report(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Option<String>>> {
     promise(env, move |core| async move { Ok(core.manager.crash_report(id(&machine)?).await?) })
+}
+
+/// A person has seen how the last run ended: lists and statuses do not tell it any more. The report stays.
+#[napi(namespace = "logs", catch_unwind)]
+pub fn dismiss_report(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move { Ok(core.manager.dismiss_report(id(&machine)?).await?) })
+}
+
+/// Writes all logs and reports of a machine into a file that a picker has opened for writing, as one text; how many bytes it has.
+#[napi(namespace = "logs", js_name = "exportTo", catch_unwind, ts_return_type = "Job<number>")]
+pub fn logs_export_to(machine: String, file: FileRef) -> Job {
+    let lent = file.lend();
+    begin_of("export-logs", &machine, |manager, vm, reporter| async move {
+        Ok(number(manager.export_logs_to_lent(vm, lent?, &reporter).await?))
+    })
 }
 
 /// The logs of a machine's last runs, the oldest first.

@@ -1,6 +1,6 @@
 //! The machines of the library.
 
-use super::presets::{Draft, invalid};
+use super::presets::Draft;
 use crate::core::{hub, id};
 use crate::job::{Job, arrived, begin, begin_of, number};
 use crate::promise::{Failure, promise};
@@ -40,6 +40,8 @@ pub struct Trashed {
     pub name: String,
     /// When it was thrown away.
     pub deleted: Option<i64>,
+    /// What it takes of the disk, which is free once it is removed for ever.
+    pub size: Option<i64>,
 }
 
 /// The machines, by name.
@@ -143,7 +145,14 @@ pub fn remove(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, ()>> {
 pub fn trash(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Trashed>>> {
     promise(env, |core| async move {
         let all = core.manager.trash().await?.into_iter();
-        Ok(all.map(|one| Trashed { id: one.id, name: one.name, deleted: one.deleted.map(ms) }).collect())
+        Ok(all
+            .map(|one| Trashed {
+                id: one.id,
+                name: one.name,
+                deleted: one.deleted.map(ms),
+                size: one.usage.map(int),
+            })
+            .collect())
     })
 }
 
@@ -217,6 +226,6 @@ pub fn size(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, i64>> {
     promise(env, move |core| async move {
         let bundle = core.manager.bundle(id(&machine)?).await?;
         let usage = tokio::task::spawn_blocking(move || bundle.usage()).await;
-        Ok(int(usage.map_err(|_| invalid("id", "the machine cannot be read"))??))
+        Ok(int(usage.map_err(|_| Error::Thread)??))
     })
 }

@@ -1,12 +1,12 @@
 //! What new machines can be, and what is found of a choice before a machine is made of it.
 
 use crate::promise::{Failure, promise};
-use crate::types::{Arch, FileRef, Finding, Message, Preset, findings, int};
+use crate::types::{Arch, Change, FileRef, Finding, Message, Preset, findings, int};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config as config;
 use sampan_manager::create::{FirstStartOptions, NewDisk, Secret, Source, usual_cpus};
-use sampan_manager::{Error, NewMachine};
+use sampan_manager::{Error, NewMachine, Unfit};
 
 /// A kind of guest.
 #[napi(object, object_from_js = false)]
@@ -17,6 +17,8 @@ pub struct PresetInfo {
     pub archs: Vec<Arch>,
     /// What must be known before it is installed, on this host's processor.
     pub notes: Vec<Message>,
+    /// Whether it was tried on no device yet: what it proposes may have to be changed.
+    pub experimental: bool,
 }
 
 /// What one figure may be.
@@ -86,6 +88,9 @@ pub struct Draft {
     pub ssh_keys: Option<Vec<String>>,
     /// The system's own name; else it is made of the machine's.
     pub hostname: Option<String>,
+    /// Changes of the description that all this makes: of its firmware, a bus, the display, QEMU's arguments. They count more than
+    /// what is chosen above, and change neither its name, processor and preset nor what disks it has.
+    pub changes: Option<Vec<Change>>,
 }
 
 impl Draft {
@@ -93,13 +98,11 @@ impl Draft {
     pub(crate) fn new_machine(&self) -> Result<NewMachine, Failure> {
         let size = match self.disk {
             None => None,
-            Some(bytes) => {
-                Some(u64::try_from(bytes).map_err(|_| invalid("disk", "a disk has no negative size"))?)
-            }
+            Some(bytes) => Some(u64::try_from(bytes).map_err(|_| invalid("disk", &Unfit::NegativeSize))?),
         };
         let begun_with = [self.entry.is_some(), self.medium.is_some(), self.file.is_some()];
         if begun_with.into_iter().filter(|one| *one).count() > 1 {
-            return Err(invalid("entry", "a machine begins with one thing: an entry, a medium or a file"));
+            return Err(invalid("entry", &Unfit::OneBeginning));
         }
         let disk = match size {
             Some(0) => NewDisk::None,
@@ -121,6 +124,7 @@ impl Draft {
             disk,
             entry: self.entry.clone(),
             first_start,
+            changes: self.changes.clone().unwrap_or_default().into_iter().map(Into::into).collect(),
             ..NewMachine::default()
         })
     }
@@ -135,8 +139,8 @@ impl Draft {
     }
 }
 
-pub(crate) fn invalid(field: &'static str, why: &str) -> Failure {
-    Error::Invalid { field, why: why.to_owned() }.into()
+pub(crate) fn invalid(field: &'static str, why: &Unfit) -> Failure {
+    Error::unfit(field, why).into()
 }
 
 /// The kinds of guests, in the order that they are shown in.
@@ -152,6 +156,7 @@ pub fn presets_list(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<PresetInfo>>> 
             preset: preset.into(),
             archs: archs.into_iter().filter(|arch| preset.fits(*arch)).map(Arch::from).collect(),
             notes: preset.notes(host).iter().map(Message::from).collect(),
+            experimental: preset.is_experimental(),
         };
         Ok(config::Preset::ALL.map(info).into())
     })
@@ -181,6 +186,7 @@ pub fn defaults(env: &Env, preset: Preset, arch: Arch) -> napi::Result<PromiseRa
             password: None,
             ssh_keys: None,
             hostname: None,
+            changes: None,
         })
     })
 }
@@ -194,7 +200,8 @@ pub fn limits(env: &Env) -> napi::Result<PromiseRaw<'_, Limits>> {
     })
 }
 
-/// What is found of a choice as it is now; a choice that cannot be rejects. A file that was lent is looked at only once it is
+/// What is found of a choice as it is now; a choice that cannot be rejects, but for its changes, each of which is told under its
+/// field. A file that was lent is looked at only once it is
 /// copied, by `machines.create`.
 #[napi(namespace = "presets", catch_unwind)]
 pub fn validate(env: &Env, draft: Draft) -> napi::Result<PromiseRaw<'_, Vec<Finding>>> {

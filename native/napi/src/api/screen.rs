@@ -1,5 +1,6 @@
 //! A machine's screen as a page shows it, and what a person does on it.
 
+use super::presets::invalid;
 use crate::core::{core, hub, id, runtime};
 use crate::events::Payload;
 use crate::job::{Job, begin};
@@ -12,8 +13,7 @@ use sampan_control::{Reply, Reporter, Request};
 use sampan_frame::Size;
 use sampan_guest::Guest;
 use sampan_input::{Event, Key, TouchPhase};
-use sampan_manager::Error;
-use sampan_message::Message;
+use sampan_manager::{Error, Sentence, Unfit};
 use sampan_ohos::{Ndk, Placement, Scaling, Surface, SurfaceEvent, SurfaceStatus};
 use sampan_session::{Command, Session};
 use std::collections::BTreeMap;
@@ -127,12 +127,12 @@ impl All {
 }
 
 fn size_of(width: u32, height: u32) -> Result<Size, Failure> {
-    Size::new(width, height).map_err(|error| super::presets::invalid("width", &error.to_string()))
+    Size::new(width, height).map_err(|error| invalid("width", &Unfit::NoSize { why: error.to_string() }))
 }
 
 /// A surface's id, as `XComponentController.getXComponentSurfaceId` gives it.
 fn surface_id(text: &str) -> Result<u64, Failure> {
-    text.parse().map_err(|_| super::presets::invalid("surface", "a surface's id is a decimal number"))
+    text.parse().map_err(|_| invalid("surface", &Unfit::NoSurfaceId))
 }
 
 /// Takes input for the screen of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
@@ -168,7 +168,7 @@ pub fn draw(
     promise(env, move |core| async move {
         let (surface, size) = (surface_id(&surface)?, size_of(width, height)?);
         let mut all = core.screens.0.lock();
-        let gone = || Failure::new("screen_gone", "the screen is shown no more");
+        let gone = || Failure::saying(&Sentence::ScreenGone);
         let old = Arc::clone(all.open.get(&screen).ok_or_else(gone)?);
         if let Some(drawn) = &old.surface {
             *old.size.lock() = size;
@@ -260,6 +260,15 @@ pub fn screenshot(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, tol
             Reply::Picture(picture) => Ok(picture.into()),
             _ => Err(Error::Thread.into()),
         }
+    })
+}
+
+/// Writes what a running machine shows into a file that a picker has opened for writing, as PNG; how many bytes it has.
+#[napi(namespace = "screen", catch_unwind)]
+pub fn screenshot_to(env: &Env, machine: String, file: told::FileRef) -> napi::Result<PromiseRaw<'_, i64>> {
+    let lent = file.lend();
+    promise(env, move |core| async move {
+        Ok(told::int(core.manager.screenshot_to_lent(id(&machine)?, lent?).await?))
     })
 }
 
@@ -390,7 +399,7 @@ pub fn release_all(screen: String) {
 pub fn input_text(screen: String, text: String) -> Job {
     let found = attached(&screen);
     begin("type", "", |_, reporter| async move {
-        let gone = || Error::Told(Message::new("screen_gone", "the screen is shown no more"));
+        let gone = || Error::saying(&Sentence::ScreenGone);
         let session = Arc::clone(&found.ok_or_else(gone)?.session);
         let typed = tokio::select! {
             typed = session.execute(Command::Type(text)) => typed,

@@ -3,7 +3,7 @@
 use crate::core::id;
 use crate::job::{Job, begin_of, text, whether};
 use crate::promise::promise;
-use crate::types::{Picture, confirmed, ms};
+use crate::types::{Picture, confirmed, int, ms};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_control::{Reply, Request};
@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub memory: bool,
     /// Whether it has a picture.
     pub picture: bool,
+    /// What it takes of the disk: its memory, and what was written to the disks since its parent.
+    pub size: i64,
+    /// How much of that is free once it is removed; the rest others are built on.
+    pub frees: i64,
 }
 
 /// A machine's snapshots.
@@ -42,11 +46,15 @@ pub struct SnapshotTree {
 pub fn snapshots_list(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, SnapshotTree>> {
     promise(env, move |core| async move {
         let bundle = core.manager.bundle(id(&machine)?).await?;
-        let manifest = bundle.manifest();
+        let manifest = bundle.manifest().clone();
+        let usage = tokio::task::spawn_blocking(move || bundle.snapshot_usage()).await;
+        let usage = usage.map_err(|_| Error::Thread)?;
         let mut nodes: Vec<Snapshot> = manifest
             .snapshots
             .iter()
             .map(|(id, snapshot)| Snapshot {
+                size: int(usage.get(id).map_or(0, |usage| usage.held)),
+                frees: int(usage.get(id).map_or(0, |usage| usage.freed)),
                 id: id.to_string(),
                 parent: snapshot.parent.as_ref().map(ToString::to_string),
                 name: snapshot.name.clone(),

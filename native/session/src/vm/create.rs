@@ -44,7 +44,7 @@ pub enum Cd {
 }
 
 /// What a person has chosen for a new machine: the model of the wizard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// Its name.
     pub name: String,
@@ -52,6 +52,8 @@ pub struct Recipe {
     pub preset: Preset,
     /// Its architecture.
     pub arch: Arch,
+    /// The description to begin with, without a seed's drive; the preset's where it is not given.
+    pub base: Option<Box<VmConfig>>,
     /// Memory in MiB; the preset's where it is not given.
     pub memory_mib: Option<u32>,
     /// CPUs; the preset's where they are not given.
@@ -69,7 +71,8 @@ pub struct Recipe {
 impl Recipe {
     /// The document it makes, to be looked at before anything is done. `medium` is the name of what is in the CD drive.
     pub fn document(&self, medium: Option<&str>) -> VmConfig {
-        let mut document = VmConfig::new(self.name.clone(), self.preset, self.arch);
+        let presets = || VmConfig::new(self.name.clone(), self.preset, self.arch);
+        let mut document = self.base.as_deref().cloned().unwrap_or_else(presets);
         if let Some(mib) = self.memory_mib {
             document.memory.mib = mib;
         }

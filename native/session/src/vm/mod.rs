@@ -213,6 +213,18 @@ impl Vm {
         self.session.clipboard().ok_or(VmError::NoClipboardPort)
     }
 
+    /// The guest agent, if somebody in the guest listens to its port: a port that nobody reads keeps what it is sent.
+    pub async fn listening_agent(&self) -> Option<&Agent> {
+        let agent = self.agent.as_ref()?;
+        let open = self.session.is_port_open(sampan_config::AGENT_SOCKET).await;
+        open.is_ok_and(|open| open).then_some(agent)
+    }
+
+    /// Whether every write of this run is thrown away at its end.
+    pub fn throws_away(&self) -> bool {
+        self.throw_away
+    }
+
     /// Gives a drive more space, which the guest sees at once.
     ///
     /// # Errors

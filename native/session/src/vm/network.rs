@@ -3,6 +3,7 @@
 use super::{Vm, VmError, reach};
 use crate::Session;
 use sampan_config::{Forward, VmConfig, VncPassword};
+use sampan_library::HostSettings;
 
 impl Vm {
     /// Leads ports of the host to the guest, now and at later starts.
@@ -94,9 +95,20 @@ impl Vm {
         }
         self.session.set_vnc_password(&password).await?;
         // Told first: what is kept is what it has, or what it has at its next start.
+        self.change_host(move |host| host.vnc_password = Some(password.as_str().to_owned())).await
+    }
+
+    /// Changes what belongs to it on this host. Its start has taken what it needs of that already.
+    ///
+    /// # Errors
+    /// What was there before stays.
+    pub async fn change_host(
+        &self,
+        change: impl FnOnce(&mut HostSettings) + Send + 'static,
+    ) -> Result<(), VmError> {
         self.with_locked(move |locked| {
             let mut host = locked.host()?;
-            host.vnc_password = Some(password.as_str().to_owned());
+            change(&mut host);
             locked.set_host(&host)
         })
         .await

@@ -36,6 +36,7 @@ async fn busy(home: &Path) -> Vm {
         name: "busy".into(),
         preset: Preset::Other,
         arch: Arch::X86_64,
+        base: None,
         memory_mib: Some(64),
         cpus: Some(2),
         firmware: Some(FirmwareKind::Bios),

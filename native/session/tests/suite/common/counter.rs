@@ -75,6 +75,7 @@ pub async fn create(home: &Path, images: &QemuBlockLayer) {
         name: NAME.into(),
         preset: Preset::Other,
         arch: Arch::X86_64,
+        base: None,
         memory_mib: Some(32),
         cpus: Some(1),
         firmware: Some(FirmwareKind::Bios),

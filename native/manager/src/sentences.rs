@@ -1,0 +1,53 @@
+//! What is told by a sentence of its own, and is no error of a crate: notes of a start, refusals of what is asked of a machine. The
+//! native module's own are among them, since it has no list of codes.
+
+use sampan_message::reasons;
+
+reasons! {
+    /// A sentence of its own; its code is the message's.
+    #[non_exhaustive]
+    pub enum Sentence {
+        Ended => "ended", "the machine has ended: start it again";
+        NotInLibrary => "not_in_library", "this machine is not in the library: only machines of the library can";
+        UnknownKey { key: String = "hyper".into() } => "unknown_key", "{key:?} is not a key: use names such as ctrl, a or f1";
+        UnknownButton { button: String = "top".into() } => "unknown_button", "{button:?} is not a button: use left, middle, right, side or extra";
+        FileExists { path: String = "/tmp/a.txt".into() } => "file_exists", "{path}: there is a file of that name";
+        Probing => "probing", "looking for the fastest way to run the guest";
+        NoTime { seconds: u64 = 5 } => "no_time", "its memory cannot be saved within the {seconds} s that the system leaves";
+        NoJob { job: String = "7".into() } => "job_not_found", "there is no job {job}: it is done";
+        CannotPause { kind: String = "create".into() } => "cannot_pause", "this cannot be paused now ({kind}): only a download can; cancel it, or wait until it is done";
+        Offline { name: String = "debian.iso".into() } => "offline", "{name} has to be downloaded, and there is no network: connect first";
+        Metered { name: String = "debian.iso".into() } => "metered", "{name} would be downloaded over a network that may cost money for what is loaded";
+        NoThreads { why: String = "Resource temporarily unavailable".into() } => "no_threads", "no threads can be made: {why}";
+        NotInitialised => "not_initialised", "the module is not initialised: call host.init first";
+        AlreadyInitialised { home: String = "/data/library".into() } => "already_initialised", "the module has another library open already, {home}: end the app and open it again";
+        NoMachineId { name: String = "../etc".into() } => "not_found", "{name:?} is no machine's id";
+        NoApp { app: String = "gimp".into() } => "no_such_app", "the guest has no program {app:?}";
+        NoDesktop => "no_desktop_session", "nobody is logged in to a desktop in the guest: log in on its screen first";
+        NoStarter => "no_app_starter", "the guest has nothing that starts programs in a desktop session: systemd, and gtk-launch, gio or dex";
+        AppFails { app: String = "gimp".into(), words: String = "Failed to start transient service unit".into() } => "app_not_started", "{app} was not started: {words}";
+        ScreenGone => "screen_gone", "the screen is shown no more";
+    }
+}
+
+reasons! {
+    /// Why a request to a machine is none: `invalid_request`.
+    #[non_exhaustive]
+    pub enum BadRequest {
+        NotAboutLibrary => "not_about_library", "this request is not about the library";
+        OwnConnection => "own_connection", "this request takes a connection of its own";
+        NoProgram => "no_program", "name a program";
+        NotBase64 { why: String = "invalid padding".into() } => "not_base64", "what was sent is not base64: {why}";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sampan_message::are_distinct;
+
+    #[test]
+    fn every_sentence_has_a_code_of_its_own() {
+        assert!(are_distinct::<Sentence>() && are_distinct::<BadRequest>());
+    }
+}

@@ -1,0 +1,2 @@
+declare const native: { look(): Promise<string> };
+export default native;

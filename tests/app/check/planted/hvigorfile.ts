@@ -1,0 +1,4 @@
+export default {
+  system: appTasks,
+  plugins: (
+}; // mistake: parse

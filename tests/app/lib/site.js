@@ -1,0 +1,18 @@
+// The site that the bridge's server serves: the app with the real module behind a socket.
+import { site as make } from "./harness/web.js";
+
+const DEVICES = { phone: "phone", tablet: "tablet", pc: "2in1" };
+const LANGUAGES = { zh: "zh_CN", en: "base" };
+
+// `/bridge/boot.js` is the server's: it connects, and sets `sampanHost`.
+const BRIDGE = `import "/bridge/boot.js";
+export default () => {
+  const { native, surface, files } = globalThis.sampanHost;
+  return { native, surface, files, rawfileUrl: (path) => "/rawfile/" + path };
+};
+`;
+
+/** `width` is phone, tablet or pc; `language` zh or en. A map from path to text. */
+export function site({ width = "phone", language = "zh", dark = false, ...more } = {}) {
+  return make({ bridge: BRIDGE, options: { language: LANGUAGES[language] ?? language, dark, device: { type: DEVICES[width] ?? "phone" } }, ...more });
+}

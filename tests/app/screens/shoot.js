@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+// Pictures of the app's pages, as a person would see them: real machines behind them, in Chromium.
+//
+//   tests/app/screens/shoot.js OUT [--only NAME,…] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc]
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { open, launch } from "../lib/harness/chromium.js";
+import { site } from "../lib/site.js";
+import { serve } from "../bridge/server.js";
+import { folder, modulePath, native, qemu } from "../../napi/lib/module.js";
+import { populate } from "./machines.js";
+import { scenes } from "./scenes.js";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: "string" },
+    languages: { type: "string", default: "zh,en" },
+    themes: { type: "string", default: "light,dark" },
+    widths: { type: "string", default: "phone,tablet,pc" },
+  },
+});
+const out = resolve(positionals[0] ?? "screens");
+mkdirSync(out, { recursive: true });
+
+const SIZES = { phone: [390, 844], tablet: [834, 1112], pc: [1280, 800] };
+const LANGUAGES = { zh: "zh_CN", en: "base" };
+
+const home = join(folder(), "library");
+await native.host.init(home, qemu);
+const server = await serve({ native, modulePath, libraries: qemu, home, pages: await site(), config: {} });
+const browser = await launch();
+let shots = 0;
+const wanted = scenes.filter(({ name }) => !values.only || values.only.split(",").includes(name));
+
+async function shoot(scene, width, language, theme, known) {
+  const query = { language: LANGUAGES[language], dark: theme === "dark" ? 1 : 0, device: width === "pc" ? "2in1" : width };
+  const [w, h] = SIZES[width];
+  const opened = await open(browser, server.url, { width: w, height: h, query });
+  const file = `${scene.name}-${width}-${language}-${theme}.png`;
+  try {
+    await scene.act(opened.page, known, width);
+    await opened.page.waitForTimeout(400);
+    await opened.page.screenshot({ path: join(out, file) });
+    shots++;
+  } catch (error) {
+    console.error(`${file}: ${error.message.split("\n")[0]}`);
+    await opened.page.screenshot({ path: join(out, `FAILED-${file}`) });
+    process.exitCode = 1;
+  }
+  await opened.close();
+}
+
+/** Ends and removes all machines: those of the next language have other names. */
+async function cleared() {
+  for (const { id } of await native.machines.list()) {
+    await native.life.forceOff(id).catch(() => {});
+    await native.machines.remove(id);
+    await native.machines.purge(id);
+  }
+}
+
+for (const language of values.languages.split(",")) {
+  for (const empty of [true, false]) {
+    const shown = wanted.filter((scene) => Boolean(scene.empty) === empty);
+    if (shown.length === 0) continue;
+    const known = empty ? {} : await populate(native, language);
+    for (const scene of shown) {
+      for (const width of values.widths.split(",").filter((one) => scene.widths?.includes(one) ?? true)) {
+        for (const theme of values.themes.split(",")) await shoot(scene, width, language, theme, known);
+      }
+    }
+    await cleared();
+  }
+}
+console.log(`${shots} pictures in ${out}`);
+await browser.close();
+server.close();
+process.exit();

@@ -1,0 +1,59 @@
+// What the system does with the app, and what becomes of its machines.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { painted, paintingMachine, state } from "../../napi/lib/machines.js";
+import { home, library, native, start } from "./lib/pages.js";
+
+let app;
+let id;
+
+before(async () => {
+  await library();
+  id = await paintingMachine(home, "painter");
+});
+after(() => app?.close());
+
+const becomes = (wanted) => app.until(async () => (await state(id)) === wanted, 60_000);
+
+async function running(options) {
+  await app?.close();
+  app = await start({ language: "zh_CN", ...options });
+  await app.until(() => app.has(`#act_${id}`) || app.has("#machine_primary"));
+  await app.click(app.has(`#act_${id}`) ? `#act_${id}` : "#machine_primary");
+  await becomes("running");
+  await painted(id, "green");
+}
+
+test("a phone's app that leaves the front saves its machines, and the one on the screen goes on by itself", async () => {
+  await running();
+  await app.background();
+  await becomes("suspended");
+  await app.foreground();
+  await becomes("running");
+});
+
+test("one whose screen is not in front waits to be resumed", async () => {
+  await app.back();
+  await app.until(() => app.has(`#open_${id}`));
+  await app.background();
+  await becomes("suspended");
+  await app.foreground();
+  await app.until(() => app.texts().some((text) => text.startsWith("随时继续 · 1")));
+  assert.equal(await state(id), "suspended");
+});
+
+test("who does not want that has them paused, and they go on with the app", async () => {
+  await running({ preferences: { settings: { suspendInBackground: false } } });
+  await app.background();
+  await becomes("paused");
+  await app.foreground();
+  await becomes("running");
+});
+
+test("on a PC they run on", async () => {
+  await running({ width: 1280, height: 800, device: { type: "2in1" } });
+  await app.background();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.equal(await state(id), "running");
+  await app.foreground();
+});
