@@ -23,6 +23,24 @@ export type Button =
   /** At the side: forward. */
   | 'extra';
 
+/** A kind of what a clipboard holds. */
+export type ClipboardKind =
+  /** Text. */
+  | 'text'
+  /** A picture. */
+  | 'png';
+
+/** Which way a clipboard is shared. */
+export type ClipboardPolicy =
+  /** Not at all. */
+  | 'off'
+  /** The guest may be given something. */
+  | 'to-guest'
+  /** Something may be taken from the guest. */
+  | 'from-guest'
+  /** Both. */
+  | 'both';
+
 /** What was done with a machine. */
 export type Did =
   /** It goes on as it was. */
@@ -277,6 +295,20 @@ export interface Changed {
   nextStart: Array<string>;
   /** What a person should know of what there is now. */
   warnings: Array<Finding>;
+}
+
+/** What is known of a running guest's clipboard. */
+export interface Clipboard {
+  /** The machine. */
+  machine: string;
+  /** Whether an agent answers in the guest; without one nothing is shared. */
+  agent: boolean;
+  /** Which way it is shared. */
+  policy: ClipboardPolicy;
+  /** What a program of the guest's has copied, as far as it may be taken. Its content is asked for when it is pasted. */
+  kinds: Array<ClipboardKind>;
+  /** How often one has since the start. */
+  copied: number;
 }
 
 /** What became of one machine. */
@@ -838,6 +870,7 @@ export function on(kind: 'job', callback: (event: JobInfo) => void): () => void;
 export function on(kind: 'host', callback: (event: Figures) => void): () => void;
 export function on(kind: 'thumbnail', callback: (event: Thumbnail) => void): () => void;
 export function on(kind: 'serial', callback: (event: SerialOutput) => void): () => void;
+export function on(kind: 'clipboard', callback: (event: Clipboard) => void): () => void;
 export function on(kind: 'screen', callback: (event: ScreenStatus) => void): () => void;
 
 export namespace app {
@@ -849,6 +882,24 @@ export namespace app {
   function toBackground(): Promise<Array<Done>>;
   /** Somebody looks at the app again. */
   function toForeground(): Promise<Array<Done>>;
+}
+
+export namespace clipboard {
+  /** The picture in a running guest's clipboard, as a PNG file. */
+  function getPng(machine: string): Promise<Uint8Array>;
+  /** The text in a running guest's clipboard. The program in the guest that has it is asked now, which may take some seconds. */
+  function getText(machine: string): Promise<string>;
+  /** Which way a machine's clipboard is shared; null for a machine without the port for it. */
+  function policy(machine: string): Promise<ClipboardPolicy>;
+  /** The same with a picture, as a PNG file. */
+  function setPng(machine: string, png: Uint8Array, secret: boolean): Promise<void>;
+  /** Changes that, of a running machine at once. One without the port gets it with its next start. */
+  function setPolicy(machine: string, policy: ClipboardPolicy): Promise<void>;
+  /**
+   * Lets the programs of a running guest paste a text, until one of them copies something else. What its source has marked as
+   * `secret` is refused.
+   */
+  function setText(machine: string, text: string, secret: boolean): Promise<void>;
 }
 
 export namespace disks {
