@@ -27,7 +27,6 @@ reasons! {
         NoStarter => "no_app_starter", "the guest has nothing that starts programs in a desktop session: systemd, and gtk-launch, gio or dex";
         AppFails { app: String = "gimp".into(), words: String = "Failed to start transient service unit".into() } => "app_not_started", "{app} was not started: {words}";
         ScreenGone => "screen_gone", "the screen is shown no more";
-        ClipboardNotText => "clipboard_not_text", "what is in the guest's clipboard says that it is text, and is not UTF-8";
     }
 }
 
@@ -38,7 +37,7 @@ reasons! {
         NotAboutLibrary => "not_about_library", "this request is not about the library";
         OwnConnection => "own_connection", "this request takes a connection of its own";
         NoProgram => "no_program", "name a program";
-        NotBase64 { why: String = "invalid padding".into() } => "not_base64", "stdin is not base64: {why}";
+        NotBase64 { why: String = "invalid padding".into() } => "not_base64", "what was sent is not base64: {why}";
     }
 }
 

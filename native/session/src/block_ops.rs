@@ -3,10 +3,18 @@
 
 use crate::{CommandError, DriveInfo, Overlay, ProgressFn, Remedy, Session, State, disks, media, migration};
 use sampan_config::VncPassword;
-use sampan_qmp::types;
+use sampan_qmp::{Qmp, QmpError, types};
 use serde_json::json;
 use std::fs::File;
 use std::path::Path;
+
+/// Whether the guest has opened the port on a chardev, by QEMU's word.
+pub(crate) async fn is_port_open(qmp: &Qmp, socket: &str) -> Result<bool, QmpError> {
+    let answer = qmp.execute_json("query-chardev", json!({})).await?;
+    let mut all = answer.as_array().into_iter().flatten();
+    let port = all.find(|chardev| chardev["label"].as_str() == Some(socket));
+    Ok(port.and_then(|port| port["frontend-open"].as_bool()).unwrap_or(false))
+}
 
 impl Session {
     /// Pauses, saves memory and devices' state into the file, and stays paused: see [`Session::restore`]. The file is empty
@@ -116,10 +124,7 @@ impl Session {
     /// [`CommandError`].
     pub(crate) async fn is_port_open(&self, socket: &str) -> Result<bool, CommandError> {
         self.alive()?;
-        let answer = self.qmp.execute_json("query-chardev", json!({})).await?;
-        let mut all = answer.as_array().into_iter().flatten();
-        let port = all.find(|chardev| chardev["label"].as_str() == Some(socket));
-        Ok(port.and_then(|port| port["frontend-open"].as_bool()).unwrap_or(false))
+        Ok(is_port_open(&self.qmp, socket).await?)
     }
 
     /// Sets the VNC password. Until there is one, VNC lets nobody in.

@@ -1,11 +1,11 @@
 //! The guest's clipboard: its agent's port as QEMU tells of it, and pasting of text that has no keys.
 
+use crate::block_ops::is_port_open;
 use crate::state::{ClipboardStatus, Status};
 use crate::{CommandError, State};
 use sampan_config::{ClipboardPolicy, PasteKeys, VDAGENT_SOCKET};
 use sampan_qmp::{Event, Qmp};
 use sampan_vdagent::{ClipboardError, Content, Kind, Offer, Peer, Policy, Port, Selection};
-use serde_json::json;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -178,9 +178,7 @@ fn allowed(policy: ClipboardPolicy) -> Policy {
 
 /// Whether the guest has opened the port, by QEMU's present word.
 async fn is_open(qmp: &Qmp) -> bool {
-    let Ok(chardevs) = qmp.execute_json("query-chardev", json!({})).await else { return false };
-    let ours = chardevs.as_array().into_iter().flatten().find(|chardev| chardev["label"] == VDAGENT_SOCKET);
-    ours.is_some_and(|chardev| chardev["frontend-open"] == true)
+    is_port_open(qmp, VDAGENT_SOCKET).await.unwrap_or(false)
 }
 
 fn note(port: &watch::Sender<Port>, open: bool) {

@@ -24,7 +24,7 @@ pub fn agent(data: &[u8]) {
                 core.handle_timeout(now);
             }
             5 => {
-                let kind = if source.u8() % 2 == 0 { Kind::Text } else { Kind::Png };
+                let kind = if source.u8().is_multiple_of(2) { Kind::Text } else { Kind::Png };
                 fetches += u32::from(core.fetch(Selection::Clipboard, kind, now).is_ok());
             }
             6 => {

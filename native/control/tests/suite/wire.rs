@@ -155,8 +155,8 @@ proptest! {
 /// The largest clipboard fits into a line, both ways, and its base64 is the larger one.
 #[test]
 fn the_largest_clipboard_fits_into_a_line() {
-    let bytes = 16 << 20;
-    let base64 = (bytes as usize).div_ceil(3) * 4;
+    let bytes: usize = 16 << 20;
+    let base64 = bytes.div_ceil(3) * 4;
     let request = Request::ClipboardSet { kind: ClipboardKind::Text, data: "x".repeat(base64), secret: true };
     let line = wire::request_line(&request).expect("Unicode text");
     assert!(line.len() <= wire::MAX_REQUEST);

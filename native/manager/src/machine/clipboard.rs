@@ -1,5 +1,7 @@
 //! A running guest's clipboard, as requests ask for it.
 
+use super::local::bad_request;
+use crate::BadRequest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sampan_control::{ClipboardContent, ClipboardInfo, ClipboardKind, Reply};
@@ -36,9 +38,8 @@ pub(super) async fn set(
     if secret {
         return Err(ClipboardError::Secret.message());
     }
-    let bytes = STANDARD
-        .decode(data)
-        .map_err(|e| Message::new("invalid_request", format!("data is not base64: {e}")))?;
+    let not_base64 = |e: base64::DecodeError| bad_request(&BadRequest::NotBase64 { why: e.to_string() });
+    let bytes = STANDARD.decode(data).map_err(not_base64)?;
     let content = Content::new(kind_of(kind), &bytes).map_err(|e| e.message())?;
     clipboard.set(content).await.map_err(|e| e.message())?;
     Ok(Reply::Done)

@@ -347,7 +347,7 @@ impl Console for SerialConsole {
     }
 }
 
-fn bad_request(why: &BadRequest) -> Message {
+pub(super) fn bad_request(why: &BadRequest) -> Message {
     Message::because("invalid_request", why)
 }
 
