@@ -71,11 +71,12 @@ const own = {
   // Another ability is another window, as on a PC.
   startAbility(want) {
     const module = Object.keys(modules).find((name) => name.endsWith("/" + want.abilityName));
-    if (!module) return;
+    if (!module) return false;
     const query = new URLSearchParams(location.search);
     query.set("ability", module);
     query.set("want", JSON.stringify(want));
-    open("/?" + query);
+    // Nothing comes of it where the browser blocks windows.
+    return Boolean(open("/?" + query + location.hash));
   },
   // What nothing catches is the browser's to report, where a test or a person sees it.
   onError: (error) => reportError(error),

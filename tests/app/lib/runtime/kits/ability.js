@@ -1,6 +1,6 @@
 // Ability kit: abilities, their context, permissions, the bundle.
 import { env } from "../env.js";
-import { emitter, strict } from "../strict.js";
+import { businessError, emitter, strict } from "../strict.js";
 import { noted, notedAsync, record } from "./record.js";
 import { resourceManager } from "./localization.js";
 
@@ -103,7 +103,8 @@ export function makeContexts(window) {
     },
     async startAbility(want, options) {
       record("context.startAbility", want, options);
-      env.startAbility?.(want);
+      // Where there are no other windows, no other ability can be started.
+      if (!env.startAbility?.(want)) throw businessError(16000001, "the ability does not exist");
     },
     ...notedAsync(
       "context",
