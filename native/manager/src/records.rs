@@ -44,7 +44,10 @@ impl Manager {
     pub async fn dismiss_report(&self, id: VmId) -> Result<()> {
         let library = self.library().clone();
         blocking(move || match library.lock(id) {
-            Ok(locked) => Ok(run::dismiss(locked.path())),
+            Ok(locked) => {
+                run::dismiss(locked.path());
+                Ok(())
+            }
             // What its last run was like nobody asks then.
             Err(sampan_library::Error::InUse { .. }) => Ok(()),
             Err(error) => Err(error.into()),

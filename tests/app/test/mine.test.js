@@ -166,8 +166,13 @@ test("settings are kept, and the appearance is the system's to change", async ()
   await app.click("#set_appearance");
   await app.click("#set_appearance_dark");
   await app.until(() => app.texts(app.find("#set_appearance")).includes("Dark"));
-  const asked = app.calls.filter(({ name }) => /colormode/i.test(name));
-  assert.ok(asked.length > 0 || app.env.dark === true, "the system was asked for the dark theme");
+  const kept = app.env.preferences;
+  assert.deepEqual([kept.settings.pointerMode, kept.settings.showKeys, kept.settings.appearance], ["direct", false, "dark"]);
+  assert.ok(app.calls.some(({ name, args }) => /colormode/i.test(name) && args[0] === 0), "the system is asked to show the app in the dark");
+  await fresh({ preferences: structuredClone(kept) });
+  await app.click("#mine_settings");
+  await app.until(() => app.has("#set_keys") && app.texts(app.find("#set_pointer")).includes("Direct"));
+  assert.ok(app.texts(app.find("#set_appearance")).includes("Dark"));
 });
 
 for (const language of ["base", "zh_CN"]) {

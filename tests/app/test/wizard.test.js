@@ -315,10 +315,7 @@ test("steps stand beside a wide panel, and those that were come to can be gone t
   await app.close();
 });
 
-test("what experts choose is looked at as it is typed, and goes into the machine", async (t) => {
-  const probe = { name: "probe", preset: "linux", arch: "x86_64", disk: 0, changes: [{ field: "nothing.there", value: "1" }] };
-  const known = await native.presets.validate(probe).then((found) => found.length > 0, () => true);
-  if (!known) return t.skip("this native module makes no changes of a draft yet");
+test("what experts choose is looked at as it is typed, and goes into the machine", async () => {
   const made = [];
   const create = (draft, codes) => {
     made.push(draft);
