@@ -314,7 +314,8 @@ impl Coded for Error {
             Self::NeedsConfirm(findings) => {
                 // With the first finding's values, so that a face can tell it with its figures.
                 let codes: Vec<&str> = findings.iter().map(|finding| &*finding.message.code).collect();
-                let first = findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default();
+                let first =
+                    findings.first().map(|finding| finding.message.params.clone()).unwrap_or_default();
                 first.with("codes", codes.join(" "))
             }
             Self::Told(message) => message.params.clone(),
