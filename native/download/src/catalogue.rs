@@ -149,7 +149,7 @@ pub struct Entry {
 impl Entry {
     /// How to log in first: codes of the usual ways, `login` with the catalogue's words for another.
     pub fn login(&self) -> Message {
-        let words = format!("login: {}", self.login);
+        let words = format!("login: {}", self.login.trim_end_matches('.'));
         match &self.account {
             Some(Account::Chosen) => Message::new("login_chosen", words),
             Some(Account::RootConsole) => Message::new("login_root", words),

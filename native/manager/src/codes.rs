@@ -88,10 +88,10 @@ pub fn samples() -> Vec<Message> {
         Message::new("changes_lost", "what has changed since then would be lost: keep it as a snapshot of its own")
             .with("name", "debian"),
         Message::new("login", "login: as root, without a password").with("login", "as root, without a password"),
-        Message::new("login_chosen", "login: The user and password that you choose while installing."),
-        Message::new("login_root", "login: root without a password, on the console alone."),
-        Message::new("login_live", "login: root without a password; setup-alpine installs to the disk."),
-        Message::new("login_user", "login: The user debian without a password: give a seed with a password or an SSH key.")
+        Message::new("login_chosen", "login: The user and password that you choose while installing"),
+        Message::new("login_root", "login: root without a password, on the console alone"),
+        Message::new("login_live", "login: root without a password; setup-alpine installs to the disk"),
+        Message::new("login_user", "login: The user debian without a password: give a seed with a password or an SSH key")
             .with("user", "debian"),
         Message::new(
             "password_in_seed",

@@ -1,15 +1,14 @@
 //! What a guest's programs copy and paste.
 
 use crate::core::id;
-use crate::promise::{Outcome, promise};
+use crate::promise::{Failure, Outcome, promise};
 use crate::types::int;
 use napi::bindgen_prelude::{Env, PromiseRaw, Uint8Array};
 use napi_derive::napi;
 use sampan_config::ClipboardPolicy as Policy;
 use sampan_control::{ClipboardContent, ClipboardInfo, ClipboardKind as Kind, Reply, Reporter, Request};
 use sampan_manager::edit::Change;
-use sampan_manager::{Error, Manager};
-use sampan_session::vdagent::ContentError;
+use sampan_manager::{Error, Manager, Sentence};
 
 /// A kind of what a clipboard holds.
 #[napi(string_enum = "lowercase")]
@@ -98,7 +97,7 @@ async fn give(manager: &Manager, machine: &str, kind: Kind, bytes: &[u8], secret
 pub fn get_text(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, String>> {
     promise(env, move |core| async move {
         let bytes = content(&core.manager, &machine, Kind::Text).await?;
-        String::from_utf8(bytes).map_err(|_| ContentError::NotText.into())
+        String::from_utf8(bytes).map_err(|_| Failure::saying(&Sentence::ClipboardNotText))
     })
 }
 

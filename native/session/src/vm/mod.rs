@@ -205,14 +205,6 @@ impl Vm {
         self.agent.as_ref().ok_or(VmError::NoAgentChannel)
     }
 
-    /// The guest's clipboard. It may have no agent.
-    ///
-    /// # Errors
-    /// The machine has no port for one.
-    pub fn clipboard(&self) -> Result<&crate::Clipboard, VmError> {
-        self.session.clipboard().ok_or(VmError::NoClipboardPort)
-    }
-
     /// The guest agent, if somebody in the guest listens to its port: a port that nobody reads keeps what it is sent.
     pub async fn listening_agent(&self) -> Option<&Agent> {
         let agent = self.agent.as_ref()?;
@@ -223,6 +215,14 @@ impl Vm {
     /// Whether every write of this run is thrown away at its end.
     pub fn throws_away(&self) -> bool {
         self.throw_away
+    }
+
+    /// The guest's clipboard. It may have no agent.
+    ///
+    /// # Errors
+    /// The machine has no port for one.
+    pub fn clipboard(&self) -> Result<&crate::Clipboard, VmError> {
+        self.session.clipboard().ok_or(VmError::NoClipboardPort)
     }
 
     /// Gives a drive more space, which the guest sees at once.
