@@ -27,6 +27,7 @@ reasons! {
         NoStarter => "no_app_starter", "the guest has nothing that starts programs in a desktop session: systemd, and gtk-launch, gio or dex";
         AppFails { app: String = "gimp".into(), words: String = "Failed to start transient service unit".into() } => "app_not_started", "{app} was not started: {words}";
         ScreenGone => "screen_gone", "the screen is shown no more";
+        ClipboardNotText => "clipboard_not_text", "the guest calls it text, and it is not UTF-8";
     }
 }
 
