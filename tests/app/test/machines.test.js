@@ -170,3 +170,14 @@ test("links open a machine's page, and nothing starts by them", async () => {
   await opened({ want: { parameters: { open: "wizard" } } });
   await app.until(() => app.sees("想运行什么系统？"));
 });
+
+test("a keyboard opens the wizard and turns the tabs", async () => {
+  await opened({ ...PC });
+  await app.until(() => app.has("#new_machine"));
+  await app.key("3", { ctrl: true, code: "Digit3" });
+  await app.until(() => app.has("#mine_title"));
+  await app.key("1", { ctrl: true, code: "Digit1" });
+  await app.until(() => app.has("#new_machine"));
+  await app.key("n", { ctrl: true });
+  await app.until(() => app.sees("想运行什么系统？"));
+});
