@@ -135,18 +135,22 @@ mod tests {
     fn one_that_is_silent_is_asked_ever_more_rarely_until_it_answers() {
         let (watch, changes) = (AgentWatch::default(), watch::Sender::new(()));
         let mut told = changes.subscribe();
+        let seen = || {
+            let seen = watch.0.lock();
+            (seen.pace, seen.info.clone())
+        };
         for _ in 0..20 {
             watch.heard(None, true, &changes);
         }
-        assert_eq!(watch.0.lock().pace, RARELY);
+        assert_eq!(seen(), (RARELY, None));
         assert!(!told.has_changed().expect("is open"), "nothing is no news");
         let info = AgentInfo { version: "9.2".into(), system: None, addresses: Vec::new() };
         watch.heard(Some(info.clone()), true, &changes);
-        assert_eq!((watch.0.lock().pace, watch.0.lock().info.clone()), (PACE, Some(info)));
+        assert_eq!(seen(), (PACE, Some(info)));
         assert!(told.has_changed().expect("is open"));
         told.mark_unchanged();
         // Nobody listens at its port any more.
         watch.heard(None, false, &changes);
-        assert_eq!((watch.0.lock().pace, watch.0.lock().info.clone()), (PACE, None));
+        assert_eq!(seen(), (PACE, None));
     }
 }
