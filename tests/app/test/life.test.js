@@ -67,7 +67,7 @@ test("work that goes on while nobody looks is told by notices, which go when som
   const noticed = (what) => app.calls.filter(({ name }) => name === `notificationManager.${what}`);
   await app.until(() => noticed("publish").some(({ args }) => args[0].content.normal.text === "已完成"));
   const [last] = noticed("publish").at(-1).args;
-  assert.match(last.content.normal.title, /copy/);
+  assert.match(last.content.normal.title, /painter/);
   await app.foreground();
   await app.until(() => noticed("cancel").length > 0);
   await native.machines.remove(copy);

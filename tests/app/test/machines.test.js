@@ -19,6 +19,12 @@ async function opened(options = {}) {
 }
 const becomes = (id, wanted) => app.until(async () => (await state(id)) === wanted, 60_000);
 
+/** Presses a button as soon as it can be pressed: while something is done with a machine it is not. */
+async function press(what) {
+  await app.until(() => app.has(what) && app.find(what).getAttribute("aria-disabled") !== "true" && !app.find(what).hasAttribute("disabled"));
+  await app.click(what);
+}
+
 test("the first start leads to a machine in three ways", async () => {
   await opened();
   await app.until(() => app.sees("还没有虚拟机"));
@@ -51,7 +57,7 @@ test("a machine is started, paused, kept, suspended and resumed by taps, and goi
   await opened();
   const id = await paintingMachine(home, "painter");
   await app.until(() => app.has(`#act_${id}`));
-  await app.click(`#act_${id}`);
+  await press(`#act_${id}`);
   await becomes(id, "running");
   await painted(id, "green");
   await app.until(() => app.sees("触控板"));
@@ -60,10 +66,10 @@ test("a machine is started, paused, kept, suspended and resumed by taps, and goi
   assert.equal(await state(id), "running");
   assert.ok(app.texts().some((text) => text.startsWith("正在运行 · 1")));
 
-  await app.click(`#pause_${id}`);
+  await press(`#pause_${id}`);
   await becomes(id, "paused");
   await app.until(() => app.has(`#resume_${id}`));
-  await app.click(`#resume_${id}`);
+  await press(`#resume_${id}`);
   await becomes(id, "running");
 
   await app.click("painter");
@@ -75,11 +81,11 @@ test("a machine is started, paused, kept, suspended and resumed by taps, and goi
   await app.until(async () => (await native.snapshots.list(id)).nodes.length === 1, 60_000);
   await app.until(() => app.sees("before"));
 
-  await app.click("#quick_suspend");
+  await press("#quick_suspend");
   await becomes(id, "suspended");
   await app.back();
   await app.until(() => app.texts().some((text) => text.startsWith("随时继续 · 1")));
-  await app.click(`#act_${id}`);
+  await press(`#act_${id}`);
   await becomes(id, "running");
   await app.back();
 });
@@ -106,7 +112,7 @@ test("an app that ends keeps its machines, and the next start goes on where they
   await opened();
   await becomes(id, "suspended");
   await app.until(() => app.texts().some((text) => text.startsWith("随时继续 · 1")));
-  await app.click(`#act_${id}`);
+  await press(`#act_${id}`);
   await becomes(id, "running");
   await app.back();
 });
