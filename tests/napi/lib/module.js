@@ -37,7 +37,14 @@ export function tinyGuest() {
 /** A folder that goes with this process. */
 export function folder() {
   const made = mkdtempSync(join(tmpdir(), "sampan-napi-"));
-  process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+  // The module's threads may still write there: what cannot be removed goes with the run's own folder.
+  process.on("exit", () => {
+    try {
+      rmSync(made, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+    } catch {
+      // See above.
+    }
+  });
   return made;
 }
 
