@@ -52,12 +52,15 @@ async function shoot(scene, width, language, theme, known) {
   await opened.close();
 }
 
-/** Ends and removes all machines: those of the next language have other names. */
+/** Ends and removes all machines: those of the next language have other names. A clone goes before what it is built on. */
 async function cleared() {
-  for (const { id } of await native.machines.list()) {
-    await native.life.forceOff(id).catch(() => {});
-    await native.machines.remove(id);
-    await native.machines.purge(id);
+  for (let left = await native.machines.list(); left.length > 0; left = await native.machines.list()) {
+    for (const { id } of left) {
+      await native.life.forceOff(id).catch(() => {});
+      await native.machines.remove(id).then(() => native.machines.purge(id)).catch(({ code }) => {
+        if (code !== "has_dependents") throw new Error(code);
+      });
+    }
   }
 }
 
