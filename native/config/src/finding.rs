@@ -1,6 +1,6 @@
 //! What a person should know or decide before a machine is made, changed or started.
 
-use crate::limits::{PAUSE_BELOW, size};
+use crate::size::{PAUSE_BELOW, size};
 use crate::{PLAIN_SHARE_WARNING, VNC_WARNING, VmConfig};
 use sampan_message::{Coded, Message, Params};
 use serde::{Deserialize, Serialize};

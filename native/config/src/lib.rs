@@ -31,6 +31,7 @@ mod performance;
 mod preset;
 mod rule;
 mod share;
+mod size;
 mod tuning;
 mod vnc;
 
@@ -49,9 +50,7 @@ pub use finding::{Finding, Severity};
 pub use forward::{
     Forward, ForwardError, MAX_FORWARD_PORTS, Protocol, forward_conflicts, human_monitor_command,
 };
-pub use limits::{
-    HostFigures, Limits, MAX_DISK_BYTES, MIN_DISK_BYTES, PAUSE_BELOW, Range, Space, WARN_BELOW,
-};
+pub use limits::{HostFigures, Limits, MAX_DISK_BYTES, MIN_DISK_BYTES, Range, Space};
 pub use mac::{MacAddress, NotAMac};
 pub use machine::{
     AGENT_SOCKET, Disk, DiskFormat, DisplayKind, Drive, Firmware, Kernel, Machine, Nic, SerialPort,
@@ -65,6 +64,7 @@ pub use performance::{Duty, Effort, Mode, NotAMode};
 pub use preset::{Preset, PresetNote};
 pub use rule::Rule;
 pub use share::PLAIN_SHARE_WARNING;
+pub use size::{PAUSE_BELOW, WARN_BELOW};
 pub use tuning::CURRENT_TUNING;
 pub use vnc::{BadVncPassword, MAX_VNC_PASSWORD, VNC_WARNING, Vnc, VncPassword};
 

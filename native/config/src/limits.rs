@@ -1,6 +1,7 @@
 //! What a host can bear, before it is asked to.
 
 use crate::finding::{Concern, Finding, Severity};
+use crate::size::{GIB, MIB, PAUSE_BELOW, WARN_BELOW};
 use crate::{MAX_CPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB, VmConfig};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +57,6 @@ pub enum Space {
     Pause,
 }
 
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
 /// What QEMU takes besides the guest's memory, in MiB: about 40 for an idle machine, the rest for translated code and
 /// pictures.
 const OVERHEAD_MIB: u64 = 192;
@@ -67,10 +66,6 @@ const TRANSLATED_PART: u64 = 8;
 /// What the host's own programs need, in MiB, or this part of all memory where that is less.
 const RESERVE_MIB: u64 = 512;
 const RESERVE_PART: u64 = 8;
-/// Below this much free space a machine is paused, in bytes: enough for what is on its way to the disk.
-pub const PAUSE_BELOW: u64 = 512 * MIB;
-/// Below this much free space it is said, in bytes.
-pub const WARN_BELOW: u64 = 4 * GIB;
 
 /// The smallest disk, in bytes: less holds no partition of today.
 pub const MIN_DISK_BYTES: u64 = MIB;
@@ -201,11 +196,6 @@ impl Space {
             _ => Self::Enough,
         }
     }
-}
-
-/// Bytes for people: in MiB up to 10 GiB.
-pub(crate) fn size(bytes: u64) -> String {
-    if bytes < 10 * GIB { format!("{} MiB", bytes / MIB) } else { format!("{} GiB", bytes / GIB) }
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
 pub use codes::samples;
 pub use console::Console;
 pub use reply::{
-    AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, PausedBy, Picture, Reply,
-    State, Status,
+    AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, GivenTo, PausedBy,
+    Picture, Reply, State, Status,
 };
 pub use reporter::{Progress, Reporter};
 pub use request::{ClipboardKind, Request};

@@ -32,11 +32,24 @@ pub enum Reply {
     Copied {
         /// Its length.
         bytes: u64,
+        /// Where in the guest it is, where the request did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<GivenTo>,
     },
     /// Who answers in the guest.
     Agent(AgentInfo),
     /// What is in the guest's clipboard.
     Clipboard(ClipboardContent),
+}
+
+/// Where in the guest a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GivenTo {
+    /// Where the desktop's user keeps downloads, or on the desktop: the agent there chose.
+    Downloads,
+    /// The file of this full name.
+    Path(String),
 }
 
 /// The state of a machine that runs or is being started.
@@ -248,6 +261,12 @@ pub struct ClipboardInfo {
     pub kinds: Vec<ClipboardKind>,
     /// How often one has since the start.
     pub copied: u64,
+    /// Whether the same agent takes files.
+    #[serde(default)]
+    pub files: bool,
+    /// Whether it sets the size of the guest's screen.
+    #[serde(default)]
+    pub sizes: bool,
 }
 
 /// Bytes as base64 (RFC 4648, section 4).

@@ -158,12 +158,17 @@ pub enum Request {
         /// How long it may run, in seconds.
         timeout: u64,
     },
-    /// Copy a file into the guest, by its agent. [`Reply::Copied`](crate::Reply::Copied).
+    /// Copy a file into the guest. [`Reply::Copied`](crate::Reply::Copied).
     Push {
         /// The file on this host, by its full name.
         from: PathBuf,
-        /// The file in the guest.
-        to: String,
+        /// The file in the guest, which is replaced, by the guest agent. Without it the file is for whoever uses the guest's desktop: it
+        /// goes to their downloads, or, where no desktop's agent answers, by the guest agent to a folder that all can read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        /// What it is called in the guest, where `to` does not say; otherwise as it is called here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     },
     /// Copy a file out of the guest, by its agent. [`Reply::Copied`](crate::Reply::Copied).
     Pull {

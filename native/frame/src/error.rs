@@ -1,6 +1,6 @@
 //! What can be wrong with a scanout.
 
-use crate::rect::{MAX_AREA, MAX_SIDE};
+use crate::limits::{MAX_AREA, MAX_SIDE};
 use std::io;
 
 /// Why a scanout is refused before anything of it is read.

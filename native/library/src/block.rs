@@ -1,62 +1,11 @@
 //! What the library needs done to the data of images; whoever has QEMU's block layer does it.
 
+use crate::block_error::BlockError;
 use crate::checked::CheckedChain;
-use crate::manifest::ImageFormat;
-use serde::{Deserialize, Serialize};
+use crate::format::{ImageFormat, Layer, SourceFormat};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-/// A format that images may be imported from. The names are QEMU's block drivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceFormat {
-    /// QEMU's own.
-    Qcow2,
-    /// The bytes of the disk.
-    Raw,
-    /// VMware's, one file.
-    Vmdk,
-    /// VirtualBox's.
-    Vdi,
-    /// Hyper-V's.
-    Vhdx,
-    /// Virtual PC's and older Hyper-V's (VHD).
-    Vpc,
-}
-
-impl SourceFormat {
-    /// QEMU's name of the block driver.
-    #[must_use]
-    pub fn driver(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-            Self::Vmdk => "vmdk",
-            Self::Vdi => "vdi",
-            Self::Vhdx => "vhdx",
-            Self::Vpc => "vpc",
-        }
-    }
-}
-
-impl From<ImageFormat> for SourceFormat {
-    fn from(format: ImageFormat) -> Self {
-        match format {
-            ImageFormat::Qcow2 => Self::Qcow2,
-            ImageFormat::Raw => Self::Raw,
-        }
-    }
-}
-
-/// One image of a chain: what it does not hold is read from the next one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// The file.
-    pub path: PathBuf,
-    /// Its format: never to be guessed, what a guest wrote would decide.
-    pub format: SourceFormat,
-}
 
 /// The arguments of `blockdev-add` for a chain, the top image first: every base is named by us and none is taken from a
 /// header, which the guest's QEMU could have written. `None` for an empty chain.
@@ -129,29 +78,6 @@ pub struct Progress {
 
 /// Hears how far the work is and says whether to go on.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
-
-/// Why the block layer could not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BlockError {
-    /// Stopped by the caller.
-    #[error("cancelled")]
-    Cancelled,
-    /// The disk is full.
-    #[error("the disk became full while {0} was written: free some space and try again")]
-    NoSpace(PathBuf),
-    /// QEMU cannot.
-    #[error("QEMU cannot work on {}: {message}", .path.display())]
-    Refused {
-        /// The image.
-        path: PathBuf,
-        /// What QEMU said.
-        message: String,
-    },
-    /// There is no block layer, or it died.
-    #[error("QEMU's block layer is not available ({0}): look at what is missing on this host")]
-    Unavailable(String),
-}
 
 /// Work on the data of images, by QEMU's block layer. Every call blocks until the work is done, so it belongs on a
 /// thread that may wait.

@@ -18,6 +18,8 @@ pub const MAX_SECTIONS: usize = 64;
 /// The most bytes of one section.
 pub const MAX_SECTION: u64 = 1 << 20;
 
+/// The most bytes of a snapshot's picture.
+pub const MAX_THUMBNAIL: u64 = 4 << 20;
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const DISKS: &str = "disks";
 pub(crate) const DOCUMENT: &str = "document";
@@ -140,7 +142,7 @@ impl Bundle {
     pub fn thumbnail(&self, snapshot: &SnapshotId) -> Result<Option<Vec<u8>>> {
         let node = self.manifest.snapshots.get(snapshot).ok_or_else(|| Error::no_snapshot(snapshot))?;
         let path = node.thumbnail.as_ref().map(|file| self.path.join(THUMBS).join(file.as_str()));
-        path.map(|path| fs::read_own(&path, crate::snapshots::MAX_THUMBNAIL)).transpose()
+        path.map(|path| fs::read_own(&path, MAX_THUMBNAIL)).transpose()
     }
 
     /// Bytes that the bundle takes of the disk, by blocks in use (a hole takes none).

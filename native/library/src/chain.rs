@@ -1,15 +1,16 @@
 //! Which files a drive's state is spread over, and whether they are what the manifest says.
 
-use crate::block::{Backing, Layer, NewImage, Preallocation};
+use crate::block::{Backing, NewImage, Preallocation};
 use crate::bundle::DISKS;
 use crate::checked::CheckedChain;
 use crate::error::{Error, Result};
 use crate::fault::ImageChange;
+use crate::format::{ImageFormat, Layer};
 use crate::fs::{Fs, open_regular};
 use crate::id::{DriveId, FileName};
 use crate::image::{self, Header};
 use crate::locked::Locked;
-use crate::manifest::{Base, Image, ImageFormat, MAX_CHAIN};
+use crate::manifest::{Base, Image, MAX_CHAIN};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -6,9 +6,9 @@
 //! QEMU is told every base by us and told of none where there is none ([`blockdev`](crate::blockdev)), our libqemu opens no file
 //! that only an image names, and a process that works on images reaches the inodes that are pinned here and nothing else.
 
-use crate::block::{Layer, SourceFormat};
 use crate::error::{Error, Result, io};
 use crate::fault::ImageChange;
+use crate::format::{Layer, SourceFormat};
 use crate::fs::{is_loop, open_regular};
 use crate::image::{self, Header};
 use crate::owner;
@@ -221,7 +221,6 @@ pub fn new_image_file(path: &Path) -> Result<Pin> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::ImageFormat;
 
     fn layer(path: &Path) -> Layer {
         Layer::new(path, ImageFormat::Raw)

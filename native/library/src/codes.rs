@@ -1,10 +1,12 @@
 //! The codes of this crate's errors, and the values that their texts are made of.
 
 use crate::archive::TarError;
-use crate::block::{BlockError, SourceFormat};
-use crate::error::{ArchiveError, Error, NameRule};
+use crate::block_error::BlockError;
+use crate::error::{ArchiveError, Error};
 use crate::fault::{ArchiveFault, DescriptionFault, ImageChange, ManifestFault};
+use crate::format::SourceFormat;
 use crate::image::{FileKind, ImageFault, ImageFeature, NotACd, ProbeError};
+use crate::name_rule::{NameError, NameRule};
 use sampan_message::{Coded, Message, Params, Reason, io_code, samples as samples_of};
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -31,7 +33,7 @@ impl Error {
                 ("ambiguous", name_of(what).with("candidates", candidates.join(", ")))
             }
             Self::NameTaken(name) => ("name_taken", name_of(name)),
-            Self::BadName { name, why } => ("bad_name", name_of(name).with("rule", why.name())),
+            Self::BadName { name, why } => NameError { name: name.clone(), why: *why }.parts(),
             Self::Damaged { path, why } => ("damaged_machine", path_of(path).and(why.params())),
             Self::TooNew { path, found, known } => {
                 ("too_new", path_of(path).with("found", *found).with("known", *known))
@@ -312,7 +314,13 @@ impl TarError {
     }
 }
 
-sampan_message::coded!(Error, ArchiveError, ProbeError, NotACd, BlockError, TarError);
+impl NameError {
+    fn parts(&self) -> (&'static str, Params) {
+        ("bad_name", Params::of("name", &*self.name).with("rule", self.why.name()))
+    }
+}
+
+sampan_message::coded!(Error, ArchiveError, ProbeError, NotACd, BlockError, TarError, NameError);
 
 /// A message of every kind that this crate makes, for `docs/errors.md`.
 pub fn samples() -> Vec<Message> {

@@ -1,15 +1,16 @@
 //! Drives of a stopped machine.
 
-use crate::block::{BlockLayer, Layer, NewImage, OnProgress, Preallocation, SourceFormat};
+use crate::block::{BlockLayer, NewImage, OnProgress, Preallocation};
 use crate::bundle::DISKS;
 use crate::chain::{Unfinished, header};
 use crate::checked::CheckedChain;
 use crate::error::{Error, Result};
+use crate::format::{ImageFormat, Layer, SourceFormat};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName};
 use crate::image::{self, Header, MAX_VIRTUAL_SIZE, NotACd};
 use crate::locked::Locked;
-use crate::manifest::{Image, ImageFormat, MAX_DRIVES};
+use crate::manifest::{Image, MAX_DRIVES};
 use crate::space;
 use std::path::Path;
 
@@ -342,5 +343,5 @@ impl Locked {
 }
 
 fn file_name(path: &Path) -> Result<FileName> {
-    path.file_name().and_then(|n| n.to_str()).unwrap_or_default().parse()
+    Ok(path.file_name().and_then(|n| n.to_str()).unwrap_or_default().parse()?)
 }

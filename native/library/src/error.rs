@@ -1,8 +1,10 @@
 //! Why something in the library did not work, and what to do.
 
+use crate::block_error::BlockError;
 use crate::fault::{ArchiveFault, DescriptionFault, ImageChange, ManifestFault};
+use crate::file_kind::FileKind;
 use crate::id::{SnapshotId, VmId};
-use crate::image::FileKind;
+use crate::name_rule::{NameError, NameRule};
 use crate::words::holder;
 use sampan_message::Message;
 use std::path::{Path, PathBuf};
@@ -269,86 +271,10 @@ pub enum Error {
     },
     /// The block layer could not.
     #[error("{0}")]
-    Block(crate::block::BlockError),
+    Block(BlockError),
     /// Stopped by the caller; nothing was left behind.
     #[error("cancelled; nothing was changed")]
     Cancelled,
-}
-
-/// A rule of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameRule {
-    /// Something of it can be seen.
-    #[error("a name needs at least one visible character")]
-    Visible,
-    /// It can be typed again.
-    #[error("a name neither begins nor ends with a space")]
-    NoSpace,
-    /// It has an end.
-    #[error("a name has at most 100 characters")]
-    Short,
-    /// It is one line.
-    #[error("a name is one line without invisible control characters")]
-    OneLine,
-    /// It is no option.
-    #[error("a name that begins with “-” would be taken for an option")]
-    NoDash,
-    /// It may be a file's.
-    #[error("a name contains neither “/” nor “\\”, so that it may name a file")]
-    NoSlash,
-    /// It is no folder's.
-    #[error("“.” and “..” are folders")]
-    NoFolder,
-    /// A medium's.
-    #[error("a medium's name does not begin with “.” and has at most 200 bytes")]
-    Medium,
-    /// A drive's id.
-    #[error("a drive's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit")]
-    DriveId,
-    /// A snapshot's id.
-    #[error("a snapshot's id has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit")]
-    SnapshotId,
-    /// The name of a file of a bundle.
-    #[error(
-        "a file of a bundle has 1 to 64 of a-z, 0-9, “-”, “_” and “.”, and begins with a letter or digit"
-    )]
-    FileName,
-}
-
-impl NameRule {
-    /// Every rule.
-    pub const ALL: [Self; 11] = [
-        Self::Visible,
-        Self::NoSpace,
-        Self::Short,
-        Self::OneLine,
-        Self::NoDash,
-        Self::NoSlash,
-        Self::NoFolder,
-        Self::Medium,
-        Self::DriveId,
-        Self::SnapshotId,
-        Self::FileName,
-    ];
-
-    /// Its name for programs, which never changes.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Visible => "visible",
-            Self::NoSpace => "no_space",
-            Self::Short => "short",
-            Self::OneLine => "one_line",
-            Self::NoDash => "no_dash",
-            Self::NoSlash => "no_slash",
-            Self::NoFolder => "no_folder",
-            Self::Medium => "medium",
-            Self::DriveId => "drive_id",
-            Self::SnapshotId => "snapshot_id",
-            Self::FileName => "file_name",
-        }
-    }
 }
 
 /// Why a file with a machine is refused.
@@ -448,11 +374,17 @@ pub(crate) fn unsupported(path: &Path, why: DescriptionFault) -> Error {
     refused(path, ArchiveError::Unsupported(why))
 }
 
-impl From<crate::block::BlockError> for Error {
-    fn from(e: crate::block::BlockError) -> Self {
+impl From<BlockError> for Error {
+    fn from(e: BlockError) -> Self {
         match e {
-            crate::block::BlockError::Cancelled => Self::Cancelled,
+            BlockError::Cancelled => Self::Cancelled,
             other => Self::Block(other),
         }
+    }
+}
+
+impl From<NameError> for Error {
+    fn from(e: NameError) -> Self {
+        Self::BadName { name: e.name, why: e.why }
     }
 }

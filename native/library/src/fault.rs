@@ -1,13 +1,7 @@
 //! What is wrong with a manifest, an image, an archive or a description: what completes the texts of [`crate::Error`].
 
-use crate::error::{Error, NameRule};
-use sampan_message::{Value, reasons};
-
-impl From<NameRule> for Value {
-    fn from(rule: NameRule) -> Self {
-        rule.name().into()
-    }
-}
+use crate::name_rule::NameRule;
+use sampan_message::reasons;
 
 reasons! {
     /// What is wrong with a manifest, or would be after a change.
@@ -122,14 +116,6 @@ reasons! {
         TooOld { version: u64 = 1 } => "too_old", "its version {version} is too old: open it once with a newer UTM";
         TooNew { version: u64 = 9 } => "too_new", "its version {version} is newer than what is known (2 to 4): import its disks one by one";
         NoVersion => "no_version", "its config.plist has no version: it is no UTM machine";
-    }
-}
-
-/// What the checks of names say, for reasons that hold it.
-pub(crate) fn of_name<T>(e: Error, reason: impl FnOnce(String, NameRule) -> T) -> T {
-    match e {
-        Error::BadName { name, why } => reason(name, why),
-        other => reason(other.to_string(), NameRule::OneLine),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names and identifiers, and what may be one.
 
-use crate::error::{Error, NameRule, Result};
+use crate::name_rule::{NameError, NameRule};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -47,7 +47,7 @@ impl fmt::Display for VmId {
 
 impl FromStr for VmId {
     type Err = uuid::Error;
-    fn from_str(s: &str) -> std::result::Result<Self, uuid::Error> {
+    fn from_str(s: &str) -> Result<Self, uuid::Error> {
         Uuid::parse_str(s).map(Self)
     }
 }
@@ -86,18 +86,18 @@ macro_rules! word {
         }
 
         impl FromStr for $name {
-            type Err = Error;
-            fn from_str(s: &str) -> Result<Self> {
+            type Err = NameError;
+            fn from_str(s: &str) -> Result<Self, NameError> {
                 match is_word(s, 64) {
                     true => Ok(Self(s.to_owned())),
-                    false => Err(Error::BadName { name: excerpt(s), why: NameRule::$name }),
+                    false => Err(NameError { name: excerpt(s), why: NameRule::$name }),
                 }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(s: String) -> Result<Self> {
+            type Error = NameError;
+            fn try_from(s: String) -> Result<Self, NameError> {
                 s.parse()
             }
         }
@@ -160,8 +160,8 @@ fn excerpt(s: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`Error::BadName`] with the rule that is broken.
-pub fn check_name(name: &str) -> Result<()> {
+/// [`NameError`] with the rule that is broken.
+pub fn check_name(name: &str) -> Result<(), NameError> {
     let why = if name.trim().is_empty() {
         NameRule::Visible
     } else if name.trim() != name {
@@ -179,7 +179,20 @@ pub fn check_name(name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::BadName { name: excerpt(name), why })
+    Err(NameError { name: excerpt(name), why })
+}
+
+/// Checks the name of a removable medium, which is its file's too.
+///
+/// # Errors
+///
+/// [`NameError`] with the rule that is broken.
+pub(crate) fn check_medium(name: &str) -> Result<(), NameError> {
+    check_name(name)?;
+    match name.starts_with('.') || name.len() > 200 {
+        true => Err(NameError { name: name.into(), why: NameRule::Medium }),
+        false => Ok(()),
+    }
 }
 
 /// Marks that turn the direction of text or take no room: with them two names look alike.

@@ -27,6 +27,7 @@
 mod archive;
 mod aside;
 mod block;
+mod block_error;
 mod bundle;
 mod chain;
 mod checked;
@@ -34,9 +35,12 @@ mod clone;
 mod codes;
 mod collect;
 mod disks;
+mod draft;
 mod error;
 mod fault;
+mod file_kind;
 mod foreign;
+mod format;
 pub mod fs;
 mod host;
 mod id;
@@ -46,6 +50,7 @@ mod lock;
 mod locked;
 mod manifest;
 mod media;
+mod name_rule;
 mod owner;
 mod reclaim;
 mod recover;
@@ -59,33 +64,34 @@ mod words;
 pub use archive::{
     ARCHIVE_VERSION, Adopt, Contents, Disk, Exported, Member, TarError, TarReader, TarWriter, check_member,
 };
-pub use block::{
-    Backing, BlockError, BlockLayer, Layer, NewImage, OnProgress, Preallocation, Progress, SourceFormat,
-    blockdev,
-};
-pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, Sections, SnapshotUsage};
+pub use block::{Backing, BlockLayer, NewImage, OnProgress, Preallocation, Progress, blockdev};
+pub use block_error::BlockError;
+pub use bundle::{Bundle, MAX_SECTION, MAX_SECTIONS, MAX_THUMBNAIL, Sections, SnapshotUsage};
 pub use checked::{CheckedChain, OpenImage, Pin, new_image_file};
 pub use clone::NewClone;
 #[doc(hidden)]
 pub use codes::samples;
 pub use disks::{DriveInfo, MIN_DRIVE, Space, Target, probe_import, why_no_cd};
-pub use error::{ArchiveError, Error, NameRule, Result};
+pub use draft::Draft;
+pub use error::{ArchiveError, Error, Result};
 pub use fault::{ArchiveFault, DescriptionFault, ImageChange, ManifestFault};
 pub use foreign::{
     Bus, DiskPlan, DriveFault, ImportNote, ImportPlan, MAX_DESCRIPTION, MachineFile, NicPlan, Origin,
     machine_file, name_from, parse_ovf, parse_utm, plan_import,
 };
+pub use format::{ImageFormat, Layer, SourceFormat};
 pub use host::HostSettings;
 pub use id::{DriveId, FileName, SnapshotId, VmId, are_alike, check_name};
-pub use library::{Draft, Entry, Library, MAX_MACHINES};
+pub use library::{Entry, Library, MAX_MACHINES};
 pub use locked::Locked;
 pub use manifest::{
-    Base, Flattening, Image, ImageFormat, MAX_CHAIN, MAX_DRIVES, MAX_IMAGES, MAX_MANIFEST, MAX_NOTE,
-    MAX_SNAPSHOTS, Manifest, Pending, Removed, Snapshot, Suspended, VERSION,
+    Base, Flattening, Image, MAX_CHAIN, MAX_DRIVES, MAX_IMAGES, MAX_MANIFEST, MAX_NOTE, MAX_SNAPSHOTS,
+    Manifest, Pending, Removed, Snapshot, Suspended, VERSION,
 };
 pub use media::{IfNoReflink, MAX_MEDIA, Medium};
+pub use name_rule::{NameError, NameRule};
 pub use owner::private_folder;
 pub use running::Planned;
-pub use snapshots::{MAX_THUMBNAIL, NewSnapshot, Unsaved};
+pub use snapshots::{NewSnapshot, Unsaved};
 pub use space::{RESERVE, free};
 pub use words::{date, shell_word};

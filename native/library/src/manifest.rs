@@ -1,7 +1,8 @@
 //! The one file that says what a bundle is: replaced whole, everything else is written once and named by it.
 
 use crate::error::{Error, Result};
-use crate::fault::{ManifestFault, of_name};
+use crate::fault::ManifestFault;
+use crate::format::ImageFormat;
 use crate::id::{DriveId, FileName, SnapshotId, VmId, check_name};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,27 +22,6 @@ pub const MAX_SNAPSHOTS: usize = 512;
 pub const MAX_CHAIN: usize = 100;
 /// The most characters of a snapshot's note.
 pub const MAX_NOTE: usize = 4096;
-
-/// How the images of a bundle are written. Everything else is converted when it is imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ImageFormat {
-    /// QEMU's own format: grows as it is filled, and may have a base.
-    Qcow2,
-    /// The bytes of the disk as they are.
-    Raw,
-}
-
-impl ImageFormat {
-    /// QEMU's name of the block driver.
-    #[must_use]
-    pub fn driver(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-        }
-    }
-}
 
 /// What an overlay is built on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -244,9 +224,8 @@ impl Manifest {
 
     /// What is wrong with it, if anything.
     pub(crate) fn check(&self) -> std::result::Result<(), ManifestFault> {
-        let named = |name: &str| {
-            check_name(name).map_err(|e| of_name(e, |name, rule| ManifestFault::BadName { name, rule }))
-        };
+        let named =
+            |name: &str| check_name(name).map_err(|e| ManifestFault::BadName { name: e.name, rule: e.why });
         named(&self.name)?;
         let bound = |count: usize, most: usize, fault: fn(usize, usize) -> ManifestFault| match count > most {
             true => Err(fault(count, most)),

@@ -1,9 +1,9 @@
 //! Removable media: installation images and the like, kept once for all machines.
 
 use crate::block::{OnProgress, Progress};
-use crate::error::{Error, NameRule, Result, io};
+use crate::error::{Error, Result, io};
 use crate::fs;
-use crate::id::{check_name, looks, short};
+use crate::id::{check_medium, looks, short};
 use crate::library::{Library, MEDIA, entries};
 use crate::space;
 use std::fs::{File, OpenOptions};
@@ -35,14 +35,6 @@ pub enum IfNoReflink {
     /// It gets a second name (hard link) and takes no room; whoever changes the original changes it, too. Copied if the two
     /// are not in one file system.
     Link,
-}
-
-pub(crate) fn check_medium(name: &str) -> Result<()> {
-    check_name(name)?;
-    match name.starts_with('.') || name.len() > 200 {
-        true => Err(Error::BadName { name: name.into(), why: NameRule::Medium }),
-        false => Ok(()),
-    }
 }
 
 impl Library {

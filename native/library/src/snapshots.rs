@@ -5,7 +5,7 @@
 //! until [`Locked::reclaim`] merges them.
 
 use crate::block::BlockLayer;
-use crate::bundle::THUMBS;
+use crate::bundle::{MAX_THUMBNAIL, THUMBS};
 use crate::chain::{Overlays, Unfinished};
 use crate::error::{Error, Result};
 use crate::id::{DriveId, FileName, SnapshotId, check_name};
@@ -13,9 +13,6 @@ use crate::locked::Locked;
 use crate::manifest::{Base, MAX_CHAIN, MAX_NOTE, MAX_SNAPSHOTS, Snapshot, Suspended};
 use crate::space;
 use std::collections::BTreeMap;
-
-/// The most bytes of a snapshot's picture.
-pub const MAX_THUMBNAIL: u64 = 4 << 20;
 
 /// What a person says of a snapshot, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

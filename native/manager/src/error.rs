@@ -1,8 +1,8 @@
 //! Why something could not be done, with a code for programs and translations.
 
-use crate::create::NewMachineError;
-use crate::downloads::MediaError;
-use crate::edit::EditError;
+use crate::create::error::NewMachineError;
+use crate::downloads::error::MediaError;
+use crate::edit::error::EditError;
 use crate::fault::{PictureFault, Unfit};
 use crate::sentences::Sentence;
 use crate::text::TextError;
@@ -76,10 +76,10 @@ pub enum Error {
         source: Box<Error>,
     },
     /// It would do damage to this host.
-    #[error("{}", crate::findings::text(.0))]
+    #[error("{}", crate::sentences::all_of(.0))]
     Refused(Vec<Finding>),
     /// It might do damage: a person must confirm it.
-    #[error("{}", crate::findings::text(.0))]
+    #[error("{}", crate::sentences::all_of(.0))]
     NeedsConfirm(Vec<Finding>),
     /// What a running machine, another process or a lower part said.
     #[error(transparent)]
@@ -222,6 +222,12 @@ pub enum Error {
 
 fn why_not(reasons: &[(AcceleratorName, Message)]) -> String {
     reasons.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
+impl From<sampan_library::NameError> for Error {
+    fn from(e: sampan_library::NameError) -> Self {
+        Self::Library(e.into())
+    }
 }
 
 impl Error {

@@ -45,11 +45,6 @@ pub fn confirm(findings: Vec<Finding>, confirmed: &Confirmed) -> Result<Vec<Mess
     Ok(of(Severity::Confirm).map(|finding| finding.message).collect())
 }
 
-/// All that is found in one text.
-pub(crate) fn text(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| finding.message.to_string()).collect::<Vec<_>>().join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use crate::machine::unexpected;
 use crate::transfer::Arrived;
 use crate::{Manager, NewMachine, blocking};
 use sampan_config::PAUSE_BELOW;
-use sampan_control::{Reply, Reporter, Request};
+use sampan_control::{GivenTo, Reply, Reporter, Request};
 use sampan_library::{DriveId, Library, Medium, VmId};
 use sampan_message::Message;
 use std::fs::File;
@@ -304,8 +304,28 @@ impl Manager {
         let machine = self.running(id).await?;
         let copy = self.copied(lent, reporter).await?;
         let from = copy.path.clone();
-        match machine.call(Request::Push { from, to }, reporter).await? {
-            Reply::Copied { bytes } => Ok(bytes),
+        match machine.call(Request::Push { from, to: Some(to), name: None }, reporter).await? {
+            Reply::Copied { bytes, .. } => Ok(bytes),
+            _ => Err(Error::Client(unexpected())),
+        }
+    }
+
+    /// Gives a file that was lent to whoever uses the guest's desktop; where it is, and how many bytes it has.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; no agent answers in the guest; no space there.
+    pub async fn give_lent(
+        &self,
+        id: VmId,
+        lent: Lent,
+        name: String,
+        reporter: &Reporter,
+    ) -> Result<(GivenTo, u64)> {
+        let machine = self.running(id).await?;
+        let copy = self.copied(lent, reporter).await?;
+        let from = copy.path.clone();
+        match machine.call(Request::Push { from, to: None, name: Some(name) }, reporter).await? {
+            Reply::Copied { bytes, to: Some(to) } => Ok((to, bytes)),
             _ => Err(Error::Client(unexpected())),
         }
     }

@@ -56,11 +56,12 @@ pub use fault::{FieldFault, MediumNameRule, PictureFault, Unfit};
 pub use findings::{Confirmed, confirm};
 pub use jobs::{About, Action, Activity, Job, JobInfo};
 pub use lent::Lent;
-pub use lifecycle::{Ended, Pressed, Started};
+pub use lifecycle::{Ended, Pressed};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
 pub use records::RunLog;
 pub use sentences::{BadRequest, Sentence};
 pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
+pub use supervisor::Started;
 
 pub use transfer::{Arrived, CloneOptions};
 pub use trash::{Emptied, Trashed};

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::force;
 use crate::machine::text;
 use crate::run::{self, EndRecord, Restarts, StartOptions, Starting, Tell};
-use crate::supervisor;
+use crate::supervisor::{self, Started};
 use crate::{Machine, Manager, Placement, blocking};
 use sampan_control::{ClientError, Reporter, Request, State};
 use sampan_library::{Bundle, Error as LibraryError, VmId};
@@ -20,15 +20,6 @@ pub(crate) const ENDING: Duration = Duration::from_secs(60);
 
 /// How long a process may take to go once its machine has ended.
 const LAST_MOMENTS: Duration = Duration::from_secs(20);
-
-/// A machine that was started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// Where it is seen, with the secret; `None` where nothing is streamed.
-    pub viewer: Option<String>,
-    /// The process that runs it, where that is another one.
-    pub pid: Option<u32>,
-}
 
 /// How a machine ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What is told by a sentence of its own, and is no error of a crate: notes of a start, refusals of what is asked of a machine. The
 //! native module's own are among them, since it has no list of codes.
 
-use sampan_message::reasons;
+use sampan_config::Finding;
+use sampan_message::{Message, reasons};
 
 reasons! {
     /// A sentence of its own; its code is the message's.
@@ -40,6 +41,16 @@ reasons! {
         NoProgram => "no_program", "name a program";
         NotBase64 { why: String = "invalid padding".into() } => "not_base64", "what was sent is not base64: {why}";
     }
+}
+
+/// A request that cannot be answered, as a message.
+pub(crate) fn bad_request(why: &BadRequest) -> Message {
+    Message::because("invalid_request", why)
+}
+
+/// All that is found in one text.
+pub(crate) fn all_of(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| finding.message.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use crate::Manager;
 use crate::error::{Error, Result};
-use crate::lifecycle::Started;
 use crate::machine::named;
 use crate::run::{StartOptions, Tell, logs};
 use sampan_control::{Address, Client, ClientError, PATIENCE, Request};
@@ -19,6 +18,15 @@ use tokio::time::timeout;
 
 /// How long nothing may be heard of a start before its supervisor is asked whether it is still there.
 const PACE: Duration = Duration::from_secs(10);
+
+/// A machine that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Where it is seen, with the secret; `None` where nothing is streamed.
+    pub viewer: Option<String>,
+    /// The process that runs it, where that is another one.
+    pub pid: Option<u32>,
+}
 
 /// The program that becomes a supervisor.
 pub trait SupervisorProgram: Send + Sync {

@@ -1,11 +1,15 @@
 //! The guest's clipboard: its agent's port as QEMU tells of it, and pasting of text that has no keys.
 
 use crate::block_ops::is_port_open;
+use crate::guest::ResizeRequest;
 use crate::state::{ClipboardStatus, Status};
 use crate::{CommandError, State};
 use sampan_config::{ClipboardPolicy, PasteKeys, VDAGENT_SOCKET};
+use sampan_frame::Size;
 use sampan_qmp::{Event, Qmp};
-use sampan_vdagent::{ClipboardError, Content, Kind, Offer, Peer, Policy, Port, Selection};
+use sampan_vdagent::{
+    ClipboardError, Content, FileError, FileSource, Kind, Offer, Peer, Policy, Port, Selection,
+};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -85,6 +89,32 @@ impl Clipboard {
     /// [`ClipboardError`].
     pub async fn get(&self, kind: Kind) -> Result<Content, ClipboardError> {
         self.peer.get(Selection::Clipboard, kind).await
+    }
+
+    /// Gives the desktop's user a file, whichever way the clipboard is shared: somebody chose the file.
+    ///
+    /// # Errors
+    /// [`FileError`]; the guest has nothing of it then.
+    pub async fn send_file(&self, file: FileSource, progress: watch::Sender<u64>) -> Result<(), FileError> {
+        self.peer.send_file(file, progress).await
+    }
+
+    /// Says how large the guest's screen should be.
+    pub(crate) async fn set_size(&self, size: Size) {
+        self.peer.set_size(size.width, size.height).await;
+    }
+
+    /// Says so for every size that a viewer asks for, until the machine is gone.
+    pub(crate) fn follow_sizes(&self, mut wishes: watch::Receiver<ResizeRequest>) {
+        let peer = self.peer.clone();
+        tokio::spawn(async move {
+            while wishes.changed().await.is_ok() {
+                let wish = *wishes.borrow_and_update();
+                if let Some((size, _)) = wish {
+                    peer.set_size(size.width, size.height).await;
+                }
+            }
+        });
     }
 
     /// Which way it is shared.
@@ -209,7 +239,13 @@ async fn follow(qmp: Qmp, mut events: Receiver<Event>, port: watch::Sender<Port>
 async fn tell(mut state: watch::Receiver<sampan_vdagent::State>, status: watch::Sender<Status>) {
     loop {
         let known = *state.borrow_and_update();
-        let now = ClipboardStatus { agent: known.agent, kinds: known.kinds, copied: known.grabs };
+        let now = ClipboardStatus {
+            agent: known.agent,
+            kinds: known.kinds,
+            copied: known.grabs,
+            files: known.files,
+            sizes: known.sizes,
+        };
         status.send_if_modified(|status| {
             status.state != State::Ended && status.clipboard.replace(now) != Some(now)
         });

@@ -227,6 +227,7 @@ impl Session {
         paste: PasteKeys,
     ) -> std::io::Result<()> {
         let clipboard = Clipboard::start(socket, &self.qmp, policy, paste, self.status.clone()).await?;
+        clipboard.follow_sizes(self.wish.subscribe());
         let _ = self.clipboard.set(clipboard);
         Ok(())
     }
@@ -323,7 +324,12 @@ impl Session {
                 self.console.send(Event::Button { button, down: false }).await?;
             }
             Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
-            Command::Resize(size) => self.console.set_ui_info(size, (0, 0)).await?,
+            Command::Resize(size) => {
+                if let Some(clipboard) = self.clipboard() {
+                    clipboard.set_size(size).await;
+                }
+                self.console.set_ui_info(size, (0, 0)).await?;
+            }
             Command::Input(event) => self.console.send(event).await?,
         }
         Ok(Reply::Done)

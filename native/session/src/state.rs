@@ -81,6 +81,10 @@ pub struct ClipboardStatus {
     pub kinds: Kinds,
     /// How often one has.
     pub copied: u64,
+    /// Whether the same agent takes files.
+    pub files: bool,
+    /// Whether it sets the size of the guest's screen.
+    pub sizes: bool,
 }
 
 impl Status {

@@ -1,6 +1,7 @@
 //! The protocol without I/O.
 
 use crate::content::{Content, Kind, Kinds, MAX_CONTENT};
+use crate::files::{self, FileError, MAX_PIECE, Transfer};
 use crate::outbox::Outbox;
 use crate::wire::{Decoder, Frame, OutOfStep, capability, content, message, take_number};
 use crate::{ClipboardError, Policy};
@@ -113,6 +114,10 @@ pub struct State {
     pub grabs: u64,
     /// How often the guest has asked for what we offer.
     pub asked: u64,
+    /// Whether the agent takes files.
+    pub files: bool,
+    /// Whether the agent sets the size of the guest's screen.
+    pub sizes: bool,
 }
 
 /// What became of something.
@@ -122,6 +127,8 @@ pub enum Event {
     Changed,
     /// What [`Core::fetch`] asked for.
     Fetched(Result<Content, ClipboardError>),
+    /// The file that [`Core::send_file`] announced is in the guest, or is not.
+    File(Result<(), FileError>),
 }
 
 /// What the agent can do, by its own word.
@@ -132,6 +139,8 @@ struct Agent {
     serials: bool,
     crlf: bool,
     max_clipboard: bool,
+    files: bool,
+    sizes: bool,
 }
 
 impl Agent {
@@ -143,6 +152,8 @@ impl Agent {
             serials: can(capability::CLIPBOARD_GRAB_SERIAL),
             crlf: can(capability::GUEST_LINEEND_CRLF),
             max_clipboard: can(capability::MAX_CLIPBOARD),
+            files: !can(capability::FILE_XFER_DISABLED),
+            sizes: can(capability::MONITORS_CONFIG),
         }
     }
 }
@@ -193,6 +204,11 @@ pub struct Core {
     outbox: Outbox,
     waiting: Waiting,
     fetch: Option<Fetch>,
+    transfer: Option<Transfer>,
+    /// The number of the next file.
+    next_file: u32,
+    /// The size that the guest's screen should have, in pixels.
+    size: Option<(u32, u32)>,
     grabs: u64,
     asked: u64,
     told: State,
@@ -212,6 +228,9 @@ impl Core {
             outbox: Outbox::default(),
             waiting: Waiting::No,
             fetch: None,
+            transfer: None,
+            next_file: 1,
+            size: None,
             grabs: 0,
             asked: 0,
             told: State::default(),
@@ -227,6 +246,8 @@ impl Core {
             kinds: if self.policy.from_guest { clip.kinds } else { Kinds::NONE },
             grabs: self.grabs,
             asked: self.asked,
+            files: self.present().is_some_and(|agent| agent.files),
+            sizes: self.present().is_some_and(|agent| agent.sizes),
         }
     }
 
@@ -342,6 +363,79 @@ impl Core {
         Ok(())
     }
 
+    /// Announces a file of `size` bytes to the guest; what becomes of it is an [`Event::File`]. One at a time. The person who has the
+    /// guest's desktop finds it where downloads are kept.
+    ///
+    /// # Errors
+    /// [`FileError`]; nothing was sent then.
+    pub fn send_file(&mut self, name: &str, size: u64, now: Instant) -> Result<(), FileError> {
+        let agent = self.present().ok_or(FileError::NoAgent)?;
+        if !agent.files {
+            return Err(FileError::Disabled);
+        }
+        debug_assert!(self.transfer.is_none(), "the peer sends one file after the other");
+        let id = self.next_file;
+        let announcement = files::announcement(id, name, size)?;
+        if !self.outbox.push(message::FILE_XFER_START, &announcement, Arc::default()) {
+            return Err(FileError::Silent(Transfer::patience()));
+        }
+        self.next_file = self.next_file.wrapping_add(1);
+        self.transfer = Some(Transfer::new(id, size, now));
+        Ok(())
+    }
+
+    /// Whether the file's next piece is wanted now: the agent takes it, and nothing waits to be sent.
+    pub fn wants_piece(&self) -> bool {
+        self.outbox.is_empty() && self.transfer.as_ref().is_some_and(Transfer::wants_piece)
+    }
+
+    /// Bytes of the file that were sent.
+    pub fn file_sent(&self) -> u64 {
+        self.transfer.as_ref().map_or(0, Transfer::sent)
+    }
+
+    /// Sends the file's next piece, of at most [`MAX_PIECE`] bytes; an empty one only where the file is empty.
+    pub fn send_piece(&mut self, piece: &[u8], now: Instant) {
+        debug_assert!(piece.len() <= MAX_PIECE, "the peer cuts files into pieces");
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.wants_piece()) else { return };
+        match transfer.piece(piece.len(), now) {
+            Ok(()) => {
+                let header = files::piece_header(transfer.id(), piece.len());
+                self.outbox.push(message::FILE_XFER_DATA, &header, piece.into());
+            }
+            Err(error) => self.give_up_file(error),
+        }
+    }
+
+    /// Gives the file up; the guest removes what it has of it.
+    pub fn give_up_file(&mut self, why: FileError) {
+        let Some(transfer) = self.transfer.take() else { return };
+        if self.present().is_some() {
+            let body = files::cancellation(transfer.id());
+            self.outbox.push(message::FILE_XFER_STATUS, &body, Arc::default());
+        }
+        self.events.push_back(Event::File(Err(why)));
+    }
+
+    /// Says how large the guest's screen should be, in pixels: now, and to every agent that comes. A guest whose driver follows the
+    /// display by itself has that size already, and the agent changes nothing.
+    pub fn set_size(&mut self, width: u32, height: u32) {
+        if self.size != Some((width, height)) {
+            self.size = Some((width, height));
+            self.tell_size();
+        }
+    }
+
+    fn tell_size(&mut self) {
+        let Some((width, height)) = self.size else { return };
+        if self.present().is_some_and(|agent| agent.sizes) {
+            // One monitor, no flags; then height, width, depth and place (`VDAgentMonitorsConfig`).
+            let body: Vec<u8> =
+                [1, 0, height, width, 32, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+            self.outbox.push(message::MONITORS_CONFIG, &body, Arc::default());
+        }
+    }
+
     /// What waits to be sent: the next chunk, appended to `bytes`; false if there is none.
     pub fn chunk(&mut self, bytes: &mut Vec<u8>) -> bool {
         self.outbox.chunk(bytes)
@@ -359,13 +453,17 @@ impl Core {
             Waiting::Agent { due, .. } | Waiting::Silence { due } => Some(due),
         };
         let fetch = self.fetch.as_ref().map(|fetch| fetch.due.min(fetch.latest));
-        [waiting, fetch, self.stalled].into_iter().flatten().min()
+        let transfer = self.transfer.as_ref().map(Transfer::due);
+        [waiting, fetch, transfer, self.stalled].into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.fetch.as_ref().is_some_and(|fetch| now >= fetch.due.min(fetch.latest)) {
             self.fetched(Err(ClipboardError::Silent(GIVING)));
+        }
+        if self.transfer.as_ref().is_some_and(|transfer| now >= transfer.due()) {
+            self.give_up_file(FileError::Silent(Transfer::patience()));
         }
         if self.stalled.is_some_and(|due| now >= due) {
             // It will not go on: what comes is something else.
@@ -430,6 +528,11 @@ impl Core {
         &mut self.clips[usize::from(selection.number())]
     }
 
+    /// The agent, if there is one.
+    fn present(&self) -> Option<Agent> {
+        self.agent.filter(|_| self.is_open)
+    }
+
     /// The agent, if there is one that shares its clipboard as we do.
     fn usable(&self) -> Option<Agent> {
         self.agent.filter(|agent| self.is_open && agent.by_demand)
@@ -466,6 +569,9 @@ impl Core {
             clip.taken = Offer::default();
         }
         self.fetched(Err(ClipboardError::Changed));
+        if self.transfer.take().is_some() {
+            self.events.push_back(Event::File(Err(FileError::Gone)));
+        }
     }
 
     /// After what was not understood.
@@ -481,7 +587,7 @@ impl Core {
 
     /// Says what we can do. One whose clipboard goes neither way is not told of grabs.
     fn announce(&mut self, asks: bool) {
-        let mut bits = 0_u32;
+        let mut bits = 1_u32 << capability::FILE_XFER_DETAILED_ERRORS;
         if self.policy != Policy::OFF {
             for bit in [
                 capability::CLIPBOARD_BY_DEMAND,
@@ -539,12 +645,25 @@ impl Core {
             Frame::Skipped { kind: message::CLIPBOARD, size } if self.fetch.is_some() => {
                 self.fetched(Err(ClipboardError::TooLarge { size: size.into() }));
             }
+            Frame::Message { kind: message::FILE_XFER_STATUS, body } => self.file_status(&body, now),
             Frame::Message { .. } | Frame::Skipped { .. } => {}
         }
         // Also where a guest keeps talking of other things.
         if self.fetch.as_ref().is_some_and(|fetch| now >= fetch.due.min(fetch.latest)) {
             self.fetched(Err(ClipboardError::Silent(GIVING)));
         }
+    }
+
+    fn file_status(&mut self, body: &[u8], now: Instant) {
+        let Some((id, result, details)) = files::parse_status(body) else { return };
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.id() == id) else { return };
+        let outcome = match transfer.heard(result, details, now) {
+            Some(files::Progress::Done) => Ok(()),
+            Some(files::Progress::Failed(error)) => Err(error),
+            Some(files::Progress::Wanted) | None => return,
+        };
+        self.transfer = None;
+        self.events.push_back(Event::File(outcome));
     }
 
     fn announced(&mut self, mut body: &[u8]) {
@@ -566,6 +685,9 @@ impl Core {
             if !self.clip(selection).told {
                 self.grab(selection);
             }
+        }
+        if is_new {
+            self.tell_size();
         }
         self.note();
     }

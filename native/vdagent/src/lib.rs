@@ -7,8 +7,8 @@
 //! somebody pastes (a *request*). So neither side learns of a content that nobody asked for, and no loop can arise: a grab
 //! is never answered by a grab.
 //!
-//! The protocol knows other messages, which belong here when they are needed: the sizes of the guest's screens
-//! (`VD_AGENT_MONITORS_CONFIG`), and files that are dropped on it. [`wire`] says where.
+//! The same agent takes files that are dropped on the guest ([`files`]), and sets the size of its screen where the driver does not
+//! follow the display by itself (`VD_AGENT_MONITORS_CONFIG`).
 //!
 //! **Invariant:** the guest is not trusted: nothing that it sends makes more than [`MAX_CONTENT`] bytes be kept, a panic, or an
 //! endless wait. Nothing is sent before the guest has opened its port. A content leaves only in the direction that
@@ -18,6 +18,7 @@
 mod codes;
 mod content;
 mod core;
+pub mod files;
 mod outbox;
 mod peer;
 pub mod wire;
@@ -26,7 +27,8 @@ pub mod wire;
 pub use codes::samples;
 pub use content::{Content, ContentError, Kind, Kinds, MAX_CONTENT, MAX_PIXELS};
 pub use core::{Core, Event, Offer, Selection, State};
-pub use peer::{Peer, Port};
+pub use files::FileError;
+pub use peer::{FileSource, Peer, Port};
 
 use std::time::Duration;
 

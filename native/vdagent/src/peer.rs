@@ -2,6 +2,7 @@
 
 use crate::content::{Content, Kind};
 use crate::core::{Core, Event, Offer, Selection, State};
+use crate::files::{FileError, MAX_PIECE};
 use crate::{ClipboardError, Policy};
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use std::collections::VecDeque;
@@ -26,6 +27,9 @@ const SEND_BUFFER: usize = 8 << 10;
 /// How many may wait for the guest's clipboard.
 const MAX_GETS: usize = 16;
 
+/// How many files may wait.
+const MAX_FILES: usize = 256;
+
 /// Whether the guest has opened its end of the port, as QEMU tells (`VSERPORT_CHANGE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Port {
@@ -42,6 +46,27 @@ enum Command {
     Get(Get),
     Policy(Policy),
     Settle(oneshot::Sender<()>),
+    Send(Sending),
+    Size(u32, u32),
+}
+
+/// A file for the guest. Its bytes come from whoever reads it, so that a slow disk holds up nothing here.
+pub struct FileSource {
+    /// Its name, without folders.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its content in pieces of any size; the end of the channel is its end. A piece that cannot be read ends the transfer.
+    pub pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
+}
+
+struct Sending {
+    file: FileSource,
+    /// Of the present piece, what was not sent.
+    rest: Vec<u8>,
+    /// Bytes that were sent.
+    progress: watch::Sender<u64>,
+    answer: oneshot::Sender<Result<(), FileError>>,
 }
 
 struct Get {
@@ -81,6 +106,8 @@ impl Peer {
             gets: VecDeque::new(),
             asked: None,
             settling: Vec::new(),
+            files: VecDeque::new(),
+            sending: None,
         };
         tokio::spawn(driver.run(port, told));
         Ok(Self { commands, state: seen })
@@ -131,6 +158,23 @@ impl Peer {
         let _ = timeout(limit, self.ask(Command::Settle)).await;
     }
 
+    /// Gives the guest a file, which its agent puts where downloads are kept; `progress` is told the bytes that were sent. Files go one
+    /// after the other. Dropped before it ends, it is given up, and the guest removes what it has.
+    ///
+    /// # Errors
+    /// [`FileError`]; the guest has nothing of it then.
+    pub async fn send_file(&self, file: FileSource, progress: watch::Sender<u64>) -> Result<(), FileError> {
+        let (answer, answered) = oneshot::channel();
+        let sending = Sending { file, rest: Vec::new(), progress, answer };
+        self.commands.send(Command::Send(sending)).await.map_err(|_| FileError::Ended)?;
+        answered.await.map_err(|_| FileError::Ended)?
+    }
+
+    /// Says how large the guest's screen should be, in pixels, for guests whose driver does not follow the display by itself.
+    pub async fn set_size(&self, width: u32, height: u32) {
+        let _ = self.commands.send(Command::Size(width, height)).await;
+    }
+
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ClipboardError> {
         let (answer, answered) = oneshot::channel();
         self.commands.send(command(answer)).await.map_err(|_| ClipboardError::Ended)?;
@@ -149,6 +193,32 @@ struct Driver {
     /// Who waits for what was asked for.
     asked: Option<Get>,
     settling: Vec<oneshot::Sender<()>>,
+    /// Files that wait, and the one that is sent.
+    files: VecDeque<Sending>,
+    sending: Option<Sending>,
+}
+
+/// What comes next of a file.
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
+    Failed(io::Error),
+    /// Whoever sends it has given up.
+    Unwanted,
+}
+
+/// The next piece of the file that is sent; never, if there is none or none is wanted.
+async fn next_piece(sending: Option<&mut Sending>, is_wanted: bool) -> Piece {
+    let Some(sending) = sending else { return std::future::pending().await };
+    tokio::select! {
+        biased;
+        () = sending.answer.closed() => Piece::Unwanted,
+        piece = sending.file.pieces.recv(), if is_wanted => match piece {
+            Some(Ok(bytes)) => Piece::Bytes(bytes),
+            Some(Err(error)) => Piece::Failed(error),
+            None => Piece::End,
+        },
+    }
 }
 
 impl Driver {
@@ -163,6 +233,10 @@ impl Driver {
                 if self.has_unsent() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             let timeout = self.core.timeout();
             let due = timeout.unwrap_or_else(Instant::now);
+            // What is left of a piece goes first.
+            let is_wanted = self.core.wants_piece()
+                && !self.has_unsent()
+                && self.sending.as_ref().is_some_and(|sending| sending.rest.is_empty());
             tokio::select! {
                 changed = port.changed(), if is_told => {
                     is_told = changed.is_ok();
@@ -185,6 +259,7 @@ impl Driver {
                         break;
                     }
                 }
+                piece = next_piece(self.sending.as_mut(), is_wanted) => self.piece(piece),
                 () = sleep_until(due.into()), if timeout.is_some() => self.core.handle_timeout(Instant::now()),
             }
         }
@@ -204,7 +279,21 @@ impl Driver {
                         let _ = get.answer.send(outcome);
                     }
                 }
+                Event::File(outcome) => {
+                    if let Some(sending) = self.sending.take() {
+                        sending.progress.send_replace(if outcome.is_ok() { sending.file.size } else { 0 });
+                        let _ = sending.answer.send(outcome);
+                    }
+                }
             }
+        }
+        while self.sending.is_none()
+            && let Some(sending) = self.files.pop_front()
+        {
+            self.begin_file(sending);
+        }
+        if self.core.wants_piece() && !self.has_unsent() {
+            self.send_rest();
         }
         while self.asked.is_none()
             && let Some(get) = self.gets.pop_front()
@@ -221,6 +310,42 @@ impl Driver {
                 let _ = settled.send(());
             }
         }
+    }
+
+    /// Announces a file, or says why not.
+    fn begin_file(&mut self, sending: Sending) {
+        if sending.answer.is_closed() {
+            return;
+        }
+        match self.core.send_file(&sending.file.name, sending.file.size, Instant::now()) {
+            Ok(()) => self.sending = Some(sending),
+            Err(error) => {
+                let _ = sending.answer.send(Err(error));
+            }
+        }
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        let Some(sending) = &mut self.sending else { return };
+        match piece {
+            Piece::Bytes(bytes) => sending.rest = bytes,
+            Piece::End if sending.file.size == 0 => self.core.send_piece(&[], Instant::now()),
+            Piece::End => {
+                let why = "it is shorter than it was when it was announced".into();
+                self.core.give_up_file(FileError::Source { why });
+            }
+            Piece::Failed(error) => self.core.give_up_file(FileError::Source { why: error.to_string() }),
+            Piece::Unwanted => self.core.give_up_file(FileError::Ended),
+        }
+    }
+
+    /// Sends the beginning of what is left of a piece.
+    fn send_rest(&mut self) {
+        let Some(sending) = self.sending.as_mut().filter(|sending| !sending.rest.is_empty()) else { return };
+        let later = sending.rest.split_off(sending.rest.len().min(MAX_PIECE));
+        let piece = std::mem::replace(&mut sending.rest, later);
+        self.core.send_piece(&piece, Instant::now());
+        sending.progress.send_replace(self.core.file_sent());
     }
 
     /// Asks the guest, or answers at once.
@@ -258,6 +383,12 @@ impl Driver {
             Command::Get(get) => self.gets.push_back(get),
             Command::Policy(policy) => self.core.set_policy(policy),
             Command::Settle(answer) => self.settling.push(answer),
+            Command::Send(sending) if self.files.len() >= MAX_FILES => {
+                let why = "too many files wait already".into();
+                let _ = sending.answer.send(Err(FileError::Source { why }));
+            }
+            Command::Send(sending) => self.files.push_back(sending),
+            Command::Size(width, height) => self.core.set_size(width, height),
         }
     }
 

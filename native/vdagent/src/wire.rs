@@ -24,9 +24,10 @@ const SERVER_PORT: u32 = 2;
 
 const PROTOCOL: u32 = 1;
 
-/// Types of messages. Those that are not used yet stand where they will be needed: `MONITORS_CONFIG` (2, for the sizes of
-/// the guest's screens, answered by a `REPLY`, 3) and `FILE_XFER_START`, `_STATUS`, `_DATA` (10 to 12, for files).
+/// Types of messages.
 pub mod message {
+    /// The sizes that the guest's screens should have.
+    pub const MONITORS_CONFIG: u32 = 2;
     /// A clipboard's content.
     pub const CLIPBOARD: u32 = 4;
     /// What a side can do.
@@ -37,12 +38,20 @@ pub mod message {
     pub const CLIPBOARD_REQUEST: u32 = 8;
     /// A side has it no more.
     pub const CLIPBOARD_RELEASE: u32 = 9;
+    /// A file comes.
+    pub const FILE_XFER_START: u32 = 10;
+    /// What became of a file.
+    pub const FILE_XFER_STATUS: u32 = 11;
+    /// A piece of a file.
+    pub const FILE_XFER_DATA: u32 = 12;
     /// The most bytes of a content that are taken.
     pub const MAX_CLIPBOARD: u32 = 14;
 }
 
 /// What a side can do: bits of an announcement.
 pub mod capability {
+    /// It sets the sizes of the guest's screens.
+    pub const MONITORS_CONFIG: u32 = 1;
     /// It shares a clipboard by grab and request.
     pub const CLIPBOARD_BY_DEMAND: u32 = 5;
     /// Its messages name the selection.
@@ -51,6 +60,10 @@ pub mod capability {
     pub const GUEST_LINEEND_CRLF: u32 = 9;
     /// It minds `MAX_CLIPBOARD`.
     pub const MAX_CLIPBOARD: u32 = 10;
+    /// It takes no files.
+    pub const FILE_XFER_DISABLED: u32 = 13;
+    /// It understands why a file was not taken.
+    pub const FILE_XFER_DETAILED_ERRORS: u32 = 14;
     /// A grab that follows a grab needs no release in between.
     pub const CLIPBOARD_NO_RELEASE_ON_REGRAB: u32 = 16;
     /// Grabs are numbered, so that of two that cross each other both sides know which counts.

@@ -380,14 +380,14 @@ pub struct CopyArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum CopyAction {
-    /// Write a file of this host into the guest
+    /// Write a file of this host into the guest, or give it to whoever uses the guest's desktop
     Push {
         #[command(flatten)]
         vm: Vm,
         /// The file here
         from: PathBuf,
-        /// The file there, by its full name
-        to: String,
+        /// The file there, by its full name, which is replaced; without it the file goes to the desktop's downloads
+        to: Option<String>,
     },
     /// Fetch a file from the guest
     Pull {

@@ -10,7 +10,7 @@ use crate::words::{pass_stderr, pass_stdout, say_json, tell};
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sampan_control::{Reply, Request};
+use sampan_control::{GivenTo, Reply, Request};
 use serde_json::json;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -62,20 +62,32 @@ pub fn file(action: &CopyAction) -> Result<Answer> {
     let app = App::open()?;
     // The machine's supervisor reads and writes the file, from where it is.
     let full = |path: &Path| std::path::absolute(path).context("the file's name");
-    let copy = |vm: &str, request: Request| -> Result<u64> {
+    let copy = |vm: &str, request: Request| -> Result<(u64, Option<GivenTo>)> {
         let machine = app.running(vm)?;
         match app.watch(async |reporter| machine.call(request, reporter).await)? {
-            Reply::Copied { bytes } => Ok(bytes),
+            Reply::Copied { bytes, to } => Ok((bytes, to)),
             _ => bail!("the machine does not tell how much was copied"),
         }
     };
     let bytes = match action {
         CopyAction::Push { vm, from, to } => {
-            copy(&vm.vm, Request::Push { from: full(from)?, to: to.clone() })?
+            let request = Request::Push { from: full(from)?, to: to.clone(), name: None };
+            let (bytes, given) = copy(&vm.vm, request)?;
+            if let Some(given) = given {
+                let (to, words) = match given {
+                    GivenTo::Downloads => (None, "to the downloads of the guest's desktop".to_owned()),
+                    GivenTo::Path(path) => (Some(path.clone()), format!("to {path}")),
+                };
+                return Ok(Answer::new(
+                    json!({ "bytes": bytes, "to": to }),
+                    format!("{} {words}", human(bytes)),
+                ));
+            }
+            bytes
         }
         CopyAction::Pull { vm, from, to } => {
             let target = Target::of(to)?;
-            let bytes =
+            let (bytes, _) =
                 target.fill(|to| copy(&vm.vm, Request::Pull { from: from.clone(), to: full(to)? }))?;
             if target.is_stdout() {
                 return Ok(Answer::nothing());

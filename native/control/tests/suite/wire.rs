@@ -1,10 +1,11 @@
 //! Lines come back as they went, whatever is in them.
 
+use proptest::option;
 use proptest::prelude::*;
 use sampan_config::Mode;
 use sampan_control::{
-    AgentInfo, Applied, ClipboardContent, ClipboardKind, Effect, Execution, Picture, Progress, Reply,
-    Request, wire,
+    AgentInfo, Applied, ClipboardContent, ClipboardKind, Effect, Execution, GivenTo, Picture, Progress,
+    Reply, Request, wire,
 };
 use sampan_message::Message;
 
@@ -64,7 +65,11 @@ fn request() -> impl Strategy<Value = Request> {
                 stdin,
                 timeout
             }),
-            (text(), text()).prop_map(|(from, to)| Request::Push { from: from.into(), to }),
+            (text(), option::of(text()), option::of(text())).prop_map(|(from, to, name)| Request::Push {
+                from: from.into(),
+                to,
+                name
+            }),
             (text(), text()).prop_map(|(from, to)| Request::Pull { from, to: to.into() }),
             kind().prop_map(|kind| Request::ClipboardGet { kind }),
             (kind(), text(), any::<bool>()).prop_map(|(kind, data, secret)| Request::ClipboardSet {
@@ -104,7 +109,10 @@ fn reply() -> impl Strategy<Value = Reply> {
                 Reply::Execution(Execution { code, signal, truncated, stdout, stderr })
             }
         ),
-        any::<u64>().prop_map(|bytes| Reply::Copied { bytes }),
+        any::<u64>().prop_map(|bytes| Reply::Copied { bytes, to: None }),
+        (any::<u64>(), text())
+            .prop_map(|(bytes, path)| Reply::Copied { bytes, to: Some(GivenTo::Path(path)) }),
+        any::<u64>().prop_map(|bytes| Reply::Copied { bytes, to: Some(GivenTo::Downloads) }),
         (text(), any::<Option<String>>(), any::<Vec<String>>()).prop_map(|(version, system, addresses)| {
             Reply::Agent(AgentInfo { version, system, addresses })
         }),

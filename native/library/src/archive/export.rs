@@ -1,17 +1,17 @@
 //! Writing a machine into one file.
 
 use super::{ARCHIVE_VERSION, Contents, Disk, HEADER, SUMS, TarError, TarWriter, tar_failed};
-use crate::block::{BlockLayer, NewImage, OnProgress, Preallocation, Progress, SourceFormat};
+use crate::block::{BlockLayer, NewImage, OnProgress, Preallocation, Progress};
 use crate::bundle::Sections;
 use crate::chain::Unfinished;
 use crate::checked::CheckedChain;
 use crate::clone::Share;
 use crate::error::{Error, Result, io};
 use crate::fault::ImageChange;
+use crate::format::{ImageFormat, SourceFormat};
 use crate::fs::open_regular;
 use crate::id::{DriveId, SnapshotId};
 use crate::locked::Locked;
-use crate::manifest::ImageFormat;
 use crate::space;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -1,18 +1,20 @@
 //! Reading a machine from one file.
 
 use super::{ARCHIVE_VERSION, Contents, HEADER, MAX_HEADER, SUMS, TarError, TarReader, tar_failed};
-use crate::block::{OnProgress, Progress, SourceFormat};
+use crate::block::{OnProgress, Progress};
 use crate::bundle::{DISKS, MAX_SECTION, MAX_SECTIONS, Sections};
 use crate::chain::Unfinished;
 use crate::disks::check_existing_size;
 use crate::error::{ArchiveError, Error, Result, damaged, io, refused};
-use crate::fault::{ArchiveFault, of_name};
+use crate::fault::ArchiveFault;
+use crate::format::{ImageFormat, SourceFormat};
 use crate::fs::open_regular;
 use crate::id::{DriveId, FileName, check_name};
 use crate::image;
 use crate::library::Library;
 use crate::locked::Locked;
-use crate::manifest::{Image, ImageFormat, MAX_DRIVES};
+use crate::manifest::{Image, MAX_DRIVES};
+use crate::name_rule::NameError;
 use crate::space;
 use sampan_message::{Coded, Message};
 use sha2::{Digest, Sha256};
@@ -40,7 +42,7 @@ impl Contents {
     /// What is wrong.
     pub fn parse(bytes: &[u8]) -> std::result::Result<Self, ArchiveFault> {
         let header = |e: serde_json::Error| ArchiveFault::Header { why: e.to_string() };
-        let bad_name = |e| of_name(e, |name, rule| ArchiveFault::BadName { name, rule });
+        let bad_name = |e: NameError| ArchiveFault::BadName { name: e.name, rule: e.why };
         #[derive(serde::Deserialize)]
         struct Versioned {
             sampanvm: u32,
@@ -122,8 +124,8 @@ impl Library {
                 let declared = contents.document.get(section).copied();
                 document.insert(section.to_owned(), reading.text(&member, declared)?);
             } else if let Some(drive) = member.strip_prefix("disks/").and_then(|n| n.strip_suffix(".qcow2")) {
-                let drive: DriveId = drive.parse().map_err(|e| {
-                    reading.refuse(of_name(e, |name, rule| ArchiveFault::BadName { name, rule }))
+                let drive: DriveId = drive.parse().map_err(|e: NameError| {
+                    reading.refuse(ArchiveFault::BadName { name: e.name, rule: e.why })
                 })?;
                 let declared = contents.drives.get(&drive);
                 let disk = declared

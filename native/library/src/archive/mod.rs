@@ -1,17 +1,19 @@
 //! Machines in one file: Sampan's own, and tar, which it and OVA are made of.
 
 mod export;
+mod field;
 mod import;
 mod sparse;
 mod tar;
 
 pub use export::Exported;
+pub use field::TarError;
 pub use import::Adopt;
-pub use tar::{Member, TarError, TarReader, TarWriter, check_member};
+pub use tar::{Member, TarReader, TarWriter, check_member};
 
 use crate::error::{Error, damaged, io};
+use crate::format::ImageFormat;
 use crate::id::DriveId;
-use crate::manifest::ImageFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Files with holes in a tar archive: GNU tar's own header, and its three forms in extended headers (the GNU tar manual,
 //! "Storing Sparse Files"). libarchive, which macOS has, writes the last of them.
 
-use super::tar::{BLOCK, TarError, decimal, number};
+use super::field::{BLOCK, TarError, decimal, number};
 use crate::fault::ArchiveFault;
 use std::io::{self, Read};
 

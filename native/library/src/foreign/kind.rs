@@ -2,8 +2,8 @@
 
 use super::MAX_DESCRIPTION;
 use crate::archive::{HEADER, TarReader};
-use crate::block::SourceFormat;
 use crate::error::{ArchiveError, Error, Result, io};
+use crate::format::SourceFormat;
 use crate::fs::open_regular;
 use crate::image::{Content, FileKind, ProbeError, ReadAt, identify};
 use std::io::BufReader;

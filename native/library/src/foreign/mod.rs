@@ -339,7 +339,7 @@ impl Conversion<'_> {
             Error::Probe { source, .. } => Error::Probe { path: PathBuf::from(&disk.file), source },
             other => other,
         })?;
-        self.notes.extend(header.snapshots_note(&disk.file));
+        self.notes.extend(ImportNote::of_snapshots(&header, &disk.file));
         self.share.before = self.share.before.saturating_add(weight(disk));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What of another program's machine is not as it was.
 
 use super::clean;
+use crate::image::Header;
 use sampan_message::{Message, Params, samples as samples_of};
 
 /// The most characters of a foreign text in a note.
@@ -96,6 +97,15 @@ pub enum ImportNote {
         /// How many.
         count: u32,
     },
+}
+
+impl ImportNote {
+    /// What is told of the snapshots inside an image of this name, which no copy has.
+    #[must_use]
+    pub fn of_snapshots(header: &Header, name: &str) -> Option<Self> {
+        let count = header.internal_snapshots;
+        (count > 0).then(|| Self::Snapshots { file: word(name), count })
+    }
 }
 
 /// Why a drive was left out.

@@ -5,7 +5,7 @@
 
 use super::read::{Numbers, pieces};
 use super::{ImageFault, ProbeError, ReadAt, damaged, vmdk};
-use crate::block::SourceFormat;
+use crate::format::SourceFormat;
 
 /// Bits 9 to 55 of an entry of qcow2's tables (`L1E_OFFSET_MASK`, `L2E_OFFSET_MASK`).
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;

@@ -16,14 +16,14 @@ mod vhdx;
 mod vmdk;
 mod vpc;
 
+pub use crate::file_kind::FileKind;
 pub use complete::check_complete;
-pub use content::{Content, FileKind, NotACd, identify};
+pub use content::{Content, NotACd, identify};
 pub use fault::{ImageFault, ImageFeature};
 pub use qcow2::{CorruptionBits, Qcow2};
 pub use read::{Bytes, ReadAt};
 
-use crate::block::SourceFormat;
-use crate::foreign::ImportNote;
+use crate::format::SourceFormat;
 
 /// What a header says of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,13 +64,6 @@ impl Header {
             internal_snapshots: 0,
             needs_replay: false,
         }
-    }
-
-    /// What is told of the snapshots inside an image of this name, which no copy has.
-    #[must_use]
-    pub fn snapshots_note(&self, name: &str) -> Option<ImportNote> {
-        let count = self.internal_snapshots;
-        (count > 0).then(|| ImportNote::Snapshots { file: crate::foreign::word(name), count })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::read::Numbers;
 use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged, printable};
-use crate::block::SourceFormat::Qcow2 as FORMAT;
+use crate::format::SourceFormat::Qcow2 as FORMAT;
 
 /// Incompatible features of the header, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::read::Numbers;
 use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged};
-use crate::block::SourceFormat::Vdi as FORMAT;
+use crate::format::SourceFormat::Vdi as FORMAT;
 
 const SIGNATURE: u32 = 0xbeda_107f;
 /// The only size of a block that QEMU reads, in bytes.

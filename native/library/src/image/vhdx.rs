@@ -2,7 +2,7 @@
 
 use super::read::{Numbers, pieces};
 use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged};
-use crate::block::SourceFormat::Vhdx as FORMAT;
+use crate::format::SourceFormat::Vhdx as FORMAT;
 use std::cmp::Ordering;
 
 const KIB: u64 = 1 << 10;

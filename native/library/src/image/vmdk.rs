@@ -7,7 +7,7 @@
 
 use super::read::Numbers;
 use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged, printable};
-use crate::block::SourceFormat::Vmdk as FORMAT;
+use crate::format::SourceFormat::Vmdk as FORMAT;
 
 const SECTOR: u64 = 512;
 /// A descriptor in a file of its own has some 600 bytes.

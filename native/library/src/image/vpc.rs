@@ -2,7 +2,7 @@
 
 use super::read::{Numbers, pieces};
 use super::{Header, ImageFault, ImageFeature, ProbeError, ReadAt, damaged, printable};
-use crate::block::SourceFormat::Vpc as FORMAT;
+use crate::format::SourceFormat::Vpc as FORMAT;
 
 const MAGIC: &[u8] = b"conectix";
 const SECTOR: u64 = 512;

@@ -2,7 +2,8 @@
 
 use crate::common::{QemuImg, document};
 use sampan_library::{
-    Error, ImportPlan, Library, Locked, MachineFile, SourceFormat, machine_file, plan_import, probe_import,
+    Error, ImportNote, ImportPlan, Library, Locked, MachineFile, SourceFormat, machine_file, plan_import,
+    probe_import,
 };
 use std::fs;
 use std::io::Read;
@@ -329,14 +330,12 @@ fn snapshots_inside_an_image_are_told_to_stay_there() {
     let file = image.to_str().expect("text");
     let qemu = QemuImg::find();
     qemu.run(&image, &["create", "-f", "qcow2", file, "4M"]).expect("made");
-    assert_eq!(probe_import(&image, None).expect("sound").snapshots_note("image.qcow2"), None);
+    let told = || ImportNote::of_snapshots(&probe_import(&image, None).expect("sound"), "image.qcow2");
+    assert_eq!(told(), None);
     for (name, words) in [("one", "the snapshot inside “image.qcow2”"), ("two", "the 2 snapshots inside")]
     {
         qemu.run(&image, &["snapshot", "-c", name, file]).expect("made");
-        let said = probe_import(&image, None)
-            .expect("sound")
-            .snapshots_note("image.qcow2")
-            .map(|note| note.to_string());
+        let said = told().map(|note| note.to_string());
         assert!(said.as_ref().is_some_and(|said| said.contains(words)), "{said:?}");
     }
 }

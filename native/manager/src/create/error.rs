@@ -13,7 +13,7 @@ pub enum NewMachineError {
     #[error("the preset for old systems is for x86_64")]
     PresetUnfit,
     /// Text that is no preset.
-    #[error("{name:?} is no preset: use {}", crate::create::preset_names())]
+    #[error("{name:?} is no preset: use {}", super::preset_names::preset_names())]
     NoPreset {
         /// The text.
         name: String,

@@ -1,11 +1,13 @@
 //! Making a machine: what a person chose ([`NewMachine`]) becomes a [`Plan`], of which it is told what it would do to this
 //! host, and which becomes a machine.
 
-mod error;
+pub(crate) mod error;
 mod first_start;
+mod preset_names;
 
 pub use error::NewMachineError;
 pub use first_start::{FirstStartOptions, Secret, WindowsOptions};
+pub use preset_names::{PRESETS, preset_name};
 
 use crate::downloads::{entry_request, find_entry, medium_name, there};
 use crate::edit::{Change, apply_to_new};
@@ -337,7 +339,7 @@ pub(crate) fn snapshots_left_out(file: &Path, format: Option<SourceFormat>) -> O
     let format = format.or_else(|| image::recognise(&opened).ok().flatten())?;
     let header = image::read_header(&opened, format).ok()?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    header.snapshots_note(&name).map(|note| note.message())
+    sampan_library::ImportNote::of_snapshots(&header, &name).map(|note| note.message())
 }
 
 /// What the copy of an image, grown to `size`, would do to this host: what it holds is written at once.
@@ -436,21 +438,6 @@ fn file_of(source: &Source, library: &Library) -> Result<PathBuf> {
     }
 }
 
-/// The presets by the names that people write.
-pub const PRESETS: [(&str, Preset); 6] = [
-    ("linux", Preset::Linux),
-    ("windows11", Preset::Windows11),
-    ("windows10", Preset::Windows10),
-    ("android", Preset::Android),
-    ("other", Preset::Other),
-    ("old", Preset::Old),
-];
-
-/// The names of all presets, for a sentence.
-pub(crate) fn preset_names() -> String {
-    PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-}
-
 /// The preset of a name.
 ///
 /// # Errors
@@ -461,12 +448,6 @@ pub fn preset_by_name(name: &str) -> Result<Preset, NewMachineError> {
     let plain = if plain.starts_with("win1") { plain.replacen("win", "windows", 1) } else { plain };
     let found = PRESETS.iter().find(|(known, _)| *known == plain);
     found.map(|(_, preset)| *preset).ok_or_else(|| NewMachineError::NoPreset { name: name.to_owned() })
-}
-
-/// The name of a preset.
-pub fn preset_name(preset: Preset) -> &'static str {
-    // `PRESETS` has them all, as a test sees to.
-    PRESETS.iter().find(|(_, known)| *known == preset).map_or("", |(name, _)| name)
 }
 
 impl Manager {

@@ -1,7 +1,7 @@
 //! The catalogue, downloads, and the media that they become. A file is loaded beside the store of media, and becomes a
 //! medium when it is whole.
 
-mod error;
+pub(crate) mod error;
 mod media;
 mod network;
 mod origin;

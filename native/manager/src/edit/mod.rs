@@ -3,7 +3,7 @@
 
 pub mod change;
 mod disks;
-mod error;
+pub(crate) mod error;
 mod settings;
 mod shares;
 mod vnc;

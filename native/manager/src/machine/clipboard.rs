@@ -1,7 +1,7 @@
 //! A running guest's clipboard, as requests ask for it.
 
-use super::local::bad_request;
 use crate::BadRequest;
+use crate::sentences::bad_request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sampan_control::{ClipboardContent, ClipboardInfo, ClipboardKind, Reply};
@@ -58,5 +58,7 @@ pub(super) fn info(session: &Session) -> Option<ClipboardInfo> {
         policy: clipboard.policy(),
         kinds: kinds.collect(),
         copied: known.copied,
+        files: known.files,
+        sizes: known.sizes,
     })
 }

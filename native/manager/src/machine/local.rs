@@ -2,7 +2,9 @@
 
 use super::agent::{self, AgentWatch};
 use super::clipboard;
+use super::give::give;
 use super::pull::pull;
+use crate::sentences::bad_request;
 use crate::time::now;
 use crate::{BadRequest, Sentence};
 use async_trait::async_trait;
@@ -190,11 +192,12 @@ impl LocalMachine {
             Request::Mode { mode } => effect(vm.set_mode(mode).await),
             Request::Background { on } => effect(vm.set_background(on).await),
             Request::Exec { argv, stdin, timeout } => exec(&vm, argv, &stdin, timeout).await,
-            Request::Push { from, to } => push(&vm, &from, &to, reporter).await,
+            Request::Push { from, to: Some(to), .. } => push(&vm, &from, &to, reporter).await,
+            Request::Push { from, to: None, name } => give(&vm, &from, name, reporter).await,
             Request::Pull { from, to } => {
                 let agent = vm.agent().map_err(|e| e.message())?;
                 let bytes = pull(agent, &from, &to, sampan_library::free, reporter).await?;
-                Ok(Reply::Copied { bytes })
+                Ok(Reply::Copied { bytes, to: None })
             }
             Request::Agent => {
                 let agent = vm.agent().map_err(|e| e.message())?;
@@ -347,17 +350,13 @@ impl Console for SerialConsole {
     }
 }
 
-pub(super) fn bad_request(why: &BadRequest) -> Message {
-    Message::because("invalid_request", why)
-}
-
 /// The names of sections, as their files have them without the ending.
 fn names(sections: &[Section]) -> Vec<String> {
     sections.iter().map(|section| section.file().trim_end_matches(".json").to_owned()).collect()
 }
 
 fn snapshot_id(text: &str) -> Result<SnapshotId, Message> {
-    text.parse().map_err(|e: sampan_library::Error| e.message())
+    text.parse().map_err(|e: sampan_library::NameError| e.message())
 }
 
 fn effect(effect: Result<sampan_session::vm::Effect, VmError>) -> Result<Reply, Message> {
@@ -395,7 +394,7 @@ async fn push(vm: &Vm, from: &Path, to: &str, reporter: &Reporter) -> Result<Rep
         let _ = reporter.report("copy", done, length.max(done));
     };
     tokio::select! {
-        bytes = agent.push(&mut file, to, told) => Ok(Reply::Copied { bytes: bytes.map_err(|e| e.message())? }),
+        bytes = agent.push(&mut file, to, told) => Ok(Reply::Copied { bytes: bytes.map_err(|e| e.message())?, to: None }),
         () = reporter.cancelled() => Err(crate::Error::Cancelled.message()),
     }
 }

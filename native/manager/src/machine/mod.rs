@@ -2,6 +2,7 @@
 
 mod agent;
 mod clipboard;
+mod give;
 mod local;
 mod offline;
 mod pull;

@@ -83,7 +83,8 @@ impl<F: Fn(&Path) -> sampan_library::Result<u64> + Unpin> AsyncWrite for WithRoo
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Message + '_ {
+/// For `map_err`: the file that it was about.
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Message + '_ {
     |source| VmError::Io { path: path.to_owned(), source }.message()
 }
 

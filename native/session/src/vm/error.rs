@@ -221,6 +221,12 @@ pub enum PortUser {
     Vnc,
 }
 
+impl From<sampan_library::NameError> for VmError {
+    fn from(e: sampan_library::NameError) -> Self {
+        Self::Library(e.into())
+    }
+}
+
 impl fmt::Display for PortUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -20,7 +20,7 @@ fn text(text: &str) -> Offer {
 fn fetched(core: &mut Core) -> Option<Result<Content, ClipboardError>> {
     events(core).into_iter().find_map(|event| match event {
         Event::Fetched(outcome) => Some(outcome),
-        Event::Changed => None,
+        Event::Changed | Event::File(_) => None,
     })
 }
 
@@ -69,7 +69,13 @@ fn what_the_guest_copies_is_asked_for_when_somebody_wants_it() {
     assert!(matches!(events(&mut core)[..], [Event::Changed]));
     assert_eq!(
         core.state(),
-        State { agent: true, kinds: Kinds { text: true, png: true }, grabs: 1, asked: 0 }
+        State {
+            agent: true,
+            kinds: Kinds { text: true, png: true },
+            grabs: 1,
+            files: true,
+            ..State::default()
+        }
     );
     core.fetch(CLIPBOARD, Kind::Png, now).expect("is asked");
     assert_eq!(core.fetch(CLIPBOARD, Kind::Text, now), Err(ClipboardError::Busy));
@@ -145,7 +151,7 @@ fn each_direction_has_its_switch() {
     let mut core = Core::new(Policy { to_guest: true, from_guest: false });
     let mut heard = with_agent(&mut core, DEBIAN, now);
     core.receive(&grab(0, &[TEXT]), now);
-    assert_eq!(core.state(), State { agent: true, ..State::default() });
+    assert_eq!(core.state(), State { agent: true, files: true, ..State::default() });
     assert_eq!(core.fetch(CLIPBOARD, Kind::Text, now), Err(ClipboardError::FromGuestOff));
     core.offer(CLIPBOARD, text("x")).expect("is offered");
     heard.of(&mut core);
@@ -156,7 +162,7 @@ fn each_direction_has_its_switch() {
     assert_eq!(heard.of(&mut core), [(message::CLIPBOARD, words(&[0, TEXT]))]);
     // Neither way: the agent is not told that we share a clipboard at all.
     core.set_policy(Policy::OFF);
-    assert_eq!(heard.of(&mut core), [(message::ANNOUNCE_CAPABILITIES, words(&[0, 0]))]);
+    assert_eq!(heard.of(&mut core), [(message::ANNOUNCE_CAPABILITIES, words(&[0, 1 << 14]))]);
 }
 
 #[test]

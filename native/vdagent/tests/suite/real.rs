@@ -2,13 +2,15 @@
 //! daemon connects to a socket in the place of its virtio port, and its session's agent to an X server without a screen.
 
 use crate::guest::picture;
-use sampan_vdagent::{ClipboardError, Content, Kind, Kinds, Peer, Policy, Port, Selection};
+use sampan_vdagent::{
+    ClipboardError, Content, FileError, FileSource, Kind, Kinds, Peer, Policy, Port, Selection,
+};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -93,7 +95,15 @@ impl Guest {
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut agent = Command::new("spice-vdagent");
-        agent.arg("-x").env("DISPLAY", &self.display).env_remove("WAYLAND_DISPLAY");
+        // What it is given it puts there, and opens no window with it.
+        std::fs::create_dir_all(self.at("downloads")).expect("a folder");
+        agent
+            .arg("-x")
+            .arg("-f")
+            .arg(self.at("downloads"))
+            .args(["-o", "0"])
+            .env("DISPLAY", &self.display)
+            .env_remove("WAYLAND_DISPLAY");
         sockets(&mut agent);
         let agent = Program::start(&mut agent);
         (self.agent, self.daemon) = (Some(agent), Some(daemon));
@@ -219,4 +229,62 @@ async fn debians_daemon_opens_its_port_anew_after_what_it_does_not_understand() 
     port.write_all(&[0xee; 64]).expect("is written");
     let (peer, _port) = share(guest.port().await);
     answers(&peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn debians_agent_takes_files() {
+    let guest = Guest::new();
+    let (peer, _port) = share(guest.port().await);
+    answers(&peer).await;
+    let give = async |name: &str, bytes: &[u8]| {
+        let (send, pieces) = mpsc::channel(1);
+        let file = FileSource { name: name.into(), size: bytes.len() as u64, pieces };
+        let pieces: Vec<Vec<u8>> = bytes.chunks(100_000).map(<[u8]>::to_vec).collect();
+        tokio::spawn(async move {
+            for piece in pieces {
+                if send.send(Ok(piece)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        timeout(LONG, peer.send_file(file, watch::Sender::new(0))).await.expect("in time")
+    };
+    let large: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+    for (name, bytes) in [("empty", &b""[..]), ("报告 [1] = #.txt", b"x"), ("  large.bin", &large)] {
+        assert_eq!(give(name, bytes).await, Ok(()), "{name}");
+        let there = std::fs::read(guest.at("downloads").join(name)).expect("is there");
+        assert!(there == bytes, "{name}: {} bytes of {}", there.len(), bytes.len());
+    }
+    // One of a name that is there already gets another, and what was there stays.
+    assert_eq!(give("empty", b"not empty").await, Ok(()));
+    assert_eq!(std::fs::read(guest.at("downloads/empty")).expect("is there"), b"");
+    let names: Vec<_> = std::fs::read_dir(guest.at("downloads")).expect("a folder").collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    // More than any disk has.
+    let (_send, pieces) = mpsc::channel(1);
+    let file = FileSource { name: "vast".into(), size: 1 << 60, pieces };
+    let outcome = timeout(LONG, peer.send_file(file, watch::Sender::new(0))).await.expect("in time");
+    assert!(matches!(outcome, Err(FileError::NoSpace { free: Some(1..) })), "{outcome:?}");
+    // One that is given up leaves nothing.
+    let (send, pieces) = mpsc::channel(1);
+    let file = FileSource { name: "half".into(), size: 10 << 20, pieces };
+    let (progress, mut seen) = watch::channel(0);
+    let sending = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.send_file(file, progress).await }
+    });
+    send.send(Ok(vec![7; 1 << 20])).await.expect("is wanted");
+    timeout(LONG, seen.wait_for(|sent| *sent >= 1 << 20)).await.expect("in time").expect("lives");
+    let half = guest.at("downloads/half");
+    let begun = Instant::now();
+    while !half.exists() {
+        assert!(begun.elapsed() < LONG);
+        sleep(Duration::from_millis(20)).await;
+    }
+    sending.abort();
+    let begun = Instant::now();
+    while half.exists() {
+        assert!(begun.elapsed() < LONG, "what the guest has of it stays");
+        sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -1,12 +1,12 @@
 //! The task on a socket, with a guest on the other end that is played by the test.
 
 use crate::guest::{DEBIAN, Heard, TEXT, announcement, data, grab, request, words};
-use sampan_vdagent::wire::message;
-use sampan_vdagent::{ClipboardError, Content, Kind, Peer, Policy, Port, Selection};
+use sampan_vdagent::wire::{capability, message, whole};
+use sampan_vdagent::{ClipboardError, Content, FileError, FileSource, Kind, Peer, Policy, Port, Selection};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// Longer than any step takes on a busy host.
@@ -149,4 +149,133 @@ async fn what_was_under_way_when_the_port_was_closed_is_not_the_next_agents() {
     guest.send(&grab(0, &[TEXT])).await;
     let mut state = peer.state();
     timeout(LONG, state.wait_for(|state| state.kinds.text)).await.expect("in time").expect("lives");
+}
+
+/// A file whose pieces the test gives.
+fn file(name: &str, size: u64) -> (FileSource, mpsc::Sender<std::io::Result<Vec<u8>>>) {
+    let (give, pieces) = mpsc::channel(4);
+    (FileSource { name: name.into(), size, pieces }, give)
+}
+
+fn status(id: u32, result: u32) -> Vec<u8> {
+    whole(message::FILE_XFER_STATUS, &words(&[id, result]))
+}
+
+const WANTED: u32 = 0;
+const CANCELLED: u32 = 1;
+const DONE: u32 = 3;
+
+fn send(
+    peer: &Peer,
+    file: FileSource,
+) -> (tokio::task::JoinHandle<Result<(), FileError>>, watch::Receiver<u64>) {
+    let (progress, seen) = watch::channel(0);
+    let peer = peer.clone();
+    (tokio::spawn(async move { peer.send_file(file, progress).await }), seen)
+}
+
+#[tokio::test]
+async fn a_file_goes_to_the_guest_in_pieces_while_it_pastes() {
+    let (peer, mut guest) = Guest::new();
+    let (early, _give) = file("a.txt", 1);
+    assert_eq!(send(&peer, early).0.await.expect("no panic"), Err(FileError::NoAgent));
+    guest.start_agent(&peer).await;
+
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let (source, give) = file("报告.pdf", bytes.len() as u64);
+    let (sending, mut progress) = send(&peer, source);
+    let start = guest.next(message::FILE_XFER_START).await;
+    assert_eq!(&start[4..], "[vdagent-file-xfer]\nname=报告.pdf\nsize=300000\n\0".as_bytes());
+    let id = u32::from_le_bytes(start[..4].try_into().expect("four bytes"));
+    guest.send(&status(id, WANTED)).await;
+    // In one piece, which is more than the agent takes in one.
+    give.send(Ok(bytes.clone())).await.expect("is wanted");
+    // The clipboard is not kept waiting until the file is there.
+    peer.set(Selection::Clipboard, text("x").into()).await.expect("is offered");
+    let mut came: Vec<u8> = Vec::new();
+    while came.len() < bytes.len() {
+        let piece = guest.next(message::FILE_XFER_DATA).await;
+        assert_eq!(piece[..4], id.to_le_bytes());
+        assert_eq!(piece[4..12], (piece.len() as u64 - 12).to_le_bytes());
+        assert!(piece.len() <= 12 + (64 << 10), "{}", piece.len());
+        came.extend(&piece[12..]);
+    }
+    assert!(came == bytes);
+    assert!(!sending.is_finished(), "it is there when the guest says so");
+    guest.send(&status(id, DONE)).await;
+    assert_eq!(timeout(LONG, sending).await.expect("in time").expect("no panic"), Ok(()));
+    assert_eq!(*progress.borrow_and_update(), bytes.len() as u64);
+
+    // An empty one has a piece of no bytes.
+    let (source, give) = file("empty", 0);
+    let (sending, _) = send(&peer, source);
+    let start = guest.next(message::FILE_XFER_START).await;
+    let id = u32::from_le_bytes(start[..4].try_into().expect("four bytes"));
+    guest.send(&status(id, WANTED)).await;
+    drop(give);
+    assert_eq!(guest.next(message::FILE_XFER_DATA).await, [&id.to_le_bytes()[..], &[0; 8]].concat());
+    guest.send(&status(id, DONE)).await;
+    assert_eq!(timeout(LONG, sending).await.expect("in time").expect("no panic"), Ok(()));
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_get_there_says_why_and_the_next_one_goes() {
+    let (peer, mut guest) = Guest::new();
+    guest.start_agent(&peer).await;
+    let begun = async |guest: &mut Guest| {
+        let start = guest.next(message::FILE_XFER_START).await;
+        u32::from_le_bytes(start[..4].try_into().expect("four bytes"))
+    };
+    // What the guest says, before it takes it or in the middle.
+    for (result, error) in [
+        (CANCELLED, FileError::StoppedByGuest),
+        (2, FileError::Failed),
+        (4, FileError::NoSpace { free: None }),
+        (5, FileError::Locked),
+        (6, FileError::NoAgent),
+        (7, FileError::Disabled),
+        (DONE, FileError::Failed),
+        (99, FileError::Failed),
+    ] {
+        let (source, _give) = file("a", 10);
+        let (sending, _) = send(&peer, source);
+        let id = begun(&mut guest).await;
+        guest.send(&status(id.wrapping_add(7), result)).await;
+        guest.send(&status(id, result)).await;
+        assert_eq!(timeout(LONG, sending).await.expect("in time").expect("no panic"), Err(error));
+    }
+    // The file on this side: unreadable, shorter, longer; and a sender that gives up. The guest is told.
+    for way in ["unreadable", "shorter", "longer", "given up"] {
+        let (source, give) = file("a", 10);
+        let (sending, _) = send(&peer, source);
+        let id = begun(&mut guest).await;
+        guest.send(&status(id, WANTED)).await;
+        match way {
+            "unreadable" => give.send(Err(std::io::Error::other("gone"))).await.expect("is wanted"),
+            "shorter" => drop(give),
+            "longer" => give.send(Ok(vec![0; 11])).await.expect("is wanted"),
+            _ => sending.abort(),
+        }
+        assert_eq!(guest.next(message::FILE_XFER_STATUS).await, words(&[id, CANCELLED]), "{way}");
+        let outcome = timeout(LONG, sending).await.expect("in time");
+        assert!(!matches!(outcome, Ok(Ok(()))), "{way}: {outcome:?}");
+    }
+    // The agent goes.
+    let (source, _give) = file("a", 10);
+    let (sending, _) = send(&peer, source);
+    begun(&mut guest).await;
+    guest.open(false);
+    assert_eq!(timeout(LONG, sending).await.expect("in time").expect("no panic"), Err(FileError::Gone));
+}
+
+#[tokio::test]
+async fn every_agent_is_told_the_screens_size() {
+    let (peer, mut guest) = Guest::new();
+    peer.set_size(1280, 720).await;
+    guest.start_agent(&peer).await;
+    // Debian's would set it; the one that is played here has not said so.
+    guest.send(&announcement(true, &[capability::MONITORS_CONFIG])).await;
+    assert_eq!(guest.next(message::MONITORS_CONFIG).await, words(&[1, 0, 720, 1280, 32, 0, 0]));
+    peer.set_size(800, 600).await;
+    assert_eq!(guest.next(message::MONITORS_CONFIG).await, words(&[1, 0, 600, 800, 32, 0, 0]));
 }
