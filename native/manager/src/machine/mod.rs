@@ -5,6 +5,8 @@ mod clipboard;
 mod local;
 mod offline;
 mod pull;
+#[cfg(not(target_env = "ohos"))]
+mod sharing;
 
 pub use local::{LocalMachine, StartFacts, Viewer};
 
