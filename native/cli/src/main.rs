@@ -125,6 +125,7 @@ fn act(command: Command, json: bool) -> anyhow::Result<Code> {
         Command::File(args) => vm::file(&args.action),
         Command::Forward(args) => vm::forward(&args.action),
         Command::Share(args) => vm::share(&args.action),
+        Command::Stream(args) => return vm::stream(&args.action, json),
         Command::Vnc(args) => vm::vnc(&args),
         Command::Mode(args) => vm::mode(&args),
     };

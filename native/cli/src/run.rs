@@ -9,7 +9,7 @@ use sampan_config::{Arch, DisplayKind};
 use sampan_control::{Address, Server as ControlServer};
 use sampan_emulator::{LaunchSpec, LibqemuDir};
 use sampan_manager::host::{self, launcher, raise_file_limit};
-use sampan_manager::{LocalMachine, StartFacts, Viewer};
+use sampan_manager::{LocalMachine, StartFacts};
 use sampan_session::{Command, Ended, Session, State};
 use sampan_stream::{Server, ServerConfig};
 use std::path::Path;
@@ -71,13 +71,6 @@ struct Started {
     machine: Arc<LocalMachine>,
 }
 
-/// Where a machine is seen, as it is told to those who control it.
-pub fn viewer_of(server: &Arc<Server>) -> Viewer {
-    let figures = Arc::downgrade(server);
-    let stats = move || serde_json::to_value(figures.upgrade()?.stats()).ok();
-    Viewer { url: server.url(), stats: Box::new(stats) }
-}
-
 async fn start(args: &RunArgs, progress: &Progress, private: &Path) -> Result<Started> {
     let libqemu = LibqemuDir::find()?;
     let machine = machine(args, &libqemu, private)?;
@@ -118,7 +111,7 @@ async fn start(args: &RunArgs, progress: &Progress, private: &Path) -> Result<St
         accelerator: choice.name.to_string(),
     };
     let machine = LocalMachine::new(Arc::clone(&session), None, facts);
-    machine.set_viewer(viewer_of(&server));
+    machine.shown_by(&server);
     control.ready(machine.clone());
     say(&format!("viewer: {}", server.url()));
     progress.say(format_args!("the machine runs; control it with: sampan ctl {} status", socket.display()));

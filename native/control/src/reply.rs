@@ -2,6 +2,7 @@
 
 use sampan_config::{Arch, ClipboardPolicy, Mode};
 use sampan_message::Message;
+use sampan_trust::sharing::{PairCode, Sharing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,6 +41,10 @@ pub enum Reply {
     Agent(AgentInfo),
     /// What is in the guest's clipboard.
     Clipboard(ClipboardContent),
+    /// How the screen is shown to other devices.
+    Sharing(Sharing),
+    /// A code that pairs one device.
+    PairCode(PairCode),
 }
 
 /// Where in the guest a file is.
@@ -166,6 +171,9 @@ pub struct Facts {
     pub viewer: Option<String>,
     /// Figures of the stream, as `docs/streaming.md` tells them.
     pub stream: Option<serde_json::Value>,
+    /// How the screen is shown to other devices; `None` where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// What the display had to refuse so far, by kind.
     pub display_faults: BTreeMap<String, u64>,
 }

@@ -1,8 +1,10 @@
 //! What a machine is asked or told.
 
 use sampan_config::Mode;
+use sampan_trust::Rights;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// One request. Bytes are base64 on the wire.
@@ -193,6 +195,39 @@ pub enum Request {
         /// Whether its source marked it as secret. Such is refused.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         secret: bool,
+    },
+    /// Show the screen to other devices, too, until the machine ends. [`Reply::Sharing`](crate::Reply::Sharing).
+    StreamOn {
+        /// One of this host's addresses; without one the one that leads out, or the one it was before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
+        /// The port; without one the one it was before, else any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        /// Whether it is shown again at later starts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lasting: bool,
+    },
+    /// Show it no more, now and at later starts; who sees it is sent away.
+    StreamOff,
+    /// Make a code that pairs one device. [`Reply::PairCode`](crate::Reply::PairCode).
+    StreamPair,
+    /// Answer a device that has used the code.
+    StreamAnswer {
+        /// The question's id.
+        request: String,
+        /// What the device may do; nothing is a no.
+        rights: Rights,
+    },
+    /// Send a viewer away; its device may come again.
+    StreamKick {
+        /// The viewer's number.
+        viewer: String,
+    },
+    /// A device was revoked: send its viewers away.
+    StreamRevoked {
+        /// The device's id.
+        device: String,
     },
 }
 

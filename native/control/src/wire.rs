@@ -117,6 +117,8 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         | Request::Quit
         | Request::Console
         | Request::Suspend
+        | Request::StreamOff
+        | Request::StreamPair
         | Request::Agent => &["command"],
         Request::Thumbnail { .. } => &["command", "width"],
         Request::Type { .. } => &["command", "text"],
@@ -139,6 +141,10 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         Request::Exec { .. } => &["command", "argv", "stdin", "timeout"],
         Request::Push { .. } | Request::Pull { .. } => &["command", "from", "to"],
         Request::ClipboardGet { .. } => &["command", "kind"],
+        Request::StreamOn { .. } => &["command", "address", "port", "lasting"],
+        Request::StreamAnswer { .. } => &["command", "request", "rights"],
+        Request::StreamKick { .. } => &["command", "viewer"],
+        Request::StreamRevoked { .. } => &["command", "device"],
         Request::ClipboardSet { .. } => &["command", "kind", "data", "secret"],
     }
 }

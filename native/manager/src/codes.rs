@@ -61,6 +61,7 @@ fn after(error: &Error) -> Option<Error> {
         | Error::Media(_)
         | Error::Edit(_)
         | Error::Text(_)
+        | Error::Trust(_)
         | Error::InFile { .. }
         | Error::Told(_)
         | Error::NotStarted { .. } => return None,

@@ -14,6 +14,7 @@ use sampan_library::{DriveId, Error as LibraryError};
 use sampan_message::{Coded, Message, Params, Reason};
 use sampan_seed::SeedError;
 use sampan_session::vm::VmError;
+use sampan_trust::TrustError;
 use std::path::PathBuf;
 
 /// The result of everything here.
@@ -64,6 +65,9 @@ pub enum Error {
     /// A machine's parts.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// What is known of devices.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// A file of text.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -269,6 +273,7 @@ impl Coded for Error {
             Self::Catalogue(error) => error.code(),
             Self::Media(error) => error.code(),
             Self::Edit(error) => error.code(),
+            Self::Trust(error) => error.code(),
             Self::Text(error) => error.code(),
             Self::InFile { source, .. } => source.code(),
             // The findings' own codes are in the message of the first.
@@ -312,6 +317,7 @@ impl Coded for Error {
             Self::Catalogue(error) => error.params(),
             Self::Media(error) => error.params(),
             Self::Edit(error) => error.params(),
+            Self::Trust(error) => error.params(),
             Self::Text(error) => error.params(),
             Self::InFile { file, source } => source.params().with("path", file.as_path()),
             Self::Refused(findings) => {

@@ -36,6 +36,7 @@ mod records;
 pub mod run;
 mod runs;
 mod sentences;
+pub mod share;
 mod snapshots;
 pub mod storage;
 mod summary;

@@ -110,6 +110,8 @@ impl Manager {
         }
         let run = starting.start(self.libqemu()?, options, tell).await?;
         guard.runs(run.machine().clone());
+        #[cfg(not(target_env = "ohos"))]
+        run.machine().share_again().await;
         let manager = self.clone();
         tokio::spawn(async move {
             run.until_the_end().await;

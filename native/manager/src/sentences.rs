@@ -28,6 +28,9 @@ reasons! {
         NoStarter => "no_app_starter", "the guest has nothing that starts programs in a desktop session: systemd, and gtk-launch, gio or dex";
         AppFails { app: String = "gimp".into(), words: String = "Failed to start transient service unit".into() } => "app_not_started", "{app} was not started: {words}";
         ScreenGone => "screen_gone", "the screen is shown no more";
+        NoAddress => "no_address", "this host has no address by which another device could reach it: connect it to a network";
+        NotShared => "not_shared", "the machine is not shown to other devices: turn that on first";
+        CannotShare => "cannot_share", "machines cannot be shown to other devices by this build: it has no encoder for this system";
         ClipboardNotText => "clipboard_not_text", "the guest calls it text, and it is not UTF-8";
     }
 }

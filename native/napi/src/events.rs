@@ -5,10 +5,11 @@ mod sources;
 
 use crate::api::clipboard::Clipboard;
 use crate::api::screen::ScreenStatus;
+use crate::api::stream::{Pairing, Viewers};
 use crate::promise::to_js;
 use crate::types::{JobInfo, Picture, Status, Summary};
 use napi::Status as Called;
-use napi::bindgen_prelude::{Either8, Env, Function, FunctionRef, Uint8Array};
+use napi::bindgen_prelude::{Either10, Env, Function, FunctionRef, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -32,6 +33,8 @@ pub(crate) enum Kind {
     Serial,
     Screen,
     Clipboard,
+    Pairing,
+    Viewers,
 }
 
 impl Kind {
@@ -45,6 +48,8 @@ impl Kind {
             "serial" => Self::Serial,
             "screen" => Self::Screen,
             "clipboard" => Self::Clipboard,
+            "pairing" => Self::Pairing,
+            "viewers" => Self::Viewers,
             _ => return None,
         })
     }
@@ -117,10 +122,23 @@ pub(crate) enum Payload {
     },
     Screen(ScreenStatus),
     Clipboard(Clipboard),
+    Pairing(Pairing),
+    Viewers(Viewers),
 }
 
 /// What is told, as JavaScript gets it.
-type Told = Either8<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput, ScreenStatus, Clipboard>;
+type Told = Either10<
+    Vec<Summary>,
+    Status,
+    JobInfo,
+    Figures,
+    Thumbnail,
+    SerialOutput,
+    ScreenStatus,
+    Clipboard,
+    Pairing,
+    Viewers,
+>;
 
 impl Payload {
     /// What it is about: its kind, and the one thing of that kind.
@@ -134,6 +152,8 @@ impl Payload {
             Self::Serial { serial, .. } => (Kind::Serial, serial.as_str()),
             Self::Screen(status) => (Kind::Screen, status.screen.as_str()),
             Self::Clipboard(clipboard) => (Kind::Clipboard, clipboard.machine.as_str()),
+            Self::Pairing(pairing) => (Kind::Pairing, pairing.machine.as_str()),
+            Self::Viewers(viewers) => (Kind::Viewers, viewers.machine.as_str()),
         };
         (kind, of.to_owned())
     }
@@ -170,6 +190,8 @@ impl Payload {
             }),
             Self::Screen(status) => Told::G(status.clone()),
             Self::Clipboard(clipboard) => Told::H(clipboard.clone()),
+            Self::Pairing(pairing) => Told::I(pairing.clone()),
+            Self::Viewers(viewers) => Told::J(viewers.clone()),
         }
     }
 }

@@ -7,7 +7,8 @@
 //! The invariant: whatever a viewer does, it costs neither the guest nor the other viewers. Frames are pulled from the
 //! [`Screen`](sampan_frame::Screen) when someone can take them, by a thread of the encoder's own; every queue is bounded;
 //! a viewer that falls behind skips to the next keyframe; nothing is encoded without viewers or without a change.
-//! And nothing but the page itself is given to anyone without the token.
+//! And nothing but the page itself is given to anyone without the token, or, where [`Server::share`] shows the guest to other
+//! devices, to any but those that the owner has let in.
 //!
 //! ```
 //! use sampan_frame::{Screen, Size};
@@ -46,12 +47,17 @@ mod peer;
 mod pipeline;
 mod screen;
 mod server;
+mod share;
 mod stats;
 mod transport;
+mod viewers;
 pub mod web;
 
 pub use error::ServeError;
+#[doc(hidden)]
+pub use error::samples;
 pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
 pub use server::{Server, ServerConfig};
+pub use share::ShareConfig;
 pub use stats::{Stats, ViewerStats};
 pub use transport::{Channel, Rates};

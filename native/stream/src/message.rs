@@ -204,6 +204,8 @@ pub enum Tell<'a> {
         absolute: bool,
         /// The guest's name.
         name: &'a str,
+        /// What the viewer may do.
+        rights: &'a [sampan_trust::Right],
     },
     /// The true size of the screen; 0 by 0 if it is off.
     Size {

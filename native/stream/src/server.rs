@@ -5,14 +5,16 @@ use crate::http;
 use crate::peer::Peer;
 use crate::pipeline::{Limits, Pipeline, Seat};
 use crate::screen::{self, ScreenState};
+use crate::share::Share;
 use crate::stats::{Stats, ViewerStats};
 use crate::transport::{Connection, MediaTransport, Rates, TransportError, WebRtc};
+use crate::viewers::{Client, NoRoom, Viewer, Viewers};
 use crate::web::{self, Guard};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use sampan_guest::{Guest, GuestStatus};
+use sampan_trust::Rights;
 use serde::Serialize;
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -49,7 +51,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A running server. Dropping it ends it too, without waiting for the viewers' farewell.
 pub struct Server {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     address: SocketAddr,
     follower: tokio::task::JoinHandle<()>,
 }
@@ -67,13 +69,14 @@ impl Server {
         let inner = Arc::new(Inner {
             pipeline: Pipeline::new(guest.screen(), limits),
             transport: Arc::new(WebRtc::new(local.ip(), config.rates)),
+            rates: config.rates,
             guest,
             guard,
             screen,
-            max_viewers: config.max_viewers,
-            viewers: Mutex::default(),
+            viewers: Viewers::new(config.max_viewers),
             stop: watch::Sender::new(false),
-            seen: Mutex::new(0),
+            share: Mutex::default(),
+            changes: watch::Sender::new(0),
         });
         tokio::spawn(web::serve(listener, http::router(inner.clone()), inner.stop.subscribe()));
         Ok(Self { inner, address: local, follower })
@@ -98,7 +101,7 @@ impl Server {
     pub async fn stop(self) {
         self.inner.stop.send_replace(true);
         let begun = Instant::now();
-        while !self.inner.viewers().is_empty() && begun.elapsed() < FAREWELL {
+        while !self.inner.viewers.is_empty() && begun.elapsed() < FAREWELL {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -115,30 +118,24 @@ impl Drop for Server {
 pub struct Inner {
     pipeline: Arc<Pipeline>,
     transport: Arc<dyn MediaTransport>,
+    pub(crate) rates: Rates,
     guest: Arc<dyn Guest>,
     guard: Arc<Guard>,
     screen: watch::Receiver<ScreenState>,
-    max_viewers: usize,
-    viewers: Mutex<HashMap<String, Viewer>>,
-    stop: watch::Sender<bool>,
-    /// Viewers so far, for their labels.
-    seen: Mutex<u64>,
-}
-
-struct Viewer {
-    label: String,
-    connection: Arc<dyn Connection>,
-    seat: Arc<Seat>,
-    since: Instant,
-    stop: watch::Sender<bool>,
+    pub(crate) viewers: Arc<Viewers>,
+    pub(crate) stop: watch::Sender<bool>,
+    /// How it is shown to other devices.
+    pub(crate) share: Mutex<Option<Arc<Share>>>,
+    /// Counts what changes in that.
+    pub(crate) changes: watch::Sender<u64>,
 }
 
 /// Why a viewer could not join.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// There are too many.
-    #[error("there are {0} viewers already: close one of them")]
-    Full(usize),
+    /// There is no place for it.
+    #[error(transparent)]
+    Room(#[from] NoRoom),
     /// Its offer or connection failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -167,16 +164,36 @@ impl Inner {
         &self.guard
     }
 
-    fn viewers(&self) -> MutexGuard<'_, HashMap<String, Viewer>> {
-        self.viewers.lock()
+    /// Something in how it is shown to other devices has changed.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Answers an offer: the new viewer's name and our SDP.
+    /// Answers the offer of a viewer on this host: the new viewer's name and our SDP.
     ///
     /// # Errors
     /// [`JoinError`].
-    pub async fn join(self: &Arc<Self>, offer: &str) -> Result<(String, String), JoinError> {
-        self.room()?;
+    pub async fn join_here(
+        self: &Arc<Self>,
+        offer: &str,
+        from: IpAddr,
+    ) -> Result<(String, String), JoinError> {
+        let client = Client { from, rights: Rights::ALL, device: None };
+        self.join(offer, client, &self.transport).await
+    }
+
+    /// The same of any viewer, over a transport.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub async fn join(
+        self: &Arc<Self>,
+        offer: &str,
+        client: Client,
+        transport: &Arc<dyn MediaTransport>,
+    ) -> Result<(String, String), JoinError> {
+        // Held from here on: of many offers at a time no more are worked on than there is room for.
+        let place = self.viewers.reserve(client.device.as_ref())?;
         // The path's first wake can come before the seat is there.
         let seat: Arc<std::sync::OnceLock<std::sync::Weak<Seat>>> = Arc::default();
         let late = seat.clone();
@@ -185,86 +202,73 @@ impl Inner {
                 seat.wake();
             }
         });
-        let accepted = self.transport.accept(offer, wake).await?;
-        let joined = self.seat(&accepted.connection, || {
-            self.pipeline.join(accepted.codec, accepted.flow.clone()).map(Arc::new)
-        });
-        let (id, viewer, stop) = match joined {
+        let accepted = transport.accept(offer, client.from, wake).await?;
+        let (codec, flow) = (accepted.codec, accepted.flow.clone());
+        let joined = self.pipeline.join(codec, flow).map(Arc::new).map_err(JoinError::from);
+        let joined = joined.and_then(|seat| Ok((seat, web::random_text(16)?)));
+        let (taken, id) = match joined {
             Ok(joined) => joined,
             Err(error) => {
                 accepted.connection.close().await;
                 return Err(error);
             }
         };
-        let _ = seat.set(Arc::downgrade(&viewer.seat));
-        log::info!("viewer {} joined, with {}", viewer.label, accepted.codec);
+        let _ = seat.set(Arc::downgrade(&taken));
+        let rights = client.rights;
+        let stop = watch::Sender::new(false);
+        let stopped = stop.subscribe();
+        let label = place.fill(&id, client, accepted.connection.clone(), taken.clone(), stop);
+        log::info!("viewer {label} joined, with {codec}");
+        let (inner, name) = (Arc::downgrade(self), id.clone());
+        let connected = Box::new(move || {
+            if let Some(inner) = inner.upgrade() {
+                inner.viewers.connected(&name);
+                inner.changed();
+            }
+        });
         let peer = Peer {
-            label: viewer.label.clone(),
+            label,
             guest: self.guest.clone(),
             connection: accepted.connection,
             events: accepted.events,
-            seat: viewer.seat.clone(),
+            seat: taken,
             screen: self.screen.clone(),
-            stop,
+            stop: stopped,
+            rights,
+            connected,
         };
-        self.viewers().insert(id.clone(), viewer);
         let (inner, name) = (self.clone(), id.clone());
         let mut ends = self.stop.subscribe();
         tokio::spawn(async move {
             let dismissed = async {
                 let _ = ends.wait_for(|stop| *stop).await;
-                inner.dismiss(&name);
+                inner.viewers.dismiss(&name);
                 std::future::pending::<()>().await
             };
             tokio::select! {
                 () = peer.run() => {}
                 () = dismissed => {}
             }
-            inner.viewers().remove(&name);
+            inner.viewers.remove(&name);
+            inner.changed();
         });
         Ok((id, accepted.answer))
     }
 
-    fn room(&self) -> Result<(), JoinError> {
-        let here = self.viewers().len();
-        if here >= self.max_viewers { Err(JoinError::Full(here)) } else { Ok(()) }
-    }
-
-    fn seat(
-        &self,
-        connection: &Arc<dyn Connection>,
-        join: impl FnOnce() -> std::io::Result<Arc<Seat>>,
-    ) -> Result<(String, Viewer, watch::Receiver<bool>), JoinError> {
-        self.room()?;
-        let id = web::random_text(16)?;
-        let stop = watch::Sender::new(false);
-        let receiver = stop.subscribe();
-        let mut seen = self.seen.lock();
-        *seen += 1;
-        let label = seen.to_string();
-        drop(seen);
-        let seat = join()?;
-        let viewer = Viewer { label, connection: connection.clone(), seat, since: Instant::now(), stop };
-        Ok((id, viewer, receiver))
-    }
-
     /// The connection of a viewer.
     pub fn connection(&self, id: &str) -> Option<Arc<dyn Connection>> {
-        self.viewers().get(id).map(|viewer| viewer.connection.clone())
+        self.viewers.with(id, |viewer| viewer.connection.clone())
     }
 
     /// Sends a viewer away; answers whether it was there.
     pub fn dismiss(&self, id: &str) -> bool {
-        self.viewers().get(id).map(|viewer| viewer.stop.send_replace(true)).is_some()
+        self.viewers.dismiss(id)
     }
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        let mut viewers: Vec<ViewerStats> = self
-            .viewers()
-            .values()
-            .map(|viewer| ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed()))
-            .collect();
+        let stats = |viewer: &Viewer| ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed());
+        let mut viewers: Vec<ViewerStats> = self.viewers.map(stats);
         viewers.sort_by_key(|viewer| std::cmp::Reverse(viewer.seconds));
         Stats::of(self.pipeline.counters(), viewers)
     }

@@ -12,7 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-frame", &[]),
     ("sampan-input", &[]),
     ("sampan-config", &["sampan-message"]),
-    ("sampan-control", &["sampan-config", "sampan-message"]),
+    ("sampan-trust", &["sampan-message"]),
+    ("sampan-control", &["sampan-config", "sampan-message", "sampan-trust"]),
     ("sampan-guest", &["sampan-frame", "sampan-input"]),
     ("sampan-library", &["sampan-config", "sampan-message"]),
     ("sampan-download", &["sampan-message"]),
@@ -24,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-display", &["sampan-frame", "sampan-input", "sampan-message"]),
     ("sampan-ohos", &["sampan-frame", "sampan-message"]),
     ("sampan-ohos-stand-in", &[]),
-    ("sampan-stream", &["sampan-frame", "sampan-guest", "sampan-input", "sampan-message"]),
+    ("sampan-stream", &["sampan-frame", "sampan-guest", "sampan-input", "sampan-message", "sampan-trust"]),
     (
         "sampan-session",
         &[
@@ -54,6 +55,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-message",
             "sampan-seed",
             "sampan-session",
+            "sampan-stream",
+            "sampan-trust",
         ],
     ),
     (
@@ -71,6 +74,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-message",
             "sampan-ohos",
             "sampan-session",
+            "sampan-trust",
         ],
     ),
     (
@@ -86,6 +90,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-seed",
             "sampan-session",
             "sampan-stream",
+            "sampan-trust",
         ],
     ),
     (
@@ -100,6 +105,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sampan-library",
             "sampan-seed",
             "sampan-stream",
+            "sampan-trust",
             "sampan-vdagent",
         ],
     ),

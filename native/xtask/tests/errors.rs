@@ -43,6 +43,8 @@ fn all() -> Vec<Message> {
         sampan_display::samples(),
         sampan_ohos::samples(),
         sampan_manager::samples(),
+        sampan_trust::samples(),
+        sampan_stream::samples(),
     ];
     crates.concat()
 }

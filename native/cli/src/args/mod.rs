@@ -3,11 +3,13 @@
 mod clipboard;
 mod images;
 pub mod size;
+mod stream;
 mod tune;
 mod vm;
 
 pub use clipboard::*;
 pub use images::*;
+pub use stream::*;
 pub use tune::*;
 pub use vm::*;
 
@@ -128,6 +130,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Its screen for any VNC client, with a password; off by default
     Vnc(VncArgs),
+    /// Show a machine's screen to other devices, which you let in one by one; off by default
+    Stream(StreamArgs),
     /// How much of this host a machine may use
     Mode(ModeArgs),
     /// What a shell needs to complete these commands

@@ -8,7 +8,7 @@ pub use log::BoundedLog;
 
 use crate::args::SuperviseArgs;
 use crate::exit::Code;
-use crate::run::{FAREWELL, Signals, runtime, viewer_of};
+use crate::run::{FAREWELL, Signals, runtime};
 use crate::words::{say_json, without_hint};
 use again::Again;
 use anyhow::{Context, Result};
@@ -152,6 +152,7 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
             return Err(error);
         }
     };
-    run.machine().set_viewer(viewer_of(&server));
+    run.machine().shown_by(&server);
+    run.machine().share_again().await;
     Ok((run, server))
 }

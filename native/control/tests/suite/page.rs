@@ -41,6 +41,12 @@ const REQUESTS: &str = r#"
 {"command":"pull","from":"","to":""}
 {"command":"agent"}
 {"command":"clipboard-get","kind":"text"}
+{"command":"stream-on","address":"192.0.2.1","port":1,"lasting":true}
+{"command":"stream-off"}
+{"command":"stream-pair"}
+{"command":"stream-answer","request":"","rights":["watch"]}
+{"command":"stream-kick","viewer":""}
+{"command":"stream-revoked","device":""}
 {"command":"clipboard-set","kind":"png","data":"","secret":true}
 "#;
 

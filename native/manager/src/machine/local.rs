@@ -63,7 +63,9 @@ pub struct LocalMachine {
     facts: StartFacts,
     viewer: OnceLock<Viewer>,
     since: Instant,
-    changes: watch::Sender<()>,
+    pub(super) changes: watch::Sender<()>,
+    #[cfg(not(target_env = "ohos"))]
+    pub(super) shares: super::sharing::Shares,
     /// Memory that is being saved.
     saving: Mutex<Option<Reporter>>,
     agent: AgentWatch,
@@ -80,6 +82,8 @@ impl LocalMachine {
             viewer: OnceLock::new(),
             since: Instant::now(),
             changes,
+            #[cfg(not(target_env = "ohos"))]
+            shares: Default::default(),
             saving: Mutex::default(),
             agent: AgentWatch::default(),
         });
@@ -107,6 +111,8 @@ impl LocalMachine {
     /// The run has ended: lets go of the machine of the library.
     pub(crate) fn release(&self) {
         self.vm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        #[cfg(not(target_env = "ohos"))]
+        self.shares.end();
         self.changes.send_replace(());
     }
 
@@ -129,6 +135,19 @@ impl LocalMachine {
 
     fn saving(&self) -> MutexGuard<'_, Option<Reporter>> {
         self.saving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it is shown to other devices.
+    fn sharing(&self) -> Option<sampan_trust::sharing::Sharing> {
+        #[cfg(not(target_env = "ohos"))]
+        return self.shares.info();
+        #[cfg(target_env = "ohos")]
+        None
+    }
+
+    #[cfg(target_env = "ohos")]
+    async fn of_sharing(&self, _: Request) -> Result<Reply, Message> {
+        Err(Message::saying(&Sentence::CannotShare))
     }
 
     async fn command(&self, command: Command) -> Result<Reply, Message> {
@@ -273,6 +292,12 @@ impl Handler for LocalMachine {
             Request::ClipboardSet { kind, data, secret } => {
                 clipboard::set(&self.session, kind, &data, secret).await
             }
+            Request::StreamOn { .. }
+            | Request::StreamOff
+            | Request::StreamPair
+            | Request::StreamAnswer { .. }
+            | Request::StreamKick { .. }
+            | Request::StreamRevoked { .. } => self.of_sharing(request).await,
             Request::Console | Request::Watch => Err(bad_request(&BadRequest::OwnConnection)),
             request => self.of_library(request, reporter).await,
         }
@@ -323,6 +348,7 @@ impl Handler for LocalMachine {
                 progress,
                 viewer: viewer.get().map(|viewer| viewer.url.clone()),
                 stream: viewer.get().and_then(|viewer| (viewer.stats)()),
+                sharing: self.sharing(),
                 display_faults: session.display_faults().into_iter().collect(),
             }),
         }

@@ -6,6 +6,8 @@ mod give;
 mod local;
 mod offline;
 mod pull;
+#[cfg(not(target_env = "ohos"))]
+mod sharing;
 
 pub use local::{LocalMachine, StartFacts, Viewer};
 

@@ -136,6 +136,8 @@ impl Starting {
 async fn begin(bundled: Bundled, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
     let Bundled { library, locked, folder, began, log } = bundled;
     let document = document(&locked)?;
+    #[cfg(not(target_env = "ohos"))]
+    let (of_library, id) = (library.clone(), locked.id());
     let arch = document.system.arch;
     tell(Message::saying(&Sentence::Probing));
     let choice = host::accelerator(&libqemu, arch).await?;
@@ -161,6 +163,8 @@ async fn begin(bundled: Bundled, libqemu: LibqemuDir, options: StartOptions, tel
         accelerator: accelerator.clone(),
     };
     let machine = LocalMachine::new(Arc::clone(vm.session()), Some(Arc::clone(&vm)), facts);
+    #[cfg(not(target_env = "ohos"))]
+    machine.belongs_to(of_library, id);
     Ok(Run { machine, vm, folder, accelerator, began })
 }
 

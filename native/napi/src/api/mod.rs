@@ -16,3 +16,4 @@ pub(crate) mod screen;
 pub(crate) mod serial;
 pub(crate) mod snapshots;
 pub(crate) mod storage;
+pub(crate) mod stream;

@@ -1,6 +1,6 @@
 //! The HTTP side: the page, and signalling in the manner of WHEP.
 
-mod whep;
+pub(crate) mod whep;
 
 use crate::server::Inner;
 use crate::web;

@@ -2,28 +2,34 @@
 
 use crate::server::{Inner, JoinError};
 use crate::transport::TransportError;
-use crate::web::refuse;
+use crate::web::{PeerAddress, refuse};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
-const SDP: &str = "application/sdp";
-const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+pub(crate) const SDP: &str = "application/sdp";
+pub(crate) const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-fn is(headers: &HeaderMap, kind: &str) -> bool {
+/// Whether a request is of a kind.
+pub(crate) fn is(headers: &HeaderMap, kind: &str) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(kind))
 }
 
 /// `POST /whep`: an offer, answered with a new viewer.
-pub async fn offer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: String) -> Response {
+pub async fn offer(
+    State(inner): State<Arc<Inner>>,
+    Extension(PeerAddress(from)): Extension<PeerAddress>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     if !is(&headers, SDP) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send the offer as {SDP}"));
     }
-    match inner.join(&body).await {
+    match inner.join_here(&body, from).await {
         Ok((id, answer)) => {
             let location = format!("/whep/{id}");
             (StatusCode::CREATED, [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location)], answer)
@@ -33,9 +39,10 @@ pub async fn offer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: St
     }
 }
 
-fn status_of(error: &JoinError) -> StatusCode {
+/// The status of a refusal.
+pub(crate) fn status_of(error: &JoinError) -> StatusCode {
     match error {
-        JoinError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+        JoinError::Room(_) => StatusCode::SERVICE_UNAVAILABLE,
         JoinError::Transport(TransportError::NoCodec) => StatusCode::NOT_ACCEPTABLE,
         JoinError::Transport(TransportError::Offer(_)) => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -64,7 +71,8 @@ pub async fn leave(State(inner): State<Arc<Inner>>, Path(id): Path<String>) -> R
     if inner.dismiss(&id) { StatusCode::OK.into_response() } else { gone() }
 }
 
-fn gone() -> Response {
+/// There is none.
+pub(crate) fn gone() -> Response {
     refuse(StatusCode::NOT_FOUND, "there is no such viewer (any more): connect again")
 }
 

@@ -2,6 +2,7 @@
 
 mod keyrequest;
 mod liveness;
+mod resizes;
 mod teller;
 
 use crate::message::{Reader, Request};
@@ -11,8 +12,10 @@ use crate::transport::{Channel, Connection, PeerEvent};
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
 use parking_lot::Mutex;
+use resizes::Resizes;
 use sampan_guest::Guest;
 use sampan_input::{Event, Pressed};
+use sampan_trust::{Right, Rights};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teller::Teller;
@@ -40,6 +43,10 @@ pub struct Peer {
     pub screen: watch::Receiver<ScreenState>,
     /// Turns true when it is to end.
     pub stop: watch::Receiver<bool>,
+    /// What it may do.
+    pub rights: Rights,
+    /// Called once it is connected.
+    pub connected: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Peer {
@@ -96,6 +103,7 @@ struct Control {
     teller: Teller,
     liveness: Liveness,
     requests: KeyRequests,
+    resizes: Resizes,
     last: Arc<Mutex<Option<LastFrame>>>,
     bad_messages: u64,
     connected: bool,
@@ -105,12 +113,13 @@ impl Control {
     fn new(peer: Peer, last: Arc<Mutex<Option<LastFrame>>>) -> Self {
         let held = Held { guest: peer.guest.clone(), pressed: Pressed::default() };
         Self {
-            teller: Teller::new(peer.connection.clone(), peer.guest.name()),
+            teller: Teller::new(peer.connection.clone(), peer.guest.name(), peer.rights),
             peer,
             held,
             reader: Reader::default(),
             liveness: Liveness::default(),
             requests: KeyRequests::default(),
+            resizes: Resizes::default(),
             last,
             bad_messages: 0,
             connected: false,
@@ -125,7 +134,7 @@ impl Control {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut guest_gone = false;
         loop {
-            let confirm = self.teller.confirm_at();
+            let (confirm, resize) = (self.teller.confirm_at(), self.resizes.due(Instant::now()));
             let turn = tokio::select! {
                 event = self.peer.events.recv() => event.map_or(Turn::End("its connection ended"), Turn::Event),
                 changed = status.changed(), if !guest_gone => {
@@ -136,6 +145,7 @@ impl Control {
                 changed = notices.changed() => Turn::unless(changed.is_err(), "the encoder ended"),
                 _ = self.peer.stop.wait_for(|stop| *stop) => Turn::End("it was asked to"),
                 () = sleep_until(confirm), if confirm.is_some() => Turn::Tell,
+                () = sleep_until(resize), if resize.is_some() => Turn::Tell,
                 _ = tick.tick() => Turn::Tick,
             };
             match turn {
@@ -149,6 +159,9 @@ impl Control {
                 Turn::Tick if self.connected => self.look_for_life(),
                 Turn::Tick | Turn::Tell => {}
             }
+            if let Some((size, mm)) = self.resizes.take(Instant::now()) {
+                self.peer.guest.resize(size, mm);
+            }
             let (status, notice) = (status.borrow().clone(), notices.borrow().clone());
             let screen = self.peer.screen.borrow().clone();
             self.teller.tell(&status, &screen, &notice).await;
@@ -159,7 +172,9 @@ impl Control {
     fn event(&mut self, event: PeerEvent) -> Option<&'static str> {
         match event {
             PeerEvent::Connected => {
-                self.connected = true;
+                if !std::mem::replace(&mut self.connected, true) {
+                    (self.peer.connected)();
+                }
                 self.peer.seat.outbox().flow().set_muted(false);
                 self.peer.seat.outbox().ask_key();
                 self.peer.seat.wake();
@@ -185,11 +200,14 @@ impl Control {
 
     fn message(&mut self, channel: Channel, text: &[u8]) {
         match self.reader.read(channel, text) {
+            // Whoever may only watch is told so; a page that sends all the same is not heard.
+            Ok(Some(_)) if !self.peer.rights.has(Right::Drive) => {}
             Ok(Some(Request::Input(event))) => self.held.input(event),
-            Ok(Some(Request::Resize(size, mm))) => self.peer.guest.resize(size, mm),
+            Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
             Ok(None) => {}
             Err(error) => {
                 if self.bad_messages == 0 {
+                    let error = crate::web::escaped(&error);
                     log::warn!("viewer {} sent {error}; it and others like it are ignored", self.peer.label);
                 }
                 self.bad_messages += 1;

@@ -6,6 +6,7 @@ use crate::transport::{Channel, Connection, TransportError};
 use base64::Engine as _;
 use sampan_frame::{Cursor, CursorState, Size};
 use sampan_guest::GuestStatus;
+use sampan_trust::{Right, Rights};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ const CONFIRM: Duration = Duration::from_millis(100);
 pub struct Teller {
     connection: Arc<dyn Connection>,
     name: String,
+    rights: Vec<Right>,
     keys: bool,
     motion: bool,
     status: Option<GuestStatus>,
@@ -52,10 +54,11 @@ impl Place {
 
 impl Teller {
     /// A page that knows nothing yet.
-    pub fn new(connection: Arc<dyn Connection>, name: String) -> Self {
+    pub fn new(connection: Arc<dyn Connection>, name: String, rights: Rights) -> Self {
         Self {
             connection,
             name,
+            rights: rights.iter().collect(),
             keys: false,
             motion: false,
             status: None,
@@ -107,7 +110,13 @@ impl Teller {
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
-            let tell = Tell::Status { state, detail: &status.detail, absolute, name: &self.name };
+            let tell = Tell::Status {
+                state,
+                detail: &status.detail,
+                absolute,
+                name: &self.name,
+                rights: &self.rights,
+            };
             self.say(Channel::Keys, &tell).await?;
             self.status = Some(status.clone());
         }

@@ -20,6 +20,8 @@ struct State {
     keys: Option<Arc<dyn DataChannel>>,
     motion: Option<Arc<dyn DataChannel>>,
     closed: bool,
+    /// Of which kinds a channel was refused already.
+    refused: [bool; 3],
 }
 
 impl State {
@@ -47,6 +49,17 @@ impl Channels {
         vacant
     }
 
+    /// Notes that a channel of a kind was refused; answers whether it is the first.
+    fn refuse(&self, kind: Option<Channel>) -> bool {
+        let mut state = self.lock();
+        let refused = match kind {
+            Some(Channel::Keys) => &mut state.refused[0],
+            Some(Channel::Motion) => &mut state.refused[1],
+            None => &mut state.refused[2],
+        };
+        !std::mem::replace(refused, true)
+    }
+
     /// Lets go of them; none is kept any more.
     pub fn clear(&self) {
         let channels = {
@@ -67,8 +80,14 @@ impl Channels {
 pub async fn serve(channel: Arc<dyn DataChannel>, events: mpsc::Sender<PeerEvent>, channels: Arc<Channels>) {
     let label = channel.label().await.unwrap_or_default();
     let kind = [Channel::Keys, Channel::Motion].into_iter().find(|kind| kind.label() == label);
-    let Some(kind) = kind.filter(|kind| channels.put(*kind, &channel)) else {
-        log::warn!("a viewer opened a data channel that there is no use for: it is closed");
+    let kept = kind.filter(|kind| channels.put(*kind, &channel));
+    let Some(kind) = kept else {
+        if channels.refuse(kind) {
+            let label = crate::web::escaped(&label);
+            log::warn!(
+                "a viewer opened a data channel that there is no use for ({label}): it and others like it are closed"
+            );
+        }
         let _ = channel.close().await;
         return;
     };

@@ -1,5 +1,6 @@
 //! How frames and messages get to a viewer, apart from which library does it.
 
+mod candidates;
 mod channels;
 mod flow;
 mod pace;
@@ -12,6 +13,7 @@ pub use webrtc::{Rates, WebRtc};
 use crate::codec::Codec;
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -82,6 +84,9 @@ pub enum TransportError {
     /// The library failed.
     #[error("the WebRTC connection failed: {0}")]
     Library(String),
+    /// The viewer sends fragments with candidates without end.
+    #[error("the viewer has sent candidates too often: connect again")]
+    TooManyFragments,
     /// The viewer does not take what it is sent.
     #[error("the viewer takes no more messages: it will be sent them later")]
     Full,
@@ -107,13 +112,14 @@ pub struct Accepted {
 /// Makes connections to viewers.
 #[async_trait]
 pub trait MediaTransport: Send + Sync + 'static {
-    /// Answers an offer. `wake` is called whenever the path can take bytes again; it must be quick.
+    /// Answers an offer from a viewer at `from`. `wake` is called whenever the path can take bytes again; it must be quick.
     ///
     /// # Errors
     /// [`TransportError::Offer`] or [`TransportError::NoCodec`] if the offer is at fault.
     async fn accept(
         &self,
         offer: &str,
+        from: IpAddr,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Accepted, TransportError>;
 }
@@ -133,10 +139,10 @@ pub trait Connection: Send + Sync + 'static {
     /// [`TransportError::Full`] if the viewer is behind, [`TransportError::Closed`] if the channel is not open.
     async fn say(&self, channel: Channel, text: &str) -> Result<(), TransportError>;
 
-    /// Adds the viewer's candidates (RFC 8840 fragment, or `candidate:` lines).
+    /// Adds the viewer's candidates (RFC 8840 fragment, or `candidate:` lines), as far as they are tried.
     ///
     /// # Errors
-    /// [`TransportError::Offer`] if a candidate cannot be read.
+    /// [`TransportError::Offer`] if a candidate cannot be read; [`TransportError::TooManyFragments`].
     async fn add_candidates(&self, fragment: &str) -> Result<(), TransportError>;
 
     /// Closes it and frees what it holds.

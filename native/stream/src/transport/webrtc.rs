@@ -1,5 +1,6 @@
 //! Connections by the `webrtc` crate.
 
+use super::candidates::Candidates;
 use super::channels::{self, Channels};
 use super::pace::{Notify, Pace, Shown};
 use super::sdp::{Choice, choose};
@@ -138,11 +139,13 @@ impl MediaTransport for WebRtc {
     async fn accept(
         &self,
         offer: &str,
+        from: IpAddr,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Accepted, TransportError> {
         let choice = choose(offer)?;
         let codec = Self::codec(&choice);
-        let offer = RTCSessionDescription::offer(offer.to_owned())
+        let candidates = Candidates::new(from);
+        let offer = RTCSessionDescription::offer(candidates.of_offer(offer))
             .map_err(|e| TransportError::Offer(e.to_string()))?;
         let flow = Arc::new(Flow::new(self.rates.initial));
         // Until it is connected, what is sent would be lost.
@@ -190,6 +193,7 @@ impl MediaTransport for WebRtc {
             payload_type: choice.payload_type,
             sequence: AtomicU16::new(random_u32()? as u16),
             channels,
+            candidates,
         });
         Ok(Accepted { answer, codec: choice.codec, connection, events: receiver, flow })
     }
@@ -277,6 +281,7 @@ struct Peer {
     payload_type: u8,
     sequence: AtomicU16,
     channels: Arc<Channels>,
+    candidates: Candidates,
 }
 
 #[async_trait]
@@ -312,7 +317,8 @@ impl Connection for Peer {
     }
 
     async fn add_candidates(&self, fragment: &str) -> Result<(), TransportError> {
-        for candidate in candidates(fragment) {
+        let fresh = self.candidates.of_fragment(fragment).ok_or(TransportError::TooManyFragments)?;
+        for candidate in fresh {
             let init = RTCIceCandidateInit { candidate, sdp_mline_index: Some(0), ..Default::default() };
             self.pc.add_ice_candidate(init).await.map_err(|e| TransportError::Offer(e.to_string()))?;
         }
@@ -324,31 +330,5 @@ impl Connection for Peer {
         if let Err(error) = self.pc.close().await {
             log::debug!("closing a connection: {error}");
         }
-    }
-}
-
-/// The candidates of a fragment (RFC 8840 section 9), without names of mDNS: a browser that hides its addresses finds
-/// ours from its side.
-fn candidates(fragment: &str) -> impl Iterator<Item = String> {
-    fragment
-        .lines()
-        .map(|line| line.trim().trim_start_matches("a="))
-        .filter(|line| line.starts_with("candidate:"))
-        .filter(|line| !line.split(' ').nth(4).is_some_and(|address| address.ends_with(".local")))
-        .take(64)
-        .map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn candidates_of_a_fragment() {
-        let fragment = "a=ice-ufrag:abc\r\nm=video 9 UDP 0\r\na=mid:0\r\n\
-            a=candidate:1 1 udp 2122 127.0.0.1 5000 typ host\r\n\
-            a=candidate:2 1 udp 2122 1234-5.local 5001 typ host\r\na=end-of-candidates\r\n";
-        let found: Vec<String> = candidates(fragment).collect();
-        assert_eq!(found, ["candidate:1 1 udp 2122 127.0.0.1 5000 typ host"]);
     }
 }

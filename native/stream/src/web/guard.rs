@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -43,6 +43,7 @@ pub enum Refusal {
 /// The secret, and the names under which the server may be asked.
 pub struct Guard {
     address: SocketAddr,
+    scheme: &'static str,
     token: String,
     hosts: Vec<String>,
     refusal: Refusal,
@@ -60,7 +61,30 @@ impl Guard {
             None => random_text(TOKEN_BYTES)?,
         };
         let hosts = vec![address.to_string(), format!("localhost:{}", address.port())];
-        Ok(Self { address, token, hosts, refusal: Refusal::default() })
+        Ok(Self { address, scheme: "http", token, hosts, refusal: Refusal::default() })
+    }
+
+    /// A guard for a server on `address` that speaks TLS there, and whose routes look themselves at who asks.
+    ///
+    /// # Errors
+    /// [`ServeError::Random`].
+    pub fn beyond(address: SocketAddr) -> Result<Self, ServeError> {
+        let mut hosts = vec![address.to_string()];
+        if address.port() == 443 {
+            // Browsers leave the scheme's own port out.
+            hosts.push(match address.ip() {
+                IpAddr::V4(v4) => v4.to_string(),
+                IpAddr::V6(v6) => format!("[{v6}]"),
+            });
+        }
+        // Nothing is given for it: it is there so that nobody finds one that is empty.
+        let token = random_text(TOKEN_BYTES)?;
+        Ok(Self { address, scheme: "https", token, hosts, refusal: Refusal::default() })
+    }
+
+    /// Where the page is.
+    pub fn base(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// The same guard, saying no in another form.
@@ -77,7 +101,7 @@ impl Guard {
 
     /// Where the page is, with the token in its fragment, which browsers do not send.
     pub fn url(&self) -> String {
-        format!("http://{}/#token={}", self.address, self.token)
+        format!("{}/#token={}", self.base(), self.token)
     }
 
     /// No, in words.
@@ -100,7 +124,8 @@ impl Guard {
     /// Whether the request comes from our own page, or from no page at all.
     fn origin_is_ours(&self, headers: &HeaderMap) -> bool {
         headers.get_all(ORIGIN).iter().all(|origin| {
-            let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+            let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix(self.scheme));
+            let host = host.and_then(|host| host.strip_prefix("://"));
             host.is_some_and(|host| self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host)))
         })
     }
@@ -223,6 +248,27 @@ mod tests {
         assert!(guard.origin_is_ours(&headers(&[(ORIGIN, "http://localhost:8080")])));
         for origin in ["null", "http://localhost", "https://localhost:8080", "http://evil.example"] {
             assert!(!guard.origin_is_ours(&headers(&[(ORIGIN, origin)])), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_server_beyond_loopback_has_its_address_for_a_name() {
+        for (address, hosts, origin) in [
+            ("192.0.2.1:4433", &["192.0.2.1:4433"][..], "https://192.0.2.1:4433"),
+            ("[2001:db8::1]:4433", &["[2001:db8::1]:4433"], "https://[2001:db8::1]:4433"),
+            ("[2001:db8::1]:443", &["[2001:db8::1]:443", "[2001:db8::1]"], "https://[2001:db8::1]"),
+        ] {
+            let guard = Guard::beyond(address.parse().expect("an address")).expect("random");
+            for host in hosts {
+                assert!(guard.host_is_ours(&headers(&[(HOST, host)])), "{host}");
+            }
+            assert!(guard.origin_is_ours(&headers(&[(ORIGIN, origin)])), "{origin}");
+            assert!(!guard.origin_is_ours(&headers(&[(ORIGIN, &origin.replace("https", "http"))])));
+            for host in ["localhost:4433", "sampan.local:4433", "192.0.2.1", "192.0.2.2:4433", "2001:db8::1"]
+            {
+                assert!(!guard.host_is_ours(&headers(&[(HOST, host)])), "{host}");
+            }
+            assert!(!guard.origin_is_ours(&headers(&[(ORIGIN, "https://evil.example")])));
         }
     }
 

@@ -4,4 +4,5 @@ mod codec;
 mod common;
 mod http;
 mod memory;
+mod share;
 mod stream;

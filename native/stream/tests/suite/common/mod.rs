@@ -17,7 +17,7 @@ use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
@@ -67,6 +67,13 @@ impl Answer {
 
 /// Sends one request as it stands; `Host` and `Connection: close` are added unless `headers` has a host.
 pub async fn http(address: SocketAddr, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let request = request(address, line, headers, body);
+    let stream = TcpStream::connect(address).await.expect("connects");
+    exchange(stream, &request).await
+}
+
+/// A request as it is sent.
+pub fn request(address: SocketAddr, line: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request.push_str(&format!("Host: {address}\r\n"));
@@ -76,10 +83,16 @@ pub async fn http(address: SocketAddr, line: &str, headers: &[(&str, &str)], bod
     }
     request.push_str("\r\n");
     request.push_str(body);
-    let mut stream = TcpStream::connect(address).await.expect("connects");
+    request
+}
+
+/// Sends a request over a connection and reads the answer to its end.
+pub async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).await.expect("sends");
     let mut bytes = Vec::new();
-    within("an HTTP answer", stream.read_to_end(&mut bytes)).await.expect("receives");
+    // TLS may end without a farewell.
+    let read = within("an HTTP answer", stream.read_to_end(&mut bytes)).await;
+    assert!(!bytes.is_empty(), "no answer: {read:?}");
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").expect("an answer");
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
@@ -121,6 +134,22 @@ impl Client {
     /// Connects to a server whose URL is `url`. `answer` may rewrite the server's answer.
     pub async fn connect(url: &str, answer: impl FnOnce(String) -> String) -> Client {
         let (address, token) = parts(url);
+        Self::connect_by("127.0.0.1:0", async |offer| {
+            let bearer = format!("Bearer {token}");
+            let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/sdp")];
+            let response = http(address, "POST /whep", &headers, &offer).await;
+            assert_eq!(response.status, 201, "{}", response.body);
+            let location = response.header("location").expect("a location").to_owned();
+            (location, answer(response.body))
+        })
+        .await
+    }
+
+    /// The same by a way of one's own: `post` takes the offer, and gives the viewer's path and the answer.
+    pub async fn connect_by(
+        local: &'static str,
+        post: impl AsyncFnOnce(String) -> (String, String),
+    ) -> Client {
         let (handler, state, gathered, frames, track) = Handler::new();
         let tracks = handler.track.clone();
         let pc = PeerConnectionBuilder::new()
@@ -130,7 +159,7 @@ impl Client {
             )
             .with_setting_engine(SettingEngineBuilder::new().with_include_loopback_candidate(true).build())
             .with_handler(Arc::new(handler))
-            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .with_udp_addrs(vec![local])
             .build()
             .await
             .expect("a connection");
@@ -161,12 +190,8 @@ impl Client {
         let mut gathered = gathered;
         within("gathering", gathered.wait_for(|done| *done)).await.expect("gathers");
         let offer = pc.local_description().await.expect("an offer").sdp;
-        let bearer = format!("Bearer {token}");
-        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/sdp")];
-        let response = http(address, "POST /whep", &headers, &offer).await;
-        assert_eq!(response.status, 201, "{}", response.body);
-        let location = response.header("location").expect("a location").to_owned();
-        let description = RTCSessionDescription::answer(answer(response.body)).expect("an answer");
+        let (location, answer) = post(offer).await;
+        let description = RTCSessionDescription::answer(answer).expect("an answer");
         pc.set_remote_description(description).await.expect("their answer");
         Client { pc, location, frames, messages, keys, motion, state, track, tracks }
     }

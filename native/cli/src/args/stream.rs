@@ -1,0 +1,121 @@
+//! The commands on showing a machine to other devices.
+
+use super::Vm;
+use clap::{Args, Subcommand};
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    sampan stream on debian\n  \
+    sampan stream pair debian            asks what the device may do\n  \
+    sampan stream revoke phone\n\n\
+    The device opens the address of `pair`, which is also a QR code, or types its eight words at the address of `on`. Its browser warns of the\n\
+    certificate, which no authority knows: see SECURITY.md for what that means. docs/streaming.md tells the rest.")]
+pub struct StreamArgs {
+    #[command(subcommand)]
+    pub action: StreamAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum StreamAction {
+    /// Show a running machine's screen to devices that are paired, until it ends
+    On {
+        #[command(flatten)]
+        vm: Vm,
+        /// One of this host's addresses [default: the one from before, or the one that leads out]; without a port the one
+        /// from before, or any
+        #[arg(long, value_name = "ADDR[:PORT]")]
+        address: Option<ShareAddress>,
+        /// Show it again at each start, until `stream off`
+        #[arg(long)]
+        lasting: bool,
+    },
+    /// Show it no more, now and at later starts; who sees it is sent away
+    Off {
+        #[command(flatten)]
+        vm: Vm,
+    },
+    /// Let one device in: print a code for it, wait until it asks, and ask you
+    Pair {
+        #[command(flatten)]
+        vm: Vm,
+        /// It may only see the screen
+        #[arg(long, conflicts_with = "drive")]
+        watch: bool,
+        /// It may also type and point
+        #[arg(long)]
+        drive: bool,
+        /// Let the device in that uses the code, without a question; it may only see the screen unless --drive
+        #[arg(long)]
+        yes: bool,
+    },
+    /// How a machine is shown, and who sees it
+    #[command(visible_alias = "viewers")]
+    Status {
+        #[command(flatten)]
+        vm: Vm,
+    },
+    /// Send a viewer away; its device may come again
+    Kick {
+        #[command(flatten)]
+        vm: Vm,
+        /// The viewer's number, as `stream status` tells it
+        viewer: String,
+    },
+    /// List the devices that are paired, of all machines
+    Devices,
+    /// Take a device off the list; it is sent away at once
+    Revoke {
+        /// The device: its id, or its name
+        device: String,
+    },
+}
+
+/// An address with or without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+impl FromStr for ShareAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(both) = text.parse::<SocketAddr>() {
+            return Ok(Self { address: both.ip(), port: Some(both.port()) });
+        }
+        let alone = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        match alone.parse() {
+            Ok(address) => Ok(Self { address, port: None }),
+            Err(_) => {
+                Err("this is no address such as 192.0.2.1, 192.0.2.1:4433 or [2001:db8::1]:4433".into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_and_without_a_port() {
+        for (text, address, port) in [
+            ("192.0.2.1", "192.0.2.1", None),
+            ("192.0.2.1:4433", "192.0.2.1", Some(4433)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("[2001:db8::1]:443", "2001:db8::1", Some(443)),
+        ] {
+            let address = address.parse().expect("is one");
+            assert_eq!(text.parse(), Ok(ShareAddress { address, port }), "{text}");
+        }
+        for text in ["", "host", "host:1", "192.0.2.1:", "192.0.2.1:99999", "192.0.2"] {
+            assert!(text.parse::<ShareAddress>().is_err(), "{text}");
+        }
+    }
+}

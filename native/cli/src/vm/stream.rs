@@ -1,0 +1,293 @@
+//! `sampan stream …`: a machine's screen, shown to other devices.
+
+use super::answer::{date, short, table};
+use super::place::shell_word;
+use super::{Answer, print};
+use crate::app::App;
+use crate::args::{ShareAddress, StreamAction};
+use crate::exit::Code;
+use crate::words::{self, is_stdout_watched, one_line, say, say_json, tell};
+use anyhow::{Result, bail};
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+use sampan_control::Reporter;
+use sampan_library::VmId;
+use sampan_manager::{Error, Manager};
+use sampan_trust::sharing::{PairCode, PairRequest, Sharing};
+use sampan_trust::{Device, Right, Rights};
+use serde_json::json;
+use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
+
+/// How often it is looked whether a device has asked.
+const PACE: Duration = Duration::from_millis(300);
+
+/// `sampan stream …`.
+pub fn stream(action: &StreamAction, as_json: bool) -> Result<Code> {
+    let answer = match action {
+        StreamAction::On { vm, address, lasting } => on(&vm.vm, *address, *lasting),
+        StreamAction::Off { vm } => off(&vm.vm),
+        StreamAction::Pair { vm, watch, drive, yes } => {
+            let rights = rights(*watch, *drive, *yes);
+            pair(&vm.vm, rights, *yes, as_json)
+        }
+        StreamAction::Status { vm } => status(&vm.vm),
+        StreamAction::Kick { vm, viewer } => kick(&vm.vm, viewer),
+        StreamAction::Devices => devices(),
+        StreamAction::Revoke { device } => revoke(device),
+    };
+    print(answer, as_json)
+}
+
+/// What the device may do, where that is said.
+fn rights(watch: bool, drive: bool, yes: bool) -> Option<Rights> {
+    match (watch, drive, yes) {
+        (_, true, _) => Some([Right::Watch, Right::Drive].into_iter().collect()),
+        (true, ..) | (.., true) => Some([Right::Watch].into_iter().collect()),
+        _ => None,
+    }
+}
+
+fn on(vm: &str, at: Option<ShareAddress>, lasting: bool) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    let (address, port) = (at.map(|at| at.address), at.and_then(|at| at.port));
+    let sharing = app.wait(app.manager.share(id, address, port, lasting))?;
+    let fingerprint = app.wait(app.manager.fingerprint())?;
+    let mut text = format!("stream: {}\ncertificate: SHA-256 {fingerprint}", sharing.url);
+    text += match lasting {
+        true => "\nit is shown again at each start",
+        false => "\nit is shown until the machine ends",
+    };
+    text += &format!("; nobody gets in who is not paired: `sampan stream pair {}`", shell_word(vm));
+    let json = json!({ "url": sharing.url, "lasting": sharing.lasting, "fingerprint": fingerprint });
+    Ok(Answer::new(json, text))
+}
+
+fn off(vm: &str) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    app.wait(app.manager.unshare(id))?;
+    Ok(Answer::done())
+}
+
+fn shown(app: &App, id: VmId) -> Result<Sharing> {
+    // A machine that does not run says so, and one that is not shown.
+    drop(app.wait(app.manager.running(id))?);
+    let sharing = app.wait(app.manager.sharing(id))?;
+    let not_shared = || app.told_of::<Sharing>(Err(sampan_manager::share::not_shared()));
+    sharing.map_or_else(not_shared, Ok)
+}
+
+fn status(vm: &str) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    drop(app.wait(app.manager.running(id))?);
+    let Some(sharing) = app.wait(app.manager.sharing(id))? else {
+        return Ok(Answer::new(json!({ "shared": false, "viewers": [] }), "not shown to other devices"));
+    };
+    let mut rows = vec![["VIEWER", "DEVICE", "NAME", "ADDRESS", "MAY", "SINCE"].map(str::to_owned).to_vec()];
+    rows.extend(sharing.viewers.iter().map(|viewer| {
+        let (name, rights) = (short(&viewer.name), words_of(viewer.rights));
+        let since = date(viewer.since / 1000);
+        vec![viewer.viewer.clone(), viewer.device.clone(), name, viewer.address.clone(), rights, since]
+    }));
+    let mut text = format!("stream: {}", sharing.url);
+    if let Some(request) = &sharing.request {
+        text += &format!("\n{} asks to be paired", question(request));
+    }
+    text += &match sharing.viewers.len() {
+        0 => "\nnobody sees it".to_owned(),
+        _ => format!("\n{}", table(&rows)),
+    };
+    let mut json = json!(sharing);
+    json["shared"] = true.into();
+    Ok(Answer::new(json, text))
+}
+
+fn kick(vm: &str, viewer: &str) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    app.wait(app.manager.kick_viewer(id, viewer))?;
+    Ok(Answer::done())
+}
+
+fn words_of(rights: Rights) -> String {
+    rights.iter().map(Right::name).collect::<Vec<_>>().join(", ")
+}
+
+fn json_of(device: &Device) -> serde_json::Value {
+    json!({
+        "device": device.id(),
+        "name": device.name,
+        "machine": device.machine,
+        "rights": device.rights,
+        "paired": device.paired,
+        "last_seen": device.last_seen,
+    })
+}
+
+fn devices() -> Result<Answer> {
+    let app = App::open()?;
+    let all = app.wait(app.manager.devices())?;
+    // Machines that are gone have no name any more.
+    let name = |id: &str| {
+        let found = VmId::from_folder(&format!("{id}.sampan"));
+        let bundle = found.and_then(|id| app.wait(app.manager.bundle(id)).ok());
+        bundle.map_or_else(|| id.to_owned(), |bundle| bundle.name().to_owned())
+    };
+    let mut rows = vec![["DEVICE", "NAME", "MACHINE", "MAY", "LAST SEEN"].map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(|device| {
+        let (called, machine) = (short(&device.name), short(&name(&device.machine)));
+        let seen = date(device.last_seen / 1000);
+        vec![device.id().to_owned(), called, machine, words_of(device.rights), seen]
+    }));
+    let text = if all.is_empty() { "no device is paired".to_owned() } else { table(&rows) };
+    Ok(Answer::new(all.iter().map(json_of).collect(), text))
+}
+
+fn revoke(device: &str) -> Result<Answer> {
+    let app = App::open()?;
+    let revoked = app.wait(app.manager.revoke_device(device))?;
+    Ok(Answer::new(json_of(&revoked), format!("{} is not let in any more", one_line(&revoked.name))))
+}
+
+/// A code as a person points a camera at it: light modules are drawn, since most terminals are dark.
+fn picture(url: &str) -> Option<String> {
+    let code = QrCode::new(url.as_bytes()).ok()?;
+    let (dark, light) = (Dense1x2::Light, Dense1x2::Dark);
+    Some(code.render::<Dense1x2>().dark_color(dark).light_color(light).build())
+}
+
+fn show(code: &PairCode, as_json: bool) {
+    if as_json {
+        return say_json(&json!(code));
+    }
+    say(&format!("pair: {}", code.url));
+    if is_stdout_watched()
+        && let Some(picture) = picture(&code.url)
+    {
+        say(&picture);
+    }
+    say(&format!("words: {}", code.words));
+}
+
+fn question(request: &PairRequest) -> String {
+    format!("{:?} at {} (its screen shows {})", one_line(&request.name), request.address, request.check)
+}
+
+fn pair(vm: &str, rights: Option<Rights>, yes: bool, as_json: bool) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    shown(&app, id)?;
+    let code = app.wait(app.manager.pair_code(id))?;
+    show(&code, as_json);
+    let manager = app.manager.clone();
+    let request = app.cancellable(async |reporter| wait_for(&manager, id, &code, reporter).await)?;
+    let Some(request) = request else {
+        bail!("no device has used the code in time: `sampan stream pair {}` makes a new one", shell_word(vm));
+    };
+    let granted = match rights {
+        Some(rights) if yes => rights,
+        said => app.cancellable(async |reporter| ask(&request, said, reporter).await)?,
+    };
+    app.wait(app.manager.answer_device(id, &request.request, granted))?;
+    if granted.is_none() {
+        bail!("the device was refused");
+    }
+    let name = one_line(&request.name);
+    let text = format!("{name} is paired; it may: {}", words_of(granted));
+    Ok(Answer::new(json!({ "name": request.name, "address": request.address, "rights": granted }), text))
+}
+
+fn is_over(until: u64) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() > u128::from(until)
+}
+
+/// The device that uses the code; `None` where none does in time.
+async fn wait_for(
+    manager: &Manager,
+    id: VmId,
+    code: &PairCode,
+    reporter: &Reporter,
+) -> Result<Option<PairRequest>, Error> {
+    loop {
+        let Some(sharing) = manager.sharing(id).await? else {
+            return Err(sampan_manager::share::not_shared());
+        };
+        if sharing.request.is_some() {
+            return Ok(sharing.request);
+        }
+        // It was tried too often, or another code was made, or nobody came.
+        if sharing.code_until != Some(code.until) || is_over(code.until) {
+            return Ok(None);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PACE) => {}
+            () = reporter.cancelled() => return Err(Error::Cancelled),
+        }
+    }
+}
+
+/// What the owner says. No answer is a no.
+async fn ask(request: &PairRequest, said: Option<Rights>, reporter: &Reporter) -> Result<Rights, Error> {
+    let choices = match said {
+        Some(rights) => format!("may it {}? [y/N] ", words_of(rights).replace(", ", " and ")),
+        None => "may it drive (d), only watch (w), or neither (N)? ".to_owned(),
+    };
+    words::ask(format_args!("{} wants to be let in. Compare the digits; {choices}", question(request)));
+    // A thread of its own, which a person who says nothing does not hold up.
+    let (sender, answer) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = std::io::stdin().read_line(&mut line);
+        let _ = sender.send(line);
+    });
+    let over = async {
+        while !is_over(request.until) {
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    let line = tokio::select! {
+        line = answer => line.unwrap_or_default(),
+        () = over => {
+            tell("\nthe device waits no more");
+            String::new()
+        }
+        () = reporter.cancelled() => return Err(Error::Cancelled),
+    };
+    let (watch, drive) = ([Right::Watch], [Right::Watch, Right::Drive]);
+    Ok(match (line.trim().to_ascii_lowercase().as_str(), said) {
+        ("y" | "yes", Some(rights)) => rights,
+        ("d" | "drive", None) => drive.into_iter().collect(),
+        ("w" | "watch", None) => watch.into_iter().collect(),
+        _ => Rights::NONE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_fits_a_terminal() {
+        let part = "x".repeat(43);
+        let url = format!(
+            "https://[2001:db8:1111:2222:3333:4444:5555:6666]:65535/#i=0123456789abcdef&s={}&f={part}",
+            "y".repeat(22)
+        );
+        let picture = picture(&url).expect("is drawn");
+        assert!(picture.lines().all(|line| line.chars().count() <= 79), "{picture}");
+        assert!(words::escaped(&picture) == picture, "nothing in it is escaped");
+    }
+
+    #[test]
+    fn a_script_gives_no_more_than_it_says() {
+        let may = |watch, drive, yes| rights(watch, drive, yes).map(words_of);
+        assert_eq!(may(false, false, false), None);
+        assert_eq!(may(false, false, true).as_deref(), Some("watch"));
+        assert_eq!(may(true, false, true).as_deref(), Some("watch"));
+        assert_eq!(may(false, true, true).as_deref(), Some("watch, drive"));
+    }
+}

@@ -1,0 +1,160 @@
+//! Showing a machine's screen to other devices: the owner's side. What is known of devices is kept in the library, in `stream`.
+
+use crate::error::{Error, Result};
+use crate::machine::unexpected;
+use crate::{Manager, blocking};
+use sampan_control::{Reply, Reporter, Request};
+use sampan_library::{Library, VmId};
+use sampan_trust::sharing::{PairCode, Sharing};
+use sampan_trust::{Device, Rights, Store};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+/// The folder in the library.
+const FOLDER: &str = "stream";
+
+/// Addresses to which a way out is looked for; nothing is sent there (RFC 5737 and RFC 3849 keep them for documents).
+const OUTSIDE: [&str; 2] = ["192.0.2.1:9", "[2001:db8::1]:9"];
+
+/// What is known of devices. It blocks.
+pub(crate) fn store(library: &Library) -> Result<Store> {
+    Ok(Store::new(library.private_folder(FOLDER)?))
+}
+
+/// The addresses by which other devices may reach this host, the likeliest first: those of its networks, without loopback and those
+/// of one link alone.
+pub fn addresses() -> Vec<IpAddr> {
+    let found = nix::ifaddrs::getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let mut all: Vec<IpAddr> = found
+        .iter()
+        .filter_map(|interface| {
+            let address = interface.address.as_ref()?;
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
+        })
+        .filter(|address| match address {
+            IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local() && !v4.is_unspecified(),
+            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local() && !v6.is_unspecified(),
+        })
+        .collect();
+    let leads_out: Vec<IpAddr> = OUTSIDE.iter().filter_map(|outside| way_to(outside)).collect();
+    all.sort_by_key(|address| (!leads_out.contains(address), address.is_ipv6(), *address));
+    all.dedup();
+    all
+}
+
+/// The address that the system would send from.
+fn way_to(outside: &str) -> Option<IpAddr> {
+    let outside: SocketAddr = outside.parse().ok()?;
+    let any: SocketAddr = if outside.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().ok()?;
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(outside).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+impl Manager {
+    /// Shows a running machine's screen to other devices, until it ends, or with `lasting` at later starts, too. Without an
+    /// address it is the one from before, or the one that leads out.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; the address is not this host's, or the port is taken.
+    pub async fn share(
+        &self,
+        id: VmId,
+        address: Option<IpAddr>,
+        port: Option<u16>,
+        lasting: bool,
+    ) -> Result<Sharing> {
+        match self.ask(id, Request::StreamOn { address, port, lasting }).await? {
+            Reply::Sharing(sharing) => Ok(sharing),
+            _ => Err(Error::Client(unexpected())),
+        }
+    }
+
+    /// Shows it no more, now and at later starts; who sees it is sent away.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`].
+    pub async fn unshare(&self, id: VmId) -> Result<()> {
+        self.ask(id, Request::StreamOff).await.map(drop)
+    }
+
+    /// How it is shown; `None` where it is not, or does not run.
+    ///
+    /// # Errors
+    /// Its process does not answer.
+    pub async fn sharing(&self, id: VmId) -> Result<Option<Sharing>> {
+        let status = self.machine(id).await?.status().await?;
+        Ok(status.and_then(|status| status.facts).and_then(|facts| facts.sharing))
+    }
+
+    /// A code that pairs one device with a machine that is shown; one from before counts no more.
+    ///
+    /// # Errors
+    /// The machine is not shown.
+    pub async fn pair_code(&self, id: VmId) -> Result<PairCode> {
+        match self.ask(id, Request::StreamPair).await? {
+            Reply::PairCode(code) => Ok(code),
+            _ => Err(Error::Client(unexpected())),
+        }
+    }
+
+    /// The owner's answer to a device that has used a code; no rights are a no.
+    ///
+    /// # Errors
+    /// The device does not wait any more.
+    pub async fn answer_device(&self, id: VmId, request: &str, rights: Rights) -> Result<()> {
+        self.ask(id, Request::StreamAnswer { request: request.to_owned(), rights }).await.map(drop)
+    }
+
+    /// The devices that are paired, of all machines.
+    ///
+    /// # Errors
+    /// The list cannot be read.
+    pub async fn devices(&self) -> Result<Vec<Device>> {
+        let library = self.library().clone();
+        blocking(move || Ok(store(&library)?.devices()?)).await
+    }
+
+    /// The fingerprint of the host's certificate, as browsers show it.
+    ///
+    /// # Errors
+    /// It cannot be read or made.
+    pub async fn fingerprint(&self) -> Result<String> {
+        let library = self.library().clone();
+        blocking(move || Ok(store(&library)?.identity()?.fingerprint())).await
+    }
+
+    /// Takes a device off the list, by its id or its name, and sends its viewers away.
+    ///
+    /// # Errors
+    /// There is no such device, or several have the name.
+    pub async fn revoke_device(&self, what: &str) -> Result<Device> {
+        let (library, what) = (self.library().clone(), what.to_owned());
+        let device = blocking(move || Ok(store(&library)?.revoke(&what)?)).await?;
+        // A machine that does not answer looks at the list by itself, within moments.
+        if let Some(id) = VmId::from_folder(&format!("{}.sampan", device.machine)) {
+            let told = self.ask(id, Request::StreamRevoked { device: device.id().to_owned() }).await;
+            if let Err(error) = told {
+                log::debug!("the machine was not told of the device: {error}");
+            }
+        }
+        Ok(device)
+    }
+
+    /// Sends a viewer away, by its number; its device may come again.
+    ///
+    /// # Errors
+    /// There is no such viewer.
+    pub async fn kick_viewer(&self, id: VmId, viewer: &str) -> Result<()> {
+        self.ask(id, Request::StreamKick { viewer: viewer.to_owned() }).await.map(drop)
+    }
+
+    async fn ask(&self, id: VmId, request: Request) -> Result<Reply> {
+        self.running(id).await?.call(request, &Reporter::new()).await
+    }
+}
+
+/// That a machine is not shown.
+pub fn not_shared() -> Error {
+    Error::saying(&crate::Sentence::NotShared)
+}

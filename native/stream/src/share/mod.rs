@@ -1,0 +1,286 @@
+//! The same guest, shown to devices that are paired: a second server, by TLS, on an address that others reach.
+
+mod routes;
+mod tls;
+
+use crate::Server;
+use crate::error::ServeError;
+use crate::server::Inner;
+use crate::transport::{MediaTransport, WebRtc};
+use crate::viewers::{DeviceTag, Viewer, unix};
+use crate::web::{self, Guard};
+use parking_lot::{Mutex, MutexGuard};
+use sampan_trust::sharing::{self, PairCode, Sharing};
+use sampan_trust::{Device, Gate, Now, Rights, Store, TrustError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often the list of devices is looked at while any of them is here: whoever revokes one says so, but may not have been heard.
+const PACE: Duration = Duration::from_secs(1);
+
+/// How to show it to other devices.
+#[derive(Clone, Debug)]
+pub struct ShareConfig {
+    /// One of this host's addresses; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// What is known of devices.
+    pub store: Store,
+    /// The machine, as devices are paired with it.
+    pub machine: String,
+    /// Whether later starts show it, too: to be told, and nothing else.
+    pub lasting: bool,
+}
+
+/// A guest that is shown.
+pub(crate) struct Share {
+    base: String,
+    config: ShareConfig,
+    lasting: AtomicBool,
+    gate: Mutex<Gate>,
+    transport: Arc<dyn MediaTransport>,
+    /// The server's end.
+    stop: watch::Sender<bool>,
+}
+
+/// Now.
+pub(crate) fn now() -> Now {
+    // Tokio's clock, which tests stop and move on.
+    Now { at: tokio::time::Instant::now().into_std(), unix: unix() }
+}
+
+impl Share {
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock()
+    }
+
+    /// What the store does, on a thread that may wait.
+    async fn stored<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, &str) -> Result<T, TrustError> + Send + 'static,
+    ) -> Result<T, TrustError> {
+        let (store, machine) = (self.config.store.clone(), self.config.machine.clone());
+        let done = tokio::task::spawn_blocking(move || work(&store, &machine)).await;
+        done.unwrap_or(Err(TrustError::Form("store")))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn tag(device: &Device) -> DeviceTag {
+    DeviceTag { id: device.id().to_owned(), name: device.name.clone() }
+}
+
+fn is_remote(viewer: &Viewer) -> bool {
+    viewer.client.device.is_some()
+}
+
+impl Server {
+    /// Shows the guest to devices that are paired; where it is shown elsewhere already, it is no more. Where it listens now.
+    ///
+    /// # Errors
+    /// [`ServeError`]: it is shown as before.
+    pub async fn share(&self, config: ShareConfig) -> Result<SocketAddr, ServeError> {
+        let before = self.inner.share.lock().clone();
+        let is_there = before.filter(|share| {
+            share.config.machine == config.machine
+                && share.base == format!("https://{}", config.listen)
+                && !*share.stop.borrow()
+        });
+        if let Some(share) = is_there {
+            // The same address again: nobody is sent away.
+            share.lasting.store(config.lasting, Ordering::Relaxed);
+            self.inner.changed();
+            return Ok(config.listen);
+        }
+        let store = config.store.clone();
+        let identity = tokio::task::spawn_blocking(move || store.identity()).await;
+        let identity = identity.unwrap_or(Err(TrustError::Form("store")))?;
+        let tls = tls::acceptor(&identity)?;
+        let (listener, local) = web::listen_beyond(config.listen).await?;
+        let guard = Arc::new(Guard::beyond(local)?);
+        let share = Arc::new(Share {
+            base: guard.base(),
+            lasting: AtomicBool::new(config.lasting),
+            config,
+            gate: Mutex::new(Gate::new(&identity)),
+            transport: Arc::new(WebRtc::new(local.ip(), self.inner.rates)),
+            stop: watch::Sender::new(false),
+        });
+        let router = routes::router(&self.inner, &share, guard);
+        tokio::spawn(web::serve_with(listener, Some(tls), router, share.stop.subscribe()));
+        tokio::spawn(end_with(Arc::downgrade(&share), share.stop.subscribe(), self.inner.stop.subscribe()));
+        tokio::spawn(look_after(Arc::downgrade(&self.inner), Arc::downgrade(&share), share.stop.subscribe()));
+        self.end_share();
+        *self.inner.share.lock() = Some(share);
+        self.inner.changed();
+        Ok(local)
+    }
+
+    fn end_share(&self) {
+        let share = self.inner.share.lock().take();
+        if let Some(share) = share {
+            share.stop.send_replace(true);
+            let gone = self.inner.viewers.dismiss_all(is_remote);
+            log::info!("the screen is not shown at {} any more; {gone} viewers were sent away", share.base);
+        }
+    }
+
+    /// Shows it no more; who sees it is sent away.
+    pub fn unshare(&self) {
+        self.end_share();
+        self.inner.changed();
+    }
+
+    /// How it is shown; `None` where it is not.
+    pub fn sharing(&self) -> Option<Sharing> {
+        let share = self.inner.share.lock().clone()?;
+        let viewer = |viewer: &Viewer| {
+            let device = viewer.client.device.as_ref().filter(|_| viewer.is_connected())?;
+            Some(sharing::Viewer {
+                viewer: viewer.label.clone(),
+                device: device.id.clone(),
+                name: device.name.clone(),
+                address: viewer.client.from.to_string(),
+                rights: viewer.client.rights,
+                since: viewer.unix,
+            })
+        };
+        let mut viewers: Vec<sharing::Viewer> =
+            self.inner.viewers.map(viewer).into_iter().flatten().collect();
+        viewers.sort_by_key(|viewer| (viewer.since, viewer.viewer.clone()));
+        let (now, gate) = (now(), share.gate());
+        Some(Sharing {
+            url: share.base.clone(),
+            lasting: share.lasting.load(Ordering::Relaxed),
+            code_until: gate.code_until(now),
+            request: gate.request(now),
+            viewers,
+        })
+    }
+
+    fn shared(&self) -> Result<Arc<Share>, ServeError> {
+        self.inner.share.lock().clone().ok_or(ServeError::NotShared)
+    }
+
+    /// A code that pairs one device; one from before counts no more.
+    ///
+    /// # Errors
+    /// [`ServeError::NotShared`].
+    pub fn pair(&self) -> Result<PairCode, ServeError> {
+        let share = self.shared()?;
+        let code = share.gate().pair(now())?;
+        self.inner.changed();
+        Ok(PairCode { url: code.url(&share.base), words: code.words, until: code.until })
+    }
+
+    /// The owner's answer to a device that has used the code; no rights are a no.
+    ///
+    /// # Errors
+    /// [`ServeError::NotShared`]; the device does not wait any more; it cannot be kept.
+    pub async fn answer(&self, request: &str, rights: Rights) -> Result<(), ServeError> {
+        let share = self.shared()?;
+        let asked = share.gate().asked(request, now())?;
+        if !rights.is_none() {
+            let new = asked.clone();
+            // Kept before it is told: a device that was let in is one.
+            share
+                .stored(move |store, machine| store.add(Device::new(&new, machine, rights, unix())?))
+                .await?;
+        }
+        share.gate().answered(request, rights);
+        let name = web::escaped(&asked.name);
+        if rights.is_none() {
+            log::info!("the device {name} was refused");
+        } else {
+            log::info!("the device {name} ({}) was paired", asked.id());
+        }
+        self.inner.changed();
+        Ok(())
+    }
+
+    /// Sends a viewer away, by its number; its device may come again.
+    ///
+    /// # Errors
+    /// [`ServeError::NoViewer`].
+    pub fn kick(&self, viewer: &str) -> Result<(), ServeError> {
+        match self.inner.viewers.dismiss_all(|other| other.label == viewer && is_remote(other)) {
+            0 => Err(ServeError::NoViewer(viewer.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// A device was revoked: its viewers are sent away.
+    pub fn revoked(&self, device: &str) {
+        self.inner.revoked(device);
+    }
+
+    /// Changes whenever how it is shown may have.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+}
+
+impl Inner {
+    fn revoked(&self, device: &str) {
+        let is_its = |viewer: &Viewer| viewer.client.device.as_ref().is_some_and(|of| of.id == device);
+        let gone = self.viewers.dismiss_all(is_its);
+        if gone > 0 {
+            log::info!("the device {device} was revoked; {gone} viewers were sent away");
+        }
+    }
+}
+
+/// Ends with the server that it is a part of.
+async fn end_with(
+    share: std::sync::Weak<Share>,
+    mut stop: watch::Receiver<bool>,
+    mut server: watch::Receiver<bool>,
+) {
+    tokio::select! {
+        _ = server.wait_for(|stop| *stop) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    if let Some(share) = share.upgrade() {
+        share.stop.send_replace(true);
+    }
+}
+
+/// Looks now and then whether those who are here are on the list still.
+async fn look_after(
+    inner: std::sync::Weak<Inner>,
+    share: std::sync::Weak<Share>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(PACE) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let (Some(inner), Some(share)) = (inner.upgrade(), share.upgrade()) else { return };
+        let here = inner.viewers.map(|viewer| viewer.client.device.as_ref().map(|device| device.id.clone()));
+        let mut here: Vec<String> = here.into_iter().flatten().collect();
+        if here.is_empty() {
+            continue;
+        }
+        let known = share.stored(|store, machine| {
+            let mut devices = store.devices()?;
+            devices.retain(|device| device.machine == machine);
+            Ok(devices)
+        });
+        match known.await {
+            Ok(known) => here.retain(|id| !known.iter().any(|device| device.id() == id)),
+            // Whoever cannot be looked up is not let in either.
+            Err(error) => log::warn!("{error}"),
+        }
+        here.sort_unstable();
+        here.dedup();
+        here.iter().for_each(|device| inner.revoked(device));
+    }
+}

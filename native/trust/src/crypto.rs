@@ -1,0 +1,170 @@
+//! The few primitives that everything here is made of, by `ring`.
+
+use crate::error::TrustError;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::{hkdf, hmac};
+use subtle::ConstantTimeEq;
+
+/// A point of P-256, uncompressed (SEC 1, 2.3.3): as WebCrypto's `raw` format has it.
+pub(crate) const POINT_BYTES: usize = 65;
+
+/// Bytes of a MAC, and of a hash.
+pub const MAC_BYTES: usize = 32;
+
+/// Bytes of an ECDSA signature: r and s, as WebCrypto has it (IEEE P1363).
+pub(crate) const SIGNATURE_BYTES: usize = 64;
+
+/// SHA-256.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    out
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], TrustError> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| TrustError::Random)?;
+    Ok(bytes)
+}
+
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Exactly so many bytes.
+pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    // Longer texts are refused before they are decoded.
+    if text.len() > N * 4 / 3 + 4 {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
+    bool::from(one.ct_eq(other))
+}
+
+pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; MAC_BYTES] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    parts.iter().for_each(|part| context.update(part));
+    let mut out = [0; MAC_BYTES];
+    out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
+/// A hash of fields, each with its length before it, so that no two lists of fields are the same bytes.
+pub(crate) fn transcript(fields: &[&[u8]]) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    for field in fields {
+        let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(field);
+    }
+    digest(&bytes)
+}
+
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// HKDF (RFC 5869) by SHA-256.
+pub(crate) fn derive<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) -> Result<[u8; N], TrustError> {
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
+    let mut out = [0; N];
+    let info = [info];
+    let filled = prk.expand(&info, Length(N)).and_then(|okm| okm.fill(&mut out));
+    filled.map_err(|_| TrustError::Random)?;
+    Ok(out)
+}
+
+/// The key of one viewer's connection, by which what it asks for later is known to be its own.
+#[derive(Clone)]
+pub struct Session {
+    key: [u8; 32],
+    /// The number of the last request; the next one's is greater.
+    last: u64,
+}
+
+/// The number of the request that ends a session: it is made in advance, since a page that is closed has no time left, and
+/// nothing can follow it.
+pub(crate) const LAST: u64 = (1 << 53) - 1;
+
+impl Session {
+    /// `device` is the key that was agreed on when the device was paired.
+    pub(crate) fn new(device: &[u8], nonce: &[u8], offer: &[u8; 32], answer: &[u8; 32]) -> Self {
+        Self { key: mac(device, &[b"sampan session 1", nonce, offer, answer]), last: 0 }
+    }
+
+    /// What a request must carry: `NUMBER.MAC`.
+    pub fn sign(&self, number: u64, method: &str, path: &str, body: &[u8]) -> String {
+        format!("{number}.{}", encode(&self.mac(number, method, path, body)))
+    }
+
+    fn mac(&self, number: u64, method: &str, path: &str, body: &[u8]) -> [u8; MAC_BYTES] {
+        mac(&self.key, &[method.as_bytes(), b"\0", path.as_bytes(), b"\0", &number.to_be_bytes(), body])
+    }
+
+    /// Whether a request is the viewer's own and comes for the first time.
+    pub fn accepts(&mut self, carried: &str, method: &str, path: &str, body: &[u8]) -> bool {
+        let Some((number, given)) = carried.split_once('.') else { return false };
+        let (Ok(number), Some(given)) = (number.parse::<u64>(), decode::<MAC_BYTES>(given)) else {
+            return false;
+        };
+        let is_ours = equal(&self.mac(number, method, path, body), &given);
+        if !is_ours || number <= self.last {
+            return false;
+        }
+        // What ends the session may come at any time, and does no harm twice.
+        if number < LAST {
+            self.last = number;
+        }
+        true
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session(after {})", self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn fields_do_not_run_into_each_other() {
+        assert_ne!(transcript(&[b"ab", b"c"]), transcript(&[b"a", b"bc"]));
+        assert_ne!(transcript(&[b"a"]), transcript(&[b"a", b""]));
+    }
+
+    #[test]
+    fn a_request_of_a_session_counts_once_and_as_it_was() {
+        let mut session = Session::new(b"key", b"nonce", &[1; 32], &[2; 32]);
+        let first = session.sign(1, "PATCH", "/whep/a", b"body");
+        assert!(!session.accepts(&first, "PATCH", "/whep/a", b"other"));
+        assert!(!session.accepts(&first, "PATCH", "/whep/b", b"body"));
+        assert!(!session.accepts(&first, "DELETE", "/whep/a", b"body"));
+        assert!(session.accepts(&first, "PATCH", "/whep/a", b"body"));
+        assert!(!session.accepts(&first, "PATCH", "/whep/a", b"body"), "again");
+        let end = session.sign(LAST, "DELETE", "/whep/a", b"");
+        assert!(session.accepts(&end, "DELETE", "/whep/a", b""));
+        let other = Session::new(b"key", b"nonce", &[1; 32], &[3; 32]);
+        assert!(!session.accepts(&other.sign(2, "PATCH", "/whep/a", b""), "PATCH", "/whep/a", b""));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_request(text: String) {
+            let mut session = Session::new(b"key", b"nonce", &[1; 32], &[2; 32]);
+            prop_assert!(!session.accepts(&text, "PATCH", "/whep/a", b""));
+        }
+    }
+}
