@@ -70,6 +70,10 @@ class Module(unittest.TestCase):
         self.refused(self.module(more="void helper(void) {}"), "exports helper too much and lacks nothing")
         self.refused(self.library("libsampan.so", ""), "exports nothing too much and lacks napi_register_module_v1")
 
+    def test_the_library_of_a_child_process_exports_its_own_entry(self):
+        module.check(self.library("libsampanhost.so", "void Main(void) {}"))
+        self.refused(self.library("libsampanhost.so", ENTRY), "exports napi_register_module_v1 too much and lacks Main")
+
     def test_a_file_that_is_not_installed_is_refused(self):
         plain = self.module()
         self.refused(plain.rename(self.folder / "libsampan"), "no extension")
@@ -81,9 +85,13 @@ class Module(unittest.TestCase):
         macro = {"reason": "compiler-artifact", "target": {"crate_types": ["proc-macro"]}, "filenames": ["/t/libm.so"]}
         ours = {"reason": "compiler-artifact", "target": {"crate_types": ["cdylib"]}, "filenames": ["/t/libsampan.so"]}
         messages = [{"reason": "build-script-executed"}, macro, ours, {"reason": "build-finished", "success": True}]
-        self.assertEqual(module.built(messages), Path("/t/libsampan.so"))
-        with self.assertRaisesRegex(BuildError, "no shared library"):
-            module.built([macro])
+        host = {"reason": "compiler-artifact", "target": {"crate_types": ["cdylib", "rlib"]},
+                "filenames": ["/t/libsampanhost.rlib", "/t/libsampanhost.so"]}
+        messages.insert(1, host)
+        self.assertEqual(module.built(messages, "libsampan.so"), Path("/t/libsampan.so"))
+        self.assertEqual(module.built(messages, "libsampanhost.so"), Path("/t/libsampanhost.so"))
+        with self.assertRaisesRegex(BuildError, "no libsampan.so"):
+            module.built([macro, host], "libsampan.so")
 
     def test_each_list_is_there(self):
         for line in module.lines(module.NEEDED):

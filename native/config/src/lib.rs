@@ -22,6 +22,7 @@ mod document;
 mod escape;
 mod finding;
 mod forward;
+mod host_kind;
 mod limits;
 mod mac;
 mod machine;
@@ -50,6 +51,7 @@ pub use finding::{Finding, Severity};
 pub use forward::{
     Forward, ForwardError, MAX_FORWARD_PORTS, Protocol, forward_conflicts, human_monitor_command,
 };
+pub use host_kind::{HostKind, UnknownHostKind};
 pub use limits::{HostFigures, Limits, MAX_DISK_BYTES, MIN_DISK_BYTES, Range, Space};
 pub use mac::{MacAddress, NotAMac};
 pub use machine::{

@@ -170,7 +170,7 @@ fn supervise(process: &Process, pidfd: &OwnedFd, mut tee: LogTee) -> Exit {
     }
 }
 
-fn exit_of(status: ExitStatus, message: String) -> Exit {
+pub(crate) fn exit_of(status: ExitStatus, message: String) -> Exit {
     match (status.code(), status.signal()) {
         (Some(0), _) => Exit::Clean,
         (Some(status), _) => Exit::Failed { status, message },

@@ -1,8 +1,8 @@
 //! The codes of this crate's errors, and the values that their texts are made of.
 
-use crate::fault::{BadArgument, BadFd, NotLoaded};
+use crate::fault::{BadArgument, BadFd, HostFault, NotLoaded};
 use crate::sandbox::LockInError;
-use crate::{Arch, Engine, Exit, KillError, LaunchError};
+use crate::{Arch, Engine, Exit, HostKind, KillError, LaunchError};
 use sampan_message::{Coded, Message, Params, Reason as _, io_code, samples as samples_of};
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
@@ -45,6 +45,7 @@ impl LaunchError {
             Self::Copy { path, source } => {
                 ("no_space", Params::of("path", path.as_path()).with("why", source.to_string()))
             }
+            Self::Host { host, reason } => ("host_failed", reason.as_reason().with("host", host.name())),
             Self::System { what, source } => {
                 (io_code(source), Params::of("doing", *what).with("why", source.to_string()))
             }
@@ -81,7 +82,11 @@ impl LaunchError {
             Self::NoKeyLeft => Self::Copy { path: path(), source: source(ErrorKind::StorageFull) },
             Self::Copy { .. } => Self::Load { path: path(), reason: why() },
             Self::Load { .. } => Self::NoVmhost { searched: vec!["/usr/bin/sampan-vmhost".into()] },
-            Self::NoVmhost { .. } => {
+            Self::NoVmhost { .. } => Self::Host {
+                host: HostKind::Fork,
+                reason: Message::saying(&HostFault::Silent { seconds: 20 }),
+            },
+            Self::Host { .. } => {
                 Self::System { what: "starting a thread", source: source(ErrorKind::WouldBlock) }
             }
             Self::System { .. } => return None,
@@ -99,6 +104,7 @@ impl Exit {
             Self::Killed { signal, message } => {
                 ("qemu_killed", Params::of("signal", signal.unsigned_abs()).with("message", &**message))
             }
+            Self::Vanished { message } => ("qemu_vanished", Params::of("message", &**message)),
         }
     }
 
@@ -106,7 +112,8 @@ impl Exit {
         match self {
             Self::Clean => Some(Self::Failed { status: 1, message: "-m 3q: invalid size".into() }),
             Self::Failed { .. } => Some(Self::Killed { signal: 11, message: String::new() }),
-            Self::Killed { .. } => None,
+            Self::Killed { .. } => Some(Self::Vanished { message: String::new() }),
+            Self::Vanished { .. } => None,
         }
     }
 }
@@ -150,6 +157,9 @@ pub fn samples() -> Vec<Message> {
         reason: Message::saying(why),
     };
     all.extend(NotLoaded::all().iter().map(|why| library(why).message()));
+    let host =
+        |why: &HostFault| LaunchError::Host { host: HostKind::NativeChild, reason: Message::saying(why) };
+    all.extend(HostFault::all().iter().map(|why| host(why).message()));
     all.extend(samples_of(Exit::Clean, Exit::after));
     let path = LockInError::Path { path: "/vm/a".into(), reason: "no such file".into() };
     all.extend(samples_of(path, LockInError::after));

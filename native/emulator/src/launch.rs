@@ -7,11 +7,12 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sampan_config::HostKind;
 use sampan_loader::LoadError;
 use sampan_message::Message;
 
 use crate::fault::{BadArgument, BadFd};
-use crate::{Arch, Engine, LaunchSpec};
+use crate::{Arch, Engine, LaunchSpec, LibqemuDir, Probe};
 
 /// Called once, when the VM has ended, on a thread of the emulator's own. It may block, but the VM's
 /// last resources are given back only when it returns.
@@ -26,6 +27,12 @@ pub trait Launcher: Send + Sync {
     /// # Errors
     /// Whatever is wrong before QEMU is called; no copy of libqemu is used up then.
     fn launch(&self, spec: LaunchSpec, on_exit: OnExit) -> Result<Running, LaunchError>;
+
+    /// What guests can be run with in the kind of process in which this one runs them: a system may grant to one kind what it refuses to another. `dir` is
+    /// looked at for the interpreter. See [`probe`](crate::probe()).
+    fn probe(&self, dir: Option<&LibqemuDir>) -> Probe {
+        crate::probe(dir)
+    }
 }
 
 /// A VM that was started. Dropping it does not stop the VM: say `quit` over QMP, or use [`Control`].
@@ -105,6 +112,11 @@ pub enum Exit {
         /// The last lines of what QEMU said, such as a failed assertion; empty when it said nothing.
         message: String,
     },
+    /// The process is gone, and the system does not tell how it ended: a native child process.
+    Vanished {
+        /// The last lines of what QEMU said; empty when it said nothing.
+        message: String,
+    },
 }
 
 impl fmt::Display for Exit {
@@ -120,6 +132,10 @@ impl fmt::Display for Exit {
                     Ok(known) => write!(f, "QEMU's process was ended by {known}")?,
                     Err(_) => write!(f, "QEMU's process was ended by signal {signal}")?,
                 }
+                message
+            }
+            Self::Vanished { message } => {
+                f.write_str("QEMU's process has vanished")?;
                 message
             }
         };
@@ -248,6 +264,14 @@ pub enum LaunchError {
     NoVmhost {
         /// Where it was looked for.
         searched: Vec<PathBuf>,
+    },
+    /// A process was made for the VM and could not run it, or none was made.
+    #[error("the virtual machine was not started in a process of its own ({host}): {reason}")]
+    Host {
+        /// What kind of process.
+        host: HostKind,
+        /// Why, with a code of its own.
+        reason: Message,
     },
     /// The system refused a socket, a thread or a process.
     #[error("{what} failed: {source}")]

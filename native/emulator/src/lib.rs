@@ -28,6 +28,7 @@ mod descriptor;
 pub mod environment;
 mod fault;
 mod ffi;
+mod hosts;
 mod in_process;
 mod launch;
 mod library;
@@ -47,6 +48,7 @@ pub use child::{Child, vmhost_program};
 pub use codes::samples;
 pub use copies::{Copies, FixedCopies, FreshCopies, LibraryCopy};
 pub use descriptor::duplicate;
+pub use hosts::{ChildRefused, ForkHost, HOST_LIBRARY, NativeChildHost, NativeChildren, run_native_child};
 pub use in_process::InProcess;
 pub use launch::{Control, Exit, KillError, LaunchError, Launcher, OnExit, Running};
 pub use library::{LibqemuDir, cache_dir};
@@ -55,5 +57,6 @@ pub use probe::{
     Accelerator, AcceleratorName, Choice, Gpu, GpuKind, Isolation, Jit, Probe, gpus, probe, probe_in,
 };
 pub use report::{BuildReport, CpuReport, DiskReport, GpuReport, HostReport, LibqemuReport, MemoryReport};
+pub use sampan_config::HostKind;
 pub use sandbox::{Access, Allowed, Confinement};
 pub use spec::LaunchSpec;

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::fault::ManifestFault;
 use crate::fs::read_own;
 use crate::locked::Locked;
+use sampan_config::HostKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +29,9 @@ pub struct HostSettings {
     /// Programs of the guest that a person wants at hand, by their ids, with their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pinned: BTreeMap<String, String>,
+    /// In what kind of process its QEMU runs, where a person chose one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<HostKind>,
 }
 
 impl fmt::Debug for HostSettings {
@@ -37,6 +41,7 @@ impl fmt::Debug for HostSettings {
             .field("shares", &self.shares)
             .field("vnc_password", &password)
             .field("pinned", &self.pinned)
+            .field("process", &self.process)
             .finish()
     }
 }

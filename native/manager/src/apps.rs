@@ -149,6 +149,15 @@ impl Manager {
             Some(_) => {}
             None => drop(host.pinned.remove(&app)),
         };
+        self.change_host(id, change).await
+    }
+
+    /// Changes what belongs to a machine on this host, whether it runs or not.
+    pub(crate) async fn change_host(
+        &self,
+        id: VmId,
+        change: impl FnOnce(&mut HostSettings) + Send + 'static,
+    ) -> Result<()> {
         if let Some(local) = self.runs().local(id) {
             let vm = local.vm().map_err(Error::Told)?;
             return Ok(vm.change_host(change).await?);

@@ -32,6 +32,13 @@ fn after(error: &Error) -> Option<Error> {
             Error::NoAccelerator { reasons: vec![why(Kvm), why(Tcg), why(Tci)] }
         }
         Error::NoAccelerator { .. } => {
+            let why = Message::new(
+                "native_children_not_here",
+                "this kind of device lets apps have no native child processes",
+            );
+            Error::NoHost { kind: sampan_config::HostKind::NativeChild, why }
+        }
+        Error::NoHost { .. } => {
             Error::SupervisorEnded { name: name(), status: "exit status: 1".into(), log: None }
         }
         Error::SupervisorEnded { .. } => Error::NoDrive { name: name(), drive: "disk7".parse().ok()? },

@@ -6,7 +6,7 @@ use crate::edit::error::EditError;
 use crate::fault::{PictureFault, Unfit};
 use crate::sentences::Sentence;
 use crate::text::TextError;
-use sampan_config::{Finding, VmConfigError};
+use sampan_config::{Finding, HostKind, VmConfigError};
 use sampan_control::{BindError, ClientError};
 use sampan_download::{CatalogueError, DownloadError};
 use sampan_emulator::{AcceleratorName, LaunchError};
@@ -168,6 +168,14 @@ pub enum Error {
         /// Why not, each.
         reasons: Vec<(AcceleratorName, Message)>,
     },
+    /// A kind of process was chosen that cannot be had here.
+    #[error("machines cannot run in a process of the kind {kind} here: {why}; choose another kind, or none")]
+    NoHost {
+        /// The kind.
+        kind: HostKind,
+        /// Why not.
+        why: Message,
+    },
     /// It did not start.
     #[error("{name} did not start: {why}")]
     NotStarted {
@@ -290,6 +298,7 @@ impl Coded for Error {
             Self::ProcessUnknown { .. } => "process_unknown",
             Self::ProcessStays { .. } => "process_stays",
             Self::NoAccelerator { .. } => "no_accelerator",
+            Self::NoHost { .. } => "no_host",
             Self::NotStarted { .. } => "not_started",
             Self::SupervisorEnded { .. } => "supervisor_ended",
             Self::NoDrive { .. } => "no_drive",
@@ -344,6 +353,9 @@ impl Coded for Error {
                 params.with("name", name.as_str()).with("seconds", *seconds)
             }
             Self::ProcessStays { name, pid } => params.with("name", name.as_str()).with("pid", *pid),
+            Self::NoHost { kind, why } => {
+                params.and(why.as_reason()).with("host", kind.name()).with("why", &*why.message)
+            }
             // The code of each reason under its accelerator's name.
             Self::NoAccelerator { reasons } => {
                 reasons.iter().fold(params.with("reasons", why_not(reasons)), |params, (name, why)| {

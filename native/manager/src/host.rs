@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use sampan_config::{Arch, HostFigures};
-use sampan_emulator::{AcceleratorName, Child, Choice, Engine, InProcess, Launcher, LibqemuDir, probe};
+use sampan_emulator::{
+    AcceleratorName, Child, Choice, Engine, InProcess, Launcher, LibqemuDir, Probe, probe,
+};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +20,11 @@ const MEMINFO: u64 = 64 << 10;
 pub async fn accelerator(libqemu: &LibqemuDir, arch: Arch) -> Result<Choice> {
     let dir = libqemu.clone();
     let probed = tokio::task::spawn_blocking(move || probe(Some(&dir))).await.map_err(|_| Error::Thread)?;
+    chosen(&probed, arch)
+}
+
+/// The same of what was found.
+pub(crate) fn chosen(probed: &Probe, arch: Arch) -> Result<Choice> {
     for refused in probed.accelerators.iter().filter(|a| !a.usable && a.name == AcceleratorName::Kvm) {
         log::info!("kvm is not used: {}", refused.reason);
     }

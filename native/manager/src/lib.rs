@@ -27,6 +27,7 @@ mod fault;
 mod findings;
 mod force;
 pub mod host;
+pub mod hosts;
 mod jobs;
 mod lent;
 mod lifecycle;
@@ -55,6 +56,7 @@ pub use error::{Error, Result};
 pub use events::{Event, Events};
 pub use fault::{FieldFault, MediumNameRule, PictureFault, Unfit};
 pub use findings::{Confirmed, confirm};
+pub use hosts::{HostChoice, HostOffer, Hosts};
 pub use jobs::{About, Action, Activity, Job, JobInfo};
 pub use lent::Lent;
 pub use lifecycle::{Ended, Pressed};
@@ -69,7 +71,7 @@ pub use trash::{Emptied, Trashed};
 
 use live::Live;
 use runs::Runs;
-use sampan_config::{Arch, Finding, Limits};
+use sampan_config::{Arch, Finding, HostKind, Limits};
 use sampan_control::{PATIENCE, Reporter};
 use sampan_emulator::LibqemuDir;
 use sampan_library::{Bundle, Library, VmId};
@@ -83,12 +85,19 @@ use tokio::sync::watch;
 /// Where machines run.
 #[derive(Clone)]
 pub enum Placement {
-    /// Here: each in a child of this process, or where a system has none, in its threads.
+    /// Here: each in a child of this process that runs a program of ours, or in its threads, as each start says.
     Here {
         /// The libraries that run them.
         libqemu: LibqemuDir,
         /// Whether QEMU can have a process of its own for work on images.
         children: bool,
+    },
+    /// In an app, which may start no programs: in one of the kinds of processes that its system offers.
+    App {
+        /// The libraries that run them.
+        libqemu: LibqemuDir,
+        /// The kinds of processes.
+        hosts: Hosts,
     },
     /// Each behind a supervisor process of its own, which outlives this one.
     Supervised(Arc<dyn SupervisorProgram>),
@@ -240,8 +249,12 @@ impl Manager {
         // Any architecture's will do; one that is there.
         let arch = libqemu.builds().first().map_or(Arch::X86_64, |(arch, ..)| *arch);
         host::raise_file_limit();
-        let layer =
-            QemuBlockLayer::new(host::launcher(&libqemu, self.has_children())?, arch, Handle::current());
+        let launcher = match self.placement() {
+            Placement::App { hosts, .. } => hosts.for_images(),
+            Placement::Here { children, .. } => host::launcher(&libqemu, *children)?,
+            Placement::Supervised(_) => host::launcher(&libqemu, true)?,
+        };
+        let layer = QemuBlockLayer::new(launcher, arch, Handle::current());
         Ok(layer.stopped_by(reporter.flag()))
     }
 
@@ -251,17 +264,33 @@ impl Manager {
     /// It is missing.
     pub fn libqemu(&self) -> Result<LibqemuDir> {
         match self.placement() {
-            Placement::Here { libqemu, .. } => Ok(libqemu.clone()),
+            Placement::Here { libqemu, .. } | Placement::App { libqemu, .. } => Ok(libqemu.clone()),
             Placement::Supervised(_) => Ok(LibqemuDir::find()?),
         }
     }
 
-    /// Whether this system lets QEMU have a process of its own.
-    fn has_children(&self) -> bool {
+    /// The kinds of processes in which machines run; `None` where programs run them.
+    pub fn hosts(&self) -> Option<&Hosts> {
         match self.placement() {
-            Placement::Here { children, .. } => *children,
-            Placement::Supervised(_) => true,
+            Placement::App { hosts, .. } => Some(hosts),
+            Placement::Here { .. } | Placement::Supervised(_) => None,
         }
+    }
+
+    /// In what kind of process a machine runs, where a person chose one for it.
+    ///
+    /// # Errors
+    /// The bundle cannot be read.
+    pub async fn process(&self, id: VmId) -> Result<Option<HostKind>> {
+        Ok(self.bundle(id).await?.host()?.process)
+    }
+
+    /// Chooses that, from the machine's next start on; `None`: what the app has for all. It is this host's matter and goes with no copy of the machine.
+    ///
+    /// # Errors
+    /// See [`Manager::pin_app`].
+    pub async fn set_process(&self, id: VmId, kind: Option<HostKind>) -> Result<()> {
+        self.change_host(id, move |host| host.process = kind).await
     }
 }
 

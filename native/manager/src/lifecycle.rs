@@ -74,7 +74,9 @@ impl Manager {
             }
         }
         let started = match self.placement() {
-            Placement::Here { .. } => self.start_here(id, options, Restarts::default(), tell).await,
+            Placement::Here { .. } | Placement::App { .. } => {
+                self.start_here(id, options, Restarts::default(), tell).await
+            }
             Placement::Supervised(program) => {
                 let bundle = self.bundle(id).await?;
                 supervisor::launch(self, &**program, &bundle, options, listen, tell).await
@@ -108,10 +110,11 @@ impl Manager {
         if let Some(record) = cut_off {
             tell(record.cut_off_message());
         }
-        let run = starting.start(self.libqemu()?, options, tell).await?;
+        let run = starting.start(self.libqemu()?, self.hosts(), options, tell).await?;
         guard.runs(run.machine().clone());
         #[cfg(not(target_env = "ohos"))]
         run.machine().share_again().await;
+        let pid = run.vm().session().pid();
         let manager = self.clone();
         tokio::spawn(async move {
             run.until_the_end().await;
@@ -126,7 +129,7 @@ impl Manager {
                 manager.changed();
             }
         });
-        Ok(Started { viewer: None, pid: None })
+        Ok(Started { viewer: None, pid })
     }
 
     /// The same after a crash. Boxed, since it is the future of [`Manager::start_here`] within itself.

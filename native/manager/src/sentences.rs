@@ -13,6 +13,8 @@ reasons! {
         UnknownKey { key: String = "hyper".into() } => "unknown_key", "{key:?} is not a key: use names such as ctrl, a or f1";
         UnknownButton { button: String = "top".into() } => "unknown_button", "{button:?} is not a button: use left, middle, right, side or extra";
         FileExists { path: String = "/tmp/a.txt".into() } => "file_exists", "{path}: there is a file of that name";
+        RunsApart { by: String = "with TCG's translator".into() } => "host_runs_apart", "machines run {by}, each in a process of its own, whose accidents are its own";
+        RunsWithin { by: String = "with TCG's translator".into() } => "host_runs_within", "machines run {by}, all in the app's own process: an accident of one ends all, and the app";
         Probing => "probing", "looking for the fastest way to run the guest";
         NoTime { seconds: u64 = 5 } => "no_time", "its memory cannot be saved within the {seconds} s that the system leaves";
         NoJob { job: String = "7".into() } => "job_not_found", "there is no job {job}: it is done";

@@ -81,15 +81,17 @@ pub(crate) fn initialise(places: Places) -> Result<Arc<Core>, Error> {
         return Err(Error::saying(&Sentence::AlreadyInitialised { home }));
     }
     report();
-    sampan_manager::host::raise_file_limit();
-    let library = Library::open(&places.home)?;
     let libqemu = LibqemuDir::at(&places.libraries);
     let libqemu = match &places.firmware {
         Some(firmware) => libqemu.with_firmware(firmware),
         None => libqemu,
     };
-    // An app may start no programs: QEMU's work on images is done here, as machines are run here.
-    let manager = Manager::new(library, Placement::Here { libqemu, children: false });
+    // Before there are machines, and as few threads as there will ever be.
+    let hosts = crate::children::hosts(libqemu.clone());
+    sampan_manager::host::raise_file_limit();
+    let library = Library::open(&places.home)?;
+    // An app may start no programs.
+    let manager = Manager::new(library, Placement::App { libqemu, hosts });
     let made = Arc::new(Core { manager, jobs: Jobs::default(), screens: Default::default(), places });
     *core = Some(Arc::clone(&made));
     Ok(made)

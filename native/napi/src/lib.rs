@@ -22,6 +22,7 @@ extern crate napi_derive_ohos as napi_derive;
 extern crate napi_ohos as napi;
 
 mod api;
+mod children;
 mod core;
 mod events;
 mod job;

@@ -1,4 +1,4 @@
-//! HarmonyOS and OpenHarmony through the NDK: the surface that a guest's screen is drawn on, and the log.
+//! HarmonyOS and OpenHarmony through the NDK: the surface that a guest's screen is drawn on, the log, and native child processes.
 //!
 //! [`Surface`] is one drawing thread. It takes a surface's id (of an `XComponent`, for instance), opens the window behind it and keeps
 //! it equal to a [`Screen`](sampan_frame::Screen): when something changed, it requests a buffer, copies the rows that
@@ -12,7 +12,7 @@
 //!
 //! The guest's cursor is never drawn: the page shows it as the system's pointer.
 //!
-//! [`Hilog`] is the system's log as a sink of the crate `log`.
+//! [`Hilog`] is the system's log as a sink of the crate `log`. [`ChildProcesses`] starts native child processes.
 //!
 //! The crate knows the NDK and nothing of ArkTS. The system's libraries are loaded at run time ([`Ndk::load`]), so it builds and runs
 //! on Linux, where tests load a stand-in.
@@ -38,6 +38,7 @@
 //! # Ok::<(), sampan_frame::ScanoutError>(())
 //! ```
 
+mod child_process;
 mod codes;
 mod drawing;
 mod error;
@@ -49,6 +50,7 @@ mod placement;
 mod surface;
 mod window;
 
+pub use child_process::ChildProcesses;
 pub use codes::samples;
 pub use drawing::{Drawn, SurfaceStatus};
 pub use error::{BadBuffer, OhosError};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 fn main() {
     println!("cargo::rerun-if-changed=c");
+    println!("cargo::rerun-if-changed=launcher");
     let out = std::env::var("OUT_DIR").unwrap_or_default();
     let library = Path::new(&out).join("libstand_in.so");
     let mut build = cc::Build::new();
@@ -14,10 +15,21 @@ fn main() {
         "c/vsync.c",
         "c/hilog.c",
         "c/node.c",
+        "c/child.c",
     ]);
+    run(command);
+    println!("cargo::rustc-env=STAND_IN_LIBRARY={}", library.display());
+
+    let launcher = Path::new(&out).join("stand-in-launcher");
+    let mut command = build.get_compiler().to_command();
+    command.arg("-o").arg(&launcher).args(["launcher/launcher.c", "-ldl"]);
+    run(command);
+    println!("cargo::rustc-env=STAND_IN_LAUNCHER={}", launcher.display());
+}
+
+fn run(mut command: std::process::Command) {
     match command.status() {
         Ok(status) if status.success() => {}
         other => println!("cargo::error={command:?} failed: {other:?}"),
     }
-    println!("cargo::rustc-env=STAND_IN_LIBRARY={}", library.display());
 }

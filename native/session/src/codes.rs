@@ -139,6 +139,7 @@ pub fn samples() -> Vec<Message> {
         Exit::Clean,
         Exit::Failed { status: 1, message: "-m 3q: invalid size".into() },
         Exit::Killed { signal: 11, message: String::new() },
+        Exit::Vanished { message: String::new() },
     ] {
         all.push(StartError::Qemu(exit).message());
     }

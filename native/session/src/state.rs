@@ -118,7 +118,7 @@ pub(crate) fn ended(exit: &Exit, asked: bool) -> Ended {
     match exit {
         Exit::Clean => Ended::Quit,
         // A machine that was killed because it did not listen has ended as asked.
-        Exit::Killed { .. } if asked => Ended::Quit,
+        Exit::Killed { .. } | Exit::Vanished { .. } if asked => Ended::Quit,
         other => Ended::Died(other.to_string()),
     }
 }

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-vdagent", &["sampan-message"]),
     ("sampan-loader", &["sampan-message"]),
     ("sampan-emulator", &["sampan-config", "sampan-loader", "sampan-message"]),
+    ("sampan-childhost", &["sampan-emulator"]),
     ("sampan-display", &["sampan-frame", "sampan-input", "sampan-message"]),
     ("sampan-ohos", &["sampan-frame", "sampan-message"]),
     ("sampan-ohos-stand-in", &[]),

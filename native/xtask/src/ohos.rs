@@ -15,7 +15,9 @@ const ABIS: [(&str, &str, &str); 2] = [
     ("x86_64", "x86_64-unknown-linux-ohos", "x86_64-linux-ohos"),
 ];
 
-const MODULE: &str = "libsampan.so";
+/// The native module, and what a native child process is made of: package and file.
+const LIBRARIES: [(&str, &str); 2] =
+    [("sampan-napi", "libsampan.so"), ("sampan-childhost", "libsampanhost.so")];
 
 /// A file of this size, and one without an ending, is refused when a package is installed (error 9568393).
 const REFUSED_SIZE: u64 = 4096;
@@ -128,13 +130,15 @@ impl Libs {
         ensure!(!wanted.is_empty(), "the ABIs are arm64-v8a and x86_64");
         let resources = root.join("entry/src/main/resources/rawfile");
         for (abi, target, libqemu) in wanted {
-            println!("{abi}: the native module");
-            let module = self.module(root, target)?;
+            println!("{abi}: the native module, and the library of its child processes");
+            let made = self.libraries(root, target)?;
             println!("{abi}: QEMU, which takes an hour where it is not built yet");
             let libqemu = qemu(root, libqemu, &self.guests)?;
             let libs = root.join("entry/libs").join(abi);
             clear(&libs)?;
-            copy(&module, &libs.join(MODULE))?;
+            for (file, (_, name)) in made.iter().zip(LIBRARIES) {
+                copy(file, &libs.join(name))?;
+            }
             for file in files(&libqemu, "so")? {
                 let name = file.file_name().context("a file has a name")?;
                 copy(&file, &libs.join(name))?;
@@ -152,9 +156,13 @@ impl Libs {
         table(&resources)
     }
 
-    fn module(&self, root: &Path, target: &str) -> Result<PathBuf> {
+    /// In the order of [`LIBRARIES`].
+    fn libraries(&self, root: &Path, target: &str) -> Result<Vec<PathBuf>> {
         let mut command = Command::new(root.join("scripts/toolchain/cargo"));
-        command.args([target, "build", "--locked", "--package", "sampan-napi"]);
+        command.args([target, "build", "--locked", "--lib"]);
+        for (package, _) in LIBRARIES {
+            command.args(["--package", package]);
+        }
         command.arg("--message-format=json-render-diagnostics").env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
         if !self.dev {
             command.arg("--release");
@@ -162,12 +170,16 @@ impl Libs {
         let output =
             command.current_dir(root).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
         ensure!(output.status.success(), "the native module does not compile for {target}");
-        let made = String::from_utf8_lossy(&output.stdout)
+        let made: Vec<PathBuf> = String::from_utf8_lossy(&output.stdout)
             .lines()
             .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
             .flat_map(|artifact| artifact.filenames)
-            .find(|file| file.ends_with(MODULE));
-        made.with_context(|| format!("cargo made no {MODULE} for {target}"))
+            .collect();
+        let one = |(_, name)| {
+            let found = made.iter().find(|file| file.ends_with(name)).cloned();
+            found.with_context(|| format!("cargo made no {name} for {target}"))
+        };
+        LIBRARIES.into_iter().map(one).collect()
     }
 }
 

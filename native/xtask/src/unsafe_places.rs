@@ -10,6 +10,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/emulator", "loads libqemu and probes executable memory"),
     ("native/frame/src", "maps dmabufs that the guest writes"),
     ("native/ohos/src/ndk.rs", "the NDK's C interface to windows"),
+    ("native/childhost/src/lib.rs", "what HarmonyOS calls in a native child process"),
+    ("native/ohos/src/child_process.rs", "the NDK's C interface to native child processes"),
     ("native/ohos/src/hilog.rs", "the NDK's C interface to the log"),
     ("native/ohos/src/mapping.rs", "maps the buffers that are drawn on"),
     ("native/ohos/stand-in", "calls the stand-in for the NDK, which is C"),

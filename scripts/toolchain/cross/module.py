@@ -1,4 +1,4 @@
-"""The native module for OpenHarmony, libsampan.so: built by cargo, and checked against what a device offers."""
+"""The native libraries for OpenHarmony, libsampan.so and libsampanhost.so: built by cargo, and checked against what a device offers."""
 
 import json
 import subprocess
@@ -15,14 +15,15 @@ PACKAGE = "sampan-napi"
 CRATES = shared.REPOSITORY / "scripts/ohos/crates.txt"
 TEST = "surface"
 NEEDED = shared.REPOSITORY / "native/napi/needed.txt"
-# The function through which ArkTS and Node.js load a module.
-EXPORT = "napi_register_module_v1"
+# The module, with the function through which ArkTS and Node.js load it; what a native child process is made of, with the function that it
+# begins with. Each exports nothing else.
+EXPORTS = {"libsampan.so": "napi_register_module_v1", "libsampanhost.so": "Main"}
 # OpenHarmony 7 signs each file below an app's `libs` and installs none of just this size (bytes), or without an extension.
 REFUSED_SIZE = 4096
 
 
 def build(ohos, log):
-    """Builds the module for `ohos` (x86_64-linux-ohos, aarch64-linux-ohos); returns its path."""
+    """Builds both for `ohos` (x86_64-linux-ohos, aarch64-linux-ohos); returns their paths, the module's first."""
     triple = ohos.replace("-linux-ohos", "-unknown-linux-ohos")
     cross = rust.Cross(triple, log)
     command, environment = cross.cargo(cross.prepare())
@@ -35,25 +36,27 @@ def build(ohos, log):
                           check=False)
     if done.returncode != 0:
         raise BuildError(f"{PACKAGE} cannot be built for {ohos}; what cargo says is above")
-    return built(map(json.loads, done.stdout.splitlines()))
+    messages = list(map(json.loads, done.stdout.splitlines()))
+    return [built(messages, name) for name in EXPORTS]
 
 
-def built(messages):
+def built(messages, library):
     """The path of the shared library that these messages of cargo tell of (The Cargo Book, "JSON messages")."""
     for message in messages:
-        if message["reason"] == "compiler-artifact" and message["target"]["crate_types"] == ["cdylib"]:
-            return next(Path(name) for name in message["filenames"] if name.endswith(".so"))
-    raise BuildError(f"cargo told of no shared library of {PACKAGE}")
+        if message["reason"] == "compiler-artifact" and "cdylib" in message["target"]["crate_types"]:
+            for name in message["filenames"]:
+                if Path(name).name == library:
+                    return Path(name)
+    raise BuildError(f"cargo told of no {library}")
 
 
 def check(library):
-    """Stops where a device would not install or load the module, or an engine would not find its way in."""
+    """Stops where a device would not install or load the library, or would not find its way in."""
     if not library.suffix or library.stat().st_size == REFUSED_SIZE:
         raise BuildError(f"{library} has no extension or just {REFUSED_SIZE} bytes: OpenHarmony does not install such a file")
-    exported = elf.exported(library)
-    if exported != {EXPORT}:
-        raise BuildError(f"{library.name} exports {_listed(exported - {EXPORT})} too much "
-                         f"and lacks {_listed({EXPORT} - exported)}")
+    exported, entry = elf.exported(library), {EXPORTS.get(library.name, EXPORTS["libsampan.so"])}
+    if exported != entry:
+        raise BuildError(f"{library.name} exports {_listed(exported - entry)} too much and lacks {_listed(entry - exported)}")
     lists = dict(line.split() for line in lines(NEEDED))
     needed = set(elf.needed(library))
     if needed - lists.keys():

@@ -140,7 +140,7 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
             return Err(error);
         }
     };
-    let run = starting.start(libqemu, options, &tell).await?;
+    let run = starting.start(libqemu, None, options, &tell).await?;
     let listen = before.listen().unwrap_or(args.listen);
     let config = ServerConfig { listen, token: before.token(), ..ServerConfig::default() };
     let server = match Server::start(config, run.vm().session().guest()).await {

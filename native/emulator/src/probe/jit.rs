@@ -16,6 +16,9 @@ use super::isolate::{Answer, Silence};
 pub enum Jit {
     /// One anonymous mapping, readable, writable and executable from the first.
     Rwx,
+    /// One anonymous mapping that is writable and executable in turns, by `mprotect`. It is tried so that a person learns of it; QEMU's translator
+    /// cannot use it ([`Jit::serves`]).
+    Flip,
     /// A memfd mapped twice, once writable, once executable: QEMU's `split-wx=on`.
     Split,
     /// As `Rwx`, with HarmonyOS's `prctl(0x6a6974, …)` around the mapping.
@@ -28,12 +31,21 @@ pub enum Jit {
 
 impl Jit {
     /// All ways, the best first.
-    pub const ALL: [Self; 5] = [Self::Rwx, Self::Split, Self::Bracketed, Self::BracketedSplit, Self::Enabled];
+    pub const ALL: [Self; 6] =
+        [Self::Rwx, Self::Flip, Self::Split, Self::Bracketed, Self::BracketedSplit, Self::Enabled];
+
+    /// Whether QEMU's translator can use it. Its code buffer is one for all of a machine's CPUs, each a thread: while one translates, others run what lies in the
+    /// same pages. With one thread for all CPUs (`thread=single`) it is no better: translated code is also rewritten where it jumps on to other code
+    /// (`tb_set_jmp_target`), and by threads that write to the guest's memory (`tb_phys_invalidate`), while a CPU runs it (`accel/tcg/tb-maint.c`).
+    pub fn serves(self) -> bool {
+        self != Self::Flip
+    }
 
     /// Its name in answers and logs, and in QEMU's `-accel tcg,jit=`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rwx => "rwx",
+            Self::Flip => "flip",
             Self::Split => "split",
             Self::Bracketed => "bracketed",
             Self::BracketedSplit => "bracketed-split",
@@ -41,6 +53,10 @@ impl Jit {
         }
     }
 }
+
+/// Said of a way that is granted and does not serve ([`Jit::serves`]).
+pub(super) const DOES_NOT_SERVE: &str =
+    "granted, but of no use to QEMU, whose translated code is rewritten while other threads run it";
 
 /// The translator's buffer, in MiB; it takes memory as it fills. What is tried is as large, as systems set limits: one
 /// device grants 256 MiB.
@@ -59,6 +75,7 @@ mod step {
     pub(super) const NOT_EXECUTABLE: u32 = 4;
     pub(super) const WRONG_RESULT: u32 = 5;
     pub(super) const ARCHITECTURE: u32 = 6;
+    pub(super) const CHANGE: u32 = 7;
 }
 
 /// The reason in words, when the way is not open.
@@ -73,6 +90,7 @@ pub(crate) fn refusal(answer: Result<Answer, Silence>) -> Option<String> {
         step::MAP => "memory could not be mapped writable",
         step::MAP_EXECUTABLE => "memory could not be mapped executable",
         step::NOT_EXECUTABLE => "the system agreed, but the mapping is not executable",
+        step::CHANGE => "memory that was written could not be made executable",
         step::WRONG_RESULT => "code that was rewritten ran as if it were not",
         _ => "there is no test code for this processor",
     };
@@ -85,6 +103,7 @@ pub(crate) fn refusal(answer: Result<Answer, Silence>) -> Option<String> {
 /// Tries one way as libqemu goes it (`scripts/qemu/patches/0009-executable-memory.patch`), by system calls only.
 pub(crate) fn try_way(way: Jit) -> Answer {
     let mapped = match way {
+        Jit::Flip => return flip(),
         Jit::Rwx => map_rwx(),
         Jit::Split => map_twice(),
         Jit::Bracketed => in_bracket(map_rwx),
@@ -143,6 +162,58 @@ fn in_bracket(map: fn() -> Result<Mapped, Answer>) -> Result<Mapped, Answer> {
     // SAFETY: as above.
     unsafe { libc::prctl(PR_JIT, 0, 1) };
     mapped
+}
+
+/// Without the bracket, then within it: one device wants it for `mprotect` too.
+fn flip() -> Answer {
+    let at =
+        match map(libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, step::MAP)
+        {
+            Ok(at) => at,
+            Err(answer) => return answer,
+        };
+    let plain = flip_at(at, false);
+    if plain.failed_step == step::CHANGE { flip_at(at, true) } else { plain }
+}
+
+/// Twice, as in [`run_code`]: writable, then executable.
+fn flip_at(at: *mut u8, bracketed: bool) -> Answer {
+    let change = |rights| {
+        // SAFETY: our own mapping, as long as that; without pointers otherwise. Elsewhere than on HarmonyOS the option is unknown and does nothing.
+        let (changed, errno) = unsafe {
+            if bracketed {
+                libc::prctl(PR_JIT, 0, 0);
+            }
+            let changed = libc::mprotect(at.cast(), LENGTH, rights);
+            let errno = Errno::last();
+            if bracketed {
+                libc::prctl(PR_JIT, 0, 1);
+            }
+            (changed, errno)
+        };
+        if changed == 0 { Ok(()) } else { Err(Answer::failed_with(step::CHANGE, errno)) }
+    };
+    for value in [0x1234_u16, 0x4321] {
+        let Some(code) = code_returning(value) else { return Answer::failed(step::ARCHITECTURE) };
+        if let Err(answer) = change(libc::PROT_READ | libc::PROT_WRITE) {
+            return answer;
+        }
+        // SAFETY: a mapping of that length, which was just made writable; a kernel that lied ends the process.
+        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), at, code.len()) };
+        if let Err(answer) = change(libc::PROT_READ | libc::PROT_EXEC) {
+            return answer;
+        }
+        if !maps::is_executable(at as usize) {
+            return Answer::failed(step::NOT_EXECUTABLE);
+        }
+        synchronize(at, at);
+        // SAFETY: a whole function of the C calling convention, in memory that is executable.
+        let result = unsafe { std::mem::transmute::<*mut u8, extern "C" fn() -> u32>(at)() };
+        if result != u32::from(value) {
+            return Answer::failed(step::WRONG_RESULT);
+        }
+    }
+    Answer::default()
 }
 
 /// Code that was written at `write` is what is fetched at `run` from now on. It lies in one cache line, as it
@@ -301,6 +372,12 @@ mod tests {
         assert_eq!(denied.as_deref(), Some("memory could not be mapped executable (Permission denied)"));
         let died = refusal(Err(Silence("died of SIGSEGV".into())));
         assert_eq!(died.as_deref(), Some("the probe died of SIGSEGV"));
+    }
+
+    #[test]
+    fn memory_is_writable_and_executable_in_turns_here() {
+        // This kernel grants it; where it does not, a test of refused memory tells.
+        assert_eq!(flip(), Answer::default());
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub use jit::Jit;
 pub(crate) use reason::Reason;
 
 use crate::{Arch, Engine, LibqemuDir, child};
-use isolate::{Answer, Silence, ask};
+pub(crate) use isolate::Silence;
+use isolate::{Answer, ask};
 
 /// Of a machine so busy that it is of no use, or a kernel that does not return.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,6 +62,7 @@ impl Question {
         match self {
             Self::Kvm => Some(kvm::try_guests),
             Self::Jit(Jit::Rwx) => Some(|| jit::try_way(Jit::Rwx)),
+            Self::Jit(Jit::Flip) => Some(|| jit::try_way(Jit::Flip)),
             Self::Jit(Jit::Split) => Some(|| jit::try_way(Jit::Split)),
             Self::Jit(Jit::Bracketed) => Some(|| jit::try_way(Jit::Bracketed)),
             Self::Jit(Jit::BracketedSplit) => Some(|| jit::try_way(Jit::BracketedSplit)),
@@ -185,8 +187,16 @@ fn isolation() -> Isolation {
 
 /// As [`probe`], with the place to do it given.
 pub fn probe_in(isolation: &Isolation, dir: Option<&LibqemuDir>) -> Probe {
+    probe_by(|question, patience| ask(isolation, question, patience), dir)
+}
+
+/// The same by whatever answers the questions within so long.
+pub(crate) fn probe_by(
+    ask: impl Fn(Question, Duration) -> Result<Vec<u8>, Silence>,
+    dir: Option<&LibqemuDir>,
+) -> Probe {
     let ask = |question| {
-        ask(isolation, question, PATIENCE)
+        ask(question, PATIENCE)
             .and_then(|bytes| Answer::from_bytes(&bytes).ok_or_else(|| Silence("gave half an answer".into())))
     };
     let kvm = kvm::verdict(ask(Question::Kvm));
@@ -201,6 +211,7 @@ fn first_open_way(mut refusal: impl FnMut(Jit) -> Option<String>) -> Accelerator
     for way in Jit::ALL {
         match refusal(way) {
             Some(reason) => refused.push(format!("{}: {reason}", way.name())),
+            None if !way.serves() => refused.push(format!("{}: {}", way.name(), jit::DOES_NOT_SERVE)),
             None => {
                 let why = Reason::JitRuns { way: way.name(), refused: refused.join("; ") };
                 return Accelerator::new(AcceleratorName::Tcg, true, &why, Some(way));
@@ -287,12 +298,22 @@ mod tests {
         let mut tried = Vec::new();
         let tcg = first_open_way(|way| {
             tried.push(way);
-            (way == Jit::Rwx).then(|| "no".into())
+            matches!(way, Jit::Rwx | Jit::Flip).then(|| "no".into())
         });
-        assert_eq!(tried, [Jit::Rwx, Jit::Split]);
+        assert_eq!(tried, [Jit::Rwx, Jit::Flip, Jit::Split]);
         assert_eq!(tcg.jit, Some(Jit::Split));
-        assert_eq!(tcg.reason, "code that was written into memory ran (split); refused: rwx: no");
+        assert_eq!(tcg.reason, "code that was written into memory ran (split); refused: rwx: no; flip: no");
         assert!(!first_open_way(|_| Some("no".into())).usable);
+    }
+
+    /// With one thread for all CPUs, too: see [`Jit::serves`].
+    #[test]
+    fn memory_that_is_writable_and_executable_in_turns_is_told_and_not_used() {
+        let tcg = first_open_way(|way| (way != Jit::Flip).then(|| "no".into()));
+        assert!(!tcg.usable && tcg.jit.is_none(), "{tcg:?}");
+        assert!(tcg.reason.contains("flip: granted, but of no use to QEMU"), "{tcg:?}");
+        let split = first_open_way(|way| (way == Jit::Rwx).then(|| "no".into()));
+        assert_eq!(split.jit, Some(Jit::Split), "the next way is taken");
     }
 
     #[test]

@@ -65,6 +65,21 @@ fn memory_is_granted_once_the_process_has_asked_for_it() {
 }
 
 #[test]
+fn memory_becomes_executable_and_is_never_mapped_so() {
+    under(Refusal::MappedExecutable);
+}
+
+#[test]
+fn memory_is_said_to_become_executable_and_is_never_mapped_so() {
+    under(Refusal::MappedExecutableAndLyingMprotect);
+}
+
+#[test]
+fn a_process_that_wants_executable_memory_is_ended() {
+    under(Refusal::MappedExecutableAndDeadlyMprotect);
+}
+
+#[test]
 fn no_memory_is_executed() {
     under(Refusal::Execute);
 }

@@ -11,6 +11,7 @@ mod documents;
 mod double;
 #[path = "../../../../tests/example.rs"]
 mod example;
+mod fork;
 mod in_process;
 mod jit;
 mod leaks;

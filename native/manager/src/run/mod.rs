@@ -14,10 +14,11 @@ pub use restart::Restarts;
 use crate::Sentence;
 use crate::error::Result;
 use crate::host;
+use crate::hosts::{HostChoice, Hosts};
 use crate::machine::{LocalMachine, StartFacts, document, text};
 use crate::time::now;
-use sampan_config::VmConfig;
-use sampan_emulator::{AcceleratorName, Choice, LibqemuDir};
+use sampan_config::{Arch, HostKind, VmConfig};
+use sampan_emulator::{AcceleratorName, Choice, Launcher, LibqemuDir};
 use sampan_library::{Library, Locked, date};
 use sampan_message::Message;
 use sampan_session::images::QemuBlockLayer;
@@ -36,7 +37,7 @@ pub struct StartOptions {
     pub throw_away: bool,
     /// Boot anew although it is suspended: its saved state is lost.
     pub discard_state: bool,
-    /// Run QEMU in this process rather than in a child of it.
+    /// Run QEMU in this process rather than in a child of it that runs a program of ours. Where there are [`Hosts`], they decide.
     pub in_process: bool,
 }
 
@@ -118,9 +119,15 @@ impl Starting {
     ///
     /// # Errors
     /// The machine is as it was.
-    pub async fn start(self, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
+    pub async fn start(
+        self,
+        libqemu: LibqemuDir,
+        hosts: Option<&Hosts>,
+        options: StartOptions,
+        tell: Tell<'_>,
+    ) -> Result<Run> {
         let Self { mark, bundled } = self;
-        match begin(bundled, libqemu, options, tell).await {
+        match begin(bundled, libqemu, hosts, options, tell).await {
             Ok(run) => {
                 mark.started();
                 Ok(run)
@@ -133,20 +140,65 @@ impl Starting {
     }
 }
 
-async fn begin(bundled: Bundled, libqemu: LibqemuDir, options: StartOptions, tell: Tell<'_>) -> Result<Run> {
+/// Where QEMU runs, and by what.
+struct Place {
+    choice: Choice,
+    launcher: Arc<dyn Launcher>,
+    images: Arc<dyn Launcher>,
+    /// For a person.
+    words: &'static str,
+}
+
+/// In the process that the options say.
+async fn place_by(libqemu: &LibqemuDir, arch: Arch, options: StartOptions) -> Result<Place> {
+    let choice = host::accelerator(libqemu, arch).await?;
+    let launcher = || host::launcher(libqemu, !options.in_process);
+    let kind = if options.in_process { Some(HostKind::InProcess) } else { None };
+    Ok(Place { choice, launcher: launcher()?, images: launcher()?, words: words(kind) })
+}
+
+/// In the kind of process that was chosen for the machine or for all, or is the best.
+async fn place_in(hosts: &Hosts, arch: Arch, chosen: Option<HostKind>) -> Result<Place> {
+    let hosts = hosts.clone();
+    crate::blocking(move || {
+        let HostChoice { kind, launcher, choice } = hosts.choose(arch, chosen)?;
+        Ok(Place { choice, images: Arc::clone(&launcher), launcher, words: words(Some(kind)) })
+    })
+    .await
+}
+
+fn words(kind: Option<HostKind>) -> &'static str {
+    match kind {
+        None => "in a process of its own",
+        Some(HostKind::InProcess) => "inside this process",
+        Some(HostKind::Fork) => "in a forked process of its own",
+        Some(HostKind::NativeChild) => "in a native child process of its own",
+    }
+}
+
+async fn begin(
+    bundled: Bundled,
+    libqemu: LibqemuDir,
+    hosts: Option<&Hosts>,
+    options: StartOptions,
+    tell: Tell<'_>,
+) -> Result<Run> {
     let Bundled { library, locked, folder, began, log } = bundled;
     let document = document(&locked)?;
     #[cfg(not(target_env = "ohos"))]
     let (of_library, id) = (library.clone(), locked.id());
     let arch = document.system.arch;
     tell(Message::saying(&Sentence::Probing));
-    let choice = host::accelerator(&libqemu, arch).await?;
+    let Place { choice, launcher, images, words } = match hosts {
+        Some(hosts) => place_in(hosts, arch, locked.host()?.process).await?,
+        None => place_by(&libqemu, arch, options).await?,
+    };
     let resumes = locked.suspended().is_some() && !options.discard_state;
-    tell_start(&document, &choice, options, resumes, tell);
+    tell_start(&document, &choice, words, resumes, tell);
     let host = Host {
         library,
-        launcher: host::launcher(&libqemu, !options.in_process)?,
-        images: QemuBlockLayer::new(host::launcher(&libqemu, !options.in_process)?, arch, Handle::current()),
+        launcher,
+        images: QemuBlockLayer::new(images, arch, Handle::current()),
         choice: choice.clone(),
         libqemu,
         log,
@@ -168,7 +220,7 @@ async fn begin(bundled: Bundled, libqemu: LibqemuDir, options: StartOptions, tel
     Ok(Run { machine, vm, folder, accelerator, began })
 }
 
-fn tell_start(document: &VmConfig, choice: &Choice, options: StartOptions, resumes: bool, tell: Tell<'_>) {
+fn tell_start(document: &VmConfig, choice: &Choice, place: &str, resumes: bool, tell: Tell<'_>) {
     // A saved state is that of a CPU as it was.
     let hint = document.tuning_hint().filter(|_| choice.name == AcceleratorName::Tcg && !resumes);
     if let Some(hint) = hint {
@@ -176,7 +228,6 @@ fn tell_start(document: &VmConfig, choice: &Choice, options: StartOptions, resum
         log::info!("{text}");
         tell(Message { message: text, ..hint.message });
     }
-    let place = if options.in_process { "inside this process" } else { "in a process of its own" };
     tell(begins(resumes, place, choice));
 }
 

@@ -1,13 +1,13 @@
 //! This host: the beginning of everything, and what it can run.
 
 use super::logs::EndReport;
-use crate::core::{Places, hub, initialise};
+use crate::core::{Places, hub, id, initialise};
 use crate::events::Figures;
 use crate::promise::{free_promise, promise};
 use crate::types::{Arch, Message};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
-use sampan_emulator::{AcceleratorName, probe};
+use sampan_emulator::{AcceleratorName, HostKind, Probe};
 use sampan_manager::Error;
 
 /// One way to run guests.
@@ -34,14 +34,64 @@ pub struct GuestKind {
     pub by: Option<String>,
 }
 
+/// A kind of process that machines run in.
+#[napi(string_enum = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ProcessKind {
+    /// One of its own, which HarmonyOS makes: on tablets and PCs.
+    NativeChild,
+    /// One of its own, a fork of the app.
+    Fork,
+    /// The app's own.
+    InProcess,
+}
+
+impl From<HostKind> for ProcessKind {
+    fn from(kind: HostKind) -> Self {
+        match kind {
+            HostKind::NativeChild => Self::NativeChild,
+            HostKind::Fork => Self::Fork,
+            HostKind::InProcess => Self::InProcess,
+        }
+    }
+}
+
+impl From<ProcessKind> for HostKind {
+    fn from(kind: ProcessKind) -> Self {
+        match kind {
+            ProcessKind::NativeChild => Self::NativeChild,
+            ProcessKind::Fork => Self::Fork,
+            ProcessKind::InProcess => Self::InProcess,
+        }
+    }
+}
+
+/// What a kind of process offers, as it was found by trying.
+#[napi(object, object_from_js = false)]
+#[derive(Clone, PartialEq)]
+pub struct ProcessOffer {
+    /// The kind.
+    pub kind: ProcessKind,
+    /// Whether machines can run in it.
+    pub usable: bool,
+    /// Why, or why not and what helps.
+    pub why: Message,
+    /// The ways to run guests there, the best first; a system may refuse to one kind what it grants to another. None without such a process.
+    pub accelerators: Vec<Accelerator>,
+}
+
 /// What this host offers.
 #[napi(object, object_from_js = false)]
 #[derive(Clone, PartialEq)]
 pub struct Capabilities {
     /// Each processor that guests may have.
     pub guests: Vec<GuestKind>,
-    /// The ways, the best first.
+    /// The ways, the best first, in the kind of process that machines run in if none is chosen for them.
     pub accelerators: Vec<Accelerator>,
+    /// The kinds of processes, in the order in which they are preferred.
+    pub processes: Vec<ProcessOffer>,
+    /// The kind that was chosen for all machines; none: the best for each.
+    pub process: Option<ProcessKind>,
 }
 
 /// Opens the library of machines in the folder `home`, with QEMU's libraries in `libraries` and its firmware in `firmware`, or
@@ -74,14 +124,23 @@ pub fn figures(env: &Env) -> napi::Result<PromiseRaw<'_, Figures>> {
     })
 }
 
-/// What this host can run, found by trying. It takes some 100 ms.
+/// What this host can run, found by trying: some 100 ms, more for the first time.
 #[napi(namespace = "host", catch_unwind)]
 pub fn capabilities(env: &Env) -> napi::Result<PromiseRaw<'_, Capabilities>> {
     promise(env, |core| async move {
-        let libqemu = core.manager.libqemu()?;
-        let builds = libqemu.builds();
-        let probed =
-            tokio::task::spawn_blocking(move || probe(Some(&libqemu))).await.map_err(|_| Error::Thread)?;
+        let builds = core.manager.libqemu()?.builds();
+        let manager = core.manager.clone();
+        let asked = move || {
+            let hosts = manager.hosts()?;
+            Some((hosts.offers(), hosts.usual()))
+        };
+        let asked = tokio::task::spawn_blocking(asked).await.map_err(|_| Error::Thread)?;
+        let (offers, process) = asked.unwrap_or_default();
+        let usual = offers
+            .iter()
+            .filter(|offer| process.is_none_or(|kind| kind == offer.kind))
+            .find_map(|offer| offer.probe.clone().filter(|_| offer.usable));
+        let probed = usual.unwrap_or(Probe { accelerators: Vec::new() });
         let guests = [sampan_config::Arch::Aarch64, sampan_config::Arch::X86_64];
         Ok(Capabilities {
             guests: guests
@@ -100,18 +159,60 @@ pub fn capabilities(env: &Env) -> napi::Result<PromiseRaw<'_, Capabilities>> {
                         }),
                 })
                 .collect(),
-            accelerators: probed
-                .accelerators
+            accelerators: accelerators(&probed),
+            processes: offers
                 .iter()
-                .map(|found| Accelerator {
-                    name: found.name.to_string(),
-                    usable: found.usable,
-                    why: Message::from(&found.why()),
-                    jit: found
-                        .jit
-                        .and_then(|jit| serde_json::to_value(jit).ok()?.as_str().map(str::to_owned)),
+                .map(|offer| ProcessOffer {
+                    kind: offer.kind.into(),
+                    usable: offer.usable,
+                    why: Message::from(&offer.why),
+                    accelerators: offer.probe.as_ref().map(accelerators).unwrap_or_default(),
                 })
                 .collect(),
+            process: process.map(ProcessKind::from),
         })
+    })
+}
+
+fn accelerators(probed: &Probe) -> Vec<Accelerator> {
+    let one = |found: &sampan_emulator::Accelerator| Accelerator {
+        name: found.name.to_string(),
+        usable: found.usable,
+        why: Message::from(&found.why()),
+        jit: found.jit.map(|jit| jit.name().to_owned()),
+    };
+    probed.accelerators.iter().map(one).collect()
+}
+
+/// Chooses the kind of process for machines that have no choice of their own, from their next start on; none: the best for each. The page keeps the
+/// choice and tells it after `host.init`.
+#[napi(namespace = "host", catch_unwind)]
+pub fn set_process(env: &Env, kind: Option<ProcessKind>) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move {
+        if let Some(hosts) = core.manager.hosts() {
+            hosts.set_usual(kind.map(HostKind::from));
+        }
+        Ok(())
+    })
+}
+
+/// The kind of process that was chosen for a machine; none: what is chosen for all.
+#[napi(namespace = "host", catch_unwind)]
+pub fn process_of(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Option<ProcessKind>>> {
+    promise(
+        env,
+        move |core| async move { Ok(core.manager.process(id(&machine)?).await?.map(ProcessKind::from)) },
+    )
+}
+
+/// Chooses it, from the machine's next start on. It is kept on this host and goes with no copy of the machine.
+#[napi(namespace = "host", catch_unwind)]
+pub fn set_process_of(
+    env: &Env,
+    machine: String,
+    kind: Option<ProcessKind>,
+) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move {
+        Ok(core.manager.set_process(id(&machine)?, kind.map(HostKind::from)).await?)
     })
 }

@@ -1,4 +1,4 @@
-//! A stand-in for OpenHarmony's `libnative_window.so`, `libnative_vsync.so` and `libhilog_ndk.z.so`, with the compositor's side of a surface, for
+//! A stand-in for OpenHarmony's `libnative_window.so`, `libnative_vsync.so`, `libhilog_ndk.z.so` and `libchild_process.so`, with the compositor's side of a surface, for
 //! tests.
 //!
 //! It is a shared library in C ([`LIBRARY`]), because the NDK has a variadic function, and is loaded as the system's are.
@@ -13,6 +13,9 @@ use std::sync::OnceLock;
 
 /// Where the library is.
 pub const LIBRARY: &str = env!("STAND_IN_LIBRARY");
+
+/// The program that a native child process begins as: it loads a library and calls a function of it.
+pub const LAUNCHER: &str = env!("STAND_IN_LAUNCHER");
 
 /// Never unloaded, as its threads may run.
 fn library() -> &'static Library {
@@ -115,6 +118,32 @@ pub fn set_vsync(period: i32, behaviour: Vsync) {
 /// How often a vsync was requested.
 pub fn vsync_requests() -> i64 {
     symbol::<extern "C" fn() -> i64>(c"stand_in_vsync_requests")()
+}
+
+/// What the system says of native child processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Children {
+    /// What it says before one is tried.
+    pub supported: bool,
+    /// The code that every start is answered with; 0: they are started.
+    pub refusal: i32,
+}
+
+/// Changes it, for this process.
+pub fn set_children(Children { supported, refusal }: Children) {
+    symbol::<extern "C" fn(i32, i32)>(c"stand_in_children")(i32::from(supported), refusal);
+}
+
+/// The folder in which this app's libraries are.
+pub fn set_libraries(folder: &Path) {
+    let text = |path: &Path| {
+        // Once or twice in a process, and the stand-in keeps it.
+        CString::new(path.as_os_str().as_encoded_bytes()).expect("a path").into_raw().cast_const()
+    };
+    symbol::<extern "C" fn(*const c_char, *const c_char)>(c"stand_in_child_program")(
+        text(folder),
+        text(Path::new(LAUNCHER)),
+    );
 }
 
 /// What was logged in this process, each entry as `LEVEL DOMAIN TAG FORMAT TEXT`.

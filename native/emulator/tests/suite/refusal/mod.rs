@@ -33,6 +33,12 @@ pub enum Refusal {
     AnonymousAndOutsideOfTheBracket,
     /// Anonymous memory until `prctl(0x6a6974, 1)`, a memfd's for ever.
     BeforeItIsEnabled,
+    /// Mappings that are executable from the first: memory may become so later.
+    MappedExecutable,
+    /// The same, and `mprotect` for executing returns 0 and does nothing.
+    MappedExecutableAndLyingMprotect,
+    /// The same, and `mprotect` for executing ends the process.
+    MappedExecutableAndDeadlyMprotect,
     /// All.
     Execute,
 }
@@ -42,7 +48,7 @@ const PR_MDWE_REFUSE_EXEC_GAIN: libc::c_ulong = 1;
 const PR_JIT: u64 = 0x6a_6974;
 
 impl Refusal {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Nothing,
         Self::Mdwe,
         Self::WriteAndExecute,
@@ -51,6 +57,9 @@ impl Refusal {
         Self::OutsideOfTheBracket,
         Self::AnonymousAndOutsideOfTheBracket,
         Self::BeforeItIsEnabled,
+        Self::MappedExecutable,
+        Self::MappedExecutableAndLyingMprotect,
+        Self::MappedExecutableAndDeadlyMprotect,
         Self::Execute,
     ];
 
@@ -62,7 +71,23 @@ impl Refusal {
             Self::OutsideOfTheBracket => Some(Jit::Bracketed),
             Self::AnonymousAndOutsideOfTheBracket => Some(Jit::BracketedSplit),
             Self::BeforeItIsEnabled => Some(Jit::Enabled),
-            Self::Execute => None,
+            Self::MappedExecutable
+            | Self::MappedExecutableAndLyingMprotect
+            | Self::MappedExecutableAndDeadlyMprotect
+            | Self::Execute => None,
+        }
+    }
+
+    /// What is said of memory that is writable and executable in turns, where that is asked.
+    pub fn of_flip(self) -> Option<&'static str> {
+        match self {
+            Self::WriteAndExecute | Self::MappedExecutable => Some("granted, but of no use to QEMU"),
+            Self::MappedExecutableAndLyingMprotect => {
+                Some("the system agreed, but the mapping is not executable")
+            }
+            Self::MappedExecutableAndDeadlyMprotect => Some("died"),
+            Self::Mdwe | Self::Execute => Some("could not be made executable"),
+            _ => None,
         }
     }
 
@@ -102,10 +127,20 @@ impl Refusal {
             }
             Self::SharedExecute => drop(filter(mmap, EXECUTE, shared, DENIED)),
             Self::LyingMprotect => drop(filter(mprotect, EXECUTE, None, LIE)),
-            Self::Execute => {
+            Self::MappedExecutable
+            | Self::MappedExecutableAndLyingMprotect
+            | Self::MappedExecutableAndDeadlyMprotect
+            | Self::Execute => {
                 filter(mmap, EXECUTE, anonymous, DENIED);
                 filter(mmap, EXECUTE, shared, DENIED);
-                filter(mprotect, EXECUTE, None, DENIED);
+                match self {
+                    Self::Execute => drop(filter(mprotect, EXECUTE, None, DENIED)),
+                    Self::MappedExecutableAndLyingMprotect => drop(filter(mprotect, EXECUTE, None, LIE)),
+                    Self::MappedExecutableAndDeadlyMprotect => {
+                        filter(mprotect, EXECUTE, None, libc::SECCOMP_RET_KILL_PROCESS);
+                    }
+                    _ => {}
+                }
             }
             Self::OutsideOfTheBracket | Self::AnonymousAndOutsideOfTheBracket | Self::BeforeItIsEnabled => {
                 filter(mprotect, EXECUTE, None, DENIED);

@@ -36,6 +36,10 @@ pub fn under(refusal: Refusal) {
                 .collect(),
         };
         assert_eq!(tcg.jit, refusal.leaves(), "{tcg:?}");
+        if let Some(words) = refusal.of_flip() {
+            let flip = tcg.reason.split("; ").find(|refused| refused.contains("flip: ")).unwrap();
+            assert!(flip.contains(words), "{tcg:?}");
+        }
         match without_kvm.choose(Arch::X86_64) {
             Some(choice) => {
                 assert_eq!(choice.engine == Engine::Interpreter, refusal.leaves().is_none(), "{choice:?}");
@@ -52,7 +56,7 @@ pub fn under(refusal: Refusal) {
 
         // What was refused to the probe is refused to libqemu, which says so and goes no other way.
         let refused = Jit::ALL.into_iter().take_while(|way| Some(*way) != refusal.leaves());
-        for way in refused {
+        for way in refused.filter(|way| way.serves()) {
             let mut spec = machine("refused");
             spec.args(["-accel".to_owned(), format!("tcg,jit={}", way.name())]);
             let exit = try_start(&in_process(), spec).unwrap().wait();
