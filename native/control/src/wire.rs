@@ -139,6 +139,8 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         Request::Exec { .. } => &["command", "argv", "stdin", "timeout"],
         Request::Push { .. } | Request::Pull { .. } => &["command", "from", "to"],
         Request::ClipboardGet { .. } => &["command", "kind"],
+        Request::Sound { .. } => &["command", "volume", "muted", "microphone"],
+        Request::SoundStream { .. } => &["command", "play", "record"],
         Request::ClipboardSet { .. } => &["command", "kind", "data", "secret"],
     }
 }

@@ -5,10 +5,11 @@ mod sources;
 
 use crate::api::clipboard::Clipboard;
 use crate::api::screen::ScreenStatus;
+use crate::api::sound::Sound;
 use crate::promise::to_js;
 use crate::types::{JobInfo, Picture, Status, Summary};
 use napi::Status as Called;
-use napi::bindgen_prelude::{Either8, Env, Function, FunctionRef, Uint8Array};
+use napi::bindgen_prelude::{Either9, Env, Function, FunctionRef, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -32,6 +33,7 @@ pub(crate) enum Kind {
     Serial,
     Screen,
     Clipboard,
+    Sound,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             "serial" => Self::Serial,
             "screen" => Self::Screen,
             "clipboard" => Self::Clipboard,
+            "sound" => Self::Sound,
             _ => return None,
         })
     }
@@ -117,10 +120,12 @@ pub(crate) enum Payload {
     },
     Screen(ScreenStatus),
     Clipboard(Clipboard),
+    Sound(Sound),
 }
 
 /// What is told, as JavaScript gets it.
-type Told = Either8<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput, ScreenStatus, Clipboard>;
+type Told =
+    Either9<Vec<Summary>, Status, JobInfo, Figures, Thumbnail, SerialOutput, ScreenStatus, Clipboard, Sound>;
 
 impl Payload {
     /// What it is about: its kind, and the one thing of that kind.
@@ -134,6 +139,7 @@ impl Payload {
             Self::Serial { serial, .. } => (Kind::Serial, serial.as_str()),
             Self::Screen(status) => (Kind::Screen, status.screen.as_str()),
             Self::Clipboard(clipboard) => (Kind::Clipboard, clipboard.machine.as_str()),
+            Self::Sound(sound) => (Kind::Sound, sound.machine.as_str()),
         };
         (kind, of.to_owned())
     }
@@ -170,6 +176,7 @@ impl Payload {
             }),
             Self::Screen(status) => Told::G(status.clone()),
             Self::Clipboard(clipboard) => Told::H(clipboard.clone()),
+            Self::Sound(sound) => Told::I(sound.clone()),
         }
     }
 }

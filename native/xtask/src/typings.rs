@@ -27,7 +27,7 @@ struct Definition {
 }
 
 /// What is told of each kind of event; `native/napi/src/events.rs` has the same.
-const EVENTS: [(&str, &str); 8] = [
+const EVENTS: [(&str, &str); 9] = [
     ("machines", "Array<Summary>"),
     ("machine", "Status"),
     ("job", "JobInfo"),
@@ -36,6 +36,7 @@ const EVENTS: [(&str, &str); 8] = [
     ("serial", "SerialOutput"),
     ("clipboard", "Clipboard"),
     ("screen", "ScreenStatus"),
+    ("sound", "Sound"),
 ];
 
 pub fn generate(root: &Path) -> Result<(PathBuf, String)> {

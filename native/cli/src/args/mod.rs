@@ -3,11 +3,13 @@
 mod clipboard;
 mod images;
 pub mod size;
+mod sound;
 mod tune;
 mod vm;
 
 pub use clipboard::*;
 pub use images::*;
+pub use sound::*;
 pub use tune::*;
 pub use vm::*;
 
@@ -116,6 +118,8 @@ pub enum Command {
     },
     /// What a guest's programs copy and paste, by its clipboard agent
     Clipboard(ClipboardArgs),
+    /// A guest's volume and microphone, and files of what it plays and records
+    Sound(SoundArgs),
     /// Run a program in the guest, by its agent; its exit code is this one's
     Exec(ExecArgs),
     /// Copy files to and from the guest, by its agent

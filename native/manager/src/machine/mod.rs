@@ -5,6 +5,7 @@ mod clipboard;
 mod local;
 mod offline;
 mod pull;
+mod sound;
 
 pub use local::{LocalMachine, StartFacts, Viewer};
 

@@ -15,4 +15,5 @@ pub(crate) mod presets;
 pub(crate) mod screen;
 pub(crate) mod serial;
 pub(crate) mod snapshots;
+pub(crate) mod sound;
 pub(crate) mod storage;

@@ -2,6 +2,7 @@
 
 use super::{Figures, Kind, Payload, Space};
 use crate::api::clipboard::Clipboard;
+use crate::api::sound::Sound;
 use crate::core::{core, hub, runtime};
 use crate::types::{JobInfo, JobState, Status, Summary};
 use sampan_manager::{Event, Manager, Summary as Listed};
@@ -19,7 +20,7 @@ const PICTURES: Duration = Duration::from_secs(1);
 /// Milliseconds by which the start of one run may seem to differ.
 const SAME_RUN: i64 = 2000;
 
-const OF_MACHINES: [Kind; 4] = [Kind::Machines, Kind::Machine, Kind::Job, Kind::Clipboard];
+const OF_MACHINES: [Kind; 5] = [Kind::Machines, Kind::Machine, Kind::Job, Kind::Clipboard, Kind::Sound];
 
 /// Starts what works for listeners. Has an effect once; before the core is there its tasks wait for it.
 pub(super) fn start() {
@@ -119,7 +120,7 @@ async fn machines(manager: &Manager) {
 }
 
 async fn tell_machines(manager: &Manager, all: &Arc<Vec<Listed>>) {
-    for kind in [Kind::Machine, Kind::Clipboard] {
+    for kind in [Kind::Machine, Kind::Clipboard, Kind::Sound] {
         hub().keep_present(kind, |id| all.iter().any(|one| one.id == id));
     }
     hub().tell(Payload::Machines(all.iter().map(Summary::from).collect()));
@@ -127,7 +128,7 @@ async fn tell_machines(manager: &Manager, all: &Arc<Vec<Listed>>) {
 }
 
 async fn tell_statuses(manager: &Manager, all: &[Listed]) {
-    if !hub().is_heard(&[Kind::Machine, Kind::Clipboard]) {
+    if !hub().is_heard(&[Kind::Machine, Kind::Clipboard, Kind::Sound]) {
         return;
     }
     for summary in all {
@@ -138,7 +139,12 @@ async fn tell_statuses(manager: &Manager, all: &[Listed]) {
             },
             Err(_) => None,
         };
-        match said.as_ref().and_then(|said| said.facts.as_ref()).and_then(|facts| facts.clipboard.as_ref()) {
+        let facts = said.as_ref().and_then(|said| said.facts.as_ref());
+        match facts.and_then(|facts| facts.sound.as_ref()) {
+            Some(info) => hub().tell(Payload::Sound(Sound::of(&summary.id, info))),
+            None => hub().keep_present(Kind::Sound, |id| id != summary.id),
+        }
+        match facts.and_then(|facts| facts.clipboard.as_ref()) {
             Some(info) => hub().tell(Payload::Clipboard(Clipboard::of(&summary.id, info))),
             None => hub().keep_present(Kind::Clipboard, |id| id != summary.id),
         }

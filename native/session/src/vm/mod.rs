@@ -41,7 +41,7 @@ pub use space::FLOOR;
 
 use crate::images::QemuBlockLayer;
 use crate::machine_log::{LogSink, MachineLog};
-use crate::{Command, Ended, ProgressFn, Session, StartError, State};
+use crate::{Command, Ended, ProgressFn, Session, SoundSettings, StartError, State};
 use sampan_config::VncPassword;
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Library, Locked};
@@ -155,6 +155,9 @@ impl Vm {
                 .share_clipboard(socket, document.input.clipboard, document.input.paste)
                 .await
                 .map_err(StartError::Io)?;
+        }
+        if session.sound().is_some() {
+            session.execute(Command::Sound(SoundSettings::of(&document.sound))).await?;
         }
         let refused = performance::at_start(&session, document.performance.mode, document.cpu.count).await;
         if document.displays.vnc.is_some() {
