@@ -4,6 +4,7 @@
 //! what it records. There is always a listener for the latter: without one the guest records whatever QEMU's memory holds.
 
 use crate::bus::{self, Member, PROPERTIES};
+use crate::display::Tasks;
 use crate::error::DisplayError;
 use crate::fault::{DisplayFault, Faults};
 use crate::{audio_in, audio_out};
@@ -77,24 +78,24 @@ impl Sound {
     }
 }
 
-/// Registers both listeners. `None` for a machine without sound; else the tasks that serve them.
+/// Registers both listeners, and has `tasks` serve each. `None` for a machine without sound.
 pub(crate) async fn connect(
     connection: &Connection,
     patience: Duration,
     faults: &Arc<Faults>,
-) -> Result<Option<(Sound, [impl Future<Output = ()> + Send + use<>; 2])>, DisplayError> {
+    tasks: &mut Tasks,
+) -> Result<Option<Sound>, DisplayError> {
     if bus::properties_at(connection, PATH, INTERFACE).await.is_err() {
         // QEMU has the object where an audiodev was named together with the display.
         return Ok(None);
     }
     let sound = Sound::new();
-    let out = register(connection, REGISTER_OUT, patience).await?;
-    let inward = register(connection, REGISTER_IN, patience).await?;
-    let tasks = [
-        serve(out, Direction::Out, sound.clone(), faults.clone()),
-        serve(inward, Direction::In, sound.clone(), faults.clone()),
-    ];
-    Ok(Some((sound, tasks)))
+    for (member, direction) in [(REGISTER_OUT, Direction::Out), (REGISTER_IN, Direction::In)] {
+        let listener = register(connection, member, patience).await?;
+        // Before anything else is asked: QEMU's main loop waits until the listener has told its properties.
+        tasks.spawn(serve(listener, direction, sound.clone(), faults.clone()));
+    }
+    Ok(Some(sound))
 }
 
 /// As for a console's listener: QEMU's main loop waits while we authenticate.

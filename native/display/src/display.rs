@@ -45,7 +45,7 @@ pub struct Display {
 
 /// Tasks that end with their owner.
 #[derive(Debug, Default)]
-struct Tasks(Vec<AbortHandle>);
+pub(crate) struct Tasks(Vec<AbortHandle>);
 
 impl Drop for Tasks {
     fn drop(&mut self) {
@@ -54,7 +54,7 @@ impl Drop for Tasks {
 }
 
 impl Tasks {
-    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.push(tokio::spawn(task).abort_handle());
     }
 }
@@ -114,18 +114,12 @@ impl Display {
         if consoles.is_empty() {
             return Err(failed.unwrap_or(DisplayError::NoConsole));
         }
-        let sound = match audio::connect(&connection, patience, &faults).await {
-            Ok(Some((sound, serving))) => {
-                serving.into_iter().for_each(|task| tasks.spawn(task));
-                Some(sound)
-            }
-            Ok(None) => None,
-            Err(error) => {
+        let sound =
+            audio::connect(&connection, patience, &faults, &mut tasks).await.unwrap_or_else(|error| {
                 // A machine that is seen is of use without being heard.
                 faults.note(&DisplayFault::SoundClosed(error.to_string()));
                 None
-            }
-        };
+            });
         Ok(Self { vm, consoles, sound, faults, closed, _tasks: tasks })
     }
 

@@ -26,4 +26,5 @@ mod core;
 mod events;
 mod job;
 mod promise;
+mod sound_devices;
 mod types;

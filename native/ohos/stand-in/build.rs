@@ -14,6 +14,7 @@ fn main() {
         "c/vsync.c",
         "c/hilog.c",
         "c/node.c",
+        "c/audio.c",
     ]);
     match command.status() {
         Ok(status) if status.success() => {}

@@ -339,7 +339,13 @@ impl Session {
             Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
             Command::Resize(size) => self.console.set_ui_info(size, (0, 0)).await?,
             Command::Input(event) => self.console.send(event).await?,
-            Command::Sound(settings) => self.sound().ok_or(CommandError::NoSound)?.configure(settings),
+            Command::Sound(settings) => {
+                self.sound().ok_or(CommandError::NoSound)?.configure(settings);
+                // Whoever follows the status hears of it, also where nothing in it has changed.
+                self.status.send_modify(|status| {
+                    status.sound.get_or_insert_default().microphone = settings.microphone;
+                });
+            }
         }
         Ok(Reply::Done)
     }

@@ -1,6 +1,6 @@
 //! The guest's sound: its settings, and what the status says of it.
 
-use crate::state::{SoundStatus, Status};
+use crate::state::Status;
 use sampan_audio::{Input, Output};
 use sampan_display::Sound as Card;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,8 +73,12 @@ pub(crate) async fn follow(card: Card, status: watch::Sender<Status>) {
     let mut activity = card.activity();
     loop {
         let now = *activity.borrow_and_update();
-        let now = Some(SoundStatus { playing: now.is_playing, recording: now.is_recording });
-        status.send_if_modified(|status| std::mem::replace(&mut status.sound, now) != now);
+        status.send_if_modified(|status| {
+            let before = status.sound;
+            let sound = status.sound.get_or_insert_default();
+            (sound.playing, sound.recording) = (now.is_playing, now.is_recording);
+            status.sound != before
+        });
         if activity.changed().await.is_err() {
             return;
         }

@@ -92,6 +92,8 @@ pub struct SoundStatus {
     pub playing: bool,
     /// Whether the guest records, be it silence.
     pub recording: bool,
+    /// Whether it may listen to the microphone.
+    pub microphone: bool,
 }
 
 impl Status {

@@ -93,6 +93,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sampan-fuzz",
         &[
+            "sampan-audio",
             "sampan-config",
             "sampan-control",
             "sampan-display",

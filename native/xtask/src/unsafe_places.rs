@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/frame/src", "maps dmabufs that the guest writes"),
     ("native/ohos/src/ndk.rs", "the NDK's C interface to windows"),
     ("native/ohos/src/hilog.rs", "the NDK's C interface to the log"),
+    ("native/ohos/src/ohaudio.rs", "the NDK's C interface to sound"),
     ("native/ohos/src/mapping.rs", "maps the buffers that are drawn on"),
     ("native/ohos/stand-in", "calls the stand-in for the NDK, which is C"),
     ("native/stream/src/codec/openh264.rs", "openh264's C interface"),

@@ -156,14 +156,15 @@ impl Vm {
                 .await
                 .map_err(StartError::Io)?;
         }
-        if session.sound().is_some() {
-            session.execute(Command::Sound(SoundSettings::of(&document.sound))).await?;
-        }
         let refused = performance::at_start(&session, document.performance.mode, document.cpu.count).await;
         if document.displays.vnc.is_some() {
             network::tell_vnc(&session, vnc_password).await;
         }
         let documents = settings::at_start(&locked, document).await;
+        if session.sound().is_some() {
+            // What its owner wants by now: a machine that goes on from a saved state runs as it was saved.
+            session.execute(Command::Sound(SoundSettings::of(&documents.kept.sound))).await?;
+        }
         let session = Arc::new(session);
         let mut watch = JoinSet::new();
         watch.spawn(space::watch(Arc::downgrade(&session), folder.clone(), floor));
