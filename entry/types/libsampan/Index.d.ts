@@ -772,6 +772,22 @@ export interface SnapshotTree {
   now?: string;
 }
 
+/** What is known of a running guest's sound. */
+export interface Sound {
+  /** The machine. */
+  machine: string;
+  /** Whether the guest plays, be it silence. */
+  playing: boolean;
+  /** Whether the guest records, be it silence. */
+  recording: boolean;
+  /** How loud it is, from 0 to 1; what is heard is its cube. */
+  volume: number;
+  /** Whether it is silent, whatever its volume. */
+  muted: boolean;
+  /** Whether the guest may listen to the microphone. */
+  microphone: boolean;
+}
+
 /** How a machine is started. */
 export interface StartOptions {
   /** Whether all that the guest writes in this run is thrown away at its end. */
@@ -971,6 +987,7 @@ export function on(kind: 'clipboard', callback: (event: Clipboard) => void): () 
 export function on(kind: 'screen', callback: (event: ScreenStatus) => void): () => void;
 export function on(kind: 'pairing', callback: (event: Pairing) => void): () => void;
 export function on(kind: 'viewers', callback: (event: Viewers) => void): () => void;
+export function on(kind: 'sound', callback: (event: Sound) => void): () => void;
 
 export namespace app {
   /** The system ends the app in so many milliseconds: machines are saved. */
@@ -1282,6 +1299,15 @@ export namespace snapshots {
    * kept as a snapshot called `keepAs`, or lost, which must be confirmed.
    */
   function restore(machine: string, snapshot: string, keepAs?: string, codes?: Array<string>): Job<boolean>;
+}
+
+export namespace sound {
+  /**
+   * Changes how loud a machine is (0 to 1; what is heard is its cube), whether it is silent instead, and whether its guest may listen
+   * to the microphone: of a running machine at once, and for later starts. Rejects with `no_sound` where a running machine has no
+   * sound card, and with `volume_too_high`.
+   */
+  function set(machine: string, volume: number, muted: boolean, microphone: boolean): Promise<void>;
 }
 
 export namespace storage {

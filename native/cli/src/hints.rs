@@ -142,6 +142,7 @@ const HINTS: &[Hint] = &[
     of("share_left_out", "`sampan share add {vm} FOLDER` shares it"),
     // The guest.
     of("no_agent_channel", "`sampan set {vm} serial.agent=virtio` gives it one"),
+    of("no_sound", "`sampan set {vm} sound.device=hda sound.input=true` gives it one"),
     of("no_clipboard_port", "`sampan set {vm} serial.vdagent=true` gives it one"),
     of("clipboard_to_guest_off", "`sampan set {vm} input.clipboard=both` allows it"),
     of("clipboard_from_guest_off", "`sampan set {vm} input.clipboard=both` allows it"),

@@ -120,6 +120,7 @@ fn act(command: Command, json: bool) -> anyhow::Result<Code> {
         Command::Logs(args) => return vm::logs(&args, json),
         Command::Screenshot { vm, file } => vm::screenshot(&vm.vm, &file),
         Command::Type { vm, text } => vm::ask(&vm.vm, &Request::Type { text }),
+        Command::Sound(args) => return vm::sound(&args, json),
         Command::Clipboard(args) => return vm::clipboard(&args.action, json),
         Command::Exec(args) => return vm::exec(&args, json),
         Command::File(args) => vm::file(&args.action),

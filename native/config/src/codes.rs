@@ -5,7 +5,7 @@ use crate::finding::Concern;
 use crate::{
     Arch, BadVncPassword, BlockedBy, CURRENT_TUNING, CURRENT_VERSION, ConfigError, DisplayKind, Forward,
     ForwardError, LeftOut, MAX_CPUS, MAX_FORWARD_PORTS, MAX_HEADS, MAX_MEMORY_MIB, MAX_SECTION_BYTES,
-    MAX_VNC_PASSWORD, MIN_MEMORY_MIB, NotAMac, NotAMode, PresetNote, Rule, Topology, UnknownArch,
+    MAX_VNC_PASSWORD, MAX_VOLUME, MIN_MEMORY_MIB, NotAMac, NotAMode, PresetNote, Rule, Topology, UnknownArch,
     VmConfigError, Vnc,
 };
 use sampan_message::{Coded, Message, Params, Reason, samples as samples_of};
@@ -63,6 +63,10 @@ impl Rule {
                 ("port_in_use", port.with("by", &**by))
             }
             Self::NoSoundCard => ("no_sound_card", Params::new()),
+            Self::Volume(volume) => (
+                "volume_too_high",
+                Params::of("volume", u32::from(*volume)).with("most", u32::from(MAX_VOLUME)),
+            ),
             Self::NoPs2 => ("no_ps2", Params::new()),
             Self::NoUhci => ("no_uhci", Params::new()),
             Self::OneUart => ("one_serial_port", Params::new()),
@@ -110,7 +114,8 @@ impl Rule {
                 Self::PortTaken { forward: Forward::tcp(2222, 22), by: "network.cards.0.forwards.0".into() }
             }
             Self::PortTaken { .. } => Self::NoSoundCard,
-            Self::NoSoundCard => Self::NoPs2,
+            Self::NoSoundCard => Self::Volume(101),
+            Self::Volume(_) => Self::NoPs2,
             Self::NoPs2 => Self::NoUhci,
             Self::NoUhci => Self::OneUart,
             Self::OneUart => Self::SerialPorts(5),

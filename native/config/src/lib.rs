@@ -43,8 +43,8 @@ pub use clipboard::{ClipboardPolicy, PasteKeys};
 pub use codes::samples;
 pub use document::{
     CURRENT_VERSION, Card, Cpu, DirectKernel, Displays, DriveSection, Drives, Extra, FirmwareKind,
-    FirmwareSection, HostPaths, Input, LeftOut, MAX_SECTION_BYTES, Memory, Network, Performance, Section,
-    Serial, ShareSection, Shares, Sound, System, Usb, ValidationError, VmConfig, VmConfigError,
+    FirmwareSection, HostPaths, Input, LeftOut, MAX_SECTION_BYTES, MAX_VOLUME, Memory, Network, Performance,
+    Section, Serial, ShareSection, Shares, Sound, System, Usb, ValidationError, VmConfig, VmConfigError,
 };
 pub use escape::escaped;
 pub use finding::{Finding, Severity};

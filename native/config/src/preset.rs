@@ -183,7 +183,9 @@ impl VmConfig {
             shares: Shares::default(),
             sound: Sound {
                 device: if old { SoundDevice::Ac97 } else { SoundDevice::Hda },
-                microphone: false,
+                // So that the owner can allow the microphone, or give the guest something else to hear, while it runs.
+                input: true,
+                ..Sound::default()
             },
             input: Input {
                 pointer: Pointer::UsbTablet,

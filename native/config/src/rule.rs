@@ -1,7 +1,8 @@
 //! The rules that every machine keeps, each with its remedy.
 
 use crate::{
-    Arch, DisplayKind, Forward, ForwardError, MAX_CPUS, MAX_HEADS, MAX_MEMORY_MIB, MIN_MEMORY_MIB, Topology,
+    Arch, DisplayKind, Forward, ForwardError, MAX_CPUS, MAX_HEADS, MAX_MEMORY_MIB, MAX_VOLUME,
+    MIN_MEMORY_MIB, Topology,
 };
 use crate::{CURRENT_TUNING, argv::check::*};
 
@@ -144,6 +145,9 @@ pub enum Rule {
     /// A microphone without a sound card.
     #[error("a microphone needs a sound card: choose hda, or switch it off")]
     NoSoundCard,
+    /// A volume above 100 %.
+    #[error("a volume of {0} % is more than a sound card has: use 0 to {MAX_VOLUME}")]
+    Volume(u8),
     /// PS/2 on Arm.
     #[error("Arm machines have no PS/2: use usb or virtio for pointer and keyboard")]
     NoPs2,

@@ -179,6 +179,17 @@ impl Client {
         Ok((self.stream.into_inner(), read))
     }
 
+    /// Turns the connection into the machine's sound, as [`SoundStream`](crate::SoundStream) says: the stream, and what was read of
+    /// it already.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn sound(mut self, play: bool, record: bool) -> Result<(UnixStream, Vec<u8>), ClientError> {
+        self.call(&Request::SoundStream { play, record }).await?;
+        let read = self.stream.buffer().to_vec();
+        Ok((self.stream.into_inner(), read))
+    }
+
     /// Asks to be told of every change of the machine's condition; [`Watcher::next`] waits for it.
     ///
     /// # Errors

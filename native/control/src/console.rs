@@ -64,7 +64,7 @@ pub(crate) async fn bridge(
 
 /// Waits until the client has closed its socket. Neither direction shows that while the guest reads and writes nothing: the
 /// end of the input stands behind what was typed. A client that has only finished typing has not hung up.
-async fn hung_up(socket: &OwnedFd) {
+pub(crate) async fn hung_up(socket: &OwnedFd) {
     loop {
         let mut polled = [PollFd::new(socket.as_fd(), PollFlags::empty())];
         let closed = PollFlags::POLLHUP | PollFlags::POLLERR;

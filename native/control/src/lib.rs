@@ -31,6 +31,7 @@ mod reporter;
 mod request;
 mod server;
 mod socket;
+mod sound;
 pub mod wire;
 
 pub use address::{Address, run_folder};
@@ -40,9 +41,10 @@ pub use codes::samples;
 pub use console::Console;
 pub use reply::{
     AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, GivenTo, PausedBy,
-    Picture, Reply, State, Status,
+    Picture, Reply, SoundInfo, State, Status,
 };
 pub use reporter::{Progress, Reporter};
 pub use request::{ClipboardKind, Request};
 pub use server::{Handler, Server};
 pub use socket::BindError;
+pub use sound::{Playing, Recording, SoundStream};

@@ -164,6 +164,9 @@ pub struct Facts {
     /// The guest's clipboard; `None` for a machine without the port for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipboard: Option<ClipboardInfo>,
+    /// The guest's sound; `None` for a machine without a sound card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<SoundInfo>,
     /// What is being saved or loaded at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -256,6 +259,21 @@ impl std::fmt::Debug for ClipboardContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ClipboardContent({:?}, {} bytes)", self.kind, self.data.len())
     }
+}
+
+/// What is known of a guest's sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoundInfo {
+    /// Whether the guest plays, be it silence.
+    pub playing: bool,
+    /// Whether the guest records, be it silence.
+    pub recording: bool,
+    /// How loud it is, in per cent.
+    pub volume: u8,
+    /// Whether it is silent, whatever its volume.
+    pub muted: bool,
+    /// Whether the guest may listen to the microphone.
+    pub microphone: bool,
 }
 
 /// What is known of a guest's clipboard.

@@ -229,6 +229,26 @@ pub enum Request {
         /// The device's id.
         device: String,
     },
+    /// Change how loud the machine is for everybody who listens, and whether the guest may listen to the microphone: now, and for
+    /// later starts of a machine of the library. What is left out stays.
+    Sound {
+        /// The volume in per cent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        volume: Option<u8>,
+        /// Whether it is silent, whatever its volume.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        muted: Option<bool>,
+        /// Whether the guest may listen to the microphone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        microphone: Option<bool>,
+    },
+    /// Turn this connection into the machine's sound: see [`SoundStream`](crate::SoundStream).
+    SoundStream {
+        /// Whether the client hears what the guest plays.
+        play: bool,
+        /// Whether the guest hears what the client sends.
+        record: bool,
+    },
 }
 
 /// A kind of what a clipboard holds.
@@ -248,6 +268,7 @@ impl Request {
             self,
             Self::Type { .. }
                 | Self::Console
+                | Self::SoundStream { .. }
                 | Self::Suspend
                 | Self::Snapshot { .. }
                 | Self::Grow { .. }

@@ -4,6 +4,7 @@ use crate::address::{Address, Opened};
 use crate::console::{self, Console};
 use crate::places::{LONG, NoPlace, Place, Places};
 use crate::socket::{BindError, bind};
+use crate::sound::{self, SoundStream};
 use crate::wire::{self, ClientLine, MAX_REQUEST, ParseError, ServerLine};
 use crate::{Reply, Reporter, Request, Status};
 use async_trait::async_trait;
@@ -34,7 +35,7 @@ const PROGRESS: Duration = Duration::from_millis(100);
 /// A running machine, as the server and a caller in the same process ask it.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Carries out a request other than [`Request::Console`] and [`Request::Watch`].
+    /// Carries out a request other than [`Request::Console`], [`Request::SoundStream`] and [`Request::Watch`].
     async fn call(&self, request: Request, reporter: &Reporter) -> Result<Reply, Message>;
 
     /// The machine's condition now.
@@ -45,6 +46,14 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The machine's serial port.
     fn console(&self) -> Arc<dyn Console>;
+
+    /// The machine's sound for one client, who hears it if `play` and is heard if `record`.
+    ///
+    /// # Errors
+    /// It has none.
+    fn sound(&self, _play: bool, _record: bool) -> Result<SoundStream, Message> {
+        Err(no_sound())
+    }
 }
 
 struct Shared {
@@ -228,7 +237,18 @@ impl<'a> Connection<'a> {
                     // The connection is the serial port's from here on; what was read of it already is in the reader.
                     return self.become_console(&*console).await.map(|()| false);
                 }
-                Request::Console => ServerLine::Error(half_a_console()),
+                Request::Console | Request::SoundStream { .. } if !whole => {
+                    ServerLine::Error(half_a_console())
+                }
+                Request::SoundStream { play, record } => match handler.sound(play, record) {
+                    Ok(stream) => {
+                        self.write(&ServerLine::Ok(Reply::Done).to_line()).await?;
+                        return sound::bridge(&mut self.reader, &mut self.writer, stream)
+                            .await
+                            .map(|()| false);
+                    }
+                    Err(message) => ServerLine::Error(message),
+                },
                 request => match self.work(&*handler, request).await? {
                     Some(answer) => answer,
                     None => return Ok(false),
@@ -399,9 +419,23 @@ fn starting(name: &str) -> Message {
     Message::new("starting", text).with("name", name)
 }
 
+fn no_sound() -> Message {
+    Message::new(
+        "no_sound",
+        "the machine has no sound card: stop it, and give it one (sound.device=hda) first",
+    )
+}
+
 /// One of each of these.
 pub(crate) fn samples() -> Vec<Message> {
-    vec![idle_too_long(FIRST), half_a_console(), starting("debian"), place_given_away(), too_many()]
+    vec![
+        idle_too_long(FIRST),
+        half_a_console(),
+        starting("debian"),
+        no_sound(),
+        place_given_away(),
+        too_many(),
+    ]
 }
 
 fn place_given_away() -> Message {

@@ -139,12 +139,15 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         Request::Background { .. } => &["command", "on"],
         Request::VncPassword { .. } => &["command", "password"],
         Request::Exec { .. } => &["command", "argv", "stdin", "timeout"],
-        Request::Push { .. } | Request::Pull { .. } => &["command", "from", "to"],
+        Request::Push { .. } => &["command", "from", "to", "name"],
+        Request::Pull { .. } => &["command", "from", "to"],
         Request::ClipboardGet { .. } => &["command", "kind"],
         Request::StreamOn { .. } => &["command", "address", "port", "lasting"],
         Request::StreamAnswer { .. } => &["command", "request", "rights"],
         Request::StreamKick { .. } => &["command", "viewer"],
         Request::StreamRevoked { .. } => &["command", "device"],
+        Request::Sound { .. } => &["command", "volume", "muted", "microphone"],
+        Request::SoundStream { .. } => &["command", "play", "record"],
         Request::ClipboardSet { .. } => &["command", "kind", "data", "secret"],
     }
 }

@@ -1,6 +1,7 @@
 //! The codes of this crate's errors, and the values that their texts are made of.
 
 use crate::{DisplayError, DisplayFault};
+use sampan_audio::StreamError;
 use sampan_frame::ScanoutError;
 use sampan_message::{Message, Params, io_code, samples as samples_of};
 use std::io::{Error, ErrorKind};
@@ -56,6 +57,10 @@ impl DisplayFault {
             Self::Memory(bytes) => ("picture_too_large", Params::of("bytes", *bytes)),
             Self::Console(console) => ("too_many_consoles", Params::of("console", *console)),
             Self::ListenerClosed => ("picture_stopped", Params::new()),
+            Self::SoundStream(error) | Self::SoundData(error) => {
+                ("bad_sound", Params::of("why", error.to_string()))
+            }
+            Self::SoundClosed(why) => ("sound_not_connected", Params::of("why", &**why)),
         }
     }
 
@@ -70,7 +75,9 @@ impl DisplayFault {
             Self::Cursor { .. } => Self::Memory(1 << 30),
             Self::Memory(_) => Self::Console(99),
             Self::Console(_) => Self::ListenerClosed,
-            Self::ListenerClosed => return None,
+            Self::ListenerClosed => Self::SoundData(StreamError::Unknown),
+            Self::SoundStream(_) | Self::SoundData(_) => Self::SoundClosed("it was refused".into()),
+            Self::SoundClosed(_) => return None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The connection as a whole: authentication, consoles, changes, and its end.
 
+use crate::audio::{self, Sound};
 use crate::bus::{self, Properties};
 use crate::console::{Console, ConsoleKind};
 use crate::error::DisplayError;
@@ -35,6 +36,7 @@ type Known = Arc<Mutex<Vec<Console>>>;
 pub struct Display {
     vm: Vm,
     consoles: Vec<Console>,
+    sound: Option<Sound>,
     faults: Arc<Faults>,
     closed: watch::Receiver<bool>,
     /// Ended with it.
@@ -43,7 +45,7 @@ pub struct Display {
 
 /// Tasks that end with their owner.
 #[derive(Debug, Default)]
-struct Tasks(Vec<AbortHandle>);
+pub(crate) struct Tasks(Vec<AbortHandle>);
 
 impl Drop for Tasks {
     fn drop(&mut self) {
@@ -52,7 +54,7 @@ impl Drop for Tasks {
 }
 
 impl Tasks {
-    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.push(tokio::spawn(task).abort_handle());
     }
 }
@@ -112,7 +114,13 @@ impl Display {
         if consoles.is_empty() {
             return Err(failed.unwrap_or(DisplayError::NoConsole));
         }
-        Ok(Self { vm, consoles, faults, closed, _tasks: tasks })
+        let sound =
+            audio::connect(&connection, patience, &faults, &mut tasks).await.unwrap_or_else(|error| {
+                // A machine that is seen is of use without being heard.
+                faults.note(&DisplayFault::SoundClosed(error.to_string()));
+                None
+            });
+        Ok(Self { vm, consoles, sound, faults, closed, _tasks: tasks })
     }
 
     /// The machine's name as QEMU knows it; empty if it has none.
@@ -128,6 +136,11 @@ impl Display {
     /// The consoles, graphic ones first; there is at least one.
     pub fn consoles(&self) -> &[Console] {
         &self.consoles
+    }
+
+    /// What the guest plays and records; `None` for a machine without a sound card.
+    pub fn sound(&self) -> Option<&Sound> {
+        self.sound.as_ref()
     }
 
     /// What QEMU or its guest sent that was refused or ignored, by kind.

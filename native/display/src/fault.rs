@@ -63,6 +63,17 @@ pub enum DisplayFault {
         "the emulator closed the connection of a console's picture: the picture stands still until the display is connected again"
     )]
     ListenerClosed,
+    /// A sound stream that cannot be.
+    #[error(transparent)]
+    SoundStream(sampan_audio::StreamError),
+    /// Sound that cannot be.
+    #[error(transparent)]
+    SoundData(sampan_audio::StreamError),
+    /// The machine has sound, and it could not be connected.
+    #[error(
+        "the machine's sound could not be connected ({0}): it is silent until the display is connected again"
+    )]
+    SoundClosed(String),
 }
 
 /// The kinds of [`DisplayFault`], for counting.
@@ -96,11 +107,17 @@ pub enum FaultKind {
     Console,
     /// See [`DisplayFault::ListenerClosed`].
     ListenerClosed,
+    /// See [`DisplayFault::SoundStream`].
+    SoundStream,
+    /// See [`DisplayFault::SoundData`].
+    SoundData,
+    /// See [`DisplayFault::SoundClosed`].
+    SoundClosed,
 }
 
 impl FaultKind {
     /// Every kind there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Arguments,
         Self::UnknownMember,
         Self::Size,
@@ -115,6 +132,9 @@ impl FaultKind {
         Self::Memory,
         Self::Console,
         Self::ListenerClosed,
+        Self::SoundStream,
+        Self::SoundData,
+        Self::SoundClosed,
     ];
 }
 
@@ -139,6 +159,9 @@ impl DisplayFault {
             Self::Memory(_) => FaultKind::Memory,
             Self::Console(_) => FaultKind::Console,
             Self::ListenerClosed => FaultKind::ListenerClosed,
+            Self::SoundStream(_) => FaultKind::SoundStream,
+            Self::SoundData(_) => FaultKind::SoundData,
+            Self::SoundClosed(_) => FaultKind::SoundClosed,
         }
     }
 }

@@ -1,8 +1,8 @@
-//! QEMU's D-Bus display: pictures, cursor and size in, keys, pointer and touch out.
+//! QEMU's D-Bus display: pictures, cursor and size in, keys, pointer and touch out, sound both ways.
 //!
 //! [`Display::connect`] takes our end of a socket pair whose other end went to QEMU by `add_client`, and
 //! registers a listener for each console. From then on a console's [`Screen`](sampan_frame::Screen) shows what the
-//! guest shows, and [`Console::send`] brings it what a person does.
+//! guest shows, and [`Console::send`] brings it what a person does. [`Display::sound`] is what the guest plays and records.
 //!
 //! # Invariant
 //!
@@ -37,6 +37,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audio;
+mod audio_in;
+mod audio_out;
 mod auth;
 mod bus;
 mod call;
@@ -56,6 +59,7 @@ mod touch;
 mod vm;
 mod wire;
 
+pub use audio::{Activity, Sound};
 pub use call::Call;
 #[doc(hidden)]
 pub use codes::samples;

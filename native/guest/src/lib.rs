@@ -32,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use sampan_audio::Output;
 use sampan_frame::{Screen, Size};
 use sampan_input::Event;
 use std::sync::Arc;
@@ -80,4 +81,10 @@ pub trait Guest: Send + Sync + 'static {
 
     /// Its condition, and every change of it.
     fn status(&self) -> watch::Receiver<GuestStatus>;
+
+    /// What it plays; `None` for one without a sound card. A stream pulls 20 ms of it ([`sampan_audio::PIECE`]) every 20 ms by its own
+    /// clock, and encodes them or, where [`Playback::pull`](sampan_audio::Playback::pull) says that they are silence, need not.
+    fn sound(&self) -> Option<Arc<Output>> {
+        None
+    }
 }

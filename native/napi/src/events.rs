@@ -5,11 +5,12 @@ mod sources;
 
 use crate::api::clipboard::Clipboard;
 use crate::api::screen::ScreenStatus;
+use crate::api::sound::Sound;
 use crate::api::stream::{Pairing, Viewers};
 use crate::promise::to_js;
 use crate::types::{JobInfo, Picture, Status, Summary};
 use napi::Status as Called;
-use napi::bindgen_prelude::{Either10, Env, Function, FunctionRef, Uint8Array};
+use napi::bindgen_prelude::{Either11, Env, Function, FunctionRef, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode::NonBlocking};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -35,6 +36,7 @@ pub(crate) enum Kind {
     Clipboard,
     Pairing,
     Viewers,
+    Sound,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             "clipboard" => Self::Clipboard,
             "pairing" => Self::Pairing,
             "viewers" => Self::Viewers,
+            "sound" => Self::Sound,
             _ => return None,
         })
     }
@@ -124,10 +127,11 @@ pub(crate) enum Payload {
     Clipboard(Clipboard),
     Pairing(Pairing),
     Viewers(Viewers),
+    Sound(Sound),
 }
 
 /// What is told, as JavaScript gets it.
-type Told = Either10<
+type Told = Either11<
     Vec<Summary>,
     Status,
     JobInfo,
@@ -138,6 +142,7 @@ type Told = Either10<
     Clipboard,
     Pairing,
     Viewers,
+    Sound,
 >;
 
 impl Payload {
@@ -154,6 +159,7 @@ impl Payload {
             Self::Clipboard(clipboard) => (Kind::Clipboard, clipboard.machine.as_str()),
             Self::Pairing(pairing) => (Kind::Pairing, pairing.machine.as_str()),
             Self::Viewers(viewers) => (Kind::Viewers, viewers.machine.as_str()),
+            Self::Sound(sound) => (Kind::Sound, sound.machine.as_str()),
         };
         (kind, of.to_owned())
     }
@@ -192,6 +198,7 @@ impl Payload {
             Self::Clipboard(clipboard) => Told::H(clipboard.clone()),
             Self::Pairing(pairing) => Told::I(pairing.clone()),
             Self::Viewers(viewers) => Told::J(viewers.clone()),
+            Self::Sound(sound) => Told::K(sound.clone()),
         }
     }
 }

@@ -27,4 +27,5 @@ mod core;
 mod events;
 mod job;
 mod promise;
+mod sound_devices;
 mod types;

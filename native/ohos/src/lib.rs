@@ -1,4 +1,4 @@
-//! HarmonyOS and OpenHarmony through the NDK: the surface that a guest's screen is drawn on, the log, and native child processes.
+//! HarmonyOS and OpenHarmony through the NDK: the surface that a guest's screen is drawn on, its sound, the log, and native child processes.
 //!
 //! [`Surface`] is one drawing thread. It takes a surface's id (of an `XComponent`, for instance), opens the window behind it and keeps
 //! it equal to a [`Screen`](sampan_frame::Screen): when something changed, it requests a buffer, copies the rows that
@@ -11,6 +11,9 @@
 //! it asks [`Placement`].
 //!
 //! The guest's cursor is never drawn: the page shows it as the system's pointer.
+//!
+//! [`SoundDevice`] is the device's loudspeaker or microphone (OHAudio), for one guest: the system calls for samples on a thread of its
+//! own, and gets them at once.
 //!
 //! [`Hilog`] is the system's log as a sink of the crate `log`. [`ChildProcesses`] starts native child processes.
 //!
@@ -45,8 +48,10 @@ mod error;
 mod hilog;
 mod mapping;
 mod ndk;
+mod ohaudio;
 mod pacer;
 mod placement;
+mod sound;
 mod surface;
 mod window;
 
@@ -56,5 +61,7 @@ pub use drawing::{Drawn, SurfaceStatus};
 pub use error::{BadBuffer, OhosError};
 pub use hilog::Hilog;
 pub use ndk::Ndk;
+pub use ohaudio::OhAudio;
 pub use placement::{PictureRect, Placement, Scaling};
+pub use sound::SoundDevice;
 pub use surface::{Surface, SurfaceEvent};

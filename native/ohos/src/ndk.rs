@@ -190,17 +190,17 @@ impl VsyncTable {
     }
 }
 
-fn open(path: &Path) -> Result<Library, OhosError> {
+pub(crate) fn open(path: &Path) -> Result<Library, OhosError> {
     // SAFETY: these are the system's libraries, which an app may load at any time; a test's stand-in has no constructors.
     unsafe { Library::new(path) }.map_err(|e| missing(path, &e))
 }
 
 /// Never closes the library: a thread of its own may be on its way into it.
-fn keep(library: Library) {
+pub(crate) fn keep(library: Library) {
     Box::leak(Box::new(library));
 }
 
-fn missing(path: &Path, error: &libloading::Error) -> OhosError {
+pub(crate) fn missing(path: &Path, error: &libloading::Error) -> OhosError {
     OhosError::NoLibrary { library: path.display().to_string(), reason: error.to_string() }
 }
 

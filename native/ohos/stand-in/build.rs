@@ -16,6 +16,7 @@ fn main() {
         "c/hilog.c",
         "c/node.c",
         "c/child.c",
+        "c/audio.c",
     ]);
     run(command);
     println!("cargo::rustc-env=STAND_IN_LIBRARY={}", library.display());

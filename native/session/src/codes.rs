@@ -31,7 +31,8 @@ fn of_command(last: &CommandError) -> Option<CommandError> {
         }
         CommandError::Read(ReadError::Io(_)) => CommandError::Untypable('é'),
         CommandError::Untypable(_) => CommandError::NotPasted(Duration::from_secs(4)),
-        CommandError::NotPasted(_) => CommandError::NoReset(10),
+        CommandError::NotPasted(_) => CommandError::NoSound,
+        CommandError::NoSound => CommandError::NoReset(10),
         CommandError::NoReset(_) => CommandError::NotSavable {
             reason: "State blocked by non-migratable device '0000:00:03.0/nvme'".into(),
         },

@@ -1,6 +1,6 @@
 //! What a machine can be told.
 
-use crate::{Screenshot, State};
+use crate::{Screenshot, SoundSettings, State};
 use sampan_display::DisplayError;
 use sampan_frame::{ReadError, Size};
 use sampan_input::{Button, Event, Key};
@@ -49,6 +49,8 @@ pub enum Command {
     Resize(Size),
     /// One event as it is.
     Input(Event),
+    /// Change how loud it is, and what the guest may hear.
+    Sound(SoundSettings),
 }
 
 /// Told how far a long command is; false cancels it.
@@ -110,6 +112,9 @@ pub enum CommandError {
     /// The clipboard refused.
     #[error(transparent)]
     Clipboard(#[from] ClipboardError),
+    /// It has no sound card.
+    #[error("the machine has no sound card: stop it, and give it one (sound.device=hda) first")]
+    NoSound,
     /// QEMU did not reset.
     #[error("the machine did not reset within {0} s: it may hang, end it with quit")]
     NoReset(u64),
@@ -223,6 +228,7 @@ impl Coded for CommandError {
             Self::Untypable(_) => "untypable",
             Self::NotPasted(_) => "not_pasted",
             Self::Clipboard(error) => error.code(),
+            Self::NoSound => "no_sound",
             Self::NoReset(_) => "machine_hangs",
             Self::NotSavable { .. } => "state_not_savable",
             Self::NotTransferred { .. } => "state_not_transferred",

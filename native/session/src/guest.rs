@@ -2,6 +2,7 @@
 
 use crate::input::Queue;
 use crate::machine_log::MachineLog;
+use sampan_audio::Output;
 use sampan_display::Console;
 use sampan_frame::{Screen, Size};
 use sampan_guest::{Guest, GuestStatus};
@@ -19,6 +20,7 @@ pub struct SessionGuest {
     pub queue: Arc<Queue>,
     pub wish: watch::Sender<ResizeRequest>,
     pub status: watch::Receiver<GuestStatus>,
+    pub sound: Option<Arc<Output>>,
 }
 
 impl Guest for SessionGuest {
@@ -40,6 +42,10 @@ impl Guest for SessionGuest {
 
     fn status(&self) -> watch::Receiver<GuestStatus> {
         self.status.clone()
+    }
+
+    fn sound(&self) -> Option<Arc<Output>> {
+        self.sound.clone()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::machine_log::{LogCrate, LogSink, MachineLog};
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, PausedBy, State, Status};
 use crate::{
-    Clipboard, Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor, tasks,
+    Clipboard, Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, Sound, migration, monitor,
+    sound, tasks,
 };
 use sampan_config::{ClipboardPolicy, Duty, PasteKeys};
 use sampan_display::{Console, ConsoleKind, Display};
@@ -56,6 +57,8 @@ pub struct Session {
     held: AtomicBool,
     /// The guest's clipboard, for a machine with the port for it.
     clipboard: OnceLock<Clipboard>,
+    /// The guest's sound, for a machine with a sound card.
+    sound: Option<Sound>,
     _tasks: JoinSet<()>,
 }
 
@@ -153,6 +156,10 @@ impl Session {
         running.spawn(tasks::pointer_mode(console.clone(), status.clone()));
         running.spawn(tasks::tell_viewers(status.subscribe(), for_viewers.clone()));
         running.spawn(tasks::wait_for_end(exit, status.clone(), Arc::clone(&quitting)));
+        let card = display.sound().cloned();
+        if let Some(card) = &card {
+            running.spawn(sound::follow(card.clone(), status.clone()));
+        }
         Ok(Session {
             name,
             qmp,
@@ -171,6 +178,7 @@ impl Session {
             quitting,
             held: AtomicBool::new(false),
             clipboard: OnceLock::new(),
+            sound: card.map(Sound::new),
             _tasks: running,
         })
     }
@@ -237,6 +245,11 @@ impl Session {
         self.clipboard.get()
     }
 
+    /// The guest's sound; `None` for a machine without a sound card.
+    pub fn sound(&self) -> Option<&Sound> {
+        self.sound.as_ref()
+    }
+
     /// The last 64 KiB that QEMU printed.
     pub fn log_tail(&self) -> String {
         self.qemu_log.text()
@@ -255,6 +268,7 @@ impl Session {
             queue: Arc::clone(&self.queue),
             wish: self.wish.clone(),
             status: self.for_viewers.subscribe(),
+            sound: self.sound().map(|sound| Arc::clone(sound.output())),
         })
     }
 
@@ -331,6 +345,13 @@ impl Session {
                 self.console.set_ui_info(size, (0, 0)).await?;
             }
             Command::Input(event) => self.console.send(event).await?,
+            Command::Sound(settings) => {
+                self.sound().ok_or(CommandError::NoSound)?.configure(settings);
+                // Whoever follows the status hears of it, also where nothing in it has changed.
+                self.status.send_modify(|status| {
+                    status.sound.get_or_insert_default().microphone = settings.microphone;
+                });
+            }
         }
         Ok(Reply::Done)
     }

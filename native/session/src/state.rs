@@ -68,6 +68,8 @@ pub struct Status {
     pub paused_by: Option<PausedBy>,
     /// What is known of the guest's clipboard; `None` for a machine without the port for it.
     pub clipboard: Option<ClipboardStatus>,
+    /// What is known of the guest's sound; `None` for a machine without a sound card.
+    pub sound: Option<SoundStatus>,
     /// How it ended, once it has.
     pub ended: Option<Ended>,
 }
@@ -87,6 +89,17 @@ pub struct ClipboardStatus {
     pub sizes: bool,
 }
 
+/// What is known of a guest's sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoundStatus {
+    /// Whether the guest plays, be it silence.
+    pub playing: bool,
+    /// Whether the guest records, be it silence.
+    pub recording: bool,
+    /// Whether it may listen to the microphone.
+    pub microphone: bool,
+}
+
 impl Status {
     pub(crate) fn new() -> Self {
         Status {
@@ -96,6 +109,7 @@ impl Status {
             slowed: false,
             paused_by: None,
             clipboard: None,
+            sound: None,
             ended: None,
         }
     }

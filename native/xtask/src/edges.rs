@@ -9,12 +9,13 @@ use std::process::Command;
 /// listed fails the check, so that a new one gets its place on purpose.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-message", &[]),
+    ("sampan-audio", &["sampan-message"]),
     ("sampan-frame", &[]),
     ("sampan-input", &[]),
     ("sampan-config", &["sampan-message"]),
     ("sampan-trust", &["sampan-message"]),
     ("sampan-control", &["sampan-config", "sampan-message", "sampan-trust"]),
-    ("sampan-guest", &["sampan-frame", "sampan-input"]),
+    ("sampan-guest", &["sampan-audio", "sampan-frame", "sampan-input"]),
     ("sampan-library", &["sampan-config", "sampan-message"]),
     ("sampan-download", &["sampan-message"]),
     ("sampan-seed", &["sampan-message"]),
@@ -23,13 +24,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-loader", &["sampan-message"]),
     ("sampan-emulator", &["sampan-config", "sampan-loader", "sampan-message"]),
     ("sampan-childhost", &["sampan-emulator"]),
-    ("sampan-display", &["sampan-frame", "sampan-input", "sampan-message"]),
-    ("sampan-ohos", &["sampan-frame", "sampan-message"]),
+    ("sampan-display", &["sampan-audio", "sampan-frame", "sampan-input", "sampan-message"]),
+    ("sampan-ohos", &["sampan-audio", "sampan-frame", "sampan-message"]),
     ("sampan-ohos-stand-in", &[]),
-    ("sampan-stream", &["sampan-frame", "sampan-guest", "sampan-input", "sampan-message", "sampan-trust"]),
+    ("sampan-stream", &["sampan-audio", "sampan-frame", "sampan-guest", "sampan-input", "sampan-message", "sampan-trust"]),
     (
         "sampan-session",
         &[
+            "sampan-audio",
             "sampan-config",
             "sampan-display",
             "sampan-emulator",
@@ -97,6 +99,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sampan-fuzz",
         &[
+            "sampan-audio",
             "sampan-config",
             "sampan-control",
             "sampan-display",
@@ -114,7 +117,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates whose invariant is "no async, no clock, no I/O of their own": they must not even link these.
-const PURE: &[&str] = &["sampan-message", "sampan-frame", "sampan-input", "sampan-config", "sampan-seed"];
+const PURE: &[&str] =
+    &["sampan-message", "sampan-audio", "sampan-frame", "sampan-input", "sampan-config", "sampan-seed"];
 const NOT_PURE: &[&str] = &["tokio", "zbus", "webrtc", "axum", "async-io", "smol"];
 
 #[derive(Deserialize)]

@@ -27,7 +27,7 @@ struct Definition {
 }
 
 /// What is told of each kind of event; `native/napi/src/events.rs` has the same.
-const EVENTS: [(&str, &str); 10] = [
+const EVENTS: [(&str, &str); 11] = [
     ("machines", "Array<Summary>"),
     ("machine", "Status"),
     ("job", "JobInfo"),
@@ -38,6 +38,7 @@ const EVENTS: [(&str, &str); 10] = [
     ("screen", "ScreenStatus"),
     ("pairing", "Pairing"),
     ("viewers", "Viewers"),
+    ("sound", "Sound"),
 ];
 
 pub fn generate(root: &Path) -> Result<(PathBuf, String)> {

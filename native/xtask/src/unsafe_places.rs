@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/childhost/src/lib.rs", "what HarmonyOS calls in a native child process"),
     ("native/ohos/src/child_process.rs", "the NDK's C interface to native child processes"),
     ("native/ohos/src/hilog.rs", "the NDK's C interface to the log"),
+    ("native/ohos/src/ohaudio.rs", "the NDK's C interface to sound"),
     ("native/ohos/src/mapping.rs", "maps the buffers that are drawn on"),
     ("native/ohos/stand-in", "calls the stand-in for the NDK, which is C"),
     ("native/stream/src/codec/openh264.rs", "openh264's C interface"),

@@ -41,6 +41,7 @@ fn all() -> Vec<Message> {
         sampan_loader::samples(),
         sampan_emulator::samples(),
         sampan_display::samples(),
+        sampan_audio::samples(),
         sampan_ohos::samples(),
         sampan_manager::samples(),
         sampan_trust::samples(),

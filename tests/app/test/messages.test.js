@@ -16,6 +16,7 @@ const LEFT_OUT = {
     "bad_field", "unknown_arch", "unknown_mode", "answers_unfit", "no_user", "bad_time",
   ],
   "files of text that only the command line reads": ["text_too_long", "not_utf8"],
+  "files of sound that only the command line reads and writes": ["bad_wav", "wav_full"],
   "catalogues of one's own, which the app does not take": [
     "bad_catalogue", "bad_catalogue_entry", "catalogue_too_large", "too_old",
   ],
@@ -27,7 +28,7 @@ const LEFT_OUT = {
   ],
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
-    "bad_cursor", "bad_rectangle", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",
+    "bad_cursor", "bad_rectangle", "bad_sound", "sound_not_connected", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",
     "too_many_consoles", "too_many_fingers", "not_initialised", "unknown_button", "unknown_key",
   ],
 };

@@ -18,6 +18,7 @@ mod frame;
 mod library;
 mod messages;
 mod seed;
+mod sound;
 mod source;
 mod vdagent;
 
@@ -50,4 +51,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("windows_answers", seed::windows),
     ("ssh_keys", seed::ssh_keys),
     ("vdagent", vdagent::agent),
+    ("sound", sound::sound),
 ];

@@ -6,7 +6,7 @@
 //! [`protocol`] spoken on the virtio-serial port, and what is drawn. `PROTOCOL.md` describes the same in words.
 //!
 //! Invariant: nothing here asks for the time, opens a file, or knows a display; the same calls paint the same pixels.
-//! With `default-features = false` only [`counter`] and [`rect`] remain, which need nothing but `std`.
+//! With `default-features = false` only [`counter`], [`rect`] and [`sound`] remain, which need nothing but `std`.
 //!
 //! ```
 //! use tiny_guest::counter;
@@ -27,6 +27,7 @@
 
 pub mod counter;
 pub mod rect;
+pub mod sound;
 
 #[cfg(feature = "model")]
 pub mod alias;

@@ -2,6 +2,7 @@
 //!
 //! `PROTOCOL.md` tells the same in words. Times are nanoseconds of the guest's `CLOCK_MONOTONIC`.
 
+pub use crate::sound::{Heard, Tone};
 use serde::{Deserialize, Serialize};
 
 /// Name of the port.
@@ -68,6 +69,13 @@ pub enum Command {
     Share {
         /// The folder's mount tag.
         tag: String,
+    },
+    /// Plays a tone to its end.
+    Play(Tone),
+    /// Records for so many milliseconds, and says what it was.
+    Record {
+        /// How long.
+        ms: u32,
     },
     /// Powers the machine off.
     Poweroff,
@@ -171,6 +179,14 @@ pub enum Message {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<u64>,
     },
+    /// Answer to [`Command::Record`].
+    Heard {
+        /// What was recorded.
+        heard: Heard,
+        /// From the command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+    },
     /// Lines were lost because the host did not read.
     Dropped {
         /// How many.
@@ -243,6 +259,8 @@ impl Command {
             Self::Panic => "panic",
             Self::Remap { .. } => "remap",
             Self::Share { .. } => "share",
+            Self::Play(_) => "play",
+            Self::Record { .. } => "record",
         }
     }
 }

@@ -4,12 +4,14 @@ mod clipboard;
 mod images;
 pub mod size;
 mod stream;
+mod sound;
 mod tune;
 mod vm;
 
 pub use clipboard::*;
 pub use images::*;
 pub use stream::*;
+pub use sound::*;
 pub use tune::*;
 pub use vm::*;
 
@@ -118,6 +120,8 @@ pub enum Command {
     },
     /// What a guest's programs copy and paste, by its clipboard agent
     Clipboard(ClipboardArgs),
+    /// A guest's volume and microphone, and files of what it plays and records
+    Sound(SoundArgs),
     /// Run a program in the guest, by its agent; its exit code is this one's
     Exec(ExecArgs),
     /// Copy files to and from the guest, by its agent

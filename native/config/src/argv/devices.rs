@@ -90,8 +90,9 @@ impl Machine {
         if self.sound == SoundDevice::None {
             return;
         }
-        // Sound goes where the picture goes.
-        argv.option("-audiodev", "dbus,id=audio0");
+        // Sound goes where the picture goes. The rate is the one that everything after QEMU has, and pieces of 20 ms are what QEMU
+        // can fill in time also with a busy main loop; with smaller ones a guest's recording runs late (docs/display.md).
+        argv.option("-audiodev", "dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960");
         match self.sound {
             SoundDevice::None => {}
             SoundDevice::Hda => {

@@ -6,7 +6,7 @@ use crate::names::{is_32_bit_cpu, is_cpu_feature, is_cpu_model, is_file_name, is
 use crate::rule::{MAX_NAME, Rule};
 use crate::{
     Arch, CURRENT_TUNING, Channel, DisplayKind, DriveKind, Keyboard, MAX_CPUS, MAX_HEADS, MAX_MEMORY_MIB,
-    MIN_MEMORY_MIB, Pointer, SoundDevice, UsbController,
+    MAX_VOLUME, MIN_MEMORY_MIB, Pointer, SoundDevice, UsbController,
 };
 use sampan_message::{Coded, Message};
 use serde::{Deserialize, Serialize};
@@ -310,6 +310,9 @@ impl VmConfig {
         }
         if self.sound.microphone && self.sound.device == SoundDevice::None {
             faults.add("sound.microphone", Rule::NoSoundCard);
+        }
+        if self.sound.volume > MAX_VOLUME {
+            faults.add("sound.volume", Rule::Volume(self.sound.volume));
         }
         let (input, no_usb) = (&self.input, self.usb.controller == UsbController::None);
         if no_usb && rules::usb_needed(input.pointer, Keyboard::Ps2) {

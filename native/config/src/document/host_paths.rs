@@ -58,7 +58,7 @@ impl VmConfig {
         machine.nics = self.nics();
         machine.shares = self.placed_shares(place)?;
         machine.sound = self.sound.device;
-        machine.microphone = self.sound.microphone;
+        machine.microphone = self.sound.has_input();
         machine.pointer = self.input.pointer;
         machine.keyboard = self.input.keyboard;
         machine.touch = self.input.touch;

@@ -15,7 +15,7 @@ pub use host_paths::HostPaths;
 pub use migrate::CURRENT_VERSION;
 pub use sections::{
     Card, Cpu, DirectKernel, Displays, DriveSection, Drives, Extra, FirmwareKind, FirmwareSection, Input,
-    Memory, Network, Performance, Serial, ShareSection, Shares, Sound, System, Usb,
+    MAX_VOLUME, Memory, Network, Performance, Serial, ShareSection, Shares, Sound, System, Usb,
 };
 
 /// A machine's description: a section for each of its parts, one file each.

@@ -255,14 +255,37 @@ impl From<ReadShare> for ShareSection {
 }
 
 /// The sound.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sound {
     /// The card.
     pub device: SoundDevice,
-    /// Whether it has an input.
+    /// Whether it has an input, in which the guest hears silence as long as `microphone` is off. Machines of before this field have
+    /// one while `microphone` is on: a saved state needs the card that it was saved with.
+    pub input: bool,
+    /// Whether the guest may listen to the microphone.
     pub microphone: bool,
+    /// How loud it is, in per cent, of which the cube is taken.
+    pub volume: u8,
+    /// Whether it is silent, whatever its volume.
+    pub muted: bool,
 }
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self { device: SoundDevice::None, input: false, microphone: false, volume: MAX_VOLUME, muted: false }
+    }
+}
+
+impl Sound {
+    /// Whether the card has an input.
+    pub fn has_input(&self) -> bool {
+        self.input || self.microphone
+    }
+}
+
+/// Full volume, in per cent.
+pub const MAX_VOLUME: u8 = 100;
 
 /// Keyboard and pointer, and the clipboard, which belongs to typing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

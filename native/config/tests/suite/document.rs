@@ -185,7 +185,7 @@ fn faults_are_found_where_they_are() {
         ),
         (
             good(),
-            |d| d.sound = sampan_config::Sound { device: sampan_config::SoundDevice::None, microphone: true },
+            |d| d.sound = sampan_config::Sound { microphone: true, ..Default::default() },
             "sound.microphone:",
         ),
         (good(), |d| d.usb.controller = sampan_config::UsbController::None, "input.pointer: a USB"),

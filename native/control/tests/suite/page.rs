@@ -40,6 +40,8 @@ const REQUESTS: &str = r#"
 {"command":"push","from":"","to":""}
 {"command":"pull","from":"","to":""}
 {"command":"agent"}
+{"command":"sound","volume":1,"muted":true,"microphone":true}
+{"command":"sound-stream","play":true,"record":true}
 {"command":"clipboard-get","kind":"text"}
 {"command":"stream-on","address":"192.0.2.1","port":1,"lasting":true}
 {"command":"stream-off"}

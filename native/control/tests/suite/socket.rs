@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use sampan_config::Arch;
 use sampan_control::{
-    Address, Client, ClientError, Console, Facts, Handler, Picture, Reply, Reporter, Request, Server, State,
-    Status, listens, wire,
+    Address, Client, ClientError, Console, Facts, Handler, Picture, Playing, Recording, Reply, Reporter,
+    Request, Server, SoundStream, State, Status, listens, wire,
 };
 use sampan_message::Message;
 use std::ops::ControlFlow;
@@ -102,6 +102,7 @@ impl Handler for Played {
             background: None,
             state_blockers: Vec::new(),
             clipboard: None,
+            sound: None,
             progress: None,
             viewer: None,
             stream: None,
@@ -117,6 +118,36 @@ impl Handler for Played {
 
     fn console(&self) -> Arc<dyn Console> {
         Arc::new(PlayedConsole(self.output.clone(), Arc::clone(&self.typed)))
+    }
+
+    fn sound(&self, play: bool, record: bool) -> Result<SoundStream, Message> {
+        if !play && !record {
+            return Err(Message::new("no_sound", "it has no sound card"));
+        }
+        let heard = || -> Box<dyn Recording> { Box::new(Heard(Arc::clone(&self.typed))) };
+        let played = || -> Box<dyn Playing> { Box::new(Tick(0, Dropped(Arc::clone(&self.dropped)))) };
+        Ok(SoundStream { play: play.then(played), record: record.then(heard) })
+    }
+}
+
+/// Counts for ever.
+struct Tick(u8, #[expect(dead_code, reason = "says when it is dropped")] Dropped);
+
+#[async_trait]
+impl Playing for Tick {
+    async fn next(&mut self, bytes: &mut Vec<u8>) -> bool {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.0 = self.0.wrapping_add(1);
+        bytes.push(self.0);
+        true
+    }
+}
+
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Recording for Heard {
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.lock().expect("whole").extend(bytes);
     }
 }
 
@@ -323,6 +354,39 @@ async fn a_console_takes_the_connection_and_ends_when_its_client_hangs_up() {
     })
     .await
     .expect("it ends");
+}
+
+#[tokio::test]
+async fn sound_takes_the_connection_both_ways_and_ends_with_its_client() {
+    let site = Site::new();
+    let refused = site.client().await.sound(false, false).await.expect_err("there is none");
+    assert!(matches!(refused, ClientError::Refused(message) if message.code == "no_sound"));
+    // One that hears goes on after it has sent all.
+    let (mut stream, mut heard) = site.client().await.sound(true, true).await.expect("sound");
+    stream.write_all(&[9; 10]).await.expect("is sent");
+    stream.shutdown().await.expect("that was all");
+    while heard.len() < 50 {
+        let mut bytes = [0; 64];
+        let read = timeout(SOON, stream.read(&mut bytes)).await.expect("in time").expect("reads");
+        heard.extend(&bytes[..read]);
+    }
+    assert!(heard.iter().zip(1..).all(|(byte, n)| *byte == n), "{heard:?}");
+    assert_eq!(*site.machine.typed.lock().expect("whole"), [9; 10]);
+    drop(stream);
+    timeout(SOON, async {
+        while !site.machine.dropped.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("nobody plays to a client that is gone");
+    // One that hears nothing is disconnected once it has sent all.
+    let (mut stream, _) = site.client().await.sound(false, true).await.expect("sound");
+    stream.write_all(&[8; 3]).await.expect("is sent");
+    stream.shutdown().await.expect("that was all");
+    let mut bytes = [0; 8];
+    assert_eq!(timeout(SOON, stream.read(&mut bytes)).await.expect("in time").expect("an end"), 0);
+    assert!(site.machine.typed.lock().expect("whole").ends_with(&[8; 3]));
 }
 
 #[tokio::test]

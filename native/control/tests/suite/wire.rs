@@ -72,6 +72,9 @@ fn request() -> impl Strategy<Value = Request> {
             }),
             (text(), text()).prop_map(|(from, to)| Request::Pull { from, to: to.into() }),
             kind().prop_map(|kind| Request::ClipboardGet { kind }),
+            any::<(Option<u8>, Option<bool>, Option<bool>)>()
+                .prop_map(|(volume, muted, microphone)| Request::Sound { volume, muted, microphone }),
+            any::<(bool, bool)>().prop_map(|(play, record)| Request::SoundStream { play, record }),
             (kind(), text(), any::<bool>()).prop_map(|(kind, data, secret)| Request::ClipboardSet {
                 kind,
                 data,

@@ -7,3 +7,4 @@ mod hostile;
 mod pictures;
 mod qemu;
 mod several;
+mod sound;

@@ -270,7 +270,7 @@ fn every_other_device() {
             (SoundDevice::Virtio, true),
             (SoundDevice::Virtio, false),
         ] {
-            document.sound = sampan_config::Sound { device: sound, microphone };
+            document.sound = sampan_config::Sound { device: sound, microphone, ..Default::default() };
             try_out(&document);
         }
         document.sound = Default::default();

@@ -5,6 +5,7 @@ use super::clipboard;
 use super::give::give;
 use super::pull::pull;
 use crate::sentences::bad_request;
+use super::sound;
 use crate::time::now;
 use crate::{BadRequest, Sentence};
 use async_trait::async_trait;
@@ -12,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sampan_config::{Arch, Forward, Section, VmConfig, VncPassword};
 use sampan_control::{
-    Applied, Console, Effect, Execution, Facts, Handler, PausedBy, Picture, Reply, Reporter, Request, State,
-    Status,
+    Applied, Console, Effect, Execution, Facts, Handler, PausedBy, Picture, Reply, Reporter, Request,
+    SoundStream, State, Status,
 };
 use sampan_frame::Size;
 use sampan_input::{Button, Key};
@@ -298,7 +299,12 @@ impl Handler for LocalMachine {
             | Request::StreamAnswer { .. }
             | Request::StreamKick { .. }
             | Request::StreamRevoked { .. } => self.of_sharing(request).await,
-            Request::Console | Request::Watch => Err(bad_request(&BadRequest::OwnConnection)),
+            Request::Sound { volume, muted, microphone } => {
+                sound::set(&self.session, self.of_run().as_deref(), volume, muted, microphone).await
+            }
+            Request::Console | Request::SoundStream { .. } | Request::Watch => {
+                Err(bad_request(&BadRequest::OwnConnection))
+            }
             request => self.of_library(request, reporter).await,
         }
     }
@@ -345,6 +351,7 @@ impl Handler for LocalMachine {
                 background: vm.as_ref().map(|vm| vm.in_background()),
                 state_blockers: super::blocker_messages(&blockers),
                 clipboard: clipboard::info(session),
+                sound: sound::info(session),
                 progress,
                 viewer: viewer.get().map(|viewer| viewer.url.clone()),
                 stream: viewer.get().and_then(|viewer| (viewer.stats)()),
@@ -360,6 +367,10 @@ impl Handler for LocalMachine {
 
     fn console(&self) -> Arc<dyn Console> {
         Arc::new(SerialConsole(self.session.serial().clone()))
+    }
+
+    fn sound(&self, play: bool, record: bool) -> Result<SoundStream, Message> {
+        sound::stream(&self.session, play, record)
     }
 }
 

@@ -8,6 +8,7 @@ mod offline;
 mod pull;
 #[cfg(not(target_env = "ohos"))]
 mod sharing;
+mod sound;
 
 pub use local::{LocalMachine, StartFacts, Viewer};
 

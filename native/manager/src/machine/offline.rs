@@ -114,6 +114,19 @@ pub(super) async fn call(
             manager.with_locked(id, set).await?;
             Ok(Reply::Done)
         }
+        Request::Sound { volume, muted, microphone } => {
+            let set = move |locked: &mut Locked| {
+                edit(locked, |document| {
+                    let sound = &mut document.sound;
+                    sound.volume = volume.unwrap_or(sound.volume);
+                    sound.muted = muted.unwrap_or(sound.muted);
+                    sound.microphone = microphone.unwrap_or(sound.microphone);
+                    Ok(())
+                })
+            };
+            manager.with_locked(id, set).await?;
+            Ok(Reply::Done)
+        }
         Request::VncPassword { password } => {
             let password = VncPassword::new(password)
                 .map_err(|e| Error::Unfit { field: "displays.vnc.password", why: e.message() })?;

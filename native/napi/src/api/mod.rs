@@ -15,5 +15,6 @@ pub(crate) mod presets;
 pub(crate) mod screen;
 pub(crate) mod serial;
 pub(crate) mod snapshots;
+pub(crate) mod sound;
 pub(crate) mod storage;
 pub(crate) mod stream;

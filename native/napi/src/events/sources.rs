@@ -3,6 +3,7 @@
 use super::{Figures, Kind, Payload, Space};
 use crate::api::clipboard::Clipboard;
 use crate::api::stream::{Pairing, Viewers};
+use crate::api::sound::Sound;
 use crate::core::{core, hub, runtime};
 use crate::types::{JobInfo, JobState, Status, Summary};
 use sampan_manager::{Event, Manager, Summary as Listed};
@@ -20,11 +21,11 @@ const PICTURES: Duration = Duration::from_secs(1);
 /// Milliseconds by which the start of one run may seem to differ.
 const SAME_RUN: i64 = 2000;
 
-const OF_MACHINES: [Kind; 6] =
-    [Kind::Machines, Kind::Machine, Kind::Job, Kind::Clipboard, Kind::Pairing, Kind::Viewers];
+const OF_MACHINES: [Kind; 7] =
+    [Kind::Machines, Kind::Machine, Kind::Job, Kind::Clipboard, Kind::Pairing, Kind::Viewers, Kind::Sound];
 
 /// What is told of one machine, by asking it.
-const OF_ONE: [Kind; 4] = [Kind::Machine, Kind::Clipboard, Kind::Pairing, Kind::Viewers];
+const OF_ONE: [Kind; 5] = [Kind::Machine, Kind::Clipboard, Kind::Pairing, Kind::Viewers, Kind::Sound];
 
 /// Starts what works for listeners. Has an effect once; before the core is there its tasks wait for it.
 pub(super) fn start() {
@@ -147,6 +148,10 @@ async fn tell_statuses(manager: &Manager, all: &[Listed]) {
         let sharing = facts.and_then(|facts| facts.sharing.as_ref());
         hub().tell(Payload::Pairing(Pairing::of(&summary.id, sharing)));
         hub().tell(Payload::Viewers(Viewers::of(&summary.id, sharing)));
+        match facts.and_then(|facts| facts.sound.as_ref()) {
+            Some(info) => hub().tell(Payload::Sound(Sound::of(&summary.id, info))),
+            None => hub().keep_present(Kind::Sound, |id| id != summary.id),
+        }
         match facts.and_then(|facts| facts.clipboard.as_ref()) {
             Some(info) => hub().tell(Payload::Clipboard(Clipboard::of(&summary.id, info))),
             None => hub().keep_present(Kind::Clipboard, |id| id != summary.id),

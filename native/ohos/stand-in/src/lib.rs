@@ -156,3 +156,43 @@ pub fn logged() -> Vec<String> {
     };
     (0..).map_while(text).collect()
 }
+
+/// What the loudspeaker was given so far, in this process: left and right.
+pub fn played() -> Vec<[i16; 2]> {
+    let played = symbol::<extern "C" fn(*mut i16, i64) -> i64>(c"stand_in_played");
+    let frames = played(std::ptr::null_mut(), 0);
+    let mut samples = vec![[0; 2]; usize::try_from(frames).expect("a number")];
+    played(samples.as_mut_ptr().cast(), frames);
+    samples
+}
+
+/// Streams of sound that there are now.
+pub fn sound_streams() -> i32 {
+    symbol::<extern "C" fn(i32) -> i32>(c"stand_in_sound")(0)
+}
+
+/// How often a rule of OHAudio was broken in this process: 0.
+pub fn sound_faults() -> i32 {
+    symbol::<extern "C" fn(i32) -> i32>(c"stand_in_sound")(1)
+}
+
+/// The next so many streams are refused.
+pub fn refuse_sound(times: i32) {
+    symbol::<extern "C" fn(i32)>(c"stand_in_refuse_sound")(times);
+}
+
+/// What happens to a loudspeaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// It may be heard again.
+    Resume = 1,
+    /// Another app is heard for a while.
+    Pause = 2,
+    /// Another app has taken its place.
+    Stop = 3,
+}
+
+/// Has it happen to the newest one.
+pub fn interrupt_speaker(how: Interrupt) {
+    symbol::<extern "C" fn(i32, i32)>(c"stand_in_interrupt")(1, how as i32);
+}

@@ -41,7 +41,7 @@ pub use space::FLOOR;
 
 use crate::images::QemuBlockLayer;
 use crate::machine_log::{LogSink, MachineLog};
-use crate::{Command, Ended, ProgressFn, Session, StartError, State};
+use crate::{Command, Ended, ProgressFn, Session, SoundSettings, StartError, State};
 use sampan_config::VncPassword;
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Library, Locked};
@@ -161,6 +161,10 @@ impl Vm {
             network::tell_vnc(&session, vnc_password).await;
         }
         let documents = settings::at_start(&locked, document).await;
+        if session.sound().is_some() {
+            // What its owner wants by now: a machine that goes on from a saved state runs as it was saved.
+            session.execute(Command::Sound(SoundSettings::of(&documents.kept.sound))).await?;
+        }
         let session = Arc::new(session);
         let mut watch = JoinSet::new();
         watch.spawn(space::watch(Arc::downgrade(&session), folder.clone(), floor));

@@ -2,7 +2,8 @@
 //! for its next start. Memory that is saved belongs to the first.
 
 use super::{UEFI_VARIABLES, Vm, VmError, lock, on_thread};
-use sampan_config::{DriveKind, FirmwareKind, Input, Section, VmConfig};
+use crate::{Command, SoundSettings};
+use sampan_config::{DriveKind, FirmwareKind, Input, Section, SoundDevice, VmConfig};
 use sampan_library::{Locked, Sections};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,8 +74,8 @@ impl Vm {
         self.documents().kept
     }
 
-    /// Takes an edited [`Vm::next_document`], and says what of it takes effect when. Notes, the restart after a crash and
-    /// the clipboard's settings do at once. All else waits for the next start, also what can be changed while the machine runs: that have
+    /// Takes an edited [`Vm::next_document`], and says what of it takes effect when. Notes, the restart after a crash, the
+    /// clipboard's settings, and volume, mute and the microphone do at once. All else waits for the next start, also what can be changed while the machine runs: that have
     /// [`Vm::add_forward`], [`Vm::change_medium`], [`Vm::set_mode`] and [`Vm::rename`], and the name stays as it is here.
     ///
     /// # Errors
@@ -91,13 +92,37 @@ impl Vm {
         running.system.restart_after_crash = edited.system.restart_after_crash;
         running.input.clipboard = edited.input.clipboard;
         running.input.paste = edited.input.paste;
+        follow_sound(&mut running, SoundSettings::of(&edited.sound));
+        let sound = SoundSettings::of(&edited.sound);
         let applied = Applied::of(&kept, &edited, &running);
         let Input { clipboard: policy, paste, .. } = running.input;
         self.set_documents(VmConfigs { running, kept: edited }).await?;
         if let Some(clipboard) = self.session.clipboard() {
             clipboard.configure(policy, paste).await;
         }
+        if self.session.sound().is_some() {
+            self.session.execute(Command::Sound(sound)).await?;
+        }
         Ok(applied)
+    }
+
+    /// Changes how loud it is, and whether the guest may listen to the microphone, now and for later starts.
+    ///
+    /// # Errors
+    /// [`VmError`]: it has no sound card, or no such volume; nothing changes.
+    pub async fn set_sound(&self, settings: SoundSettings) -> Result<(), VmError> {
+        let _turn = self.turn.lock().await;
+        let VmConfigs { mut running, mut kept } = self.documents();
+        follow_sound(&mut running, settings);
+        let SoundSettings { volume, muted, microphone } = settings;
+        (kept.sound.volume, kept.sound.muted) = (volume, muted);
+        // Its next start may be without a sound card.
+        kept.sound.microphone = microphone && kept.sound.device != SoundDevice::None;
+        if let Some(fault) = kept.check().into_iter().next() {
+            return Err(VmError::Fault(fault));
+        }
+        self.session.execute(Command::Sound(settings)).await?;
+        self.set_documents(VmConfigs { running, kept }).await
     }
 
     /// Gives the machine another name in the library. Viewers that are connected see the old one until its next start.
@@ -175,6 +200,15 @@ impl Vm {
         self.with_locked(write).await?;
         *self.documents.lock().unwrap_or_else(PoisonError::into_inner) = documents;
         Ok(())
+    }
+}
+
+/// What changes while the machine runs. A card without an input gets one with `microphone` at the next start only, and until then a
+/// saved state belongs to the card as it is.
+fn follow_sound(running: &mut VmConfig, SoundSettings { volume, muted, microphone }: SoundSettings) {
+    (running.sound.volume, running.sound.muted) = (volume, muted);
+    if running.sound.input {
+        running.sound.microphone = microphone;
     }
 }
 

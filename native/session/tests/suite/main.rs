@@ -15,4 +15,5 @@ mod performance;
 mod running;
 mod saved;
 mod several;
+mod sound;
 mod vnc;

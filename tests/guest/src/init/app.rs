@@ -19,6 +19,7 @@ use crate::picture::Picture;
 use crate::port::{Incoming, Port};
 use crate::remap;
 use crate::share;
+use crate::sound;
 use crate::uevent::Uevents;
 use crate::{Failure, console};
 
@@ -343,6 +344,17 @@ impl App {
                 if let Err(error) = share::answer(tag, &mut self.modules) {
                     return self.tell(&Message::Error { error: format!("share: {error}") });
                 }
+            }
+            Command::Play(ref tone) => {
+                if let Err(error) = sound::play(tone, &mut self.modules) {
+                    return self.tell(&Message::Error { error: format!("play: {error}") });
+                }
+            }
+            Command::Record { ms } => {
+                return match sound::record(ms, &mut self.modules) {
+                    Ok(heard) => self.tell(&Message::Heard { heard, id }),
+                    Err(error) => self.tell(&Message::Error { error: format!("record: {error}") }),
+                };
             }
             Command::Poweroff | Command::Reboot | Command::Panic => {}
         }

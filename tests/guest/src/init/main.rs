@@ -2,7 +2,7 @@
 //!
 //! Invariant: it is process 1 and never returns. Whatever goes wrong is printed on the console, and the machine
 //! powers off: a guest that failed must not look like one that is idle.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod app;
 mod console;
@@ -16,6 +16,7 @@ mod picture;
 mod port;
 mod remap;
 mod share;
+mod sound;
 mod uevent;
 
 use std::convert::Infallible;

@@ -57,7 +57,11 @@ impl Modules {
 
     /// Loads what devices with these modaliases want.
     pub fn load_for_devices(&mut self, modaliases: Vec<String>) {
-        self.load(modaliases, |catalogue, alias| catalogue.wanted(alias.trim()).map(str::to_owned).collect());
+        self.load(modaliases, |catalogue, alias| {
+            let wanted: Vec<_> = catalogue.wanted(alias.trim()).map(str::to_owned).collect();
+            // Sound is loaded when somebody asks for it: it takes a while, and every machine has a card.
+            if wanted.iter().any(|file| file.starts_with("snd")) { Vec::new() } else { wanted }
+        });
     }
 
     fn load(&mut self, keys: Vec<String>, files: impl Fn(&Catalogue, &str) -> Vec<String>) {

@@ -6,6 +6,7 @@ mod licenses;
 mod logs;
 mod manners;
 mod silent;
+mod sound;
 mod tuning;
 
 use crate::common::{Home, Said, said};

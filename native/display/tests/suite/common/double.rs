@@ -35,11 +35,21 @@ pub struct Manners {
     pub refuse: bool,
     /// Keeps the listener's socket for the test, without authentication.
     pub raw: bool,
+    /// Has a sound card.
+    pub sound: bool,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { consoles: vec![0], width: 64, height: 48, slow: Duration::ZERO, refuse: false, raw: false }
+        Self {
+            consoles: vec![0],
+            width: 64,
+            height: 48,
+            slow: Duration::ZERO,
+            refuse: false,
+            raw: false,
+            sound: false,
+        }
     }
 }
 
@@ -52,6 +62,8 @@ pub struct Double {
     pub socket: Option<UnixStream>,
     /// What was called on its consoles: member and arguments.
     pub calls: Arc<Mutex<Vec<String>>>,
+    /// The connections of the listeners of sound: out, then in.
+    pub sound: Arc<Mutex<Vec<Connection>>>,
 }
 
 enum Listening {
@@ -62,10 +74,11 @@ enum Listening {
 pub async fn connect(manners: Manners) -> (Double, Result<Display, DisplayError>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let calls = Arc::<Mutex<Vec<String>>>::default();
+    let sound = Arc::<Mutex<Vec<Connection>>>::default();
     let (tell, told) = oneshot::channel();
     let wants = manners.consoles.len();
     let served = tokio::spawn({
-        let calls = calls.clone();
+        let (calls, sound) = (calls.clone(), sound.clone());
         async move {
             let stream = Builder::unix_stream(theirs)
                 .p2p()
@@ -74,13 +87,13 @@ pub async fn connect(manners: Manners) -> (Double, Result<Display, DisplayError>
                 .await
                 .unwrap();
             let main = Connection::from(&stream);
-            tokio::spawn(serve(stream, main.clone(), manners, calls, tell));
+            tokio::spawn(serve(stream, main.clone(), manners, calls, sound, tell));
             main
         }
     });
     let display = tokio::time::timeout(super::PATIENCE, Display::connect(ours)).await.expect("an end");
     let main = served.await.unwrap();
-    let mut double = Double { main, listener: None, socket: None, calls };
+    let mut double = Double { main, listener: None, socket: None, calls, sound };
     if display.is_ok() && wants > 0 {
         match told.await {
             Ok(Listening::Bus(connection)) => double.listener = Some(connection),
@@ -102,6 +115,7 @@ async fn serve(
     main: Connection,
     manners: Manners,
     calls: Arc<Mutex<Vec<String>>>,
+    sound: Arc<Mutex<Vec<Connection>>>,
     tell: oneshot::Sender<Listening>,
 ) {
     let mut tell = Some(tell);
@@ -117,6 +131,11 @@ async fn serve(
         match member.as_str() {
             "GetAll" => {
                 let interface: &str = body.deserialize().unwrap();
+                if interface == "org.qemu.Display1.Audio" && !manners.sound {
+                    let name = "org.freedesktop.DBus.Error.UnknownMethod";
+                    main.reply_error(&header, name, &"no such object").await.unwrap();
+                    continue;
+                }
                 main.reply(&header, &properties(interface, &manners)).await.unwrap();
             }
             "RegisterListener" if manners.refuse => {
@@ -142,6 +161,13 @@ async fn serve(
                 {
                     let _ = tell.send(listening);
                 }
+            }
+            "RegisterOutListener" | "RegisterInListener" => {
+                let fd: zbus::OwnedFd = body.deserialize().unwrap();
+                let socket = UnixStream::from(OwnedFd::from(fd));
+                main.reply(&header, &()).await.unwrap();
+                let built = Builder::unix_stream(socket).p2p().server(Guid::generate()).build().await;
+                sound.lock().unwrap().push(built.unwrap());
             }
             _ => {
                 let arguments = arguments(&message);

@@ -88,6 +88,11 @@ pub fn colour_machine(folder: &Path, colour: u8) -> Machine {
 
 /// The tiny guest's machine and our end of its port.
 pub fn tiny_guest(arch: Arch) -> (LaunchSpec, Port) {
+    of_machine(&tiny_machine(arch))
+}
+
+/// The tiny guest as a machine.
+pub fn tiny_machine(arch: Arch) -> Machine {
     let folder = guest_folder().join(arch.qemu_name());
     // A busy machine's emulated timer may fail the check of the kernel's.
     let words =
@@ -103,8 +108,13 @@ pub fn tiny_guest(arch: Arch) -> (LaunchSpec, Port) {
         ["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=guest,name=sampan.guest"]
             .map(String::from)
             .into();
+    machine
+}
+
+/// A machine with the tiny guest's port, and our end of that.
+pub fn of_machine(machine: &Machine) -> (LaunchSpec, Port) {
     let (ours, theirs) = UnixStream::pair().expect("socketpair");
-    let mut spec = spec(&machine);
+    let mut spec = spec(machine);
     spec.extra_fds.push(("guest".into(), theirs.into()));
     (spec, Port::new(ours))
 }
