@@ -43,6 +43,7 @@ mod sound;
 mod start;
 mod state;
 mod tasks;
+mod typist;
 pub mod vm;
 
 pub use background::SLOWED;

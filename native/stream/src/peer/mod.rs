@@ -12,20 +12,28 @@ use crate::transport::{Channel, Connection, PeerEvent};
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
 use parking_lot::Mutex;
+<<<<<<< HEAD
 use resizes::Resizes;
 use sampan_guest::Guest;
+=======
+use sampan_guest::{Guest, TextError};
+>>>>>>> viewer
 use sampan_input::{Event, Pressed};
 use sampan_trust::{Right, Rights};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use teller::Teller;
+use teller::{News, Teller};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// How often a viewer's signs of life are looked at.
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long a viewer may take to connect after its offer was answered.
 const CONNECT: Duration = Duration::from_secs(30);
+
+/// Texts of one viewer whose end is waited for; that of more is not told.
+const MAX_TEXTS: usize = 64;
 
 /// What a viewer's task works with.
 pub struct Peer {
@@ -85,6 +93,7 @@ async fn send_frames(connection: &Arc<dyn Connection>, seat: &Seat, last: &Mutex
 enum Turn {
     Event(PeerEvent),
     Tell,
+    Untyped(TextError),
     Tick,
     End(&'static str),
 }
@@ -103,7 +112,12 @@ struct Control {
     teller: Teller,
     liveness: Liveness,
     requests: KeyRequests,
+<<<<<<< HEAD
     resizes: Resizes,
+=======
+    /// Texts on their way to the guest.
+    texts: JoinSet<Result<(), TextError>>,
+>>>>>>> viewer
     last: Arc<Mutex<Option<LastFrame>>>,
     bad_messages: u64,
     connected: bool,
@@ -119,7 +133,11 @@ impl Control {
             reader: Reader::default(),
             liveness: Liveness::default(),
             requests: KeyRequests::default(),
+<<<<<<< HEAD
             resizes: Resizes::default(),
+=======
+            texts: JoinSet::new(),
+>>>>>>> viewer
             last,
             bad_messages: 0,
             connected: false,
@@ -132,7 +150,9 @@ impl Control {
         let mut notices = self.peer.seat.notices();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut guest_gone = false;
+        let mut locks = self.peer.guest.locks();
+        let touch = self.peer.guest.touch_screen();
+        let (mut guest_gone, mut locks_gone) = (false, false);
         loop {
             let (confirm, resize) = (self.teller.confirm_at(), self.resizes.due(Instant::now()));
             let turn = tokio::select! {
@@ -141,6 +161,14 @@ impl Control {
                     guest_gone = changed.is_err();
                     Turn::Tell
                 }
+                changed = locks.changed(), if !locks_gone => {
+                    locks_gone = changed.is_err();
+                    Turn::Tell
+                }
+                Some(typed) = self.texts.join_next() => match typed {
+                    Ok(Err(error)) => Turn::Untyped(error),
+                    _ => Turn::Tell,
+                },
                 changed = self.peer.screen.changed() => Turn::unless(changed.is_err(), "the server ended"),
                 changed = notices.changed() => Turn::unless(changed.is_err(), "the encoder ended"),
                 _ = self.peer.stop.wait_for(|stop| *stop) => Turn::End("it was asked to"),
@@ -155,6 +183,7 @@ impl Control {
                         return reason;
                     }
                 }
+                Turn::Untyped(error) => self.teller.untyped(error),
                 Turn::Tick if !self.connected && begun.elapsed() > CONNECT => return "it never connected",
                 Turn::Tick if self.connected => self.look_for_life(),
                 Turn::Tick | Turn::Tell => {}
@@ -163,8 +192,9 @@ impl Control {
                 self.peer.guest.resize(size, mm);
             }
             let (status, notice) = (status.borrow().clone(), notices.borrow().clone());
-            let screen = self.peer.screen.borrow().clone();
-            self.teller.tell(&status, &screen, &notice).await;
+            let (screen, locks) = (self.peer.screen.borrow().clone(), *locks.borrow());
+            let news = News { status: &status, touch, locks, screen: &screen, notice: &notice };
+            self.teller.tell(&news).await;
         }
     }
 
@@ -203,7 +233,12 @@ impl Control {
             // Whoever may only watch is told so; a page that sends all the same is not heard.
             Ok(Some(_)) if !self.peer.rights.has(Right::Drive) => {}
             Ok(Some(Request::Input(event))) => self.held.input(event),
+<<<<<<< HEAD
             Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
+=======
+            Ok(Some(Request::Text(text))) => self.text(text),
+            Ok(Some(Request::Resize(size, mm))) => self.peer.guest.resize(size, mm),
+>>>>>>> viewer
             Ok(None) => {}
             Err(error) => {
                 if self.bad_messages == 0 {
@@ -212,6 +247,14 @@ impl Control {
                 }
                 self.bad_messages += 1;
             }
+        }
+    }
+
+    fn text(&mut self, text: String) {
+        // In the order of the messages; only its end is waited for elsewhere.
+        let typed = self.peer.guest.text(text);
+        if self.texts.len() < MAX_TEXTS {
+            self.texts.spawn(typed);
         }
     }
 

@@ -21,8 +21,8 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Outlines on a 24 × 24 grid. */
 const ICONS = {
   keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
-  follow: "M4 9V4h5M20 15v5h-5M4 4l6 6M20 20l-6-6",
-  stats: "M4 20V10M10 20V4M16 20v-7M21 20H3",
+  write: "M12 4v16M8 4h8M8 20h8",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
   fullscreen: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
 } as const;
 
