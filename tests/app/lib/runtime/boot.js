@@ -44,6 +44,7 @@ export function prepare(options, generated) {
   });
   makeContexts(env.stage);
   env.keepClear = keepClear;
+  env.configure = (change) => system.configure(change);
   keepClear();
   colours();
   document.addEventListener("keydown", (event) => {
