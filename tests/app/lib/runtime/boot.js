@@ -7,7 +7,7 @@ import { lookUp } from "./registry.js";
 import "./components/index.js";
 import { makeUiContext } from "./ui-context.js";
 import { makeContexts } from "./kits/ability.js";
-import { tellInputMethod } from "./kits/services.js";
+import { tellInputMethod, tellNetwork } from "./kits/services.js";
 import { LocalStorage } from "./storage.js";
 import { makeWindow } from "./kits/window.js";
 import { systemVariables } from "./system.js";
@@ -162,6 +162,11 @@ export const system = {
   /** The soft keyboard tells those who listen: "insertText" with a text, "deleteLeft" with a count, "sendFunctionKey", … */
   inputMethod(type, ...args) {
     guard(() => tellInputMethod(type, ...args));
+  },
+  /** The network has changed. */
+  network({ online = true, metered = false }) {
+    Object.assign(env.device, { online, metered });
+    guard(tellNetwork);
   },
   memoryLevel(level) {
     guard(() => env.ability?.onMemoryLevel(level));

@@ -69,7 +69,11 @@ function keys(node, key, handler, options) {
     handler &&
     ((event) => {
       if (disabled(node)) return;
-      if (handler(keyEvent(event)) === true) {
+      // A control inside takes its own keys.
+      const inner = event.target !== node.el && (event.key === "Enter" || event.key === " ") && event.target.$node?.pressable;
+      if (inner) return;
+      const made = keyEvent(event);
+      if (handler(made) === true || made.$taken) {
         event.stopPropagation();
         event.preventDefault();
       } else if (key === "key" && event.type === "keydown") node.pressByKey?.(event);
@@ -88,6 +92,7 @@ export const events = {
   onClick(node, handler) {
     node.on("click", "click", handler && clicked(node, handler));
     node.clickable = handler !== undefined;
+    node.pressable = node.clickable;
     if (!node.isControl) {
       if (handler && !node.notFocusable) focusable(node, true);
       if (handler && !node.role) node.attribute("role", "button");
