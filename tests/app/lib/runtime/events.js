@@ -137,6 +137,17 @@ export const events = {
     node.on("hover.in", "pointerenter", handler && ((event) => event.pointerType !== "touch" && handler(true, { stopPropagation() {} })));
     node.on("hover.out", "pointerleave", handler && ((event) => event.pointerType !== "touch" && handler(false, { stopPropagation() {} })));
   },
+  onHoverMove(node, handler) {
+    node.on(
+      "hoverMove",
+      "pointermove",
+      handler &&
+        ((event) => {
+          const { x, y } = place(node, event);
+          if (event.pointerType !== "touch" && event.buttons === 0 && !disabled(node)) handler({ x, y, ...sourceOf(event), stopPropagation() {} });
+        }),
+    );
+  },
   onAxisEvent(node, handler) {
     node.on(
       "axis",
