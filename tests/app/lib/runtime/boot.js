@@ -47,12 +47,30 @@ export function prepare(options, generated) {
   env.configure = (change) => system.configure(change);
   keepClear();
   colours();
+  // Only what is typed into, and what asks for it by `focusOnTouch`, takes the focus when it is pressed.
+  document.addEventListener("mousedown", (event) => {
+    if (!event.target.closest?.(TAKES_FOCUS)) event.preventDefault();
+  });
+  // A computer has no gesture for going back: its browsers' key is. The page's own keys come later.
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "BrowserBack" && !(event.altKey && event.key === "ArrowLeft")) return;
+      event.preventDefault();
+      event.stopImmediatePropagation?.();
+      system.back();
+    },
+    true,
+  );
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.key === "Escape" && dismissTop()) event.preventDefault();
     else if (!runShortcut(event)) typed(event);
   });
 }
+
+/** What takes the focus at a press; texts that can be selected are left to the browser, too. */
+export const TAKES_FOCUS = 'input,textarea,select,[contenteditable],[data-focus-on-touch],[style*="user-select: text"],[style*="user-select:text"]';
 
 function colours() {
   const { documentElement } = env.document;

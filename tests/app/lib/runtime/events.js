@@ -194,7 +194,7 @@ export const events = {
     node.tabIndex = value;
     node.attribute("tabindex", value);
   },
-  focusOnTouch() {},
+  focusOnTouch: (node, value) => node.attribute("data-focus-on-touch", value ? "true" : undefined),
   defaultFocus(node, value) {
     if (!value || node.focusedOnce) return;
     node.focusedOnce = true;
