@@ -162,6 +162,17 @@ export type Protocol =
   /** Datagrams. */
   | 'udp';
 
+/** What a device may do with a machine. */
+export type Right =
+  /** See its screen. Every other right includes it. */
+  | 'watch'
+  /** Type, point, and change the screen's size. */
+  | 'drive'
+  /** Copy from and paste into the guest. */
+  | 'clipboard'
+  /** Exchange files with the guest. */
+  | 'files';
+
 /** The state of what a screen is drawn on. */
 export type ScreenState =
   /** There is no surface. */
@@ -309,6 +320,22 @@ export interface Clipboard {
   kinds: Array<ClipboardKind>;
   /** How often one has since the start. */
   copied: number;
+}
+
+/** A device that is paired with a machine. */
+export interface Device {
+  /** Its id. */
+  device: string;
+  /** What it calls itself. */
+  name: string;
+  /** The machine that it may see. */
+  machine: string;
+  /** What it may do. */
+  rights: Array<Right>;
+  /** When it was paired. */
+  paired: number;
+  /** When it was last connected. */
+  lastSeen: number;
 }
 
 /** What became of one machine. */
@@ -587,6 +614,40 @@ export interface Message {
   message: string;
 }
 
+/** A code that pairs one device, once. Whoever has it may ask to be let in: it is shown to nobody else. */
+export interface PairCode {
+  /** To be shown as a QR code: some 170 characters. */
+  url: string;
+  /** Eight words, to be typed instead at the address of `StreamInfo.url`. */
+  words: Array<string>;
+  /** Until when it can be used. */
+  until: number;
+}
+
+/** A device that has used a code and waits for the owner's answer. */
+export interface PairRequest {
+  /** The question's id, for `answer`. */
+  request: string;
+  /** What the device calls itself: its own words. */
+  name: string;
+  /** The address that it asks from. */
+  address: string;
+  /** Four digits that the device shows, too: the owner compares them. */
+  check: string;
+  /** Until when it waits. */
+  until: number;
+}
+
+/** How far pairing is with a machine that is shown to other devices. */
+export interface Pairing {
+  /** The machine. */
+  machine: string;
+  /** Until when a code can be used; none where there is none, or where it was used. */
+  codeUntil?: number;
+  /** A device that waits for the owner's answer. */
+  request?: PairRequest;
+}
+
 /** A picture, as a PNG file: `image.createImageSource` reads it. */
 export interface Picture {
   /** Pixels from left to right. */
@@ -753,6 +814,14 @@ export interface Status {
   stateBlockers: Array<Message>;
 }
 
+/** How a machine's screen is shown to other devices. */
+export interface StreamInfo {
+  /** The address that a device which is paired opens: `https://192.0.2.1:4433`. */
+  url: string;
+  /** Whether it is shown again at the machine's later starts. */
+  lasting: boolean;
+}
+
 /** A machine in a list. What cannot be read of a broken one is left out. */
 export interface Summary {
   /** Its id. */
@@ -839,6 +908,34 @@ export interface Usage {
   bytes: number;
 }
 
+/** A device that sees a machine's screen now. */
+export interface Viewer {
+  /** Its number, for `kick`. */
+  viewer: string;
+  /** The device's id. */
+  device: string;
+  /** The device's name. */
+  name: string;
+  /** The address that it came from. */
+  address: string;
+  /** What it may do. */
+  rights: Array<Right>;
+  /** Whether it may type and point. */
+  driving: boolean;
+  /** Since when. */
+  since: number;
+}
+
+/** Who sees a machine's screen now. */
+export interface Viewers {
+  /** The machine. */
+  machine: string;
+  /** Whether it is shown to other devices, and where. */
+  stream?: StreamInfo;
+  /** They, the longest-standing first. */
+  viewers: Array<Viewer>;
+}
+
 /** Where a machine's VNC server listens. */
 export interface VncInfo {
   /** The address. */
@@ -874,6 +971,8 @@ export function on(kind: 'thumbnail', callback: (event: Thumbnail) => void): () 
 export function on(kind: 'serial', callback: (event: SerialOutput) => void): () => void;
 export function on(kind: 'clipboard', callback: (event: Clipboard) => void): () => void;
 export function on(kind: 'screen', callback: (event: ScreenStatus) => void): () => void;
+export function on(kind: 'pairing', callback: (event: Pairing) => void): () => void;
+export function on(kind: 'viewers', callback: (event: Viewers) => void): () => void;
 
 export namespace app {
   /** The system ends the app in so many milliseconds: machines are saved. */
@@ -1192,6 +1291,35 @@ export namespace storage {
   function clean(what: Array<Waste>): Job<number>;
   /** What takes space, and how much is free. */
   function usage(): Promise<Array<Usage>>;
+}
+
+export namespace stream {
+  /** The addresses by which other devices may reach this one, the likeliest first. */
+  function addresses(): Promise<Array<string>>;
+  /** The owner's answer to a device that waits: what it may do. No rights are a no. */
+  function answer(machine: string, request: string, rights: Array<Right>): Promise<void>;
+  /** The devices that are paired, of all machines. */
+  function devices(): Promise<Array<Device>>;
+  /** Shows it no more, now and at later starts; who sees it is sent away. */
+  function disable(machine: string): Promise<void>;
+  /**
+   * Shows a running machine to other devices until it ends; with `lasting` at later starts, too. Without an address it is the one from
+   * before, or the likeliest. Nobody gets in who is not paired.
+   */
+  function enable(machine: string, address?: string, lasting?: boolean): Promise<StreamInfo>;
+  /** The fingerprint of this host's certificate, as browsers show it: `AB:CD:…`, 32 bytes. */
+  function fingerprint(): Promise<string>;
+  /** Sends a viewer away; its device may come again. */
+  function kick(machine: string, viewer: string): Promise<void>;
+  /**
+   * A code that pairs one device with a machine that is shown; one from before counts no more. The device then waits for `answer`:
+   * `pairing` events tell of it.
+   */
+  function pair(machine: string): Promise<PairCode>;
+  /** Takes a device off the list; it is sent away at once, and must be paired anew to come again. */
+  function revoke(device: string): Promise<void>;
+  /** How a running machine is shown to other devices; null where it is not. */
+  function show(machine: string): Promise<StreamInfo>;
 }
 
 export namespace vnc {

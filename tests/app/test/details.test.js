@@ -273,10 +273,10 @@ test("which way the clipboard is shared is chosen, and a running machine without
   assert.equal(app.texts().some((one) => text("base", "clip_policy_next").test(one)), port === null);
 });
 
-test("who sees a machine is said, and VNC is where it leads", async () => {
+test("VNC is beside showing a machine on another device", async () => {
   await fresh();
   await openPage(app, still, "#detail_stream");
-  await seen(app, "base", "stream_none");
+  await app.until(() => app.has("#stream_vnc"));
   await app.click("#stream_vnc");
   await app.until(() => app.has("#vnc_toggle"));
 });
