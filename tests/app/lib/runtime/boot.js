@@ -51,11 +51,12 @@ export function prepare(options, generated) {
   document.addEventListener("mousedown", (event) => {
     if (!event.target.closest?.(TAKES_FOCUS)) event.preventDefault();
   });
-  // A computer has no gesture for going back: its browsers' key is. The page's own keys come later.
+  // A computer has no gesture for going back: its browsers' keys stand for it. The page's own keys come later.
   document.addEventListener(
     "keydown",
     (event) => {
-      if (event.key !== "BrowserBack" && !(event.altKey && event.key === "ArrowLeft")) return;
+      const gesture = event.altKey && event.key === "ArrowLeft" && env.device.type !== "2in1";
+      if (event.key !== "BrowserBack" && !gesture) return;
       event.preventDefault();
       event.stopImmediatePropagation?.();
       system.back();
