@@ -452,6 +452,8 @@ export interface Entry {
   cloudInit: boolean;
   /** Whether it is one of the few that a new person is shown first. */
   featured: boolean;
+  /** The name of the medium that it becomes; none for one to bring. Its unfinished download has it, too. */
+  file?: string;
   /** Whether it is in the library. */
   downloaded: boolean;
   /** How to log in first. */

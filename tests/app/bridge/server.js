@@ -49,6 +49,20 @@ function frame([width, height]) {
 `;
 }
 
+/** The types may be newer than the module that is served: what it lacks is not offered. */
+function offered({ functions, events }, native) {
+  const has = (path) => path.split(".").reduce((at, name) => at?.[name], native) !== undefined;
+  const tells = (kind) => {
+    try {
+      native.on(kind, () => {})();
+    } catch (error) {
+      return error.params?.reason !== "no_such_event";
+    }
+    return true;
+  };
+  return { functions: Object.fromEntries(Object.entries(functions).filter(([path]) => has(path))), events: events.filter(tells) };
+}
+
 /**
  * Serves pages, a map of paths to their content, with the module for them. `home` is where the library of machines is,
  * `libraries` where libqemu is; pages may not choose others. `config` is told to pages; `rawfiles` is the folder of the app's raw files.
@@ -57,7 +71,7 @@ function frame([width, height]) {
 export async function serve({ native, modulePath, home, libraries, pages, config = {}, port = 0, rawfiles, maxUpload, alive = ALIVE }) {
   const functions = standIn(modulePath);
   functions.vsync(VSYNC, 0);
-  const description = readInterface(typings);
+  const description = offered(readInterface(typings), native);
   const overrides = { "host.init": () => [home, libraries] };
   const own = new Map(SCRIPTS.map((name) => [`/bridge/${name}`, readFileSync(join(here, name), "utf8")]));
   own.set("/", WINDOWS[config.width] ? frame(WINDOWS[config.width]) : pages.get("/index.html"));

@@ -8,7 +8,17 @@ const LANGUAGES = { zh: "zh_CN", en: "base" };
 const BRIDGE = `import "/bridge/boot.js";
 export default () => {
   const { native, surface, files } = globalThis.sampanHost;
-  return { native, surface, files, rawfileUrl: (path) => "/rawfile/" + path };
+  const rawfileUrl = (path) => "/rawfile/" + path;
+  // The system reads raw files at once, so this waits as well.
+  const rawfile = (path) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", rawfileUrl(path), false);
+    request.overrideMimeType("text/plain; charset=x-user-defined");
+    request.send();
+    if (request.status !== 200) throw Object.assign(new Error("there is no raw file " + path), { code: 9001005 });
+    return Uint8Array.from(request.responseText, (letter) => letter.charCodeAt(0) & 0xff);
+  };
+  return { native, surface, files, rawfile, rawfileUrl };
 };
 `;
 

@@ -251,10 +251,32 @@ for (const language of ["base", "zh_CN"]) {
   });
 }
 
-test("who sees a machine is said, and VNC is where it leads", async () => {
+test("which way the clipboard is shared is chosen, and a running machine without the port waits for its next start", async () => {
+  await fresh();
+  await openPage(app, still, "#detail_shares");
+  await app.until(() => app.has("#clip_policy"));
+  const before = await native.clipboard.policy(still);
+  assert.ok(app.texts(app.find("#clip_policy")).includes({ off: "Off", both: "Both ways", "to-guest": "To the guest", "from-guest": "From the guest" }[before ?? "off"]));
+  await app.click("#clip_policy");
+  await app.click("#clip_policy_to-guest");
+  await app.until(async () => await native.clipboard.policy(still) === "to-guest");
+  await app.until(() => app.texts(app.find("#clip_policy")).includes("To the guest"));
+  await running();
+  await app.back();
+  await app.back();
+  await openPage(app, painter, "#detail_shares");
+  await app.until(() => app.has("#clip_policy"));
+  const port = await native.clipboard.policy(painter);
+  await app.click("#clip_policy");
+  await app.click("#clip_policy_both");
+  await app.until(() => app.texts(app.find("#clip_policy")).includes("Both ways"));
+  assert.equal(app.texts().some((one) => text("base", "clip_policy_next").test(one)), port === null);
+});
+
+test("VNC is beside showing a machine on another device", async () => {
   await fresh();
   await openPage(app, still, "#detail_stream");
-  await seen(app, "base", "stream_none");
+  await app.until(() => app.has("#stream_vnc"));
   await app.click("#stream_vnc");
   await app.until(() => app.has("#vnc_toggle"));
 });

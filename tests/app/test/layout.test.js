@@ -108,6 +108,20 @@ test("a Scroll begins at its start and takes what its parent leaves", async () =
   assert.deepEqual(await at("foot"), [0, 740, 360, 40]);
 });
 
+test("what is less than a Scroll stands where it is aligned, along and across", async () => {
+  const { at } = await shown(`
+    Column() {
+      Scroll() { Row() { Column().id('start').width(40).height(20) }.height(20) }.scrollable(ScrollDirection.Horizontal).align(Alignment.Start).width('100%').height(60)
+      Scroll() { Row() { Column().id('end').width(40).height(20) }.height(20) }.align(Alignment.TopEnd).scrollable(ScrollDirection.Horizontal).width('100%').height(60)
+      Scroll() { Column() { Column().id('middle').width(40).height(20) } }.width('100%').height(60)
+      Scroll() { Column() { Scroll() { Column().id('inner').width(40).height(20) }.width(100).height(60) } }.align(Alignment.BottomStart).width('100%').height(100)
+    }.width('100%').height('100%')`);
+  assert.deepEqual(await at("start"), [0, 20, 40, 20]);
+  assert.deepEqual(await at("end"), [320, 60, 40, 20]);
+  assert.deepEqual(await at("middle"), [160, 140, 40, 20]);
+  assert.deepEqual(await at("inner"), [30, 240, 40, 20], "its own Scroll is not aligned");
+});
+
 test("tabs below and at the side; Navigation in one and two columns", async () => {
   const members = `stack: NavPathStack = new NavPathStack(); @Builder pages(name: string) { NavDestination() { Column().id('page').width('100%').height('100%') }.hideTitleBar(true) }
     aboutToAppear(): void { this.stack.pushPathByName('a', undefined); }`;

@@ -105,6 +105,13 @@ test("going back to a snapshot keeps the present, and the machine runs from ther
   const { nodes, now } = await native.snapshots.list(id);
   assert.equal(nodes.length, 2, "the present was kept");
   assert.equal(now, node);
+  await app.click(`#snap_more_${node}`);
+  await app.click("#snap_edit");
+  await app.until(() => app.has("#snap_do"));
+  await app.type("#snap_name", "the first");
+  await app.click("#snap_do");
+  await app.until(() => app.sees("the first"));
+  assert.equal((await native.snapshots.list(id)).nodes.find((one) => one.id === node).name, "the first");
 });
 
 test("an app that ends keeps its machines, and the next start goes on where they were", async () => {
@@ -186,4 +193,140 @@ test("a keyboard opens the wizard and turns the tabs", async () => {
   await app.until(() => app.has("#new_machine"));
   await app.key("n", { ctrl: true });
   await app.until(() => app.sees("想运行什么系统？"));
+});
+
+test("keys on a row of the list: its screen, start and pause, its name, its end", async () => {
+  await opened({ ...PC, language: "base" });
+  const id = (await native.machines.list()).find(({ name }) => name === "painter").id;
+  const row = `#machine_${id}`;
+  await app.until(() => app.has(row));
+  const { router } = await app.env.modules["viewmodel/Router"]();
+  const press = (key, options) => app.key(key, { what: row, ...options });
+  app.find(row).focus();
+  await press(" ");
+  await becomes(id, "running");
+  assert.deepEqual(router().root.getAllPathName(), [], "it starts where it stands");
+  await app.until(() => app.texts(app.find(row)).some((one) => /CPU/.test(one)));
+  await press(" ");
+  await becomes(id, "paused");
+  await app.until(() => app.texts(app.find(row)).includes("Paused"));
+  await press(" ");
+  await becomes(id, "running");
+  await press("Delete");
+  assert.equal(await state(id), "running", "what runs is not deleted");
+  await press(" ", { ctrl: true });
+  assert.equal(await state(id), "running", "with Ctrl it is another key");
+  await press("F2");
+  await app.until(() => app.has("#name_field"));
+  assert.equal(app.find("#name_field").value, "painter");
+  await app.type("#name_field", "Painter 2");
+  await app.click("#name_do");
+  await app.until(() => app.texts(app.find(row)).includes("Painter 2"));
+  const called = app.calls.length;
+  await press("Enter");
+  await app.until(() => app.calls.slice(called).some(({ name, args }) => name === "context.startAbility" && args[0].parameters.machine === id));
+  router().root.clear();
+  await native.life.forceOff(id);
+  await becomes(id, "off");
+  await app.until(() => app.has(row));
+  await press("Delete");
+  await app.until(async () => !(await native.machines.list()).some((one) => one.id === id));
+  await app.click("#notice_action");
+  await app.until(() => app.has(row));
+});
+
+test("Ctrl+F searches few machines, too; from twenty on one kind can be shown alone", async () => {
+  const made = [];
+  try {
+    const before = (await native.machines.list()).length;
+    for (let i = before; i < 20; i++) made.push((await native.machines.create(smallest(`more ${i}`), []).run()).id);
+    await app.until(() => app.has("#chip_off"));
+    assert.match(app.texts(app.find("#chip_all")).join(), /All · 20/);
+    await app.click("#chip_running");
+    await app.until(() => !app.has(`#machine_${made[0]}`));
+    await app.click("#chip_all");
+    await app.until(() => app.has(`#machine_${made[0]}`));
+  } finally {
+    for (const id of made) await native.machines.remove(id).then(() => native.machines.purge(id));
+  }
+  await app.until(() => !app.has("#chip_off"));
+  await app.key("f", { ctrl: true });
+  await app.until(() => app.document.activeElement?.id === "machines_search" || app.find("#machines_search").contains(app.document.activeElement));
+});
+
+test("after a kill the app is where it was; after its end it begins at the beginning", async () => {
+  const preferences = {};
+  await opened({ language: "base", preferences });
+  const { id } = (await native.machines.list())[0];
+  await app.until(() => app.has(`#machine_${id}`));
+  await app.click(`#machine_${id}`);
+  await app.until(() => app.has("#detail_network"));
+  await app.click("#detail_network");
+  await app.until(() => app.has("#forward_first"));
+  const { router } = await app.env.modules["viewmodel/Router"]();
+  router().openSerial(id);
+  router().show(2);
+  await app.until(() => JSON.parse(preferences.place?.place || "{}").root?.length === 1);
+  const killed = structuredClone(preferences);
+  await app.close();
+  assert.equal(preferences.place.place, "", "what ends as it should leaves no place");
+
+  app = await start({ language: "base", preferences: killed });
+  await app.until(() => app.has("#serial_page"));
+  const again = (await app.env.modules["viewmodel/Router"]()).router();
+  assert.equal(again.tab, 2);
+  assert.deepEqual(again.machines.getAllPathName(), ["machine", "network"]);
+  assert.equal((await native.machines.list()).find((one) => one.id === id).state, "off", "nothing was started");
+  // A link leads elsewhere, and a machine that is gone has no page.
+  await app.close();
+  app = await start({ language: "base", preferences: structuredClone(killed), want: { parameters: { open: "downloads" } } });
+  await app.until(() => app.has("#downloads_catalogue"));
+  assert.ok(!app.has("#serial_page"));
+  await app.close();
+  const foreign = { place: { place: killed.place.place.replaceAll(id, "gone") } };
+  app = await start({ language: "base", preferences: foreign });
+  await app.until(() => app.has("#tab_mine"));
+  const elsewhere = (await app.env.modules["viewmodel/Router"]()).router();
+  assert.deepEqual([elsewhere.tab, elsewhere.root.getAllPathName()], [2, []]);
+});
+
+test("on a PC the windows of machines come again after a kill, each asks where the person is", async () => {
+  const { id } = (await native.machines.list())[0];
+  const place = JSON.stringify({ tab: 0, machines: [], mine: [], root: [], windows: [id], scroll: 0 });
+  await opened({ ...PC, language: "base", preferences: { place: { place } }, startAbility: () => true });
+  await app.until(() => app.calls.some(({ name, args }) => name === "context.startAbility" && args[0].parameters.machine === id));
+  const { prompts } = (await app.env.modules["viewmodel/Prompts"]());
+  const question = { title: "Which?", text: "", doIt: "Do it", leave: "Leave it", loses: false };
+  // The machine's window is in front: the main one stays as it is, until that one is gone.
+  prompts().focus(id);
+  const answered = prompts().ask(question);
+  prompts().tell("told there");
+  await app.settle();
+  assert.ok(!app.sees("Which?") && !app.has("#notice"));
+  prompts().closed(id);
+  await app.until(() => app.sees("Which?"));
+  assert.ok(app.sees("told there"));
+  await app.click("Do it");
+  assert.equal(await answered, true);
+});
+
+test("a widget without a machine asks which it shall show, and gets its name and picture", async () => {
+  const preferences = {};
+  await opened({ language: "base", preferences, want: { parameters: { open: "widget", form: "4711" } } });
+  const { id, name } = (await native.machines.list()).find((one) => one.picture) ?? (await native.machines.list())[0];
+  await app.until(() => app.has(`#widget_${id}`));
+  await app.click(`#widget_${id}`);
+  const update = await app.until(() => app.calls.find((one) => one.name === "formProvider.updateForm"));
+  const [form, { data }] = update.args;
+  assert.equal(form, "4711");
+  assert.deepEqual([JSON.parse(data).machine, JSON.parse(data).name], [id, name]);
+  assert.equal(JSON.parse(preferences.widgets["4711"]).machine, id);
+  // The widgets' own process reads what the app has kept.
+  const { default: MachineFormAbility } = await app.env.modules["formability/MachineFormAbility"]();
+  const ability = new MachineFormAbility();
+  const given = JSON.parse(ability.onAddForm({ parameters: { "ohos.extra.param.key.form_identity": "4711" } }).data);
+  assert.deepEqual([given.machine, given.name], [id, name]);
+  assert.equal(JSON.parse(ability.onAddForm({ parameters: { "ohos.extra.param.key.form_identity": "1" } }).data).machine, "");
+  ability.onRemoveForm("4711");
+  await app.until(() => preferences.widgets["4711"] === undefined);
 });

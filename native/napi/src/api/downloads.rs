@@ -44,6 +44,8 @@ pub struct Entry {
     pub cloud_init: bool,
     /// Whether it is one of the few that a new person is shown first.
     pub featured: bool,
+    /// The name of the medium that it becomes; none for one to bring. Its unfinished download has it, too.
+    pub file: Option<String>,
     /// Whether it is in the library.
     pub downloaded: bool,
     /// How to log in first.
@@ -102,7 +104,8 @@ pub fn catalogue(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Entry>>> {
                 preset: preset_by_name(&entry.preset).unwrap_or(config::Preset::Linux).into(),
                 cloud_init: entry.cloud_init,
                 featured: entry.featured,
-                downloaded: name.is_some_and(|name| media.iter().any(|info| info.medium.name == name)),
+                downloaded: name.as_ref().is_some_and(|name| media.iter().any(|info| info.medium.name == *name)),
+                file: name,
                 login: Message::from(&entry.login()),
                 page: entry.page.clone(),
                 words: entry.words.clone(),

@@ -12,12 +12,8 @@ use crate::transport::{Channel, Connection, PeerEvent};
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
 use parking_lot::Mutex;
-<<<<<<< HEAD
 use resizes::Resizes;
-use sampan_guest::Guest;
-=======
 use sampan_guest::{Guest, TextError};
->>>>>>> viewer
 use sampan_input::{Event, Pressed};
 use sampan_trust::{Right, Rights};
 use std::sync::Arc;
@@ -112,12 +108,9 @@ struct Control {
     teller: Teller,
     liveness: Liveness,
     requests: KeyRequests,
-<<<<<<< HEAD
     resizes: Resizes,
-=======
     /// Texts on their way to the guest.
     texts: JoinSet<Result<(), TextError>>,
->>>>>>> viewer
     last: Arc<Mutex<Option<LastFrame>>>,
     bad_messages: u64,
     connected: bool,
@@ -133,11 +126,8 @@ impl Control {
             reader: Reader::default(),
             liveness: Liveness::default(),
             requests: KeyRequests::default(),
-<<<<<<< HEAD
             resizes: Resizes::default(),
-=======
             texts: JoinSet::new(),
->>>>>>> viewer
             last,
             bad_messages: 0,
             connected: false,
@@ -233,12 +223,8 @@ impl Control {
             // Whoever may only watch is told so; a page that sends all the same is not heard.
             Ok(Some(_)) if !self.peer.rights.has(Right::Drive) => {}
             Ok(Some(Request::Input(event))) => self.held.input(event),
-<<<<<<< HEAD
-            Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
-=======
             Ok(Some(Request::Text(text))) => self.text(text),
-            Ok(Some(Request::Resize(size, mm))) => self.peer.guest.resize(size, mm),
->>>>>>> viewer
+            Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
             Ok(None) => {}
             Err(error) => {
                 if self.bad_messages == 0 {

@@ -5,13 +5,9 @@ use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, TransportError};
 use base64::Engine as _;
 use sampan_frame::{Cursor, CursorState, Size};
-<<<<<<< HEAD
-use sampan_guest::GuestStatus;
-use sampan_trust::{Right, Rights};
-=======
 use sampan_guest::{GuestStatus, TextError};
 use sampan_input::Locks;
->>>>>>> viewer
+use sampan_trust::{Right, Rights};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,17 +133,14 @@ impl Teller {
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
-<<<<<<< HEAD
             let tell = Tell::Status {
                 state,
                 detail: &status.detail,
                 absolute,
                 name: &self.name,
                 rights: &self.rights,
+                touch,
             };
-=======
-            let tell = Tell::Status { state, detail: &status.detail, absolute, name: &self.name, touch };
->>>>>>> viewer
             self.say(Channel::Keys, &tell).await?;
             self.status = Some(status.clone());
         }

@@ -135,11 +135,9 @@ export class Driver {
     for (const type of ["pointerup", "click"]) el.dispatchEvent(this.#event(type, init));
     await this.settle();
   }
-  /** As a browser does at a press: the nearest thing that takes the focus. */
+  /** A press gives the focus to the nearest thing that takes it so. */
   #focus(el) {
-    const nearest = el.closest("button,input,select,textarea,[tabindex]");
-    if (nearest) nearest.focus();
-    else this.document.activeElement?.blur?.();
+    el.closest(this.boot.TAKES_FOCUS)?.focus();
   }
   async longPress(what, duration = 600) {
     const el = this.find(what);

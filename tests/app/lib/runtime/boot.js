@@ -7,7 +7,7 @@ import { lookUp } from "./registry.js";
 import "./components/index.js";
 import { makeUiContext } from "./ui-context.js";
 import { makeContexts } from "./kits/ability.js";
-import { tellInputMethod } from "./kits/services.js";
+import { tellInputMethod, tellNetwork } from "./kits/services.js";
 import { LocalStorage } from "./storage.js";
 import { makeWindow } from "./kits/window.js";
 import { systemVariables } from "./system.js";
@@ -44,14 +44,34 @@ export function prepare(options, generated) {
   });
   makeContexts(env.stage);
   env.keepClear = keepClear;
+  env.configure = (change) => system.configure(change);
   keepClear();
   colours();
+  // Only what is typed into, and what asks for it by `focusOnTouch`, takes the focus when it is pressed.
+  document.addEventListener("mousedown", (event) => {
+    if (!event.target.closest?.(TAKES_FOCUS)) event.preventDefault();
+  });
+  // A computer has no gesture for going back: its browsers' keys stand for it. The page's own keys come later.
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const gesture = event.altKey && event.key === "ArrowLeft" && env.device.type !== "2in1";
+      if (event.key !== "BrowserBack" && !gesture) return;
+      event.preventDefault();
+      event.stopImmediatePropagation?.();
+      system.back();
+    },
+    true,
+  );
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.key === "Escape" && dismissTop()) event.preventDefault();
     else if (!runShortcut(event)) typed(event);
   });
 }
+
+/** What takes the focus at a press; texts that can be selected are left to the browser, too. */
+export const TAKES_FOCUS = 'input,textarea,select,[contenteditable],[data-focus-on-touch],[style*="user-select: text"],[style*="user-select:text"]';
 
 function colours() {
   const { documentElement } = env.document;
@@ -161,6 +181,11 @@ export const system = {
   /** The soft keyboard tells those who listen: "insertText" with a text, "deleteLeft" with a count, "sendFunctionKey", … */
   inputMethod(type, ...args) {
     guard(() => tellInputMethod(type, ...args));
+  },
+  /** The network has changed. */
+  network({ online = true, metered = false }) {
+    Object.assign(env.device, { online, metered });
+    guard(tellNetwork);
   },
   memoryLevel(level) {
     guard(() => env.ability?.onMemoryLevel(level));

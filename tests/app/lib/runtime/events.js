@@ -69,7 +69,11 @@ function keys(node, key, handler, options) {
     handler &&
     ((event) => {
       if (disabled(node)) return;
-      if (handler(keyEvent(event)) === true) {
+      // A control inside takes its own keys.
+      const inner = event.target !== node.el && (event.key === "Enter" || event.key === " ") && event.target.$node?.pressable;
+      if (inner) return;
+      const made = keyEvent(event);
+      if (handler(made) === true || made.$taken) {
         event.stopPropagation();
         event.preventDefault();
       } else if (key === "key" && event.type === "keydown") node.pressByKey?.(event);
@@ -88,6 +92,7 @@ export const events = {
   onClick(node, handler) {
     node.on("click", "click", handler && clicked(node, handler));
     node.clickable = handler !== undefined;
+    node.pressable = node.clickable;
     if (!node.isControl) {
       if (handler && !node.notFocusable) focusable(node, true);
       if (handler && !node.role) node.attribute("role", "button");
@@ -131,6 +136,17 @@ export const events = {
   onHover(node, handler) {
     node.on("hover.in", "pointerenter", handler && ((event) => event.pointerType !== "touch" && handler(true, { stopPropagation() {} })));
     node.on("hover.out", "pointerleave", handler && ((event) => event.pointerType !== "touch" && handler(false, { stopPropagation() {} })));
+  },
+  onHoverMove(node, handler) {
+    node.on(
+      "hoverMove",
+      "pointermove",
+      handler &&
+        ((event) => {
+          const { x, y } = place(node, event);
+          if (event.pointerType !== "touch" && event.buttons === 0 && !disabled(node)) handler({ x, y, ...sourceOf(event), stopPropagation() {} });
+        }),
+    );
   },
   onAxisEvent(node, handler) {
     node.on(
@@ -178,7 +194,7 @@ export const events = {
     node.tabIndex = value;
     node.attribute("tabindex", value);
   },
-  focusOnTouch() {},
+  focusOnTouch: (node, value) => node.attribute("data-focus-on-touch", value ? "true" : undefined),
   defaultFocus(node, value) {
     if (!value || node.focusedOnce) return;
     node.focusedOnce = true;

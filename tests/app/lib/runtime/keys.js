@@ -67,7 +67,7 @@ export const keyCode = (domCode) => CODES[domCode] ?? 0;
 /** A KeyEvent of ArkUI. `stopPropagation` and a handler's `true` both keep it from going further. */
 export function keyEvent(event) {
   const modifiers = { ctrl: event.ctrlKey, shift: event.shiftKey, alt: event.altKey, fn: false };
-  return {
+  const made = {
     type: event.type === "keyup" ? 1 : 0,
     keyCode: keyCode(event.code),
     keyText: event.key,
@@ -77,7 +77,11 @@ export function keyEvent(event) {
     timestamp: Math.round((event.timeStamp ?? 0) * 1e6),
     intentionCode: -1,
     unicode: event.key?.length === 1 ? event.key.codePointAt(0) : 0,
-    stopPropagation: () => event.stopPropagation(),
+    stopPropagation: () => {
+      event.stopPropagation();
+      made.$taken = true;
+    },
     getModifierKeyState: (keys) => keys.every((key) => modifiers[key.toLowerCase()] ?? false),
   };
+  return made;
 }

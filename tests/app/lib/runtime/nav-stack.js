@@ -1,7 +1,7 @@
 // NavPathStack: the pages of a Navigation.
 import { fire, readers, track, untracked } from "./signals.js";
 import { businessError } from "./strict.js";
-import { env } from "./env.js";
+import { env, guard } from "./env.js";
 
 export class NavPathInfo {
   constructor(name, param, onPop) {
@@ -28,6 +28,8 @@ export class NavPathStack {
   }
   $changed() {
     fire(this.$readers);
+    // Once the pages stand.
+    if (this.$interception?.didShow) setTimeout(() => guard(() => this.$interception.didShow("navBar", "navBar", 0, false)));
   }
   #add(info, options, how = "push") {
     if (info?.name === undefined || info.name === "") throw businessError(401, "a page wants a name");

@@ -7,8 +7,10 @@ import { setBound, valueOf } from "./view.js";
 import { untracked } from "./signals.js";
 import { Resource } from "./resources.js";
 
-/** Opens or closes as `shown` says; `draw(entry)` opens. An entry lives with its node. */
+/** Opens or closes as `shown` says; `draw(entry)` opens. An entry lives with its node, which has one of a kind. */
 function follow(node, key, bound, options, open) {
+  if (node.marks[key]) throw node.problem(`it has a ${key} already: the last one alone counts`);
+  node.marks[key] = true;
   const shown = valueOf(bound) === true;
   const held = (node.layers ??= new Map());
   const entry = held.get(key);

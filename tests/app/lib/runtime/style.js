@@ -111,8 +111,8 @@ export const looks = {
   align(node, value) {
     const [block, inline] = alignment(value);
     const { css, name } = node;
-    // `safe`: what is larger than its box begins at the edge, so that it can be scrolled to.
-    if (name === "Scroll") Object.assign(css, { "justify-content": `safe ${block}`, "align-items": inline });
+    // The axis, which says what is along and what across, may be told later: the style sheet knows it.
+    if (name === "Scroll") Object.assign(css, { "--block": block, "--inline": inline });
     else if (name === "Text") Object.assign(css, { "align-content": block, "text-align": css["text-align"] ?? inline });
     else if (!["Row", "Column", "Flex", "List"].includes(name)) Object.assign(css, { "align-items": block, "justify-items": inline });
   },

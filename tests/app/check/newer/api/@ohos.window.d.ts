@@ -7,4 +7,17 @@ declare namespace window {
      */
     ENTER_IMMERSIVE_DISABLE_TITLE_AND_DOCK_HOVER = 3
   }
+
+  interface WindowStage {
+    /**
+     * Whether the main window comes back where it was.
+     * @since 14
+     */
+    setWindowRectAutoSave(enabled: boolean): Promise<void>;
+    /**
+     * The same for each key of an ability of which there are several.
+     * @since 17
+     */
+    setWindowRectAutoSave(enabled: boolean, isSaveBySpecifiedFlag: boolean): Promise<void>;
+  }
 }

@@ -47,7 +47,13 @@ function makeApplicationContext() {
     },
     off: (type, callback) => events.off(type, typeof callback === "function" ? callback : undefined),
     $events: events,
-    setColorMode: (mode) => void record("applicationContext.setColorMode", mode),
+    setColorMode(mode) {
+      record("applicationContext.setColorMode", mode);
+      // -1 is the system's: what the preview was started with.
+      env.systemDark ??= env.dark;
+      const dark = mode === -1 ? env.systemDark : mode === 0;
+      if (dark !== env.dark) env.configure({ dark });
+    },
     setLanguage: (language) => void record("applicationContext.setLanguage", language),
     setFontSizeScale: (scale) => void record("applicationContext.setFontSizeScale", scale),
     getApplicationContext: () => env.applicationContext,

@@ -67,6 +67,9 @@ const controller = strict("InputMethodController", {
 export const tellInputMethod = (type, ...args) => input.$tell(type, ...args);
 
 const net = { netId: 100 };
+const network = emitter();
+/** A harness has the network change by it. */
+export const tellNetwork = () => network.$tell(env.device.online === false ? "netLost" : "netCapabilitiesChange", { netHandle: net, netCap: capabilities() });
 const capabilities = () => ({
   bearerTypes: env.device.metered ? [0] : [1],
   networkCap: env.device.metered ? [12] : [11, 12],
@@ -167,7 +170,11 @@ export const serviceShims = {
       getConnectionProperties: async () => address(),
       getConnectionPropertiesSync: address,
       createNetConnection: () =>
-        strict("NetConnection", { ...emitter(), register: (callback) => callback?.(), unregister: (callback) => callback?.() }),
+        strict("NetConnection", {
+          on: (...args) => network.on(...args),
+          register: (callback) => callback?.(),
+          unregister: (callback) => callback?.(),
+        }),
     },
   },
   "@ohos.net.mdns": { default: notedAsync("mdns", "addLocalService", "removeLocalService", "resolveLocalService") },
