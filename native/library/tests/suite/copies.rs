@@ -375,6 +375,7 @@ fn what_belongs_to_this_host_goes_into_no_copy_and_no_export() {
         pinned: [("editor".to_owned(), "Editor".to_owned())].into(),
         shares: [("docs".into(), "/home/ada/docs".into())].into(),
         vnc_password: Some("geheim!!".into()),
+        process: Some(sampan_config::HostKind::Fork),
     };
     source.set_host(&settings).expect("is set");
     assert_eq!(library.read(source.id()).expect("reads").host().expect("reads"), settings);

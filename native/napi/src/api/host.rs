@@ -35,7 +35,7 @@ pub struct GuestKind {
 }
 
 /// A kind of process that machines run in.
-#[napi(string_enum = "kebab-case")]
+#[napi(string_enum = "camelCase")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ProcessKind {
     /// One of its own, which HarmonyOS makes: on tablets and PCs.
