@@ -91,7 +91,7 @@ pub trait Guest: Send + Sync + 'static {
     fn input(&self, event: Event);
 
     /// Takes a text that no key of the viewer's made, such as an input method's, and types it after the events before it and
-    /// before those that follow. It is under way even if nobody waits for its end.
+    /// before those that follow. Whoever drops what this gives takes back a text that has not begun.
     fn text(&self, text: String) -> Typed {
         let _ = text;
         let words = "this machine takes no text, only keys".to_owned();

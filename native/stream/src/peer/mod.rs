@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long a viewer may take to connect after its offer was answered.
 const CONNECT: Duration = Duration::from_secs(30);
 
-/// Texts of one viewer whose end is waited for; that of more is not told.
+/// Texts of one viewer that may be on their way.
 const MAX_TEXTS: usize = 64;
 
 /// What a viewer's task works with.
@@ -237,11 +237,14 @@ impl Control {
     }
 
     fn text(&mut self, text: String) {
-        // In the order of the messages; only its end is waited for elsewhere.
-        let typed = self.peer.guest.text(text);
-        if self.texts.len() < MAX_TEXTS {
-            self.texts.spawn(typed);
+        if self.texts.len() >= MAX_TEXTS {
+            let words = "too many texts wait for the guest: try again in a moment".to_owned();
+            self.teller.untyped(TextError { code: "text_busy", words });
+            return;
         }
+        // It has its place among the events now; only its end is waited for elsewhere.
+        let typed = self.peer.guest.text(text);
+        self.texts.spawn(typed);
     }
 
     fn look_for_life(&mut self) {

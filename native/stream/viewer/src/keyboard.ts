@@ -127,8 +127,11 @@ export class Keyboard {
     for (const key of this.#state.press(code)) this.#events.send({ t: "key", ...key });
   }
 
-  #let(code: string): void {
-    for (const key of this.#state.release(code)) this.#events.send({ t: "key", ...key });
+  /** True if it was down. */
+  #let(code: string): boolean {
+    const up = this.#state.release(code);
+    for (const key of up) this.#events.send({ t: "key", ...key });
+    return up.length > 0;
   }
 
   #keyDown(event: KeyboardEvent): void {
@@ -160,8 +163,8 @@ export class Keyboard {
     if (code === "CapsLock" && APPLE) return this.#tapCapsLock();
     if (WINDOWS) this.#altGr.up(code);
     const leave = this.#state.takeLeaveChord();
-    this.#let(code);
-    if (!this.#sticky.isModifier(code)) this.used();
+    // A key that was never down here is one that an input method had.
+    if (this.#let(code) && !this.#sticky.isModifier(code)) this.used();
     if (leave) this.#events.leave();
   }
 

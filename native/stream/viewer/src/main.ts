@@ -112,6 +112,7 @@ class Viewer {
         this.#follow.toggle();
         return this.#follow.enabled;
       },
+      contents: (scale) => this.#follow.setScale(scale),
       stats: () => this.#stats.toggle(),
       screenshot: () => void this.#screenshot(),
       copy: () => this.#copy(),
@@ -121,7 +122,7 @@ class Viewer {
         this.#pointer.setMode(mode);
       },
       zoomOut: () => this.#screen.zoomOut(),
-    }, this.#follow.enabled, touchMode);
+    }, { follows: this.#follow.enabled, contents: this.#follow.scale, touch: touchMode });
     this.#toolbar = new Toolbar({
       write: () => this.#write(),
       keys: () => this.#toggleKeys(),
@@ -271,7 +272,7 @@ class Viewer {
   #closeMenu(): void {
     if (this.#menu === undefined || this.#menu.root.hidden) return;
     this.#menu.root.hidden = true;
-    this.#toolbar.setMore(false);
+    this.#toolbar.menuClosed();
   }
 
   #keyboardHeight(): number {
@@ -284,8 +285,10 @@ class Viewer {
   #keyboardMoved(): void {
     document.documentElement.style.setProperty("--keyboard", `${this.#keyboardHeight()}px`);
     const keys = this.#keys?.root;
-    const docked = keys !== undefined && !keys.hidden && matchMedia("(pointer: coarse)").matches;
-    this.#screen.setCover(docked ? keys.offsetHeight : 0);
+    const height = keys === undefined || keys.hidden ? 0 : keys.offsetHeight;
+    document.documentElement.style.setProperty("--cover", `${height + this.#keyboardHeight()}px`);
+    const docked = matchMedia("(pointer: coarse)").matches;
+    this.#screen.setCover(docked ? height : 0);
   }
 
   /** The picture has its place. */

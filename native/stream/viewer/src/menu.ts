@@ -1,16 +1,16 @@
 /** What is wanted less often than a button of the bar: the view, pictures, and how the page looks. */
 import { canCopy, Recorder } from "./capture.ts";
+import { choice, looks } from "./choice.ts";
 import { element } from "./dom.ts";
+import { CONTENT_SCALES } from "./follow.ts";
+import type { ContentScale } from "./follow.ts";
 import type { TouchMode } from "./gestures.ts";
-import { LANGUAGES, LANGUAGE_NAMES, language, switchLanguage } from "./language.ts";
-import type { Language } from "./language.ts";
 import { strings } from "./strings.ts";
-import { THEMES, chooseTheme, storedTheme } from "./theme.ts";
-import type { Theme } from "./theme.ts";
 
 export interface MenuActions {
   /** Each returns whether its thing is now on. */
   follow(): boolean;
+  contents(scale: ContentScale): void;
   stats(): boolean;
   screenshot(): void;
   copy(): void;
@@ -26,7 +26,7 @@ export class Menu {
   readonly #record: HTMLButtonElement;
   readonly #zoomOut: HTMLButtonElement;
 
-  constructor(actions: MenuActions, follows: boolean, touch: TouchMode) {
+  constructor(actions: MenuActions, now: { follows: boolean; contents: ContentScale; touch: TouchMode }) {
     this.#record = action(strings.record, () => actions.record());
     this.#record.setAttribute("aria-pressed", "false");
     this.#record.hidden = !Recorder.possible;
@@ -35,19 +35,19 @@ export class Menu {
     const copy = action(strings.copyPicture, () => actions.copy());
     copy.hidden = !canCopy();
     const modes: readonly TouchMode[] = ["direct", "trackpad"];
-    const fingers = choice(strings.touchMode, modes, strings.touchModes, touch, (mode) => actions.touch(mode));
+    const fingers = choice(strings.touchMode, modes, strings.touchModes, now.touch, (mode) => actions.touch(mode));
     // Seen only by those who have fingers for it.
     fingers.hidden = !matchMedia("(any-pointer: coarse)").matches;
     this.root.append(
       this.#zoomOut,
-      toggle(strings.follow, follows, actions.follow),
+      toggle(strings.follow, now.follows, actions.follow),
+      choice<ContentScale>(strings.contents, CONTENT_SCALES, strings.contentScales, now.contents, (scale) => actions.contents(scale)),
       toggle(strings.stats, false, actions.stats),
       action(strings.screenshot, () => actions.screenshot()),
       copy,
       this.#record,
       fingers,
-      choice<Theme>(strings.theme, THEMES, strings.themes, storedTheme(), chooseTheme),
-      choice<Language>(strings.language, LANGUAGES, LANGUAGE_NAMES, language, switchLanguage),
+      ...looks(strings),
     );
   }
 
@@ -76,20 +76,4 @@ function toggle(label: string, on: boolean, act: () => boolean): HTMLButtonEleme
   const button = element("button", { type: "button", role: "switch", "aria-checked": String(on) }, label);
   button.addEventListener("click", () => button.setAttribute("aria-checked", String(act())));
   return button;
-}
-
-function choice<Name extends string>(
-  label: string,
-  names: readonly Name[],
-  words: Readonly<Record<Name, string>>,
-  now: Name,
-  choose: (name: Name) => void,
-): HTMLLabelElement {
-  const select = element("select", {},
-    ...names.map((name) => element("option", { value: name, selected: name === now }, words[name])));
-  select.addEventListener("change", () => {
-    const chosen = names.find((name) => name === select.value);
-    if (chosen !== undefined) choose(chosen);
-  });
-  return element("label", {}, element("span", {}, label), select);
 }

@@ -27,20 +27,19 @@ export class Toolbar {
   });
   readonly #bar: HTMLElement;
   readonly #write: HTMLButtonElement;
-  readonly #keys: HTMLButtonElement;
   readonly #more: HTMLButtonElement;
   #timer: number | undefined;
   #pinned = true;
 
   constructor(actions: ToolbarActions) {
-    const fullscreen = iconButton("fullscreen", strings.fullscreen, false);
+    const fullscreen = iconButton("fullscreen", strings.fullscreen);
     fullscreen.addEventListener("click", () => void toggleFullscreen());
     // iPhones have none for pages.
     fullscreen.hidden = !document.fullscreenEnabled;
-    this.#write = toggle("write", strings.write, actions.write);
-    this.#keys = toggle("keys", strings.keys, actions.keys);
-    this.#keys.setAttribute("aria-controls", "keys");
-    this.#more = toggle("more", strings.more, actions.more);
+    this.#write = toggle("write", strings.write, "aria-pressed", actions.write);
+    const keys = toggle("keys", strings.keys, "aria-expanded", actions.keys);
+    keys.setAttribute("aria-controls", "keys");
+    this.#more = toggle("more", strings.more, "aria-expanded", actions.more);
     this.#more.setAttribute("aria-controls", "menu");
     this.#bar = element(
       "div",
@@ -48,7 +47,7 @@ export class Toolbar {
       this.#recording,
       this.#state,
       this.#write,
-      this.#keys,
+      keys,
       this.#more,
       fullscreen,
     );
@@ -88,12 +87,8 @@ export class Toolbar {
     this.#write.setAttribute("aria-pressed", String(on));
   }
 
-  setKeys(on: boolean): void {
-    this.#keys.setAttribute("aria-pressed", String(on));
-  }
-
-  setMore(on: boolean): void {
-    this.#more.setAttribute("aria-pressed", String(on));
+  menuClosed(): void {
+    this.#more.setAttribute("aria-expanded", "false");
   }
 
   setRecording(on: boolean): void {
@@ -115,15 +110,17 @@ export class Toolbar {
 
   #hide(): void {
     const busy = this.#pinned || this.root.matches(":hover, :focus-within")
-      || this.#more.getAttribute("aria-pressed") === "true";
+      || this.#more.getAttribute("aria-expanded") === "true";
     this.root.classList.toggle("away", !busy);
     if (busy) this.#timer = window.setTimeout(() => this.#hide(), HIDE_AFTER_MS);
   }
 }
 
-function toggle(name: IconName, label: string, act: () => boolean): HTMLButtonElement {
-  const button = iconButton(name, label, true);
-  button.addEventListener("click", () => button.setAttribute("aria-pressed", String(act())));
+/** A button of which the attribute says whether its thing is on. */
+function toggle(name: IconName, label: string, says: string, act: () => boolean): HTMLButtonElement {
+  const button = iconButton(name, label);
+  button.setAttribute(says, "false");
+  button.addEventListener("click", () => button.setAttribute(says, String(act())));
   return button;
 }
 

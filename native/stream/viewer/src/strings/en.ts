@@ -1,6 +1,7 @@
 /** The viewer's words in English; the other tables have the same names (`Strings`). */
 import type { ConnectionState } from "../connection.ts";
 import type { Failure } from "../failure.ts";
+import type { ContentScale } from "../follow.ts";
 import type { TouchMode } from "../gestures.ts";
 import type { GuestState } from "../messages.ts";
 import type { Theme } from "../theme.ts";
@@ -100,6 +101,8 @@ export const en = {
   themes: { auto: "As the system", light: "Light", dark: "Dark" } satisfies Record<Theme, string>,
   language: "Language",
   follow: "Guest resolution follows the window",
+  contents: "Size of its contents",
+  contentScales: { "1": "1 × (sharpest)", "1.5": "1.5 ×", "2": "2 ×", "3": "3 ×" } satisfies Record<ContentScale, string>,
   stats: "Statistics",
   fullscreen: "Full screen",
   leaveFullscreen: "Leave full screen",

@@ -94,6 +94,8 @@ export const zh: Strings = {
   themes: { auto: "跟随系统", light: "浅色", dark: "深色" },
   language: "语言",
   follow: "虚拟机分辨率跟随窗口",
+  contents: "虚拟机里内容的大小",
+  contentScales: { "1": "1 倍（最清晰）", "1.5": "1.5 倍", "2": "2 倍", "3": "3 倍" },
   stats: "统计信息",
   fullscreen: "全屏",
   leaveFullscreen: "退出全屏",
@@ -118,7 +120,7 @@ export const zh: Strings = {
     path: "路径",
     secure: "页面",
   },
-  path: (protocol, relayed) => `${protocol},${relayed ? "经中继" : "直连"}`,
+  path: (protocol, relayed) => `${protocol}，${relayed ? "经中继" : "直连"}`,
   secureYes: "可信",
   secureNo: "不可信：不能复制，也不能截获系统按键",
 };
