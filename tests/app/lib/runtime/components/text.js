@@ -60,7 +60,11 @@ const typography = {
   ellipsisMode() {},
   fontFeature() {},
   minFontScale() {},
-  maxFontScale() {},
+  maxFontScale(node, value) {
+    const size = Number.parseFloat(node.css["font-size"]);
+    if (Number.isNaN(size)) throw node.problem("the preview wants fontSize before maxFontScale");
+    if (env.fontScale > value) node.css["font-size"] = `${(size * value) / env.fontScale}px`;
+  },
   textShadow() {},
   halfLeading() {},
   textSelectable() {},
