@@ -1,11 +1,11 @@
 //! What the agent in a guest does for its owner.
 
 use crate::core::id;
-use crate::job::{Job, begin_of, number};
+use crate::job::{Job, begin_of, number, text};
 use crate::promise::promise;
 use napi::bindgen_prelude::{Either8, Env, PromiseRaw, Uint8Array};
 use napi_derive::napi;
-use sampan_control::{Reply, Reporter, Request};
+use sampan_control::{GivenTo, Reply, Reporter, Request};
 use sampan_manager::Error;
 
 /// Who answers in a guest.
@@ -152,6 +152,20 @@ pub fn push(machine: String, from: crate::types::FileRef, to: String) -> Job {
     let lent = from.lend();
     begin_of("push", &machine, |manager, vm, reporter| async move {
         Ok(number(manager.push_lent(vm, lent?, to, &reporter).await?))
+    })
+}
+
+/// Gives a file that a picker has opened to whoever uses the guest's desktop, under its own name or one with a number. Comes to where
+/// it is: its full name in the guest, or an empty text for the downloads of the desktop's user, where their agent has put it.
+#[napi(namespace = "guest", catch_unwind, ts_return_type = "Job<string>")]
+pub fn give(machine: String, file: crate::types::FileRef) -> Job {
+    let (name, lent) = (file.name.clone(), file.lend());
+    begin_of("push", &machine, |manager, vm, reporter| async move {
+        let (to, _) = manager.give_lent(vm, lent?, name, &reporter).await?;
+        Ok(text(match to {
+            GivenTo::Downloads => String::new(),
+            GivenTo::Path(path) => path,
+        }))
     })
 }
 
