@@ -19,6 +19,7 @@ mod library;
 mod messages;
 mod seed;
 mod source;
+mod trust;
 mod vdagent;
 
 pub use source::Source;
@@ -36,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("input_messages", messages::input),
     ("key_names", messages::key_names),
     ("control", messages::control),
+    ("pairing", trust::pairing),
     ("checksums", download::checksums),
     ("catalogue", download::catalogue),
     ("document", documents::document),

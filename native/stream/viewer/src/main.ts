@@ -7,6 +7,7 @@ import { KeyMenu } from "./keymenu.ts";
 import { Keyboard } from "./keyboard.ts";
 import type { ServerMessage, StatusMessage } from "./messages.ts";
 import { NoticeCard } from "./notice.ts";
+import { admit } from "./pair.ts";
 import { Pointer } from "./pointer.ts";
 import { Screen } from "./screen.ts";
 import { StatsPanel } from "./stats.ts";
@@ -190,4 +191,4 @@ class Viewer {
   }
 }
 
-new Viewer(takeToken(browserHome()) ?? "").start();
+admit().then(() => new Viewer(takeToken(browserHome()) ?? "").start(), (error: unknown) => console.error(error));

@@ -1,4 +1,5 @@
 /** Every text a person reads, in one place, so that another language is one more object. */
+import { pairEn } from "./pairwords.ts";
 import type { ConnectionState } from "./connection.ts";
 import type { GuestState } from "./messages.ts";
 
@@ -64,4 +65,5 @@ export const strings = {
     lost: "Lost packets",
     codec: "Codec",
   },
+  pair: pairEn,
 } as const;
