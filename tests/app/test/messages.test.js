@@ -26,6 +26,11 @@ const LEFT_OUT = {
     "not_allowed", "place_given_away", "process_stays", "process_unknown", "protocol_version", "sandbox_refused", "socket_in_use",
     "socket_name_too_long", "supervisor_ended", "too_many_requests",
   ],
+  "what a device that is being paired is told, whose page has texts of its own": [
+    "bad_pairing_message", "no_pairing_code", "pairing_code_used", "pairing_tried_too_often", "wrong_pairing_code", "not_paired",
+    "stale_nonce", "wrong_signature",
+  ],
+  "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices"],
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
     "bad_cursor", "bad_rectangle", "bad_sound", "sound_not_connected", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",

@@ -20,6 +20,7 @@ mod messages;
 mod seed;
 mod sound;
 mod source;
+mod trust;
 mod vdagent;
 
 pub use source::Source;
@@ -37,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("input_messages", messages::input),
     ("key_names", messages::key_names),
     ("control", messages::control),
+    ("pairing", trust::pairing),
     ("checksums", download::checksums),
     ("catalogue", download::catalogue),
     ("document", documents::document),

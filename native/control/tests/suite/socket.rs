@@ -106,6 +106,7 @@ impl Handler for Played {
             progress: None,
             viewer: None,
             stream: None,
+            sharing: None,
             display_faults: [].into(),
         };
         let state = *self.state.lock().expect("whole");

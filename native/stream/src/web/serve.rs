@@ -1,7 +1,7 @@
 //! Accepts connections, within limits.
 
 use super::crowd::{Crowd, Place};
-use super::patience::Patient;
+use super::patience::{Patient, READING};
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -61,7 +61,7 @@ pub async fn serve_with(
         tokio::spawn(async move {
             let lost = place.clone();
             let served = async move {
-                let stream = Patient::new(stream);
+                let stream = Patient::new(stream, READING);
                 let Some(tls) = tls else { return talk(stream, from, place, router).await };
                 // Whoever says nothing holds no more than a place that it loses to the next one.
                 match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {

@@ -10,6 +10,7 @@ import { Keyboard } from "./keyboard.ts";
 import { Menu } from "./menu.ts";
 import type { ServerMessage, StatusMessage } from "./messages.ts";
 import { NoticeCard } from "./notice.ts";
+import { admit } from "./pair.ts";
 import { Pointer } from "./pointer.ts";
 import { Screen } from "./screen.ts";
 import { StatsPanel } from "./stats.ts";
@@ -347,4 +348,4 @@ function network(): EventTarget | undefined {
 }
 
 applyTheme(storedTheme());
-new Viewer(takeToken(browserHome()) ?? "").start();
+admit().then(() => new Viewer(takeToken(browserHome()) ?? "").start(), (error: unknown) => console.error(error));

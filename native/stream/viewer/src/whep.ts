@@ -3,7 +3,57 @@
  * DELETE ends the session (draft-ietf-wish-whep; fragments as in RFC 8840).
  */
 
+import { Session, isAnswer, signOffer } from "./trust.ts";
+import type { Paired } from "./trust.ts";
+
 const ENDPOINT = "/whep";
+
+/** The host that this device is paired with: offers are signed for it, and its answers are checked. */
+export class TrustedHost {
+  readonly #paired: Paired;
+  readonly #sessions = new Map<string, Session>();
+  /** This device is not let in any more, or somebody else has answered. */
+  readonly refused: (forged: boolean) => void;
+
+  constructor(paired: Paired, refused: (forged: boolean) => void) {
+    this.#paired = paired;
+    this.refused = refused;
+  }
+
+  async nonce(signal: AbortSignal): Promise<string> {
+    return (await fetch("/nonce", { signal })).text();
+  }
+
+  authorization(nonce: string, offer: string): Promise<string> {
+    return signOffer(this.#paired, nonce, offer);
+  }
+
+  /** Whether an answer is the host's; requests about the session then carry its own mark. */
+  async opens(nonce: string, offer: string, answer: string, response: Response, path: string): Promise<boolean> {
+    const signature = response.headers.get("Sampan-Signature") ?? "";
+    if (!(await isAnswer(this.#paired, offer, answer, signature))) return false;
+    this.#sessions.set(path, await Session.open(this.#paired, nonce, offer, answer, path));
+    return true;
+  }
+
+  async mark(method: string, path: string, body: string): Promise<Record<string, string>> {
+    const mac = await this.#sessions.get(path)?.sign(method, path, body);
+    return mac === undefined ? {} : { "Sampan-Mac": mac };
+  }
+
+  ends(path: string): Record<string, string> {
+    const mac = this.#sessions.get(path)?.end;
+    this.#sessions.delete(path);
+    return mac === undefined ? {} : { "Sampan-Mac": mac };
+  }
+}
+
+let trusted: TrustedHost | undefined;
+
+/** From now on this host is asked by the device's keys, and not by a token. */
+export function trustHost(host: TrustedHost): void {
+  trusted = host;
+}
 
 /** Why the server did not answer an offer. */
 export class SignallingError extends Error {
@@ -27,11 +77,15 @@ export async function postOffer(
   token: string,
   signal: AbortSignal,
 ): Promise<WhepSession> {
-  let response: Response;
+  const host = trusted;
+  let [response, nonce]: [Response | undefined, string] = [undefined, ""];
   try {
+    nonce = (await host?.nonce(signal)) ?? "";
+    const signed = await host?.authorization(nonce, offer);
+    const allowed = signed === undefined ? authorization(token) : { Authorization: signed };
     response = await fetch(ENDPOINT, {
       method: "POST",
-      headers: { ...authorization(token), "Content-Type": "application/sdp" },
+      headers: { ...allowed, "Content-Type": "application/sdp" },
       body: offer,
       signal,
     });
@@ -39,10 +93,20 @@ export async function postOffer(
     throw new SignallingError(0, String(error));
   }
   const body = await response.text();
+  if (host !== undefined && response.status === 401) {
+    // A number that came too late is another one's matter: the next try has a new one.
+    if (body.includes('"stale_nonce"')) throw new SignallingError(503, body.slice(0, 500));
+    host.refused(false);
+  }
   if (response.status !== 201) throw new SignallingError(response.status, body.slice(0, 500));
   const location = response.headers.get("Location");
   if (location === null) throw new SignallingError(response.status, "the answer has no Location");
-  return { answer: body, location: new URL(location, document.baseURI).pathname };
+  const path = new URL(location, document.baseURI).pathname;
+  if (host !== undefined && !(await host.opens(nonce, offer, body, response, path))) {
+    host.refused(true);
+    throw new SignallingError(403, "the answer is not the host's");
+  }
+  return { answer: body, location: path };
 }
 
 /** Sends candidates as they are found. A server that learns them in another way may refuse. */
@@ -54,7 +118,10 @@ export async function patchCandidates(
   try {
     const response = await fetch(location, {
       method: "PATCH",
-      headers: { ...authorization(token), "Content-Type": "application/trickle-ice-sdpfrag" },
+      headers: {
+        ...(trusted === undefined ? authorization(token) : await trusted.mark("PATCH", location, fragment)),
+        "Content-Type": "application/trickle-ice-sdpfrag",
+      },
       body: fragment,
     });
     return response.ok;
@@ -65,9 +132,8 @@ export async function patchCandidates(
 
 /** Ends a session; `keepalive` lets the request outlive the page. */
 export function endSession(location: string, token: string): void {
-  fetch(location, { method: "DELETE", headers: authorization(token), keepalive: true }).catch(
-    () => undefined,
-  );
+  const headers = trusted === undefined ? authorization(token) : trusted.ends(location);
+  fetch(location, { method: "DELETE", headers, keepalive: true }).catch(() => undefined);
 }
 
 /** The body of a PATCH: the offer's credentials and first media line, then the candidates. */

@@ -1,4 +1,4 @@
 //! One program, which nextest runs a process a test of.
-pub mod device;
+mod device;
 mod pairing;
 mod store;

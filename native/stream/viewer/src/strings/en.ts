@@ -5,6 +5,7 @@ import type { ContentScale } from "../follow.ts";
 import type { TouchMode } from "../gestures.ts";
 import type { GuestState } from "../messages.ts";
 import type { Theme } from "../theme.ts";
+import { pairEn } from "../pairwords.ts";
 
 export const en = {
   title: (name: string) => (name === "" ? "Sampan" : `${name} – Sampan`),
@@ -130,4 +131,5 @@ export const en = {
   path: (protocol: string, relayed: boolean) => `${protocol}, ${relayed ? "by a relay" : "direct"}`,
   secureYes: "trusted",
   secureNo: "not trusted: no copying, no capture of system keys",
+  pair: pairEn,
 } as const;

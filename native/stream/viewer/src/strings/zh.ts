@@ -1,4 +1,5 @@
 /** The viewer's words in Chinese. */
+import { pairZh } from "../pairwords.ts";
 import type { Strings } from "../strings.ts";
 
 export const zh: Strings = {
@@ -123,4 +124,5 @@ export const zh: Strings = {
   path: (protocol, relayed) => `${protocol}，${relayed ? "经中继" : "直连"}`,
   secureYes: "可信",
   secureNo: "不可信：不能复制，也不能截获系统按键",
+  pair: pairZh,
 };

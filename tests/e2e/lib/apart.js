@@ -1,0 +1,58 @@
+// Another computer: a network namespace with a cable to this one, in which Chromium runs. Needs root and iproute2; where either is
+// refused the test fails with the reason.
+import assert from "node:assert/strict";
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { folder, run } from "./processes.js";
+
+/** Addresses that are kept for tests between two networks (RFC 2544, appendix C.2.2). */
+const HERE = "198.18.77.1";
+const THERE = "198.18.77.2";
+
+async function ip(...args) {
+  const { code, stderr } = await run("ip", args);
+  assert.equal(code, 0, `ip ${args.join(" ")}: ${stderr}(network namespaces need root and the package iproute2)`);
+}
+
+export class Apart {
+  /** This computer's address, as the other one reaches it. */
+  here = HERE;
+  there = THERE;
+  #name = `sampan-${process.pid}`;
+  #cable = `sp${process.pid}`;
+
+  static async connect() {
+    const apart = new Apart();
+    const [near, far] = [`${apart.#cable}a`, `${apart.#cable}b`];
+    await ip("netns", "add", apart.#name);
+    try {
+      await ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", apart.#name);
+      await ip("addr", "add", `${HERE}/30`, "dev", near);
+      await ip("link", "set", near, "up");
+      for (const words of [["addr", "add", `${THERE}/30`, "dev", far], ["link", "set", far, "up"], ["link", "set", "lo", "up"]]) {
+        await ip("-n", apart.#name, ...words);
+      }
+    } catch (error) {
+      await apart.close();
+      throw error;
+    }
+    return apart;
+  }
+
+  /** A browser over there, which a person has told to go on in spite of the certificate. */
+  launch() {
+    const program = process.env.SAMPAN_CHROMIUM || "/usr/bin/chromium";
+    const wrapper = join(folder("apart"), "chromium");
+    writeFileSync(wrapper, `#!/bin/sh\nexec ip netns exec ${this.#name} ${program} "$@"\n`);
+    chmodSync(wrapper, 0o755);
+    const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"];
+    return chromium.launch({ executablePath: wrapper, headless: true, args });
+  }
+
+  async close() {
+    // The cable goes with the namespace.
+    await run("ip", ["netns", "del", this.#name]);
+  }
+}
