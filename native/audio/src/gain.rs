@@ -36,14 +36,10 @@ impl Gain {
             return;
         }
         for frame in frames {
-            for side in 0..2 {
-                let left = self.target[side] - self.now[side];
-                self.now[side] = if left.abs() <= 1.0 / RAMP {
-                    self.target[side]
-                } else {
-                    self.now[side] + left.signum() / RAMP
-                };
-                frame[side] *= self.now[side];
+            for (sample, (now, target)) in frame.iter_mut().zip(self.now.iter_mut().zip(self.target)) {
+                let left = target - *now;
+                *now = if left.abs() <= 1.0 / RAMP { target } else { *now + left.signum() / RAMP };
+                *sample *= *now;
             }
         }
     }

@@ -43,10 +43,10 @@ impl Kernel {
         let between = (exact - phase as f64) as f32;
         let (low, high) = (&self.0[phase], &self.0[phase + 1]);
         let mut made = [0.0; 2];
-        for tap in 0..TAPS {
+        for (tap, frame) in frames.iter().enumerate() {
             let weight = low[tap] + (high[tap] - low[tap]) * between;
-            made[0] += frames[tap][0] * weight;
-            made[1] += frames[tap][1] * weight;
+            made[0] += frame[0] * weight;
+            made[1] += frame[1] * weight;
         }
         made
     }

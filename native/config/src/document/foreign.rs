@@ -87,6 +87,8 @@ impl VmConfig {
             left_out.push(LeftOut::Kernel { kernel: direct.kernel, initrd: direct.initrd, needed });
         }
         if std::mem::take(&mut document.sound.microphone) {
+            // The card stays as it is.
+            document.sound.input = true;
             left_out.push(LeftOut::Microphone);
         }
         left_out.extend(document.extra.arguments.drain(..).map(LeftOut::Argument));

@@ -358,3 +358,22 @@ fn systems_with_an_agent_for_the_clipboard_get_its_port() {
         );
     }
 }
+
+#[test]
+fn a_sound_card_of_before_stays_as_it_was() {
+    let mut files = VmConfig::new("x", Preset::Linux, Arch::X86_64).to_files();
+    assert!(VmConfig::from_files(&files).expect("is read").sound.has_input(), "new ones have one");
+    for (text, has_input) in [
+        (r#"{"device":"hda","microphone":false}"#, false),
+        (r#"{"device":"hda","microphone":true}"#, true),
+        (r#"{"device":"hda","input":true}"#, true),
+    ] {
+        files.insert("sound.json".into(), text.into());
+        let sound = VmConfig::from_files(&files).expect("is read").sound;
+        assert_eq!((sound.has_input(), sound.volume, sound.muted), (has_input, 100, false), "{text}");
+    }
+    files.insert("sound.json".into(), r#"{"device":"hda","volume":101}"#.into());
+    let faults = VmConfig::from_files(&files).map(|document| document.check());
+    let told = format!("{faults:?}");
+    assert!(told.contains("sound.volume"), "{told}");
+}

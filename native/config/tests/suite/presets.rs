@@ -91,9 +91,9 @@ fn linux_on_q35() {
             -device virtio-rng-pci
             -netdev user,id=net0,ipv6=off
             -device virtio-net-pci,netdev=net0,romfile=
-            -audiodev dbus,id=audio0
+            -audiodev dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960
             -device intel-hda,id=hda
-            -device hda-output,bus=hda.0,audiodev=audio0
+            -device hda-duplex,bus=hda.0,audiodev=audio0
             -device virtio-serial-pci,id=vserial
             -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
             -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
@@ -132,9 +132,9 @@ fn windows_on_q35() {
             -device virtio-rng-pci
             -netdev user,id=net0,ipv6=off
             -device e1000e,netdev=net0,romfile=
-            -audiodev dbus,id=audio0
+            -audiodev dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960
             -device intel-hda,id=hda
-            -device hda-output,bus=hda.0,audiodev=audio0
+            -device hda-duplex,bus=hda.0,audiodev=audio0
             -device virtio-serial-pci,id=vserial
             -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
             -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
@@ -168,7 +168,7 @@ fn a_32_bit_system_on_i440fx() {
             -device usb-tablet,bus=usb.0
             -netdev user,id=net0,ipv6=off
             -device rtl8139,netdev=net0,romfile=
-            -audiodev dbus,id=audio0
+            -audiodev dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960
             -device AC97,audiodev=audio0"#]],
     );
 }
@@ -207,9 +207,9 @@ fn linux_on_virt() {
         -device virtio-rng-pci
         -netdev user,id=net0,ipv6=off
         -device virtio-net-pci,netdev=net0,romfile=
-        -audiodev dbus,id=audio0
+        -audiodev dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960
         -device intel-hda,id=hda
-        -device hda-output,bus=hda.0,audiodev=audio0
+        -device hda-duplex,bus=hda.0,audiodev=audio0
         -device virtio-serial-pci,id=vserial
         -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
         -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
@@ -250,9 +250,9 @@ fn windows_on_virt() {
         -device virtio-rng-pci
         -netdev user,id=net0,ipv6=off
         -device virtio-net-pci,netdev=net0,romfile=
-        -audiodev dbus,id=audio0
+        -audiodev dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960
         -device intel-hda,id=hda
-        -device hda-output,bus=hda.0,audiodev=audio0
+        -device hda-duplex,bus=hda.0,audiodev=audio0
         -device virtio-serial-pci,id=vserial
         -device virtserialport,bus=vserial.0,chardev=agent,name=org.qemu.guest_agent.0
         -device virtserialport,bus=vserial.0,chardev=vd-agent,name=com.redhat.spice.0,id=vd-agent"#]],
@@ -330,7 +330,7 @@ fn a_machine_with_everything() {
         -device e1000,netdev=inside,romfile=,mac=52:54:00:12:34:56
         -fsdev local,id=fs-home,path=/home/me,, too,security_model=none,readonly=on,multidevs=remap
         -device virtio-9p-pci,fsdev=fs-home,mount_tag=home
-        -audiodev dbus,id=audio0
+        -audiodev dbus,id=audio0,out.frequency=48000,in.frequency=48000,nsamples=960
         -device intel-hda,id=hda
         -device hda-duplex,bus=hda.0,audiodev=audio0
         -device virtio-serial-pci,id=vserial

@@ -20,7 +20,8 @@ fn a_machines_sound_is_set_written_to_a_file_and_given_one() {
     machine.until("its sound", |status| status["sound"]["muted"] == json!(true));
     // While it runs, at once, and the rest stays.
     let told = sound(&["--unmute", "--microphone", "on"]);
-    let wanted = json!({ "playing": false, "recording": false, "volume": 30, "muted": false, "microphone": true });
+    let wanted =
+        json!({ "playing": false, "recording": false, "volume": 30, "muted": false, "microphone": true });
     assert_eq!(told["sound"], wanted);
     assert_eq!(machine.status()["sound"], wanted);
     let heard = machine.0.path("heard.wav");
