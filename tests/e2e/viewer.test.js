@@ -63,11 +63,11 @@ describe("the page on a PC", () => {
     assert.equal(await page.getAttribute("html", "lang"), "zh-Hans");
     await until(async () => /正在运行/.test(await page.textContent(".state")), "the state in Chinese");
     await openMenu(viewer);
-    await page.getByLabel("语言").selectOption("en");
+    await Promise.all([page.waitForEvent("load"), page.getByLabel("语言").selectOption("en")]);
     await viewer.connected();
     await until(async () => /Running/.test(await page.textContent(".state")), "the state in English");
     await openMenu(viewer);
-    await page.getByLabel("Language").selectOption("zh");
+    await Promise.all([page.waitForEvent("load"), page.getByLabel("Language").selectOption("zh")]);
     await viewer.connected();
     assert.equal(await page.getAttribute("html", "lang"), "zh-Hans");
   });
@@ -90,8 +90,10 @@ describe("the page on a PC", () => {
   test("what an input method writes arrives in order with keys, and nothing of what it composes", async () => {
     const { page } = viewer;
     await guest.ask({ cmd: "clear" });
-    const place = await viewer.place(400, 400);
+    // A press on the picture closes the menu.
+    const place = await viewer.place(100, 400);
     await page.mouse.click(place.x, place.y);
+    assert.ok(await page.locator(".menu").isHidden());
     await page.evaluate(() => document.querySelector(".handle").click());
     await button(viewer, "用这台设备的键盘和输入法打字").click();
     assert.equal(await page.evaluate(() => document.activeElement.className), "textinput");
@@ -138,8 +140,16 @@ describe("the page on a PC", () => {
     await press("A", true);
     await guest.event((e) => e.key === EVDEV.KeyA && !e.down, "the key", { from });
     await until(() => keys(guest, from) === "+58 -58 +30 -30 +30 -30", () => keys(guest, from));
+    // The guest's LED is known by now: text means what it says, so Shift makes its small letters.
+    const written = guest.events.length;
+    await viewer.page.evaluate(() => document.querySelector(".handle").click());
+    await button(viewer, "用这台设备的键盘和输入法打字").click();
+    await tools.send("Input.insertText", { text: "aB" });
+    await until(() => keys(guest, written) === "+42 +30 -30 -42 +48 -48", () => keys(guest, written));
+    await button(viewer, "用这台设备的键盘和输入法打字").click();
+    const off = guest.events.length;
     await press("a", false);
-    await until(() => keys(guest, from) === "+58 -58 +30 -30 +30 -30 +58 -58 +30 -30", () => keys(guest, from));
+    await until(() => keys(guest, off) === "+58 -58 +30 -30", () => keys(guest, off));
   });
 
   test("AltGr on Windows is one key, and a real Ctrl is not lost", async () => {
@@ -286,6 +296,20 @@ for (const [device, width, height] of [["a phone", 390, 844], ["a tablet", 820, 
       const place = await viewer.place(x, y);
       return [place.x, place.y];
     };
+
+    test("the bar goes away, and comes back by its handle", async () => {
+      const { page } = viewer;
+      await page.locator(".toolbar.away").waitFor({ state: "attached" });
+      await page.evaluate(() => Promise.all(document.querySelector(".toolbar").getAnimations().map((all) => all.finished)));
+      const box = await page.locator(".handle").boundingBox();
+      assert.ok(box.y + box.height >= 20, "large enough for a finger");
+      const from = guest.events.length;
+      await page.touchscreen.tap(box.x + box.width / 2, box.y + box.height - 8);
+      await page.locator(".toolbar:not(.away)").waitFor({ state: "attached" });
+      assert.equal(await page.locator('[aria-expanded="true"]').count(), 0, "and nothing under it is pressed");
+      assert.ok(!guest.events.slice(from).some((e) => e.buttons), "nor in the guest");
+      await page.locator(".toolbar.away").waitFor({ state: "attached" });
+    });
 
     test("a tap clicks on the pixel", async () => {
       const from = guest.events.length;
@@ -443,6 +467,13 @@ describe("a page without a connection", () => {
         prepare: (page) => page.route("**/whep", (route) => route.fulfill({ status, body: "in the server's words" })),
       });
       await title(viewer, pattern);
+      // It is tried again, which does not take the reason away, or it is not.
+      const marks = new Set();
+      await until(async () => {
+        marks.add((await viewer.marks()).connection);
+        assert.match(await viewer.page.textContent(".notice h1"), pattern);
+        return status < 500 ? marks.has("refused") : marks.has("connecting") && marks.has("waiting");
+      }, () => `${status}: ${[...marks]}`);
       assert.equal(await button(viewer, "Try now").isVisible(), status >= 500, `${status}`);
       await viewer.close();
     }

@@ -10,15 +10,22 @@ import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
 import { SignallingError, endSession, patchCandidates, postOffer, sdpFragment } from "./whep.ts";
 
 export type ConnectionState =
-  | { readonly name: "connecting" }
+  /** `after` is why the try before failed. */
+  | { readonly name: "connecting"; readonly after?: Failed }
   | { readonly name: "connected" }
-  /** It failed, and is tried again in so many seconds; `words` are the server's own. */
-  | { readonly name: "waiting"; readonly seconds: number; readonly why: Failure; readonly words: string }
+  /** It failed, and is tried again in so many seconds. */
+  | ({ readonly name: "waiting"; readonly seconds: number } & Failed)
   /** It failed in a way that trying again does not mend. */
   | { readonly name: "refused"; readonly why: Failure }
   /** The browser has no WebRTC. */
   | { readonly name: "unsupported" }
   | { readonly name: "left" };
+
+export interface Failed {
+  readonly why: Failure;
+  /** The server's own; may be empty. */
+  readonly words: string;
+}
 
 export interface ConnectionEvents {
   state(state: ConnectionState): void;
@@ -54,6 +61,7 @@ export class Connection {
   #token: string;
   #attempt: Attempt | undefined;
   #retry: number | undefined;
+  #failed: Failed | undefined;
   #left = true;
 
   constructor(token: string, events: ConnectionEvents) {
@@ -70,7 +78,7 @@ export class Connection {
       this.#events.state({ name: "unsupported" });
       return;
     }
-    this.#events.state({ name: "connecting" });
+    this.#events.state({ name: "connecting", ...(this.#failed && { after: this.#failed }) });
     this.#connect().catch((error: unknown) => console.warn("sampan: connecting failed:", error));
   }
 
@@ -185,6 +193,7 @@ export class Connection {
     keys.onopen = () => {
       if (!current()) return;
       this.#backoff.reset();
+      this.#failed = undefined;
       this.#events.state({ name: "connected" });
       this.#events.open();
     };
@@ -220,6 +229,7 @@ export class Connection {
       return;
     }
     if (this.#left) return;
+    this.#failed = { why, words };
     const ms = this.#backoff.next();
     this.#events.state({ name: "waiting", seconds: Math.ceil(ms / 1000), why, words });
     this.#retry = window.setTimeout(() => this.start(), ms);

@@ -109,7 +109,9 @@ export class Toolbar {
   }
 
   #hide(): void {
-    const busy = this.#pinned || this.root.matches(":hover, :focus-within")
+    // What a finger has tapped stays "hovered" until it taps elsewhere.
+    const hovered = matchMedia("(hover: hover)").matches && this.root.matches(":hover");
+    const busy = this.#pinned || hovered || this.root.matches(":focus-within")
       || this.#more.getAttribute("aria-expanded") === "true";
     this.root.classList.toggle("away", !busy);
     if (busy) this.#timer = window.setTimeout(() => this.#hide(), HIDE_AFTER_MS);

@@ -1,5 +1,5 @@
 /** Which words the page shows for a state: pure, so that each case is tested. */
-import type { ConnectionState } from "./connection.ts";
+import type { ConnectionState, Failed } from "./connection.ts";
 import type { StatusMessage, UntypedMessage } from "./messages.ts";
 import type { Notice } from "./notice.ts";
 import { strings } from "./strings.ts";
@@ -57,15 +57,21 @@ function connectionNotice(connection: ConnectionState): Notice {
       return { title, detail: strings.remedy[connection.why] };
     case "unsupported":
       return { title, detail: strings.unsupportedDetail };
-    case "waiting": {
-      const detail = connection.words === "" ? strings.remedy[connection.why] : `${strings.remedy[connection.why]} (${connection.words})`;
-      return { title, detail: detail.trim(), more: strings.tryingAgain(connection.seconds), retry: true };
-    }
+    case "waiting":
+      return { ...failureNotice(connection), more: strings.tryingAgain(connection.seconds) };
+    case "connecting":
+      // The reason stays while it is tried again.
+      return connection.after === undefined ? { title, detail: "" } : { ...failureNotice(connection.after), more: title };
     case "left":
       return { title, detail: "", retry: true };
-    default:
+    case "connected":
       return { title, detail: "" };
   }
+}
+
+function failureNotice({ why, words }: Failed): Notice {
+  const detail = words === "" ? strings.remedy[why] : `${strings.remedy[why]} (${words})`;
+  return { title: strings.failure[why], detail: detail.trim(), retry: true };
 }
 
 /** Why a text did not reach the guest, and what helps. */

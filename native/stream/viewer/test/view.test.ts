@@ -43,6 +43,8 @@ test("a lost connection offers to try now, a refused one tells what to do", () =
   assert.equal(waiting?.retry, true);
   assert.match(waiting?.more ?? "", /4 s/);
   assert.match(waiting?.detail ?? "", /UDP/);
+  const again = noticeFor(view({ connection: { name: "connecting", after: { why: "blocked", words: "" } } }));
+  assert.deepEqual([again?.title, again?.more, again?.retry], [strings.failure.blocked, "Connecting…", true], "the reason stays");
   const refused = noticeFor(view({ connection: { name: "refused", why: "refused" } }));
   assert.equal(refused?.retry, undefined);
   assert.equal(refused?.detail, strings.remedy.refused);
