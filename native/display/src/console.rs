@@ -6,7 +6,7 @@ use crate::picture::GuestSize;
 use crate::touch::Slots;
 use crate::{keyboard, mouse, touch};
 use sampan_frame::{Screen, Size};
-use sampan_input::{Event, Pressed, TouchPhase, rescale};
+use sampan_input::{Event, Locks, Pressed, TouchPhase, rescale};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ struct Inner {
     screen: Arc<Screen>,
     guest_size: Arc<GuestSize>,
     absolute: watch::Sender<bool>,
+    locks: watch::Sender<Option<Locks>>,
     facts: parking_lot::Mutex<Facts>,
     /// Held while an event is sent, so that events of several callers do not mix.
     hand: Mutex<Hand>,
@@ -56,6 +57,7 @@ struct Facts {
     /// When each was received last: a change may be handled before the answer that is older than it.
     console_at: Option<Sequence>,
     mouse_at: Option<Sequence>,
+    keyboard_at: Option<Sequence>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +76,7 @@ impl Console {
             max_slots: 0,
             console_at: None,
             mouse_at: None,
+            keyboard_at: None,
         };
         Self(Arc::new(Inner {
             id,
@@ -82,6 +85,7 @@ impl Console {
             screen: Screen::new(),
             guest_size: Arc::default(),
             absolute: watch::Sender::new(false),
+            locks: watch::Sender::new(None),
             facts: parking_lot::Mutex::new(facts),
             hand: Mutex::default(),
         }))
@@ -89,7 +93,7 @@ impl Console {
 
     /// Reads what the console is.
     pub(crate) async fn read(&self) -> Result<(), DisplayError> {
-        for interface in [INTERFACE, mouse::INTERFACE, touch::INTERFACE] {
+        for interface in [INTERFACE, mouse::INTERFACE, touch::INTERFACE, keyboard::INTERFACE] {
             let (properties, at) = bus::properties_at(&self.0.connection, &self.0.path, interface).await?;
             self.note(interface, &properties, at);
         }
@@ -125,6 +129,22 @@ impl Console {
                     && newer(|facts| &mut facts.mouse_at)
                 {
                     self.0.absolute.send_if_modified(|now| std::mem::replace(now, absolute) != absolute);
+                }
+            }
+            keyboard::INTERFACE => {
+                if let Some(leds) = property::<u32>(properties, "Modifiers")
+                    && newer(|facts| &mut facts.keyboard_at)
+                {
+                    let now = Locks::from_leds(leds);
+                    self.0.locks.send_if_modified(|known| {
+                        // QEMU says 0 of a keyboard that has never been told: this is news only after something else.
+                        let news =
+                            if known.is_none() { now != Locks::default() } else { *known != Some(now) };
+                        if news {
+                            *known = Some(now);
+                        }
+                        news
+                    });
                 }
             }
             touch::INTERFACE => {
@@ -181,7 +201,8 @@ impl Console {
         self.facts().kind
     }
 
-    /// How many fingers the guest's touch device can tell apart.
+    /// How many fingers a touch device of the guest's can be told apart: 10 by QEMU's word, whether there is one or not
+    /// (`dbus_display_console_new` in `ui/dbus-console.c`).
     pub fn touch_slots(&self) -> u32 {
         self.facts().max_slots
     }
@@ -196,6 +217,11 @@ impl Console {
     /// It changes while the guest boots: a tablet counts only once the guest's driver uses it.
     pub fn absolute(&self) -> watch::Receiver<bool> {
         self.0.absolute.subscribe()
+    }
+
+    /// Which locks the guest shows on its keyboard's LEDs; `None` until it has shown any.
+    pub fn locks(&self) -> watch::Receiver<Option<Locks>> {
+        self.0.locks.subscribe()
     }
 
     /// The size in pixels by the console's own word, else by the picture.

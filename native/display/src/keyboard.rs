@@ -1,9 +1,9 @@
-//! `org.qemu.Display1.Keyboard`: keys by QEMU's key numbers (qnum).
+//! `org.qemu.Display1.Keyboard`: keys by QEMU's key numbers (qnum), and the LEDs of the guest's keyboard.
 
 use crate::bus::Member;
 use sampan_input::Key;
 
-const INTERFACE: &str = "org.qemu.Display1.Keyboard";
+pub(crate) const INTERFACE: &str = "org.qemu.Display1.Keyboard";
 const PRESS: Member = Member { interface: INTERFACE, name: "Press", text: "Keyboard.Press" };
 const RELEASE: Member = Member { interface: INTERFACE, name: "Release", text: "Keyboard.Release" };
 

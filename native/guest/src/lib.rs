@@ -33,7 +33,9 @@
 #![forbid(unsafe_code)]
 
 use sampan_frame::{Screen, Size};
-use sampan_input::Event;
+use sampan_input::{Event, Locks};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -64,6 +66,18 @@ pub struct GuestStatus {
     pub absolute: bool,
 }
 
+/// Why a text did not reach a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextError {
+    /// What programs go by, in snake case; it never changes.
+    pub code: &'static str,
+    /// The reason in words, and what to do.
+    pub words: String,
+}
+
+/// Ends once the guest has a text, or does not get it.
+pub type Typed = Pin<Box<dyn Future<Output = Result<(), TextError>> + Send>>;
+
 /// One guest, as its viewers need it. Nothing here may block.
 pub trait Guest: Send + Sync + 'static {
     /// Its name for a window's title.
@@ -74,6 +88,24 @@ pub trait Guest: Send + Sync + 'static {
 
     /// Takes one event of a viewer.
     fn input(&self, event: Event);
+
+    /// Takes a text that no key of the viewer's made, such as an input method's, and types it after the events before it and
+    /// before those that follow. Whoever drops what this gives takes back a text that has not begun.
+    fn text(&self, text: String) -> Typed {
+        let _ = text;
+        let words = "this machine takes no text, only keys".to_owned();
+        Box::pin(std::future::ready(Err(TextError { code: "text_unsupported", words })))
+    }
+
+    /// Which locks of its keyboard are on; `None` while the guest has not told. Ends with the guest.
+    fn locks(&self) -> watch::Receiver<Option<Locks>> {
+        watch::Sender::new(None).subscribe()
+    }
+
+    /// Whether it has a touch screen. If not, fingers are a pointer.
+    fn touch_screen(&self) -> bool {
+        false
+    }
 
     /// Asks the guest for another resolution: `size` in pixels, shown at `mm` millimetres (0 if unknown).
     fn resize(&self, size: Size, mm: (u16, u16));

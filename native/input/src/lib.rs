@@ -16,11 +16,13 @@
 
 mod event;
 mod key;
+mod locks;
 mod pressed;
 mod table;
 mod text;
 
 pub use event::{Button, Event, TouchPhase, rescale};
 pub use key::Key;
+pub use locks::Locks;
 pub use pressed::Pressed;
 pub use text::{Stroke, stroke};

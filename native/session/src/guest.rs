@@ -4,8 +4,8 @@ use crate::input::Queue;
 use crate::machine_log::MachineLog;
 use sampan_display::Console;
 use sampan_frame::{Screen, Size};
-use sampan_guest::{Guest, GuestStatus};
-use sampan_input::Event;
+use sampan_guest::{Guest, GuestStatus, Typed};
+use sampan_input::{Event, Locks};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,6 +19,8 @@ pub struct SessionGuest {
     pub queue: Arc<Queue>,
     pub wish: watch::Sender<ResizeRequest>,
     pub status: watch::Receiver<GuestStatus>,
+    pub locks: watch::Receiver<Option<Locks>>,
+    pub touch_screen: bool,
 }
 
 impl Guest for SessionGuest {
@@ -32,6 +34,18 @@ impl Guest for SessionGuest {
 
     fn input(&self, event: Event) {
         self.queue.push(event);
+    }
+
+    fn text(&self, text: String) -> Typed {
+        self.queue.text(text)
+    }
+
+    fn locks(&self) -> watch::Receiver<Option<Locks>> {
+        self.locks.clone()
+    }
+
+    fn touch_screen(&self) -> bool {
+        self.touch_screen
     }
 
     fn resize(&self, size: Size, mm: (u16, u16)) {

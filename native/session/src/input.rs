@@ -1,24 +1,39 @@
-//! Events on their way to the guest: bounded, in order, and newest-wins where only the newest counts.
+//! Events and texts on their way to the guest: bounded, in order, and newest-wins where only the newest counts.
 
-use sampan_display::{Console, DisplayError};
+use crate::CommandError;
+use crate::typist::Typist;
+use sampan_display::DisplayError;
+use sampan_guest::{TextError, Typed};
 use sampan_input::{Button, Event, TouchPhase};
+use sampan_message::Coded;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// How many events may wait for a guest that does not take them. A person makes a few tens a second.
 const QUEUE: usize = 512;
 
+/// How many texts may wait: one is pasted in a second or so.
+const TEXTS: usize = 32;
+
+/// What waits.
+#[derive(Debug)]
+enum Item {
+    Event(Event),
+    /// A text, and who wants to know what became of it.
+    Text(String, oneshot::Sender<Result<(), TextError>>),
+}
+
 /// The queue between viewers, who never wait, and QEMU, which may be busy.
 #[derive(Default)]
 pub struct Queue {
-    waiting: Mutex<VecDeque<Event>>,
+    waiting: Mutex<VecDeque<Item>>,
     more: Notify,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Item>> {
         // Whatever panicked, a queue of events is whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -28,7 +43,11 @@ impl Queue {
     pub fn push(&self, event: Event) {
         let mut waiting = self.lock();
         let length = waiting.len();
-        match (waiting.back_mut(), event) {
+        let last = match waiting.back_mut() {
+            Some(Item::Event(last)) => Some(last),
+            _ => None,
+        };
+        match (last, event) {
             (Some(Event::Move { x, y, frame }), Event::Move { x: nx, y: ny, frame: nf }) => {
                 (*x, *y, *frame) = (nx, ny, nf);
             }
@@ -37,21 +56,54 @@ impl Queue {
                 (*dx, *dy) = (dx.saturating_add(nx), dy.saturating_add(ny));
             }
             (_, Event::ReleaseAll) => {
-                waiting.retain(|waits| !presses(waits));
-                waiting.push_back(event);
+                waiting.retain(|item| !matches!(item, Item::Event(waits) if presses(waits)));
+                waiting.push_back(Item::Event(event));
             }
             _ if length >= QUEUE && !releases(&event) => {}
             // Releases have their own bound: one for each thing that can be down.
             _ if length >= 2 * QUEUE => {}
-            _ => waiting.push_back(event),
+            _ => waiting.push_back(Item::Event(event)),
         }
         drop(waiting);
         self.more.notify_one();
     }
 
-    async fn next(&self) -> Event {
+    /// Adds a text, which is typed after what waits already.
+    pub fn text(&self, text: String) -> Typed {
+        let (done, typed) = oneshot::channel();
+        let mut waiting = self.lock();
+        let texts = waiting.iter().filter(|item| matches!(item, Item::Text(..))).count();
+        if texts < TEXTS && waiting.len() < QUEUE {
+            waiting.push_back(Item::Text(text, done));
+            drop(waiting);
+            self.more.notify_one();
+        } else {
+            let words = "the guest has not taken what was typed before: try again in a moment".to_owned();
+            let _ = done.send(Err(TextError { code: "text_busy", words }));
+        }
+        Box::pin(async {
+            typed.await.unwrap_or_else(|_| {
+                let words = "the machine has ended".to_owned();
+                Err(TextError { code: "ended", words })
+            })
+        })
+    }
+
+    async fn next(&self) -> Item {
         loop {
-            if let Some(event) = self.lock().pop_front() {
+            if let Some(item) = self.lock().pop_front() {
+                return item;
+            }
+            self.more.notified().await;
+        }
+    }
+
+    /// The next item if it moves the pointer. Waits until one that does is the next.
+    async fn next_motion(&self) -> Event {
+        loop {
+            let moves =
+                |item: &mut Item| matches!(item, Item::Event(Event::Move { .. } | Event::Motion { .. }));
+            if let Some(Item::Event(event)) = self.lock().pop_front_if(moves) {
                 return event;
             }
             self.more.notified().await;
@@ -101,36 +153,78 @@ impl Pace {
 }
 
 /// Brings events to a console until its connection is gone.
-pub async fn pump(queue: std::sync::Arc<Queue>, console: Console) {
-    let mut refused = false;
-    let mut finger = None;
-    let mut pace = Pace::default();
+pub async fn pump(queue: Arc<Queue>, typist: Typist, touch_screen: bool) {
+    let mut hand = Hand { typist, touch_screen, pace: Pace::default(), finger: None, refused: false };
     loop {
-        let event = queue.next().await;
-        if matches!(event, Event::Key { .. }) {
-            tokio::time::sleep(pace.next(Instant::now())).await;
-        }
-        for event in as_pointer(event, console.touch_slots(), &mut finger) {
-            match console.send(event).await {
-                Ok(()) => {}
-                Err(DisplayError::Bus(e)) => {
-                    log::debug!("input ends: {e}");
+        match queue.next().await {
+            Item::Event(event) => {
+                if !hand.bring(event).await {
                     return;
                 }
-                Err(e) if !refused => {
-                    refused = true;
-                    log::warn!("an input event was refused (later ones are not reported): {e}");
-                }
-                Err(_) => {}
+            }
+            // Nobody wants it any more.
+            Item::Text(_, done) if done.is_closed() => {}
+            Item::Text(text, done) => {
+                let typist = hand.typist.clone();
+                let mut typing = std::pin::pin!(typist.type_text(&text));
+                // Keys and buttons wait, since they belong after the text. A pointer that stood still would look like a hang.
+                let typed = loop {
+                    tokio::select! {
+                        typed = &mut typing => break typed,
+                        event = queue.next_motion() => {
+                            if !hand.bring(event).await {
+                                return;
+                            }
+                        }
+                    }
+                };
+                let _ = done.send(typed.map_err(|error| text_error(&error)));
             }
         }
     }
 }
 
+fn text_error(error: &CommandError) -> TextError {
+    TextError { code: error.code(), words: error.to_string() }
+}
+
+struct Hand {
+    typist: Typist,
+    touch_screen: bool,
+    pace: Pace,
+    /// The finger that is the pointer.
+    finger: Option<u64>,
+    refused: bool,
+}
+
+impl Hand {
+    /// False once the connection is gone.
+    async fn bring(&mut self, event: Event) -> bool {
+        if matches!(event, Event::Key { .. }) {
+            tokio::time::sleep(self.pace.next(Instant::now())).await;
+        }
+        for event in as_pointer(event, self.touch_screen, &mut self.finger) {
+            match self.typist.console().send(event).await {
+                Ok(()) => {}
+                Err(DisplayError::Bus(e)) => {
+                    log::debug!("input ends: {e}");
+                    return false;
+                }
+                Err(e) if !self.refused => {
+                    self.refused = true;
+                    log::warn!("an input event was refused (later ones are not reported): {e}");
+                }
+                Err(_) => {}
+            }
+        }
+        true
+    }
+}
+
 /// Without a touch screen in the guest, the first finger is the pointer with its left button.
-fn as_pointer(event: Event, slots: u32, finger: &mut Option<u64>) -> Vec<Event> {
+fn as_pointer(event: Event, touch_screen: bool, finger: &mut Option<u64>) -> Vec<Event> {
     let Event::Touch { phase, slot, x, y, frame } = event else { return vec![event] };
-    if slots > 0 {
+    if touch_screen {
         return vec![event];
     }
     let at = Event::Move { x: pixel(x, frame.0), y: pixel(y, frame.1), frame };
@@ -162,7 +256,14 @@ mod tests {
     }
 
     fn all(queue: &Queue) -> Vec<Event> {
-        queue.lock().drain(..).collect()
+        let items = queue.lock().drain(..).collect::<Vec<_>>();
+        items
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::Event(event) => Some(event),
+                Item::Text(..) => None,
+            })
+            .collect()
     }
 
     #[test]
@@ -201,6 +302,28 @@ mod tests {
         assert!(queue.lock().len() <= 2 * QUEUE);
     }
 
+    #[tokio::test]
+    async fn texts_keep_their_order_and_their_number_is_bounded() {
+        let queue = Queue::default();
+        let at = Event::Move { x: 1, y: 0, frame: (9, 9) };
+        queue.push(key("a", true));
+        let typed = queue.text("中".into());
+        queue.push(at);
+        queue.push(key("a", false));
+        assert!(matches!(queue.next().await, Item::Event(Event::Key { down: true, .. })));
+        let Item::Text(text, done) = queue.next().await else { panic!("not the text") };
+        assert_eq!(text, "中");
+        // While it is typed the pointer goes on, and the keys do not.
+        assert_eq!(queue.next_motion().await, at);
+        assert!(tokio::time::timeout(Duration::from_millis(20), queue.next_motion()).await.is_err());
+        drop(done);
+        assert_eq!(typed.await.expect_err("nobody typed it").code, "ended");
+        let waiting: Vec<_> = (0..TEXTS).map(|_| queue.text("x".into())).collect();
+        assert_eq!(queue.text("y".into()).await.expect_err("too many").code, "text_busy");
+        assert_eq!(all(&queue), [key("a", false)]);
+        drop(waiting);
+    }
+
     #[test]
     fn a_burst_is_spaced_out_and_a_person_is_not() {
         let begun = Instant::now();
@@ -218,12 +341,15 @@ mod tests {
         let touch = |phase, slot, x| Event::Touch { phase, slot, x, y: 2.5, frame: (100, 50) };
         let left = |down| Event::Button { button: Button::Left, down };
         let at = |x| Event::Move { x, y: 2, frame: (100, 50) };
-        assert_eq!(as_pointer(touch(TouchPhase::Begin, 1, 7.9), 0, &mut finger), [at(7), left(true)]);
-        assert!(as_pointer(touch(TouchPhase::Begin, 2, 1.0), 0, &mut finger).is_empty(), "a second finger");
-        assert_eq!(as_pointer(touch(TouchPhase::Update, 1, 1e9), 0, &mut finger), [at(99)]);
-        assert!(as_pointer(touch(TouchPhase::End, 2, 1.0), 0, &mut finger).is_empty());
-        assert_eq!(as_pointer(touch(TouchPhase::Cancel, 1, f64::NAN), 0, &mut finger), [left(false)]);
+        assert_eq!(as_pointer(touch(TouchPhase::Begin, 1, 7.9), false, &mut finger), [at(7), left(true)]);
+        assert!(
+            as_pointer(touch(TouchPhase::Begin, 2, 1.0), false, &mut finger).is_empty(),
+            "a second finger"
+        );
+        assert_eq!(as_pointer(touch(TouchPhase::Update, 1, 1e9), false, &mut finger), [at(99)]);
+        assert!(as_pointer(touch(TouchPhase::End, 2, 1.0), false, &mut finger).is_empty());
+        assert_eq!(as_pointer(touch(TouchPhase::Cancel, 1, f64::NAN), false, &mut finger), [left(false)]);
         let event = touch(TouchPhase::Begin, 1, 1.0);
-        assert_eq!(as_pointer(event, 10, &mut finger), [event]);
+        assert_eq!(as_pointer(event, true, &mut finger), [event]);
     }
 }

@@ -42,6 +42,7 @@ mod session;
 mod start;
 mod state;
 mod tasks;
+mod typist;
 pub mod vm;
 
 pub use background::SLOWED;

@@ -8,6 +8,7 @@ use crate::log_ring::LogRing;
 use crate::machine_log::{LogCrate, LogSink, MachineLog};
 use crate::start::{StartError, Up, bring_up};
 use crate::state::{Ended, PausedBy, State, Status};
+use crate::typist::{self, Typist};
 use crate::{
     Clipboard, Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, migration, monitor, tasks,
 };
@@ -16,8 +17,9 @@ use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
 use sampan_guest::Guest;
-use sampan_input::{Event, Key, stroke};
+use sampan_input::Event;
 use sampan_qmp::{Qmp, QmpError, types};
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,9 +34,6 @@ const RESET: Duration = Duration::from_secs(20);
 /// How long QEMU may take to end after `quit`: it flushes the disks.
 const QUIT: Duration = Duration::from_secs(30);
 
-/// Between two keys that are typed: guests poll their keyboards every 8 ms (USB) and drop what comes faster.
-const KEY_PACE: Duration = Duration::from_millis(12);
-
 /// One running machine.
 pub struct Session {
     name: String,
@@ -46,6 +45,9 @@ pub struct Session {
     qemu_log: LogRing,
     pub(crate) log: MachineLog,
     queue: Arc<Queue>,
+    typist: Typist,
+    /// Whether the machine has a touch screen.
+    touch_screen: bool,
     wish: watch::Sender<ResizeRequest>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) gate: Gate,
@@ -55,7 +57,7 @@ pub struct Session {
     /// Nobody may let the CPUs run: memory and disks are being put away together.
     held: AtomicBool,
     /// The guest's clipboard, for a machine with the port for it.
-    clipboard: OnceLock<Clipboard>,
+    clipboard: Arc<OnceLock<Clipboard>>,
     _tasks: JoinSet<()>,
 }
 
@@ -125,6 +127,7 @@ impl Session {
         log: MachineLog,
     ) -> Result<Session, StartError> {
         let name = spec.name.clone();
+        let touch_screen = has_touch_screen(&spec.args);
         let Up { qmp, display, control, exit, serial, qemu_log } = bring_up(launcher, spec, &log).await?;
         let consoles = display.consoles();
         let console = consoles
@@ -148,7 +151,9 @@ impl Session {
             log.clone(),
         ));
         running.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone(), log.clone()));
-        running.spawn(pump(Arc::clone(&queue), console.clone()));
+        let clipboard: Arc<OnceLock<Clipboard>> = Arc::default();
+        let typist = Typist::new(console.clone(), Arc::clone(&clipboard));
+        running.spawn(pump(Arc::clone(&queue), typist.clone(), touch_screen));
         running.spawn(resizer(console.clone(), wish.subscribe(), log.clone()));
         running.spawn(tasks::pointer_mode(console.clone(), status.clone()));
         running.spawn(tasks::tell_viewers(status.subscribe(), for_viewers.clone()));
@@ -163,6 +168,8 @@ impl Session {
             qemu_log,
             log,
             queue,
+            typist,
+            touch_screen,
             wish,
             status,
             gate,
@@ -170,7 +177,7 @@ impl Session {
             for_viewers,
             quitting,
             held: AtomicBool::new(false),
-            clipboard: OnceLock::new(),
+            clipboard,
             _tasks: running,
         })
     }
@@ -254,6 +261,8 @@ impl Session {
             queue: Arc::clone(&self.queue),
             wish: self.wish.clone(),
             status: self.for_viewers.subscribe(),
+            locks: self.console.locks(),
+            touch_screen: self.touch_screen,
         })
     }
 
@@ -311,15 +320,15 @@ impl Session {
             }
             Command::Quit => self.quit().await?,
             Command::Screenshot => return self.screenshot().await.map(Reply::Screenshot),
-            Command::Type(text) => self.type_text(&text).await?,
-            Command::Keys(keys) => self.chord(&keys).await?,
+            Command::Type(text) => self.typist.type_text(&text).await?,
+            Command::Keys(keys) => self.typist.chord(&keys).await?,
             Command::Pointer { x, y } => {
                 let size = self.size().ok_or(CommandError::NoPicture)?;
                 self.console.send(Event::Move { x, y, frame: (size.width, size.height) }).await?;
             }
             Command::Click(button) => {
                 self.console.send(Event::Button { button, down: true }).await?;
-                tokio::time::sleep(KEY_PACE).await;
+                tokio::time::sleep(typist::KEY_PACE).await;
                 self.console.send(Event::Button { button, down: false }).await?;
             }
             Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
@@ -384,48 +393,6 @@ impl Session {
             .await
             .unwrap_or(Err(CommandError::NoPicture))
     }
-
-    async fn type_text(&self, text: &str) -> Result<(), CommandError> {
-        if let Some(character) = text.chars().find(|c| stroke(*c).is_none()) {
-            let clipboard = self.clipboard().filter(|clipboard| clipboard.can_paste());
-            let clipboard = clipboard.ok_or(CommandError::Untypable(character))?;
-            let names = clipboard.paste_keys().names();
-            let keys: Vec<Key> = names.iter().filter_map(|name| Key::from_name(name)).collect();
-            return clipboard.paste(text, self.chord(&keys)).await;
-        }
-        let shift = Key::from_name("shift");
-        // All of it is looked at first: half a text typed is worse than none.
-        let strokes = text
-            .chars()
-            .map(|c| stroke(c).ok_or(CommandError::Untypable(c)))
-            .collect::<Result<Vec<_>, _>>()?;
-        for stroke in strokes {
-            let mut keys: Vec<Key> = shift.filter(|_| stroke.shift).into_iter().collect();
-            keys.push(stroke.key);
-            self.chord(&keys).await?;
-        }
-        Ok(())
-    }
-
-    /// Presses keys in order and releases them in the opposite one. What went down goes up even after an error.
-    async fn chord(&self, keys: &[Key]) -> Result<(), CommandError> {
-        let mut result = Ok(());
-        let mut down = Vec::new();
-        for &key in keys {
-            down.push(key);
-            result = self.console.send(Event::Key { key, down: true }).await;
-            tokio::time::sleep(KEY_PACE).await;
-            if result.is_err() {
-                break;
-            }
-        }
-        for &key in down.iter().rev() {
-            let released = self.console.send(Event::Key { key, down: false }).await;
-            result = result.and(released);
-            tokio::time::sleep(KEY_PACE).await;
-        }
-        Ok(result?)
-    }
 }
 
 impl Drop for Session {
@@ -434,4 +401,10 @@ impl Drop for Session {
         self.quitting.store(true, Ordering::Relaxed);
         self.control.terminate();
     }
+}
+
+/// Whether these arguments give the machine a touch screen. QEMU cannot be asked: see
+/// [`Console::touch_slots`](sampan_display::Console::touch_slots).
+fn has_touch_screen(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.contains("virtio-multitouch")))
 }

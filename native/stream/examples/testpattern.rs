@@ -1,13 +1,14 @@
 //! Serves a synthetic screen: a moving bar, a counter of 32 blocks, and a pointer that follows the viewer's.
 //!
-//! `cargo run -p sampan-stream --example testpattern -- [--idle] [--size WxH] [--fps N] [--listen ADDR:PORT]`
+//! `cargo run -p sampan-stream --example testpattern -- [--idle] [--size WxH] [--fps N] [--listen ADDR:PORT] [--touch]`
 //!
-//! Keys: `i` pauses and resumes the painting, `r` makes the pointer relative and absolute again. What viewers send is
+//! Keys: `i` pauses and resumes the painting, `r` makes the pointer relative and absolute again; Caps Lock and Num Lock are
+//! locks. It has a touch screen with `--touch`. Text is printed, and refused if there is a `?` in it. What viewers send is
 //! printed, and once a second (with `--stats`) what the server did.
 
 use sampan_frame::{Cursor, PixelFormat, Screen, Size};
-use sampan_guest::{Guest, GuestState, GuestStatus};
-use sampan_input::{Event, Key};
+use sampan_guest::{Guest, GuestState, GuestStatus, TextError, Typed};
+use sampan_input::{Event, Key, Locks};
 use sampan_stream::{Server, ServerConfig};
 use std::error::Error;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ struct Pattern {
     screen: Arc<Screen>,
     status: watch::Sender<GuestStatus>,
     moving: AtomicBool,
+    locks: watch::Sender<Option<Locks>>,
+    touch_screen: bool,
 }
 
 impl Guest for Pattern {
@@ -41,11 +44,32 @@ impl Guest for Pattern {
             Event::Key { key, down: true } if Some(key) == Key::from_dom("KeyI") => {
                 self.moving.fetch_xor(true, Ordering::Relaxed);
             }
+            Event::Key { key, down: true } if Some(key) == Key::from_dom("CapsLock") => {
+                self.locks.send_modify(|locks| locks.get_or_insert_default().caps ^= true);
+            }
+            Event::Key { key, down: true } if Some(key) == Key::from_dom("NumLock") => {
+                self.locks.send_modify(|locks| locks.get_or_insert_default().num ^= true);
+            }
             Event::Key { key, down: true } if Some(key) == Key::from_dom("KeyR") => {
                 self.status.send_modify(|status| status.absolute = !status.absolute);
             }
             _ => {}
         }
+    }
+
+    fn text(&self, text: String) -> Typed {
+        println!("text: {text:?}");
+        let words = "this pattern types no question marks".to_owned();
+        let typed = if text.contains('?') { Err(TextError { code: "untypable", words }) } else { Ok(()) };
+        Box::pin(std::future::ready(typed))
+    }
+
+    fn locks(&self) -> watch::Receiver<Option<Locks>> {
+        self.locks.subscribe()
+    }
+
+    fn touch_screen(&self) -> bool {
+        self.touch_screen
     }
 
     fn resize(&self, size: Size, mm: (u16, u16)) {
@@ -120,6 +144,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         screen: screen.clone(),
         status: watch::Sender::new(running),
         moving: AtomicBool::new(!idle),
+        locks: watch::Sender::new(None),
+        touch_screen: std::env::args().any(|arg| arg == "--touch"),
     });
     let mut config = ServerConfig::default();
     if let Some(listen) = option("--listen") {

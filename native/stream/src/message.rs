@@ -7,9 +7,10 @@ use crate::transport::Channel;
 use sampan_frame::Size;
 use sampan_input::{Button, Event, Key, TouchPhase};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
-/// The longest message that a page may send.
-pub const MAX_MESSAGE: usize = 512;
+/// The longest message that a page may send: a text of some hundred characters, whichever they are.
+pub const MAX_MESSAGE: usize = 4096;
 
 /// Notches that one wheel message may hold.
 const MAX_NOTCHES: i64 = 100;
@@ -36,6 +37,8 @@ pub enum MessageError {
 pub enum Request {
     /// Input for the guest.
     Input(Event),
+    /// A text to type.
+    Text(String),
     /// Another resolution, at so many millimetres.
     Resize(Size, (u16, u16)),
 }
@@ -46,8 +49,10 @@ enum Keys {
     Key { code: String, down: bool },
     Button { button: u64, down: bool },
     Wheel { dx: i64, dy: i64 },
-    Touch { phase: Phase, slot: u64, x: f64, y: f64, w: u32, h: u32 },
-    Move { x: u32, y: u32, w: u32, h: u32 },
+    Text { text: String },
+    Touch { s: Option<u64>, phase: Phase, slot: u64, x: f64, y: f64, w: u32, h: u32 },
+    Move { s: Option<u64>, x: u32, y: u32, w: u32, h: u32 },
+    Rel { s: u64, dx: i64, dy: i64 },
     Release {},
     Resize { w: u32, h: u32, mmw: u16, mmh: u16 },
 }
@@ -57,6 +62,7 @@ enum Keys {
 enum Motion {
     Move { s: u64, x: u32, y: u32, w: u32, h: u32 },
     Rel { s: u64, dx: i64, dy: i64 },
+    Touch { s: u64, slot: u64, x: f64, y: f64, w: u32, h: u32 },
 }
 
 #[derive(Deserialize)]
@@ -83,6 +89,8 @@ pub struct Reader {
     moved: Option<u64>,
     turned: Option<u64>,
     total: (i64, i64),
+    /// Fingers that are down, and the newest that is known of each.
+    fingers: HashMap<u64, u64>,
 }
 
 impl Reader {
@@ -95,9 +103,33 @@ impl Reader {
             return Err(MessageError::Long(text.len()));
         }
         match channel {
-            Channel::Keys => keys(parse(text)?).map(Some),
+            Channel::Keys => self.keys(parse(text)?),
             Channel::Motion => self.motion(parse(text)?),
         }
+    }
+
+    /// Motion that comes by the ordered channel belongs to what follows there, so it counts even if a newer one overtook it.
+    fn keys(&mut self, message: Keys) -> Result<Option<Request>, MessageError> {
+        let sequence = match message {
+            Keys::Rel { s, dx, dy } => return self.turn(s, dx, dy),
+            Keys::Move { s, .. } | Keys::Touch { s, .. } => s,
+            _ => None,
+        };
+        let request = request(message)?;
+        match (&request, sequence) {
+            (Request::Input(Event::Move { .. }), Some(s)) => {
+                newer(&mut self.moved, s);
+            }
+            (Request::Input(Event::Touch { phase: TouchPhase::Begin | TouchPhase::Update, slot, .. }), s) => {
+                self.fingers.insert(*slot, s.unwrap_or(0));
+            }
+            (Request::Input(Event::Touch { slot, .. }), _) => {
+                self.fingers.remove(slot);
+            }
+            (Request::Input(Event::ReleaseAll), _) => self.fingers.clear(),
+            _ => {}
+        }
+        Ok(Some(request))
     }
 
     fn motion(&mut self, motion: Motion) -> Result<Option<Request>, MessageError> {
@@ -106,22 +138,30 @@ impl Reader {
                 let event = place(x, y, w, h)?;
                 Ok(newer(&mut self.moved, s).then_some(Request::Input(event)))
             }
-            // The page sends totals, so that a lost message loses no motion.
-            Motion::Rel { s, dx, dy } => {
-                let step = |total: i64, before: i64| {
-                    total
-                        .checked_sub(before)
-                        .and_then(|d| i32::try_from(d).ok())
-                        .ok_or(MessageError::Range("motion"))
-                };
-                let (x, y) = (step(dx, self.total.0)?, step(dy, self.total.1)?);
-                if !newer(&mut self.turned, s) {
-                    return Ok(None);
-                }
-                self.total = (dx, dy);
-                Ok(Some(Request::Input(Event::Motion { dx: x, dy: y })))
+            Motion::Rel { s, dx, dy } => self.turn(s, dx, dy),
+            Motion::Touch { s, slot, x, y, w, h } => {
+                let event = finger(TouchPhase::Update, slot, (x, y), (w, h))?;
+                // Of a finger that is up again, or not down yet, nothing is known to move.
+                let newest = self.fingers.get_mut(&slot).filter(|newest| **newest < s);
+                Ok(newest.map(|newest| {
+                    *newest = s;
+                    Request::Input(event)
+                }))
             }
         }
+    }
+
+    /// The page sends totals, so that a lost message loses no motion.
+    fn turn(&mut self, s: u64, dx: i64, dy: i64) -> Result<Option<Request>, MessageError> {
+        let step = |total: i64, before: i64| {
+            total.checked_sub(before).and_then(|d| i32::try_from(d).ok()).ok_or(MessageError::Range("motion"))
+        };
+        let (x, y) = (step(dx, self.total.0)?, step(dy, self.total.1)?);
+        if !newer(&mut self.turned, s) {
+            return Ok(None);
+        }
+        self.total = (dx, dy);
+        Ok(Some(Request::Input(Event::Motion { dx: x, dy: y })))
     }
 }
 
@@ -149,7 +189,24 @@ fn frame(w: u32, h: u32) -> Result<(u32, u32), MessageError> {
     Size::new(w, h).map(|_| (w, h)).map_err(|_| MessageError::Range("frame size"))
 }
 
-fn keys(message: Keys) -> Result<Request, MessageError> {
+fn finger(
+    phase: TouchPhase,
+    slot: u64,
+    (x, y): (f64, f64),
+    (w, h): (u32, u32),
+) -> Result<Event, MessageError> {
+    let frame = frame(w, h)?;
+    let inside = |at: f64, side: u32| at.is_finite() && at >= 0.0 && at <= f64::from(side);
+    if !inside(x, w) || !inside(y, h) {
+        return Err(MessageError::Range("position"));
+    }
+    if slot >= MAX_SLOT {
+        return Err(MessageError::Range("slot"));
+    }
+    Ok(Event::Touch { phase, slot, x, y, frame })
+}
+
+fn request(message: Keys) -> Result<Request, MessageError> {
     Ok(Request::Input(match message {
         Keys::Key { code, down } => {
             Event::Key { key: Key::from_dom(&code).ok_or(MessageError::Range("key code"))?, down }
@@ -164,24 +221,20 @@ fn keys(message: Keys) -> Result<Request, MessageError> {
             };
             Event::Wheel { dx: notches(dx)?, dy: notches(dy)? }
         }
-        Keys::Touch { phase, slot, x, y, w, h } => {
-            let frame = frame(w, h)?;
-            let inside = |at: f64, side: u32| at.is_finite() && at >= 0.0 && at <= f64::from(side);
-            if !inside(x, w) || !inside(y, h) {
-                return Err(MessageError::Range("position"));
-            }
-            if slot >= MAX_SLOT {
-                return Err(MessageError::Range("slot"));
-            }
+        Keys::Text { text } if text.is_empty() => return Err(MessageError::Range("text")),
+        Keys::Text { text } => return Ok(Request::Text(text)),
+        Keys::Touch { s: _, phase, slot, x, y, w, h } => {
             let phase = match phase {
                 Phase::Begin => TouchPhase::Begin,
                 Phase::Update => TouchPhase::Update,
                 Phase::End => TouchPhase::End,
                 Phase::Cancel => TouchPhase::Cancel,
             };
-            Event::Touch { phase, slot, x, y, frame }
+            finger(phase, slot, (x, y), (w, h))?
         }
-        Keys::Move { x, y, w, h } => place(x, y, w, h)?,
+        Keys::Move { s: _, x, y, w, h } => place(x, y, w, h)?,
+        // The reader knows of what was turned before.
+        Keys::Rel { .. } => return Err(MessageError::Range("motion")),
         Keys::Release {} => Event::ReleaseAll,
         Keys::Resize { w, h, mmw, mmh } => {
             let size = Size::new(w, h).map_err(|_| MessageError::Range("size"))?;
@@ -204,6 +257,24 @@ pub enum Tell<'a> {
         absolute: bool,
         /// The guest's name.
         name: &'a str,
+        /// Whether it has a touch screen.
+        touch: bool,
+    },
+    /// Which locks of its keyboard are on.
+    Locks {
+        /// Caps Lock.
+        caps: bool,
+        /// Num Lock.
+        num: bool,
+        /// Scroll Lock.
+        scroll: bool,
+    },
+    /// A text of this page's did not reach the guest.
+    Untyped {
+        /// The reason for programs.
+        code: &'a str,
+        /// The same in words.
+        text: &'a str,
     },
     /// The true size of the screen; 0 by 0 if it is off.
     Size {
@@ -289,9 +360,53 @@ mod tests {
         assert_eq!(input(Keys, r#"{"t":"move","x":3,"y":4,"w":640,"h":480}"#), place);
         assert_eq!(input(Motion, r#"{"t":"move","s":1,"x":3,"y":4,"w":640,"h":480}"#), place);
         assert_eq!(
+            read(Keys, r#"{"t":"text","text":"中文 \ud83d\ude00"}"#),
+            Ok(Some(Request::Text("中文 😀".into())))
+        );
+        assert_eq!(
             read(Keys, r#"{"t":"resize","w":801,"h":600,"mmw":200,"mmh":150}"#),
             Ok(Some(Request::Resize(Size { width: 801, height: 600 }, (200, 150))))
         );
+    }
+
+    #[test]
+    fn motion_before_a_button_counts_and_outdates_what_is_older() {
+        let mut reader = Reader::default();
+        let mut read = |channel, text: &str| reader.read(channel, text.as_bytes()).expect(text);
+        let at = |x| Some(Request::Input(Event::Move { x, y: 0, frame: (9, 9) }));
+        assert_eq!(read(Channel::Motion, r#"{"t":"move","s":5,"x":5,"y":0,"w":9,"h":9}"#), at(5));
+        // Sent earlier, but what comes after it on its channel happened there.
+        assert_eq!(read(Channel::Keys, r#"{"t":"move","s":4,"x":4,"y":0,"w":9,"h":9}"#), at(4));
+        assert_eq!(read(Channel::Keys, r#"{"t":"move","s":6,"x":6,"y":0,"w":9,"h":9}"#), at(6));
+        assert_eq!(read(Channel::Motion, r#"{"t":"move","s":6,"x":5,"y":0,"w":9,"h":9}"#), None);
+        let turned = |dx| Some(Request::Input(Event::Motion { dx, dy: 0 }));
+        assert_eq!(read(Channel::Keys, r#"{"t":"rel","s":1,"dx":3,"dy":0}"#), turned(3));
+        assert_eq!(read(Channel::Motion, r#"{"t":"rel","s":1,"dx":3,"dy":0}"#), None);
+        assert_eq!(read(Channel::Motion, r#"{"t":"rel","s":2,"dx":5,"dy":0}"#), turned(2));
+    }
+
+    #[test]
+    fn a_finger_moves_only_while_it_is_down() {
+        let mut reader = Reader::default();
+        let mut moved = |text: &str, channel| {
+            let read = reader.read(channel, text.as_bytes()).expect(text);
+            read.is_some()
+        };
+        let update = |s: u32| format!(r#"{{"t":"touch","s":{s},"slot":0,"x":1,"y":1,"w":9,"h":9}}"#);
+        let edge = |s: u32, phase: &str| {
+            format!(r#"{{"t":"touch","s":{s},"phase":"{phase}","slot":0,"x":1,"y":1,"w":9,"h":9}}"#)
+        };
+        assert!(!moved(&update(2), Channel::Motion), "overtook the begin");
+        assert!(moved(&edge(1, "begin"), Channel::Keys));
+        assert!(moved(&update(3), Channel::Motion));
+        assert!(!moved(&update(3), Channel::Motion), "came twice");
+        assert!(moved(&edge(5, "end"), Channel::Keys));
+        assert!(!moved(&update(4), Channel::Motion), "late");
+        assert!(moved(&edge(6, "begin"), Channel::Keys));
+        assert!(!moved(&update(4), Channel::Motion), "of the finger before");
+        assert!(moved(&update(7), Channel::Motion));
+        assert!(moved(r#"{"t":"release"}"#, Channel::Keys));
+        assert!(!moved(&update(8), Channel::Motion));
     }
 
     #[test]
@@ -306,7 +421,11 @@ mod tests {
             (Channel::Keys, r#"{"t":"touch","phase":"begin","slot":0,"x":1,"y":10,"w":9,"h":9}"#),
             (Channel::Keys, r#"{"t":"resize","w":0,"h":1,"mmw":0,"mmh":0}"#),
             (Channel::Keys, r#"{"t":"resize","w":20000,"h":1,"mmw":0,"mmh":0}"#),
-            (Channel::Keys, r#"{"t":"rel","s":1,"dx":1,"dy":1}"#),
+            (Channel::Keys, r#"{"t":"text","text":""}"#),
+            (Channel::Keys, r#"{"t":"text","text":1}"#),
+            (Channel::Keys, r#"{"t":"rel","s":1,"dx":99999999999,"dy":1}"#),
+            (Channel::Motion, r#"{"t":"touch","s":1,"slot":64,"x":1,"y":1,"w":9,"h":9}"#),
+            (Channel::Motion, r#"{"t":"text","text":"a"}"#),
             (Channel::Motion, r#"{"t":"move","s":1,"x":640,"y":4,"w":640,"h":480}"#),
             (Channel::Motion, r#"{"t":"move","s":-1,"x":4,"y":4,"w":640,"h":480}"#),
             (Channel::Motion, r#"{"t":"rel","s":1,"dx":99999999999,"dy":0}"#),
@@ -316,7 +435,7 @@ mod tests {
         ] {
             assert!(read(channel, text).is_err(), "{text}");
         }
-        assert_eq!(read(Channel::Keys, &" ".repeat(600)), Err(MessageError::Long(600)));
+        assert_eq!(read(Channel::Keys, &" ".repeat(5000)), Err(MessageError::Long(5000)));
     }
 
     proptest! {

@@ -35,12 +35,8 @@ export class Viewer {
 
   /** Opens the address and waits for nothing; `prepare(page)` is called before. */
   static async open(browser, url, options = {}) {
-    const { width = 1024, height = 768, hasTouch = false, prepare = async () => {} } = options;
-    const context = await browser.newContext({
-      viewport: { width, height },
-      serviceWorkers: "block",
-      hasTouch,
-    });
+    const { width = 1024, height = 768, prepare = async () => {}, ...device } = options;
+    const context = await browser.newContext({ viewport: { width, height }, serviceWorkers: "block", ...device });
     const page = await context.newPage();
     const viewer = new Viewer(page);
     // Statistics need the connections that the page makes for itself.

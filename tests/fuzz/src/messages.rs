@@ -18,6 +18,7 @@ pub(crate) fn input(data: &[u8]) {
                     }
                     pressed.note(&event);
                 }
+                Request::Text(text) => assert!(!text.is_empty() && text.len() <= 4096),
                 Request::Resize(size, _) => assert!(size.width > 0 && size.height > 0),
             }
         }

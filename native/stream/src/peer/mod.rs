@@ -11,18 +11,22 @@ use crate::transport::{Channel, Connection, PeerEvent};
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
 use parking_lot::Mutex;
-use sampan_guest::Guest;
+use sampan_guest::{Guest, TextError};
 use sampan_input::{Event, Pressed};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use teller::Teller;
+use teller::{News, Teller};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// How often a viewer's signs of life are looked at.
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long a viewer may take to connect after its offer was answered.
 const CONNECT: Duration = Duration::from_secs(30);
+
+/// Texts of one viewer that may be on their way.
+const MAX_TEXTS: usize = 64;
 
 /// What a viewer's task works with.
 pub struct Peer {
@@ -78,6 +82,7 @@ async fn send_frames(connection: &Arc<dyn Connection>, seat: &Seat, last: &Mutex
 enum Turn {
     Event(PeerEvent),
     Tell,
+    Untyped(TextError),
     Tick,
     End(&'static str),
 }
@@ -96,6 +101,8 @@ struct Control {
     teller: Teller,
     liveness: Liveness,
     requests: KeyRequests,
+    /// Texts on their way to the guest.
+    texts: JoinSet<Result<(), TextError>>,
     last: Arc<Mutex<Option<LastFrame>>>,
     bad_messages: u64,
     connected: bool,
@@ -111,6 +118,7 @@ impl Control {
             reader: Reader::default(),
             liveness: Liveness::default(),
             requests: KeyRequests::default(),
+            texts: JoinSet::new(),
             last,
             bad_messages: 0,
             connected: false,
@@ -123,7 +131,9 @@ impl Control {
         let mut notices = self.peer.seat.notices();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut guest_gone = false;
+        let mut locks = self.peer.guest.locks();
+        let touch = self.peer.guest.touch_screen();
+        let (mut guest_gone, mut locks_gone) = (false, false);
         loop {
             let confirm = self.teller.confirm_at();
             let turn = tokio::select! {
@@ -132,6 +142,14 @@ impl Control {
                     guest_gone = changed.is_err();
                     Turn::Tell
                 }
+                changed = locks.changed(), if !locks_gone => {
+                    locks_gone = changed.is_err();
+                    Turn::Tell
+                }
+                Some(typed) = self.texts.join_next() => match typed {
+                    Ok(Err(error)) => Turn::Untyped(error),
+                    _ => Turn::Tell,
+                },
                 changed = self.peer.screen.changed() => Turn::unless(changed.is_err(), "the server ended"),
                 changed = notices.changed() => Turn::unless(changed.is_err(), "the encoder ended"),
                 _ = self.peer.stop.wait_for(|stop| *stop) => Turn::End("it was asked to"),
@@ -145,13 +163,15 @@ impl Control {
                         return reason;
                     }
                 }
+                Turn::Untyped(error) => self.teller.untyped(error),
                 Turn::Tick if !self.connected && begun.elapsed() > CONNECT => return "it never connected",
                 Turn::Tick if self.connected => self.look_for_life(),
                 Turn::Tick | Turn::Tell => {}
             }
             let (status, notice) = (status.borrow().clone(), notices.borrow().clone());
-            let screen = self.peer.screen.borrow().clone();
-            self.teller.tell(&status, &screen, &notice).await;
+            let (screen, locks) = (self.peer.screen.borrow().clone(), *locks.borrow());
+            let news = News { status: &status, touch, locks, screen: &screen, notice: &notice };
+            self.teller.tell(&news).await;
         }
     }
 
@@ -186,6 +206,7 @@ impl Control {
     fn message(&mut self, channel: Channel, text: &[u8]) {
         match self.reader.read(channel, text) {
             Ok(Some(Request::Input(event))) => self.held.input(event),
+            Ok(Some(Request::Text(text))) => self.text(text),
             Ok(Some(Request::Resize(size, mm))) => self.peer.guest.resize(size, mm),
             Ok(None) => {}
             Err(error) => {
@@ -195,6 +216,17 @@ impl Control {
                 self.bad_messages += 1;
             }
         }
+    }
+
+    fn text(&mut self, text: String) {
+        if self.texts.len() >= MAX_TEXTS {
+            let words = "too many texts wait for the guest: try again in a moment".to_owned();
+            self.teller.untyped(TextError { code: "text_busy", words });
+            return;
+        }
+        // It has its place among the events now; only its end is waited for elsewhere.
+        let typed = self.peer.guest.text(text);
+        self.texts.spawn(typed);
     }
 
     fn look_for_life(&mut self) {

@@ -5,7 +5,8 @@ use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, TransportError};
 use base64::Engine as _;
 use sampan_frame::{Cursor, CursorState, Size};
-use sampan_guest::GuestStatus;
+use sampan_guest::{GuestStatus, TextError};
+use sampan_input::Locks;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,12 +28,29 @@ pub struct Teller {
     keys: bool,
     motion: bool,
     status: Option<GuestStatus>,
+    locks: Option<Locks>,
+    /// Why a text did not reach the guest; the last reason is enough.
+    untyped: Option<TextError>,
     size: Option<Option<Size>>,
     notice: Option<String>,
     shapes: VecDeque<u64>,
     place: Option<Place>,
     sequence: u64,
     confirm: Option<Instant>,
+}
+
+/// How everything is now, but for the picture.
+pub struct News<'a> {
+    /// The guest's condition.
+    pub status: &'a GuestStatus,
+    /// Whether it has a touch screen.
+    pub touch: bool,
+    /// Which locks of its keyboard are on.
+    pub locks: Option<Locks>,
+    /// Size and cursor.
+    pub screen: &'a ScreenState,
+    /// Words of the encoder's.
+    pub notice: &'a str,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -59,6 +77,8 @@ impl Teller {
             keys: false,
             motion: false,
             status: None,
+            locks: None,
+            untyped: None,
             size: None,
             notice: None,
             shapes: VecDeque::new(),
@@ -90,24 +110,27 @@ impl Teller {
         self.confirm
     }
 
+    /// Notes that a text of the page's did not reach the guest.
+    pub fn untyped(&mut self, error: TextError) {
+        self.untyped = Some(error);
+    }
+
     /// Sends what the page does not know yet.
-    pub async fn tell(&mut self, status: &GuestStatus, screen: &ScreenState, notice: &str) {
+    pub async fn tell(&mut self, news: &News<'_>) {
         if !self.keys {
             return;
         }
         // A page that is behind gets the rest when it is not: the order of these is the order of their weight.
-        let _ = self.try_tell(status, screen, notice).await;
+        let _ = self.try_tell(news).await;
     }
 
     async fn try_tell(
         &mut self,
-        status: &GuestStatus,
-        screen: &ScreenState,
-        notice: &str,
+        &News { status, touch, locks, screen, notice }: &News<'_>,
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
-            let tell = Tell::Status { state, detail: &status.detail, absolute, name: &self.name };
+            let tell = Tell::Status { state, detail: &status.detail, absolute, name: &self.name, touch };
             self.say(Channel::Keys, &tell).await?;
             self.status = Some(status.clone());
         }
@@ -115,6 +138,16 @@ impl Teller {
             let (w, h) = screen.size.map_or((0, 0), |size| (size.width, size.height));
             self.say(Channel::Keys, &Tell::Size { w, h }).await?;
             self.size = Some(screen.size);
+        }
+        if let Some(now @ Locks { caps, num, scroll }) = locks
+            && self.locks != locks
+        {
+            self.say(Channel::Keys, &Tell::Locks { caps, num, scroll }).await?;
+            self.locks = Some(now);
+        }
+        if let Some(TextError { code, words }) = &self.untyped {
+            self.say(Channel::Keys, &Tell::Untyped { code, text: words }).await?;
+            self.untyped = None;
         }
         if self.notice.as_deref().unwrap_or_default() != notice {
             self.say(Channel::Keys, &Tell::Notice { text: notice }).await?;

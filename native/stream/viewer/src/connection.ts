@@ -3,17 +3,29 @@
  * growing pauses. It knows nothing of the page.
  */
 import { Backoff } from "./backoff.ts";
+import { isFinal, ofSignalling } from "./failure.ts";
+import type { Failure } from "./failure.ts";
 import { decode, encode } from "./messages.ts";
 import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
 import { SignallingError, endSession, patchCandidates, postOffer, sdpFragment } from "./whep.ts";
 
 export type ConnectionState =
-  | { readonly name: "connecting" }
+  /** `after` is why the try before failed. */
+  | { readonly name: "connecting"; readonly after?: Failed }
   | { readonly name: "connected" }
-  | { readonly name: "waiting"; readonly seconds: number }
-  | { readonly name: "refused" }
+  /** It failed, and is tried again in so many seconds. */
+  | ({ readonly name: "waiting"; readonly seconds: number } & Failed)
+  /** It failed in a way that trying again does not mend. */
+  | { readonly name: "refused"; readonly why: Failure }
+  /** The browser has no WebRTC. */
   | { readonly name: "unsupported" }
   | { readonly name: "left" };
+
+export interface Failed {
+  readonly why: Failure;
+  /** The server's own; may be empty. */
+  readonly words: string;
+}
 
 export interface ConnectionEvents {
   state(state: ConnectionState): void;
@@ -27,6 +39,8 @@ export interface ConnectionEvents {
 const DISCONNECTED_GRACE_MS = 3000;
 /** A connection that is not up by then never will be. */
 const CONNECT_DEADLINE_MS = 15000;
+/** A live path shows itself within this: ICE asks for consent every few seconds (RFC 7675). */
+const PROBE_MS = 4000;
 /** Motion is dropped while more than this waits in the channel: old positions help nobody. */
 const MOTION_BACKLOG_BYTES = 4096;
 
@@ -37,6 +51,8 @@ interface Attempt {
   readonly abort: AbortController;
   location: string | undefined;
   timer: number | undefined;
+  /** Whether it has ever held. */
+  held: boolean;
 }
 
 export class Connection {
@@ -45,6 +61,7 @@ export class Connection {
   #token: string;
   #attempt: Attempt | undefined;
   #retry: number | undefined;
+  #failed: Failed | undefined;
   #left = true;
 
   constructor(token: string, events: ConnectionEvents) {
@@ -61,7 +78,7 @@ export class Connection {
       this.#events.state({ name: "unsupported" });
       return;
     }
-    this.#events.state({ name: "connecting" });
+    this.#events.state({ name: "connecting", ...(this.#failed && { after: this.#failed }) });
     this.#connect().catch((error: unknown) => console.warn("sampan: connecting failed:", error));
   }
 
@@ -75,6 +92,18 @@ export class Connection {
   /** Tries at once instead of at the end of the pause. */
   hurry(): void {
     if (this.#retry !== undefined) this.start();
+  }
+
+  /** The network may be another, or this device has slept: finds out soon whether the path still holds. */
+  check(): void {
+    this.hurry();
+    const attempt = this.#attempt;
+    if (attempt === undefined || !attempt.held) return;
+    if (attempt.peer.connectionState !== "connected") {
+      this.start();
+      return;
+    }
+    void this.#probe(attempt);
   }
 
   /** The live connection, for statistics. */
@@ -102,6 +131,7 @@ export class Connection {
       abort: new AbortController(),
       location: undefined,
       timer: undefined,
+      held: false,
     };
     this.#attempt = attempt;
     this.#giveUpAfter(attempt, CONNECT_DEADLINE_MS);
@@ -113,7 +143,9 @@ export class Connection {
       await this.#offer(attempt);
     } catch (error) {
       if (attempt !== this.#attempt) return;
-      this.#lost(attempt, error instanceof SignallingError && error.refused);
+      const signalling = error instanceof SignallingError;
+      const why = signalling ? ofSignalling(error.status, navigator.onLine) : "server";
+      this.#lost(attempt, why, signalling && error.status === 0 ? "" : String(error instanceof Error ? error.message : error));
     }
   }
 
@@ -145,13 +177,14 @@ export class Connection {
       switch (peer.connectionState) {
         case "connected":
           window.clearTimeout(attempt.timer);
+          attempt.held = true;
           break;
         case "disconnected":
           this.#giveUpAfter(attempt, DISCONNECTED_GRACE_MS);
           break;
         case "failed":
         case "closed":
-          this.#lost(attempt, false);
+          this.#lost(attempt, attempt.held ? "lost" : "blocked");
           break;
         default:
           break;
@@ -160,11 +193,12 @@ export class Connection {
     keys.onopen = () => {
       if (!current()) return;
       this.#backoff.reset();
+      this.#failed = undefined;
       this.#events.state({ name: "connected" });
       this.#events.open();
     };
     keys.onclose = () => {
-      if (current()) this.#lost(attempt, false);
+      if (current()) this.#lost(attempt, "ended");
     };
     const receive = ({ data }: MessageEvent) => {
       const message = current() ? decode(data) : undefined;
@@ -176,19 +210,28 @@ export class Connection {
 
   #giveUpAfter(attempt: Attempt, ms: number): void {
     window.clearTimeout(attempt.timer);
-    attempt.timer = window.setTimeout(() => this.#lost(attempt, false), ms);
+    attempt.timer = window.setTimeout(() => this.#lost(attempt, attempt.held ? "lost" : "blocked"), ms);
   }
 
-  #lost(attempt: Attempt, refused: boolean): void {
+  /** Connects anew if nothing at all arrives for a while. */
+  async #probe(attempt: Attempt): Promise<void> {
+    const before = await arrived(attempt.peer);
+    await new Promise((resolve) => window.setTimeout(resolve, PROBE_MS));
+    if (attempt !== this.#attempt || (await arrived(attempt.peer)) !== before) return;
+    if (attempt === this.#attempt) this.start();
+  }
+
+  #lost(attempt: Attempt, why: Failure, words = ""): void {
     if (attempt !== this.#attempt) return;
     this.#drop();
-    if (refused) {
-      this.#events.state({ name: "refused" });
+    if (isFinal(why)) {
+      this.#events.state({ name: "refused", why });
       return;
     }
     if (this.#left) return;
+    this.#failed = { why, words };
     const ms = this.#backoff.next();
-    this.#events.state({ name: "waiting", seconds: Math.ceil(ms / 1000) });
+    this.#events.state({ name: "waiting", seconds: Math.ceil(ms / 1000), why, words });
     this.#retry = window.setTimeout(() => this.start(), ms);
   }
 
@@ -203,6 +246,19 @@ export class Connection {
     if (attempt.location !== undefined) endSession(attempt.location, this.#token);
     attempt.peer.close();
   }
+}
+
+/** How much has come over the chosen path, with the answers to ICE's own questions. */
+async function arrived(peer: RTCPeerConnection): Promise<number> {
+  let sum = 0;
+  for (const stat of (await peer.getStats()).values() as Iterable<Record<string, unknown>>) {
+    if (stat["type"] !== "candidate-pair" || stat["nominated"] !== true) continue;
+    for (const name of ["bytesReceived", "responsesReceived", "requestsReceived"]) {
+      const value = stat[name];
+      if (typeof value === "number") sum += value;
+    }
+  }
+  return sum;
 }
 
 /** Candidates found before the answer wait for the session's address; later ones go at once. */

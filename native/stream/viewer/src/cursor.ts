@@ -4,6 +4,7 @@
  * the guest moves it by itself (captured pointer, or somebody else driving).
  */
 import { element } from "./dom.ts";
+import type { Point } from "./geometry.ts";
 import type { CursorMessage, CursorPositionMessage, CursorShape } from "./messages.ts";
 import type { Screen } from "./screen.ts";
 
@@ -52,6 +53,11 @@ export class CursorView {
     if (message.hash === null) this.#current = undefined;
     else this.#use(message.hash);
     this.update();
+  }
+
+  /** Where the guest's pointer is, if it has told. */
+  get position(): Point | undefined {
+    return this.#sequence === 0 ? undefined : this.#position;
   }
 
   /** Begins a new connection: sequence numbers start again. */

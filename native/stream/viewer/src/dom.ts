@@ -20,9 +20,9 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** Outlines on a 24 × 24 grid. */
 const ICONS = {
-  keys: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
-  follow: "M4 9V4h5M20 15v5h-5M4 4l6 6M20 20l-6-6",
-  stats: "M4 20V10M10 20V4M16 20v-7M21 20H3",
+  write: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
+  keys: "M7 4h10a3 3 0 0 1 3 3v10a3 3 0 0 1-3 3H7a3 3 0 0 1-3-3V7a3 3 0 0 1 3-3zM8 13l4-4 4 4",
+  more: "M12 5.5h.01M12 12h.01M12 18.5h.01",
   fullscreen: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
 } as const;
 
@@ -32,6 +32,7 @@ export function icon(name: IconName): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
+  svg.classList.add(`icon-${name}`);
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
@@ -39,8 +40,6 @@ export function icon(name: IconName): SVGSVGElement {
 }
 
 /** A toolbar button: an icon with a name for screen readers and a tooltip. */
-export function iconButton(name: IconName, label: string, toggles: boolean): HTMLButtonElement {
-  const button = element("button", { type: "button", title: label, "aria-label": label }, icon(name));
-  if (toggles) button.setAttribute("aria-pressed", "false");
-  return button;
+export function iconButton(name: IconName, label: string): HTMLButtonElement {
+  return element("button", { type: "button", title: label, "aria-label": label }, icon(name));
 }

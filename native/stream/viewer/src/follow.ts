@@ -6,11 +6,17 @@ import type { KeysMessage } from "./messages.ts";
 /** A window being dragged is not worth a mode change in the guest at every step. */
 const DEBOUNCE_MS = 150;
 const STORAGE_KEY = "sampan.follow";
+const SCALE_KEY = "sampan.contents";
+
+/** How large a guest's pixel is, in pixels of the display. */
+export const CONTENT_SCALES = ["1", "1.5", "2", "3"] as const;
+export type ContentScale = (typeof CONTENT_SCALES)[number];
 
 export class Follow {
   readonly #stageSize: () => Size;
   readonly #send: (message: KeysMessage) => void;
   #enabled = load();
+  #scale = loadScale();
   #timer: number | undefined;
   #sent = "";
 
@@ -23,9 +29,19 @@ export class Follow {
     return this.#enabled;
   }
 
+  get scale(): ContentScale {
+    return this.#scale;
+  }
+
+  setScale(scale: ContentScale): void {
+    this.#scale = scale;
+    store(SCALE_KEY, scale);
+    this.now();
+  }
+
   toggle(): void {
     this.#enabled = !this.#enabled;
-    save(this.#enabled);
+    store(STORAGE_KEY, this.#enabled ? "yes" : "no");
     this.now();
   }
 
@@ -46,7 +62,7 @@ export class Follow {
     if (!this.#enabled || document.visibilityState === "hidden") return;
     const stage = this.#stageSize();
     if (stage.width < 1 || stage.height < 1) return;
-    const { width: w, height: h } = wantedSize(stage, window.devicePixelRatio);
+    const { width: w, height: h } = wantedSize(stage, window.devicePixelRatio / Number(this.#scale));
     const { width: mmw, height: mmh } = millimetres(stage);
     const key = `${w}x${h}`;
     if (key === this.#sent) return;
@@ -63,9 +79,21 @@ function load(): boolean {
   }
 }
 
-function save(enabled: boolean): void {
+/** On the dense display of a phone a desktop at one pixel to one is too small for eyes and fingers. */
+function loadScale(): ContentScale {
+  const small = matchMedia("(pointer: coarse)").matches && window.devicePixelRatio >= 2;
+  const usual = small ? "2" : "1";
   try {
-    localStorage.setItem(STORAGE_KEY, enabled ? "yes" : "no");
+    const stored = localStorage.getItem(SCALE_KEY);
+    return CONTENT_SCALES.find((scale) => scale === stored) ?? usual;
+  } catch {
+    return usual;
+  }
+}
+
+function store(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
   } catch {
     // Without storage the choice lasts as long as the page.
   }

@@ -58,6 +58,48 @@ export function fit(stage: Size, guest: Size, pixelRatio: number): Box {
   };
 }
 
+/** How much larger than fitted a picture is shown, and which point of it (0 to 1 each way) stands in the stage's middle. */
+export interface Zoom {
+  readonly factor: number;
+  readonly centre: Point;
+}
+
+export const MOST_ZOOM = 8;
+
+/** The fitted box, enlarged: it leaves no room beside it that it could fill. */
+export function enlarge(box: Box, stage: Size, zoom: Zoom, pixelRatio: number): Box {
+  if (zoom.factor === 1) return box;
+  const side = (length: number, room: number, centre: number) => {
+    const start = length <= room ? (room - length) / 2
+      : Math.min(Math.max(room / 2 - centre * length, room - length), 0);
+    return Math.round(start * pixelRatio) / pixelRatio;
+  };
+  const width = box.width * zoom.factor;
+  const height = box.height * zoom.factor;
+  return {
+    left: side(width, stage.width, zoom.centre.x), top: side(height, stage.height, zoom.centre.y), width, height,
+  };
+}
+
+/** The zoom after fingers around `at` (a point of the stage) spread by a factor and went `by` so far. */
+export function pinch(box: Box, stage: Size, zoom: Zoom, factor: number, at: Point, by: Point): Zoom {
+  const now = Math.min(Math.max(zoom.factor * factor, 1), MOST_ZOOM);
+  const grows = now / zoom.factor;
+  const side = (start: number, length: number, room: number, point: number, moved: number) => {
+    const begins = point + moved - (point - start) * grows;
+    return (room / 2 - begins) / (length * grows);
+  };
+  const centre = {
+    x: bounds(side(box.left, box.width, stage.width, at.x, by.x)),
+    y: bounds(side(box.top, box.height, stage.height, at.y, by.y)),
+  };
+  return { factor: now, centre };
+}
+
+function bounds(part: number): number {
+  return Math.min(Math.max(part, 0), 1);
+}
+
 /** The guest pixel under a point of the page, as fractions of a pixel and not yet bounded. */
 export function toGuestExact(point: Point, box: Box, guest: Size): Point {
   return {

@@ -1,41 +1,64 @@
 /** Puts the page together: one screen, one connection, and the controls around them. */
+import { Recorder, copy, fileName, picture, save } from "./capture.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionState } from "./connection.ts";
 import { CursorView } from "./cursor.ts";
 import { Follow } from "./follow.ts";
+import type { Point } from "./geometry.ts";
 import { KeyMenu } from "./keymenu.ts";
 import { Keyboard } from "./keyboard.ts";
+import { Menu } from "./menu.ts";
 import type { ServerMessage, StatusMessage } from "./messages.ts";
 import { NoticeCard } from "./notice.ts";
 import { Pointer } from "./pointer.ts";
 import { Screen } from "./screen.ts";
 import { StatsPanel } from "./stats.ts";
+import { Sticky } from "./sticky.ts";
 import { strings } from "./strings.ts";
+import { TextInput } from "./textinput.ts";
+import { applyTheme, storedTheme } from "./theme.ts";
 import { browserHome, takeToken, tokenIn } from "./token.ts";
 import { Toolbar } from "./toolbar.ts";
-import { noticeFor, stateText } from "./view.ts";
+import { loadTouchMode, saveTouchMode } from "./touch.ts";
+import { noticeFor, stateText, untypedText } from "./view.ts";
 import type { Capture } from "./view.ts";
 
 /** The hint how to get the pointer back goes away by itself. */
 const CAPTURE_HINT_MS = 3000;
+/** So do other words about what has just happened. */
+const TOLD_MS = 6000;
+/** A first picture is there long before. */
+const PICTURE_MS = 12_000;
+/** What hides more of the page than this is a phone's keyboard. */
+const LEAST_KEYBOARD_PX = 80;
 
 class Viewer {
   #state: ConnectionState = { name: "connecting" };
   #guest: StatusMessage | undefined;
   #picture = false;
+  #overdue = false;
+  #pictureTimer: number | undefined;
   #displayOff = false;
   #words = "";
   #capture: Capture = "none";
   #captureTimer: number | undefined;
+  #told = "";
+  #toldTimer: number | undefined;
+  /** Whether the text field has the focus in place of the screen. */
+  #writing = false;
 
   readonly #connection: Connection;
-  readonly #screen = new Screen(() => this.#cursor?.update());
+  readonly #screen = new Screen(() => this.#placed());
   readonly #cursor: CursorView | undefined;
+  readonly #sticky = new Sticky(() => this.#keys?.update());
+  readonly #text: TextInput;
   readonly #keyboard: Keyboard;
   readonly #pointer: Pointer;
   readonly #follow: Follow;
   readonly #stats: StatsPanel;
-  readonly #menu: KeyMenu;
+  readonly #keys: KeyMenu | undefined;
+  readonly #menu: Menu | undefined;
+  readonly #recorder: Recorder;
   readonly #toolbar: Toolbar;
   readonly #notice = new NoticeCard(() => this.#connection.start());
 
@@ -48,42 +71,70 @@ class Viewer {
     });
     this.#connection = connection;
     this.#cursor = new CursorView(this.#screen);
-    this.#keyboard = new Keyboard(this.#screen.surface, {
+    this.#text = new TextInput({
+      text: (text) => this.#keyboard.text(text),
+      back: (count) => {
+        for (let i = 0; i < count; i++) this.#keyboard.tap(["Backspace"]);
+      },
+    });
+    this.#keyboard = new Keyboard([this.#screen.surface, this.#text.root], this.#sticky, {
       send: (message) => {
-        if (message.t === "release") {
-          this.#pointer.released();
-          this.#menu.released();
-        }
+        if (message.t === "release") this.#pointer.released();
         connection.sendKeys(message);
       },
       leave: () => this.#toolbar.focus(),
     });
-    this.#pointer = new Pointer(this.#screen, {
+    const touchMode = loadTouchMode();
+    this.#pointer = new Pointer(this.#screen, touchMode, {
       sendKeys: (message) => connection.sendKeys(message),
       sendMotion: (message) => connection.sendMotion(message),
       leading: (leading) => this.#cursor?.setLeading(leading),
       capture: (state) => this.#captureChanged(state),
+      pressed: (at) => this.#focusGuest(at),
+      used: () => this.#keyboard.used(),
+      keyboard: () => this.#toolbar.setWriting(this.#write()),
+      guestPointer: () => this.#cursor?.position,
     });
     this.#follow = new Follow(
       () => this.#screen.stageSize(),
       (message) => connection.sendKeys(message),
     );
-    this.#stats = new StatsPanel(() => connection.peer);
-    this.#menu = new KeyMenu(this.#keyboard, () => this.#screen.focus());
-    this.#toolbar = new Toolbar(
-      {
-        keys: () => this.#menu.toggle(),
-        follow: () => {
-          this.#follow.toggle();
-          return this.#follow.enabled;
-        },
-        stats: () => this.#stats.toggle(),
-        leaveToolbar: () => this.#screen.focus(),
+    this.#stats = new StatsPanel(() => connection.peer, this.#screen.video);
+    this.#recorder = new Recorder(this.#screen, (recording, kind) => {
+      save(recording, fileName(this.#guest?.name ?? "", new Date(), kind));
+    }, (recording) => {
+      this.#menu?.recording(recording);
+      this.#toolbar.setRecording(recording);
+    });
+    this.#keys = new KeyMenu(this.#keyboard, this.#sticky);
+    this.#menu = new Menu({
+      follow: () => {
+        this.#follow.toggle();
+        return this.#follow.enabled;
       },
-      this.#follow.enabled,
-    );
+      contents: (scale) => this.#follow.setScale(scale),
+      stats: () => this.#stats.toggle(),
+      screenshot: () => void this.#screenshot(),
+      copy: () => this.#copy(),
+      record: () => this.#recorder.toggle(),
+      touch: (mode) => {
+        saveTouchMode(mode);
+        this.#pointer.setMode(mode);
+      },
+      zoomOut: () => this.#screen.zoomOut(),
+    }, { follows: this.#follow.enabled, contents: this.#follow.scale, touch: touchMode });
+    this.#toolbar = new Toolbar({
+      write: () => this.#write(),
+      keys: () => this.#toggleKeys(),
+      more: () => this.#menu?.toggle() === true,
+      leaveToolbar: () => {
+        this.#closeMenu();
+        this.#focusGuest();
+      },
+    });
     this.#toolbar.root.append(this.#menu.root);
-    document.body.append(this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#stats.root);
+    this.#screen.stage.append(this.#text.root);
+    document.body.append(this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#stats.root, this.#keys.root);
     this.#listen();
   }
 
@@ -97,11 +148,19 @@ class Viewer {
       this.#screen.layout();
       this.#follow.soon();
     }).observe(this.#screen.stage);
+    // A phone's keyboard covers the page without changing its size.
+    for (const name of ["resize", "scroll"]) window.visualViewport?.addEventListener(name, () => this.#keyboardMoved());
     this.#screen.video.addEventListener("loadeddata", () => {
       this.#picture = true;
       this.#refresh();
     });
-    window.addEventListener("online", () => this.#connection.hurry());
+    this.#screen.surface.addEventListener("focus", () => {
+      if (this.#writing) this.#text.focus();
+    });
+    // A press on the picture is not meant for the menu.
+    this.#screen.stage.addEventListener("pointerdown", () => this.#closeMenu());
+    window.addEventListener("online", () => this.#connection.check());
+    network()?.addEventListener("change", () => this.#connection.check());
     window.addEventListener("pagehide", () => this.#connection.leave());
     window.addEventListener("pageshow", (event) => {
       // Back from the browser's page cache: the session was ended when the page was left.
@@ -114,7 +173,7 @@ class Viewer {
     });
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "hidden") return;
-      this.#connection.hurry();
+      this.#connection.check();
       this.#follow.now();
     });
   }
@@ -124,6 +183,12 @@ class Viewer {
     this.#pointer.reset();
     this.#cursor?.reset();
     this.#words = "";
+    this.#overdue = false;
+    window.clearTimeout(this.#pictureTimer);
+    this.#pictureTimer = window.setTimeout(() => {
+      this.#overdue = true;
+      this.#refresh();
+    }, PICTURE_MS);
     this.#follow.restart();
   }
 
@@ -144,6 +209,12 @@ class Viewer {
         this.#words = message.text;
         this.#refresh();
         break;
+      case "locks":
+        this.#keyboard.locks(message.caps, message.num);
+        break;
+      case "untyped":
+        this.#tell(untypedText(message));
+        break;
       case "cursor":
         this.#cursor?.setShape(message);
         break;
@@ -155,7 +226,10 @@ class Viewer {
 
   #connectionChanged(state: ConnectionState): void {
     this.#state = state;
-    if (state.name !== "connected") this.#guest = undefined;
+    if (state.name !== "connected") {
+      this.#guest = undefined;
+      window.clearTimeout(this.#pictureTimer);
+    }
     this.#refresh();
   }
 
@@ -171,15 +245,92 @@ class Viewer {
     this.#refresh();
   }
 
+  /** Gives the guest the keys; `at` is where it was pressed, for the candidates of an input method. */
+  #focusGuest(at?: Point): void {
+    if (at !== undefined) this.#text.place(at);
+    if (this.#writing) this.#text.focus();
+    else this.#screen.focus();
+  }
+
+  /** Turns writing with this device's keyboard on or off. */
+  #write(): boolean {
+    const touch = matchMedia("(pointer: coarse)").matches;
+    // A phone's keyboard that its own key has hidden is to come back.
+    const hidden = touch && this.#keyboardHeight() < LEAST_KEYBOARD_PX;
+    this.#writing = !this.#writing || hidden;
+    if (this.#writing) this.#text.root.blur();
+    this.#focusGuest();
+    return this.#writing;
+  }
+
+  #toggleKeys(): boolean {
+    const shown = this.#keys?.toggle() === true;
+    this.#keyboardMoved();
+    return shown;
+  }
+
+  #closeMenu(): void {
+    if (this.#menu === undefined || this.#menu.root.hidden) return;
+    this.#menu.root.hidden = true;
+    this.#toolbar.menuClosed();
+  }
+
+  #keyboardHeight(): number {
+    const seen = window.visualViewport;
+    if (seen === null || seen.scale > 1.01) return 0;
+    return Math.max(0, window.innerHeight - seen.height - seen.offsetTop);
+  }
+
+  /** The phone's keyboard, or the on-screen keys, cover another part of the page. */
+  #keyboardMoved(): void {
+    document.documentElement.style.setProperty("--keyboard", `${this.#keyboardHeight()}px`);
+    const keys = this.#keys?.root;
+    const height = keys === undefined || keys.hidden ? 0 : keys.offsetHeight;
+    document.documentElement.style.setProperty("--cover", `${height + this.#keyboardHeight()}px`);
+    const docked = matchMedia("(pointer: coarse)").matches;
+    this.#screen.setCover(docked ? height : 0);
+  }
+
+  /** The picture has its place. */
+  #placed(): void {
+    this.#cursor?.update();
+    this.#menu?.zoomed(this.#screen.zoomed);
+  }
+
+  async #screenshot(): Promise<void> {
+    const blob = await picture(this.#screen);
+    if (blob !== undefined) save(blob, fileName(this.#guest?.name ?? "", new Date(), "png"));
+  }
+
+  #copy(): void {
+    copy(picture(this.#screen)).then(
+      () => this.#tell(strings.pictureCopied),
+      () => this.#tell(strings.pictureNotCopied),
+    );
+  }
+
+  /** Says for a while what has just happened. */
+  #tell(text: string): void {
+    this.#told = text;
+    window.clearTimeout(this.#toldTimer);
+    this.#toldTimer = window.setTimeout(() => {
+      this.#told = "";
+      this.#refresh();
+    }, TOLD_MS);
+    this.#refresh();
+  }
+
   /** Shows the state in words, and as data attributes for styles and tests. */
   #refresh(): void {
     const view = {
       connection: this.#state,
       guest: this.#guest,
       picture: this.#picture,
+      overdue: this.#overdue,
       displayOff: this.#displayOff,
       words: this.#words,
       capture: this.#capture,
+      told: this.#told,
     };
     const { text, lasting } = stateText(view);
     this.#toolbar.say(text, lasting);
@@ -190,4 +341,10 @@ class Viewer {
   }
 }
 
+/** Where the browser tells of another network, such as Wi-Fi in place of mobile data. */
+function network(): EventTarget | undefined {
+  return (navigator as Navigator & { connection?: EventTarget }).connection;
+}
+
+applyTheme(storedTheme());
 new Viewer(takeToken(browserHome()) ?? "").start();

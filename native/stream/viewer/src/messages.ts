@@ -23,7 +23,18 @@ export interface RelativeMessage {
   readonly dy: number;
 }
 
-export type MotionMessage = MoveMessage | RelativeMessage;
+/** A finger that is down has moved, in fractions of a pixel of the frame. */
+export interface FingerMessage {
+  readonly t: "touch";
+  readonly s: number;
+  readonly slot: number;
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+export type MotionMessage = MoveMessage | RelativeMessage | FingerMessage;
 
 export type TouchPhase = "begin" | "update" | "end" | "cancel";
 
@@ -32,15 +43,8 @@ export type KeysMessage =
   | { readonly t: "key"; readonly code: string; readonly down: boolean }
   | { readonly t: "button"; readonly button: number; readonly down: boolean }
   | { readonly t: "wheel"; readonly dx: number; readonly dy: number }
-  | {
-      readonly t: "touch";
-      readonly phase: TouchPhase;
-      readonly slot: number;
-      readonly x: number;
-      readonly y: number;
-      readonly w: number;
-      readonly h: number;
-    }
+  | { readonly t: "text"; readonly text: string }
+  | (FingerMessage & { readonly phase: TouchPhase })
   | { readonly t: "release" }
   | {
       readonly t: "resize";
@@ -49,7 +53,8 @@ export type KeysMessage =
       readonly mmw: number;
       readonly mmh: number;
     }
-  | MotionMessage;
+  | MoveMessage
+  | RelativeMessage;
 
 export type GuestState = "starting" | "running" | "paused" | "stopped" | "died";
 
@@ -60,7 +65,7 @@ export interface StatusMessage {
   readonly detail: string;
   readonly absolute: boolean;
   readonly name: string;
-  /** False when the guest has no touch screen: fingers then act as a pointer. */
+  /** Without a touch screen in the guest, fingers are a pointer. */
   readonly touch: boolean;
 }
 
@@ -108,8 +113,24 @@ export interface NoticeMessage {
   readonly text: string;
 }
 
+/** Which locks the guest shows on its keyboard's LEDs; not sent before it has shown any. */
+export interface LocksMessage {
+  readonly t: "locks";
+  readonly caps: boolean;
+  readonly num: boolean;
+}
+
+/** A text of ours did not reach the guest: why, for programs and in words. */
+export interface UntypedMessage {
+  readonly t: "untyped";
+  readonly code: string;
+  readonly text: string;
+}
+
 export type ServerMessage =
   | StatusMessage
+  | LocksMessage
+  | UntypedMessage
   | CursorMessage
   | CursorPositionMessage
   | SizeMessage
@@ -122,7 +143,25 @@ const MAX_SCREEN_SIDE = 16384;
 
 const STATES: readonly string[] = ["starting", "running", "paused", "stopped", "died"];
 
-export function encode(message: KeysMessage): string {
+/** A message to the server has at most 4096 bytes: these take three each at most, as JSON and UTF-8. */
+const MOST_CHARACTERS = 1000;
+
+/** A text as messages in order; no character is torn in two. */
+export function textMessages(text: string): KeysMessage[] {
+  const messages: KeysMessage[] = [];
+  let part = "";
+  for (const character of text) {
+    if (part.length + character.length > MOST_CHARACTERS) {
+      messages.push({ t: "text", text: part });
+      part = "";
+    }
+    part += character;
+  }
+  if (part !== "") messages.push({ t: "text", text: part });
+  return messages;
+}
+
+export function encode(message: KeysMessage | MotionMessage): string {
   return JSON.stringify(message);
 }
 
@@ -146,6 +185,11 @@ export function decode(data: unknown): ServerMessage | undefined {
       return decodeCursorPosition(fields);
     case "size":
       return decodeSize(fields["w"], fields["h"]);
+    case "locks":
+      return { t: "locks", caps: fields["caps"] === true, num: fields["num"] === true };
+    case "untyped":
+      return typeof fields["code"] === "string" && typeof fields["text"] === "string"
+        ? { t: "untyped", code: fields["code"], text: fields["text"] } : undefined;
     case "notice":
       return typeof fields["text"] === "string" ? { t: "notice", text: fields["text"] } : undefined;
     default:
@@ -162,7 +206,7 @@ function decodeStatus(fields: Record<string, unknown>): StatusMessage | undefine
     detail: typeof fields["detail"] === "string" ? fields["detail"] : "",
     absolute: fields["absolute"] !== false,
     name: typeof fields["name"] === "string" ? fields["name"] : "",
-    touch: fields["touch"] !== false,
+    touch: fields["touch"] === true,
   };
 }
 

@@ -2,8 +2,10 @@
  * Sends pointer motion no oftener than the display draws: the first change at once, what follows
  * within the same frame as one message at its end. Nothing on the motion channel is resent, so the
  * last message is repeated once when the pointer comes to rest.
+ *
+ * Fingers do the same, each for itself; where one comes down and goes up is sent on the reliable channel.
  */
-import type { MotionMessage } from "./messages.ts";
+import type { FingerMessage, MotionMessage, MoveMessage, RelativeMessage } from "./messages.ts";
 
 /** How time reaches this module. */
 export interface Clock {
@@ -52,7 +54,7 @@ export class MotionSender {
   }
 
   /** The latest motion, to be sent on the reliable channel just before a button. */
-  take(): MotionMessage | undefined {
+  take(): MoveMessage | RelativeMessage | undefined {
     this.#unsent = false;
     return this.#latest === undefined ? undefined : this.#number(this.#latest);
   }
@@ -97,8 +99,72 @@ export class MotionSender {
     });
   }
 
-  #number(latest: Latest): MotionMessage {
+  #number(latest: Latest): MoveMessage | RelativeMessage {
     this.#sequence += 1;
     return { ...latest, s: this.#sequence };
+  }
+}
+
+type Place = Omit<FingerMessage, "s" | "t">;
+
+export class FingerSender {
+  readonly #send: (message: MotionMessage) => void;
+  readonly #clock: Clock;
+  /** The fingers that have moved since they were sent, by slot. */
+  readonly #moved = new Map<number, Place>();
+  /** Where the fingers were last, to be repeated at rest. */
+  readonly #last = new Map<number, Place>();
+  #sequence = 0;
+  #frameRequested = false;
+  #callOff: (() => void) | undefined;
+
+  constructor(send: (message: MotionMessage) => void, clock: Clock) {
+    this.#send = send;
+    this.#clock = clock;
+  }
+
+  /** A finger that is down moves. */
+  moveTo(slot: number, x: number, y: number, w: number, h: number): void {
+    this.#moved.set(slot, { slot, x, y, w, h });
+    if (!this.#frameRequested) this.#flush();
+  }
+
+  /** A finger comes down or goes up: what is to be sent on the reliable channel. */
+  edge(slot: number, x: number, y: number, w: number, h: number): FingerMessage {
+    this.#moved.delete(slot);
+    this.#last.delete(slot);
+    return this.#number({ slot, x, y, w, h });
+  }
+
+  /** Begins a new connection. */
+  reset(): void {
+    this.#sequence = 0;
+    this.#moved.clear();
+    this.#last.clear();
+    this.#callOff?.();
+    this.#callOff = undefined;
+  }
+
+  #flush(): void {
+    for (const [slot, place] of this.#moved) {
+      this.#send(this.#number(place));
+      this.#last.set(slot, place);
+    }
+    this.#moved.clear();
+    this.#callOff?.();
+    this.#callOff = this.#clock.later(SETTLE_MS, () => {
+      for (const place of this.#last.values()) this.#send(this.#number(place));
+      this.#last.clear();
+    });
+    this.#frameRequested = true;
+    this.#clock.frame(() => {
+      this.#frameRequested = false;
+      if (this.#moved.size > 0) this.#flush();
+    });
+  }
+
+  #number(place: Place): FingerMessage {
+    this.#sequence += 1;
+    return { t: "touch", s: this.#sequence, ...place };
   }
 }

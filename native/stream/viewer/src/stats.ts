@@ -15,6 +15,14 @@ export interface Sample {
   readonly height: number;
   readonly roundTripTime: number | undefined;
   readonly codec: string;
+  readonly path: Path | undefined;
+}
+
+/** How packets travel. */
+export interface Path {
+  /** `udp` or `tcp`; what a relay is reached by. */
+  readonly protocol: string;
+  readonly relayed: boolean;
 }
 
 export interface Figures {
@@ -54,6 +62,7 @@ export function sample(report: Iterable<readonly [string, unknown]>): Sample | u
   if (video === undefined) return undefined;
   const pair = all.find((s) => s["type"] === "candidate-pair" && s["nominated"] === true);
   const rtt = pair?.["currentRoundTripTime"];
+  const path = pair === undefined ? undefined : pathOf(entries, pair);
   const codec = entries.get(String(video["codecId"]))?.["mimeType"];
   const read = (name: string) => (typeof video[name] === "number" ? video[name] : 0);
   return {
@@ -68,27 +77,80 @@ export function sample(report: Iterable<readonly [string, unknown]>): Sample | u
     height: read("frameHeight"),
     roundTripTime: typeof rtt === "number" ? rtt : undefined,
     codec: typeof codec === "string" ? codec.replace("video/", "") : "",
+    path,
   };
+}
+
+function pathOf(entries: ReadonlyMap<string, Record<string, unknown>>, pair: Record<string, unknown>): Path | undefined {
+  const [local, remote] = ["localCandidateId", "remoteCandidateId"].map((id) => entries.get(String(pair[id])));
+  const protocol = local?.["relayProtocol"] ?? local?.["protocol"];
+  if (typeof protocol !== "string") return undefined;
+  const relayed = local?.["candidateType"] === "relay" || remote?.["candidateType"] === "relay";
+  return { protocol, relayed };
+}
+
+/** Milliseconds from a frame's last packet to the pixels on the display, of the frames since it was asked last. */
+export class PaintTimer {
+  #sum = 0;
+  #count = 0;
+  #on = false;
+  readonly #video: HTMLVideoElement;
+
+  constructor(video: HTMLVideoElement) {
+    this.#video = video;
+  }
+
+  start(): void {
+    if (this.#on || !("requestVideoFrameCallback" in this.#video)) return;
+    this.#on = true;
+    this.#next();
+  }
+
+  stop(): void {
+    this.#on = false;
+  }
+
+  take(): number | undefined {
+    const mean = this.#count === 0 ? undefined : this.#sum / this.#count;
+    this.#sum = 0;
+    this.#count = 0;
+    return mean;
+  }
+
+  #next(): void {
+    this.#video.requestVideoFrameCallback((_now, { receiveTime, expectedDisplayTime }) => {
+      if (!this.#on) return;
+      if (receiveTime !== undefined && expectedDisplayTime >= receiveTime) {
+        this.#sum += expectedDisplayTime - receiveTime;
+        this.#count += 1;
+      }
+      this.#next();
+    });
+  }
 }
 
 const PERIOD_MS = 1000;
 
 /** The table in the corner. */
 export class StatsPanel {
-  readonly root = element("dl", { class: "panel stats", hidden: true });
+  readonly root = element("dl", { class: "panel stats", id: "stats", "aria-label": strings.stats, hidden: true });
   readonly #peer: () => RTCPeerConnection | undefined;
   #timer: number | undefined;
   #last: Sample | undefined;
+  readonly #paint: PaintTimer;
 
-  constructor(peer: () => RTCPeerConnection | undefined) {
+  constructor(peer: () => RTCPeerConnection | undefined, video: HTMLVideoElement) {
     this.#peer = peer;
+    this.#paint = new PaintTimer(video);
   }
 
   toggle(): boolean {
     this.root.hidden = !this.root.hidden;
     window.clearInterval(this.#timer);
     this.#last = undefined;
+    this.#paint.stop();
     if (!this.root.hidden) {
+      this.#paint.start();
       this.#timer = window.setInterval(() => void this.#refresh(), PERIOD_MS);
       void this.#refresh();
     }
@@ -102,6 +164,7 @@ export class StatsPanel {
     this.#last = now;
     const result = now !== undefined && before !== undefined ? figures(before, now) : undefined;
     const names = strings.statsRows;
+    const path = now?.path;
     const ms = (value: number | undefined) => (value === undefined ? "–" : `${value.toFixed(1)} ms`);
     const rows: [string, string][] = [
       [names.size, now === undefined ? "–" : `${now.width} × ${now.height}`],
@@ -109,9 +172,12 @@ export class StatsPanel {
       [names.bitrate, result === undefined ? "–" : `${result.kilobitsPerSecond.toFixed(0)} kb/s`],
       [names.rtt, ms(result?.roundTripMs)],
       [names.decode, ms(result?.decodeMs)],
+      [names.paint, ms(this.#paint.take())],
       [names.buffer, ms(result?.bufferMs)],
       [names.lost, now === undefined ? "–" : String(now.packetsLost)],
       [names.codec, now?.codec ?? "–"],
+      [names.path, path === undefined ? "–" : strings.path(path.protocol.toUpperCase(), path.relayed)],
+      [names.secure, window.isSecureContext ? strings.secureYes : strings.secureNo],
     ];
     this.root.replaceChildren(
       ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),

@@ -9,15 +9,16 @@ const EDGE_PX = 4;
 
 export interface ToolbarActions {
   /** Each returns whether its thing is now on. */
+  write(): boolean;
   keys(): boolean;
-  follow(): boolean;
-  stats(): boolean;
+  more(): boolean;
   leaveToolbar(): void;
 }
 
 export class Toolbar {
   readonly root: HTMLElement;
   readonly #state = element("span", { class: "state", role: "status", "aria-live": "polite" });
+  readonly #recording = element("span", { class: "recording", role: "img", "aria-label": strings.recording, hidden: true });
   readonly #handle = element("button", {
     class: "handle",
     type: "button",
@@ -25,29 +26,36 @@ export class Toolbar {
     "aria-label": strings.toolbarLabel,
   });
   readonly #bar: HTMLElement;
-  readonly #follow: HTMLButtonElement;
+  readonly #write: HTMLButtonElement;
+  readonly #more: HTMLButtonElement;
   #timer: number | undefined;
   #pinned = true;
 
-  constructor(actions: ToolbarActions, follows: boolean) {
-    this.#follow = toggle("follow", strings.follow, actions.follow);
-    this.#follow.setAttribute("aria-pressed", String(follows));
-    const fullscreen = iconButton("fullscreen", strings.fullscreen, false);
+  constructor(actions: ToolbarActions) {
+    const fullscreen = iconButton("fullscreen", strings.fullscreen);
     fullscreen.addEventListener("click", () => void toggleFullscreen());
-    const keys = toggle("keys", strings.keys, actions.keys);
+    // iPhones have none for pages.
+    fullscreen.hidden = !document.fullscreenEnabled;
+    this.#write = toggle("write", strings.write, "aria-pressed", actions.write);
+    const keys = toggle("keys", strings.keys, "aria-expanded", actions.keys);
     keys.setAttribute("aria-controls", "keys");
+    this.#more = toggle("more", strings.more, "aria-expanded", actions.more);
+    this.#more.setAttribute("aria-controls", "menu");
     this.#bar = element(
       "div",
       { class: "bar", role: "toolbar", "aria-label": strings.toolbarLabel },
+      this.#recording,
       this.#state,
+      this.#write,
       keys,
-      this.#follow,
-      toggle("stats", strings.stats, actions.stats),
+      this.#more,
       fullscreen,
     );
     this.root = element("header", { class: "toolbar" }, this.#bar, this.#handle);
-    // A click here leaves the focus, and so the keys that are down, on the screen.
-    this.root.addEventListener("mousedown", (event) => event.preventDefault());
+    // A click here leaves the focus, and so the keys that are down, on the screen. Lists need theirs to open.
+    this.root.addEventListener("mousedown", (event) => {
+      if (!(event.target instanceof HTMLSelectElement)) event.preventDefault();
+    });
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape") actions.leaveToolbar();
     });
@@ -69,8 +77,23 @@ export class Toolbar {
   say(text: string, lasting: boolean): void {
     if (this.#state.textContent === text && this.#pinned === lasting) return;
     this.#state.textContent = text;
+    this.#state.title = text;
     this.#pinned = lasting;
     this.reveal();
+  }
+
+  /** Whether text is written by this device's input method. */
+  setWriting(on: boolean): void {
+    this.#write.setAttribute("aria-pressed", String(on));
+  }
+
+  menuClosed(): void {
+    this.#more.setAttribute("aria-expanded", "false");
+  }
+
+  setRecording(on: boolean): void {
+    this.#recording.hidden = !on;
+    if (on) this.reveal();
   }
 
   reveal(): void {
@@ -86,16 +109,20 @@ export class Toolbar {
   }
 
   #hide(): void {
-    const busy = this.#pinned || this.root.matches(":hover, :focus-within")
-      || this.root.querySelector('[aria-controls][aria-pressed="true"]') !== null;
+    // What a finger has tapped stays "hovered" until it taps elsewhere.
+    const hovered = matchMedia("(hover: hover)").matches && this.root.matches(":hover");
+    const busy = this.#pinned || hovered || this.root.matches(":focus-within")
+      || this.#more.getAttribute("aria-expanded") === "true";
     this.root.classList.toggle("away", !busy);
     if (busy) this.#timer = window.setTimeout(() => this.#hide(), HIDE_AFTER_MS);
   }
 }
 
-function toggle(name: IconName, label: string, act: () => boolean): HTMLButtonElement {
-  const button = iconButton(name, label, true);
-  button.addEventListener("click", () => button.setAttribute("aria-pressed", String(act())));
+/** A button of which the attribute says whether its thing is on. */
+function toggle(name: IconName, label: string, says: string, act: () => boolean): HTMLButtonElement {
+  const button = iconButton(name, label);
+  button.setAttribute(says, "false");
+  button.addEventListener("click", () => button.setAttribute(says, String(act())));
   return button;
 }
 

@@ -1,4 +1,5 @@
-/** Gives each finger on the screen the lowest free slot, as a touch screen does. */
+/** Fingers: which slot each has, as on a touch screen, and what the person wants them to do. */
+import type { TouchMode } from "./gestures.ts";
 
 /** Linux and QEMU know this many. */
 export const MOST_SLOTS = 10;
@@ -29,5 +30,23 @@ export class TouchSlots {
 
   clear(): void {
     this.#slots.clear();
+  }
+}
+
+const STORAGE_KEY = "sampan.touch";
+
+export function loadTouchMode(): TouchMode {
+  try {
+    return localStorage.getItem(STORAGE_KEY) === "trackpad" ? "trackpad" : "direct";
+  } catch {
+    return "direct";
+  }
+}
+
+export function saveTouchMode(mode: TouchMode): void {
+  try {
+    localStorage.setItem(STORAGE_KEY, mode);
+  } catch {
+    // Without storage the choice lasts as long as the page.
   }
 }

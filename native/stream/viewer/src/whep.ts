@@ -15,11 +15,6 @@ export class SignallingError extends Error {
     this.name = "SignallingError";
     this.status = status;
   }
-
-  /** The key is wrong: trying again changes nothing. */
-  get refused(): boolean {
-    return this.status === 401 || this.status === 403;
-  }
 }
 
 export interface WhepSession {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { contains, fit, millimetres, shownSize, toGuest, wantedSize } from "../src/geometry.ts";
+import {
+  MOST_ZOOM, contains, enlarge, fit, millimetres, pinch, shownSize, toGuest, toGuestExact, wantedSize,
+} from "../src/geometry.ts";
 
 test("every guest pixel of a one-to-one picture maps to itself", () => {
   for (const ratio of [1, 1.25, 1.5, 2, 3]) {
@@ -55,4 +57,31 @@ test("the wanted size is the stage in device pixels, within bounds", () => {
   assert.deepEqual(wantedSize({ width: 10, height: 10 }, 1), { width: 320, height: 200 });
   assert.deepEqual(wantedSize({ width: 99999, height: 99999 }, 1), { width: 7680, height: 4320 });
   assert.deepEqual(millimetres({ width: 960, height: 480 }), { width: 254, height: 127 });
+});
+
+test("fingers that spread keep what is under them there", () => {
+  const stage = { width: 400, height: 800 };
+  const fitted = fit(stage, { width: 800, height: 600 }, 2);
+  assert.deepEqual(fitted, { left: 0, top: 250, width: 400, height: 300 });
+  const whole = { factor: 1, centre: { x: 0.5, y: 0.5 } };
+  const at = { x: 100, y: 400 };
+  const zoom = pinch(fitted, stage, whole, 4, at, { x: 0, y: 0 });
+  const box = enlarge(fitted, stage, zoom, 2);
+  assert.deepEqual([box.width, box.height], [1600, 1200]);
+  const before = toGuestExact(at, fitted, { width: 800, height: 600 });
+  const after = toGuestExact(at, box, { width: 800, height: 600 });
+  assert.ok(Math.abs(before.x - after.x) < 0.5 && Math.abs(before.y - after.y) < 0.5, `${after.x},${after.y}`);
+  assert.equal(pinch(box, stage, zoom, 100, at, { x: 0, y: 0 }).factor, MOST_ZOOM);
+  assert.equal(pinch(box, stage, zoom, 0.01, at, { x: 0, y: 0 }).factor, 1);
+  assert.equal(enlarge(fitted, stage, whole, 2), fitted);
+});
+
+test("an enlarged picture leaves no room that it could fill", () => {
+  const stage = { width: 400, height: 800 };
+  const fitted = { left: 0, top: 250, width: 400, height: 300 };
+  const corner = enlarge(fitted, stage, { factor: 2, centre: { x: 0, y: 1 } }, 1);
+  assert.equal(corner.left, 0);
+  assert.equal(corner.top, 100, "still lower than the stage: in its middle");
+  const right = enlarge(fitted, stage, { factor: 4, centre: { x: 1, y: 1 } }, 1);
+  assert.deepEqual([right.left, right.top], [-1200, -400]);
 });

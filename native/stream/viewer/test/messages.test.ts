@@ -16,9 +16,17 @@ test("a status is read whatever the case of its state, and defaults to an absolu
     detail: "by hand",
     absolute: true,
     name: "vm",
-    touch: true,
+    touch: false,
   });
   assert.equal(json({ t: "status", state: "dancing" }), undefined);
+});
+
+test("locks and texts that did not arrive are read, with what is missing taken as off or refused", () => {
+  assert.deepEqual(json({ t: "locks", caps: true, scroll: false }), { t: "locks", caps: true, num: false });
+  assert.deepEqual(json({ t: "untyped", code: "untypable", text: "x" }), { t: "untyped", code: "untypable", text: "x" });
+  assert.equal(json({ t: "untyped", code: 1, text: "x" }), undefined);
+  const touching = json({ t: "status", state: "running", touch: true });
+  assert.ok(touching?.t === "status" && touching.touch);
 });
 
 test("a cursor's bytes must fill its size", () => {

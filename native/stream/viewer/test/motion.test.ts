@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { MotionMessage } from "../src/messages.ts";
-import { MotionSender } from "../src/motion.ts";
+import { FingerSender, MotionSender } from "../src/motion.ts";
 
 let sent: MotionMessage[] = [];
 let frames: (() => void)[] = [];
@@ -93,4 +93,27 @@ test("a new connection starts from nothing", () => {
   nextFrame();
   motion.moveBy(1, 0);
   assert.deepEqual(sent.at(-1), { t: "rel", s: 1, dx: 1, dy: 0 });
+});
+
+test("each finger has the newest place in each frame, and once more at rest", () => {
+  const fingers = new FingerSender((message) => sent.push(message), {
+    frame: (callback) => frames.push(callback),
+    later: (_, callback) => {
+      timers.add(callback);
+      return () => timers.delete(callback);
+    },
+  });
+  assert.deepEqual(fingers.edge(0, 1, 1, 9, 9), { t: "touch", s: 1, slot: 0, x: 1, y: 1, w: 9, h: 9 });
+  fingers.moveTo(0, 2, 2, 9, 9);
+  fingers.moveTo(0, 3, 3, 9, 9);
+  fingers.moveTo(1, 8, 8, 9, 9);
+  fingers.moveTo(0, 4, 4, 9, 9);
+  const seen = () => sent.splice(0).map((message) => (message.t === "touch" ? [message.s, message.slot, message.x] : message));
+  assert.deepEqual(seen(), [[2, 0, 2]]);
+  nextFrame();
+  assert.deepEqual(seen(), [[3, 0, 4], [4, 1, 8]]);
+  nextFrame();
+  fingers.edge(1, 8, 8, 9, 9);
+  rest();
+  assert.deepEqual(seen(), [[6, 0, 4]], "the finger that is up is not told of again");
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff, LONGEST_MS } from "../src/backoff.ts";
+import { fileName } from "../src/capture.ts";
 import { figures, sample } from "../src/stats.ts";
 import { takeToken, tokenIn } from "../src/token.ts";
 import { TouchSlots } from "../src/touch.ts";
@@ -72,12 +73,15 @@ test("figures come from the difference of two samples", () => {
       jitterBufferEmittedCount: frames, packetsLost: 1, frameWidth: 640, frameHeight: 480,
     }],
     ["c", { type: "codec", mimeType: "video/H264" }],
-    ["p", { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.002 }],
+    ["p", { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.002, localCandidateId: "l", remoteCandidateId: "r" }],
+    ["l", { type: "local-candidate", candidateType: "host", protocol: "udp" }],
+    ["r", { type: "remote-candidate", candidateType: "relay", protocol: "udp" }],
   ]);
   const before = sample(report(1000, 30));
   const after = sample(report(3000, 150));
   assert.ok(before && after);
   assert.equal(after.codec, "H264");
+  assert.deepEqual(after.path, { protocol: "udp", relayed: true });
   const result = figures(before, after);
   assert.ok(result);
   assert.equal(result.fps, 60);
@@ -87,4 +91,12 @@ test("figures come from the difference of two samples", () => {
   assert.equal(result.roundTripMs, 2);
   assert.equal(figures(after, before), undefined);
   assert.equal(sample(new Map()), undefined);
+});
+
+test("files are named for what they show, without what file systems refuse", () => {
+  const at = new Date(2026, 0, 2, 3, 4, 5);
+  assert.equal(fileName("debian", at, "png"), "debian 2026-01-02 030405.png");
+  assert.equal(fileName("../a:b\u0000", at, "webm"), "a-b 2026-01-02 030405.webm");
+  assert.equal(fileName(" ", at, "png"), "sampan 2026-01-02 030405.png");
+  assert.equal(fileName("中文", at, "png"), "中文 2026-01-02 030405.png");
 });

@@ -1,5 +1,7 @@
 /** Puts the console together: a card for each machine, asked about every two seconds while the page is seen. */
+import { looks } from "../choice.ts";
 import { element } from "../dom.ts";
+import { applyTheme, storedTheme } from "../theme.ts";
 import { browserHome, takeToken, tokenIn } from "../token.ts";
 import { Api, ConsoleError } from "./api.ts";
 import { Card } from "./card.ts";
@@ -28,7 +30,7 @@ class ConsolePage {
     this.#api = new Api(token);
     const main = element("main", {},
       element("h1", {}, strings.title), this.#banner, this.#empty, this.#list, this.#news);
-    document.body.append(main);
+    document.body.append(main, element("footer", { class: "looks" }, ...looks(strings)));
     document.addEventListener("visibilitychange", () => this.#watch());
     window.addEventListener("hashchange", () => {
       // Another address for the same origin was opened in this tab.
@@ -132,5 +134,6 @@ class ConsolePage {
   }
 }
 
+applyTheme(storedTheme());
 document.title = `${strings.title} – Sampan`;
 new ConsolePage(takeToken(browserHome()) ?? "").start();

@@ -1,6 +1,10 @@
 /** The viewer's words in English; the other tables have the same names (`Strings`). */
 import type { ConnectionState } from "../connection.ts";
+import type { Failure } from "../failure.ts";
+import type { ContentScale } from "../follow.ts";
+import type { TouchMode } from "../gestures.ts";
 import type { GuestState } from "../messages.ts";
+import type { Theme } from "../theme.ts";
 
 export const en = {
   title: (name: string) => (name === "" ? "Sampan" : `${name} – Sampan`),
@@ -14,17 +18,41 @@ export const en = {
       case "connected":
         return "Connected";
       case "waiting":
-        return `Connection lost. Trying again in ${state.seconds} s…`;
+        return en.failure[state.why];
       case "refused":
-        return "Not allowed";
+        return en.failure[state.why];
       case "unsupported":
         return "This browser has no WebRTC";
       case "left":
         return "Disconnected";
     }
   },
-  refusedDetail: "This address has no valid key. Open the whole address that Sampan printed, "
-    + "with everything after the # sign.",
+  failure: {
+    unreachable: "The machine does not answer",
+    offline: "No network",
+    refused: "Not allowed",
+    foreign: "Not by this address",
+    full: "Too many viewers",
+    codec: "No common video format",
+    blocked: "The picture is blocked",
+    lost: "Connection lost",
+    ended: "Connection ended",
+    server: "The machine cannot be shown",
+  } satisfies Record<Failure, string>,
+  remedy: {
+    unreachable: "It was ended, or another network is between. Look whether it still runs, and whether both devices are in the same network.",
+    offline: "This device is not connected to a network. Turn Wi-Fi or the mobile network on.",
+    refused: "This address has no valid key. Open the whole address that Sampan printed, with everything after the # sign.",
+    foreign: "The page was opened by a name or a port that Sampan does not know. Open the address that Sampan printed.",
+    full: "As many devices look on as may. Close the page on one of them.",
+    codec: "This browser decodes neither H.264 nor VP8 here. Open the address in another browser, such as Chrome, Edge, Firefox or Safari.",
+    blocked: "The machine answers, but its picture does not come through: a firewall, a VPN or the network's isolation of "
+      + "clients holds UDP back. Allow UDP between the two devices, or use another network.",
+    lost: "The network was interrupted, or the machine was.",
+    ended: "Sampan has ended the connection. It may have been stopped.",
+    server: "",
+  } satisfies Record<Failure, string>,
+  tryingAgain: (seconds: number) => `Trying again in ${seconds} s…`,
   unsupportedDetail: "Open this address in a browser that can receive video by WebRTC.",
   guest: {
     starting: "Starting…",
@@ -41,18 +69,50 @@ export const en = {
     died: "The emulator ended by itself.",
   } satisfies Record<GuestState, string>,
   waitingForPicture: "Waiting for the first picture…",
+  noPicture: "No picture comes",
+  noPictureDetail: "The connection holds, but no picture arrives. The browser may not decode it: try again, or another browser.",
   displayOff: "No picture",
   displayOffDetail: "The guest has turned its display off. A key may wake it.",
   clickToCapture: "Click to let the guest have the pointer",
   escToRelease: "Press Esc to get the pointer back",
   keys: "Special keys",
-  keysHint: "Keys the browser or the system would keep for itself",
+  keysHint: "Keys that this keyboard lacks, or that the browser or the system keeps for itself",
+  write: "Keyboard of this device: text by its input method",
+  textInputLabel: "Text for the virtual machine",
+  more: "More",
+  untyped: {
+    untypable: "The guest did not get that text: no key types it. Install a clipboard agent in the guest (spice-vdagent) and log in to its desktop.",
+    not_pasted: "No program in the guest pasted the text. Click into a text field there, and write it again.",
+    no_clipboard_agent: "The guest did not get that text: its clipboard agent does not answer. Log in to its desktop.",
+    text_busy: "The guest has not taken the text before yet. Wait a moment.",
+    text_unsupported: "This machine takes keys only, and no text.",
+  },
+  screenshot: "Save picture",
+  copyPicture: "Copy picture",
+  pictureCopied: "The picture is in the clipboard",
+  pictureNotCopied: "The browser did not let the picture be copied",
+  record: "Record video",
+  stopRecording: "Stop recording",
+  recording: "Recording",
+  zoomOut: "Whole picture",
+  touchMode: "Fingers",
+  touchModes: { direct: "Touch directly", trackpad: "Trackpad" } satisfies Record<TouchMode, string>,
+  theme: "Colours",
+  themes: { auto: "As the system", light: "Light", dark: "Dark" } satisfies Record<Theme, string>,
+  language: "Language",
   follow: "Guest resolution follows the window",
+  contents: "Size of its contents",
+  contentScales: { "1": "1 × (sharpest)", "1.5": "1.5 ×", "2": "2 ×", "3": "3 ×" } satisfies Record<ContentScale, string>,
   stats: "Statistics",
   fullscreen: "Full screen",
   leaveFullscreen: "Leave full screen",
   retry: "Try now",
-  hold: (key: string) => `Hold ${key}`,
+  stickyHint: "Tap for the next key, twice to lock",
+  held: {
+    once: (key: string) => `${key}, for the next key`,
+    locked: (key: string) => `${key}, locked`,
+  },
+  arrows: { left: "Left", up: "Up", down: "Down", right: "Right" },
   press: (key: string) => `Press ${key}`,
   statsRows: {
     size: "Size",
@@ -60,8 +120,14 @@ export const en = {
     bitrate: "Bit rate",
     rtt: "Round trip",
     decode: "Decoding",
+    paint: "Packet to pixel",
     buffer: "Jitter buffer",
     lost: "Lost packets",
     codec: "Codec",
+    path: "Path",
+    secure: "Page",
   },
+  path: (protocol: string, relayed: boolean) => `${protocol}, ${relayed ? "by a relay" : "direct"}`,
+  secureYes: "trusted",
+  secureNo: "not trusted: no copying, no capture of system keys",
 } as const;

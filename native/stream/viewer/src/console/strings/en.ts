@@ -1,4 +1,5 @@
 /** The console's words in English; the other tables have the same names. */
+import type { Theme } from "../../theme.ts";
 import type { Action } from "../vm.ts";
 
 export const en = {
@@ -59,5 +60,8 @@ export const en = {
   refusedDetail: "This address has no valid key. Open the whole address that sampan serve printed, "
     + "with everything after the # sign.",
   failed: "The list cannot be read",
+  theme: "Colours",
+  themes: { auto: "As the system", light: "Light", dark: "Dark" } satisfies Record<Theme, string>,
+  language: "Language",
   news: (name: string, state: string) => `${name}: ${state}`,
 } as const;

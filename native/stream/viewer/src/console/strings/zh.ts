@@ -57,5 +57,8 @@ export const zh: Strings = {
   refused: "无权访问",
   refusedDetail: "此地址不含有效的密钥。请打开 sampan serve 给出的完整地址，包括 # 号之后的全部内容。",
   failed: "列表读不出来",
+  theme: "颜色",
+  themes: { auto: "跟随系统", light: "浅色", dark: "深色" },
+  language: "语言",
   news: (name, state) => `${name}:${state}`,
 };
