@@ -232,6 +232,11 @@ test("a download says how far it is, is stopped, and goes on from there", async 
     await app.click("#wizard_create");
     await app.until(() => app.texts(app.find("#making_download")).some((one) => /^\d+%/.test(one)));
     await told(app, "base", "w_phase_waits", "#making_start");
+    await app.until(() => app.has("#making_pause"));
+    await app.click("#making_pause");
+    await app.until(() => app.texts(app.find("#making_download")).some((one) => /paused$/.test(one)));
+    await app.click("#making_pause");
+    await app.until(() => !app.texts(app.find("#making_download")).some((one) => /paused$/.test(one)));
     await app.click("#making_cancel");
     await app.until(() => app.has("#wizard_create"));
     await emptied();
