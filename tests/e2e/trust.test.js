@@ -22,7 +22,9 @@ describe("a machine that is shown to another computer", () => {
   before(async () => {
     const { kernel, initrd } = guestFiles("x86_64");
     await library.sampan("new", NAME, "--no-disk", "--memory", "256M", "--cpus", "1", "--arch", "x86_64");
-    for (const file of [kernel, initrd]) await library.sampan("images", "add", file);
+    for (const [name, file] of Object.entries({ kernel, initrd })) {
+      await library.sampan("images", "add", file, "--name", name, "--yes");
+    }
     const boot = JSON.stringify({ kernel: "kernel", initrd: "initrd", append: "console=ttyS0 quiet no_timer_check" });
     await library.sampan("set", NAME, `firmware.kernel=${boot}`, "firmware.kind=bios");
     await library.sampan("start", NAME);
