@@ -35,11 +35,11 @@ pub fn sound(data: &[u8]) {
                 };
                 if what % 10 == 0 { output.init(id, &described) } else { input.init(id, &described) }
             }
-            2 => {
-                output.set_enabled(id, source.u8() % 2 == 0).and(input.set_enabled(id, source.u8() % 2 == 0))
-            }
+            2 => output
+                .set_enabled(id, source.u8().is_multiple_of(2))
+                .and(input.set_enabled(id, source.u8().is_multiple_of(2))),
             3 => output.fini(id).and(input.fini(id)),
-            4 => output.set_stream_volume(id, source.u8() % 2 == 0, source.bytes(3)),
+            4 => output.set_stream_volume(id, source.u8().is_multiple_of(2), source.bytes(3)),
             5 | 6 => {
                 let length = source.u16().into();
                 output.write(id, source.bytes(length))
@@ -54,7 +54,7 @@ pub fn sound(data: &[u8]) {
             }
             8 => {
                 capture.push(&[[0.5; 2]; 480]);
-                output.set_volume(f32::from(source.u8()) / 100.0, source.u8() % 2 == 0);
+                output.set_volume(f32::from(source.u8()) / 100.0, source.u8().is_multiple_of(2));
                 Ok(())
             }
             _ => {

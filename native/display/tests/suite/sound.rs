@@ -77,7 +77,7 @@ async fn hostile_sound_is_refused_and_logged_once() {
     call(&inward, IN, "Init", &CD).await.expect("a stream");
     call(&inward, IN, "SetEnabled", &(1u64, true)).await.expect("records");
     let bytes = bytes_of(&call(&inward, IN, "Read", &(1u64, 4_000u64)).await.expect("silence"));
-    assert!(bytes.len() <= 4_000 && bytes.len() % 4 == 0 && bytes.iter().all(|byte| *byte == 0));
+    assert!(bytes.len() <= 4_000 && bytes.len().is_multiple_of(4) && bytes.iter().all(|byte| *byte == 0));
     let kinds: Vec<FaultKind> = display.faults().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(
         kinds,

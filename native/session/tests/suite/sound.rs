@@ -55,7 +55,8 @@ impl Ear {
     async fn heard(self) -> (Heard, Vec<Frame>, Counts) {
         tokio::time::sleep(Duration::from_millis(400)).await;
         self.over.store(true, Ordering::Relaxed);
-        let (frames, playback) = tokio::task::spawn_blocking(|| self.thread.join()).await.unwrap().unwrap();
+        let (frames, playback) =
+            tokio::task::spawn_blocking(|| self.thread.join()).await.expect("joins").expect("hears");
         (described(&frames), frames, playback.counts())
     }
 }
