@@ -35,4 +35,26 @@ describe("touch", () => {
     assert.ok(Math.abs(down.at[0] - x) <= 1 && Math.abs(down.at[1] - y) <= 1, `at ${down.at}`);
     await guest.event((e) => e.touch === 0 && !e.down, "the finger to go up", { from });
   });
+
+  test("two fingers move apart, each on its own way, and end where they were lifted", async () => {
+    const tools = await viewer.page.context().newCDPSession(viewer.page);
+    const at = async (x, y, id) => ({ ...(await viewer.place(x, y)), id });
+    const touch = (type, ...touchPoints) => tools.send("Input.dispatchTouchEvent", { type, touchPoints });
+    const from = guest.events.length;
+    await touch("touchStart", await at(400, 300, 0), await at(600, 300, 1));
+    for (let step = 1; step <= 10; step++) {
+      await touch("touchMove", await at(400 - 10 * step, 300, 0), await at(600 + 10 * step, 300, 1));
+    }
+    await touch("touchEnd");
+    for (const [slot, x] of [[0, 300], [1, 700]]) {
+      const fits = (e) => e.touch === slot && !e.down;
+      await guest.event(fits, `finger ${slot} to go up`, { from });
+      const places = guest.events.slice(from).filter((e) => e.touch === slot && e.at).map((e) => e.at);
+      assert.ok(places.length > 2, `it moved: ${JSON.stringify(places)}`);
+      const [lastX, lastY] = places.at(-1);
+      assert.ok(Math.abs(lastX - x) <= 1 && Math.abs(lastY - 300) <= 1, `at ${lastX},${lastY}`);
+    }
+    assert.ok(!guest.events.slice(from).some((e) => e.buttons), "and no gesture of the page's");
+    assert.deepEqual(viewer.problems, []);
+  });
 });

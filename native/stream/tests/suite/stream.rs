@@ -59,6 +59,10 @@ async fn a_viewer_sees_rising_counters_and_the_guest_feels_its_keys() {
     assert!(guest.events().contains(&Event::Move { x: 3, y: 4, frame: (640, 360) }));
     assert_eq!(guest.resized.lock().expect("ok")[0], (Size { width: 800, height: 601 }, (200, 150)));
 
+    // This guest takes no text, and says so to the page.
+    client.keys.send_text(r#"{"t":"text","text":"中文"}"#).await.expect("sends");
+    assert!(client.message("\"untyped\"").await.contains(r#""code":"text_unsupported""#));
+
     // It leaves with a key and a button down.
     client.close().await;
     until("the release", || guest.events().len() == 5).await;
