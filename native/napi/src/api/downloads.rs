@@ -104,7 +104,9 @@ pub fn catalogue(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Entry>>> {
                 preset: preset_by_name(&entry.preset).unwrap_or(config::Preset::Linux).into(),
                 cloud_init: entry.cloud_init,
                 featured: entry.featured,
-                downloaded: name.as_ref().is_some_and(|name| media.iter().any(|info| info.medium.name == *name)),
+                downloaded: name
+                    .as_ref()
+                    .is_some_and(|name| media.iter().any(|info| info.medium.name == *name)),
                 file: name,
                 login: Message::from(&entry.login()),
                 page: entry.page.clone(),
