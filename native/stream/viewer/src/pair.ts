@@ -47,7 +47,7 @@ class Card {
   readonly #text = element("p");
   readonly #digits = element("output", { class: "digits", hidden: true });
   readonly #words = element("textarea", {
-    rows: "3", "aria-label": strings.pair.wordsLabel, autocapitalize: "off", autocomplete: "off", spellcheck: "false",
+    rows: "3", "aria-label": strings.pair.wordsLabel, placeholder: strings.pair.words, autocapitalize: "off", autocomplete: "off", spellcheck: "false",
   });
   readonly #form = element("form", { hidden: true }, this.#words,
     element("button", { type: "submit" }, strings.pair.pair));
