@@ -34,6 +34,10 @@ pub fn sound(args: &SoundArgs, as_json: bool) -> Result<Code> {
     }
     let app = App::open()?;
     set(&app, args)?;
+    if source.is_some() || target.is_some() {
+        // Before a file is begun, which may take the place of another.
+        drop(app.running(&args.vm.vm)?);
+    }
     let Some(target) = target else {
         return match source {
             None => print(show(&app, &args.vm.vm), as_json),
