@@ -155,6 +155,15 @@ export type Preset =
   /** A 32-bit or old system. */
   | 'old';
 
+/** A kind of process that machines run in. */
+export type ProcessKind =
+  /** One of its own, which HarmonyOS makes: on tablets and PCs. */
+  | 'nativeChild'
+  /** One of its own, a fork of the app. */
+  | 'fork'
+  /** The app's own. */
+  | 'inProcess';
+
 /** How a port is led. */
 export type Protocol =
   /** Connections. */
@@ -286,8 +295,12 @@ export interface Arrived {
 export interface Capabilities {
   /** Each processor that guests may have. */
   guests: Array<GuestKind>;
-  /** The ways, the best first. */
+  /** The ways, the best first, in the kind of process that machines run in if none is chosen for them. */
   accelerators: Array<Accelerator>;
+  /** The kinds of processes, in the order in which they are preferred. */
+  processes: Array<ProcessOffer>;
+  /** The kind that was chosen for all machines; none: the best for each. */
+  process?: ProcessKind;
 }
 
 /** One change of a machine's description. */
@@ -668,6 +681,18 @@ export interface PresetInfo {
   notes: Array<Message>;
   /** Whether it was tried on no device yet: what it proposes may have to be changed. */
   experimental: boolean;
+}
+
+/** What a kind of process offers, as it was found by trying. */
+export interface ProcessOffer {
+  /** The kind. */
+  kind: ProcessKind;
+  /** Whether machines can run in it. */
+  usable: boolean;
+  /** Why, or why not and what helps. */
+  why: Message;
+  /** The ways to run guests there, the best first; a system may refuse to one kind what it grants to another. None without such a process. */
+  accelerators: Array<Accelerator>;
 }
 
 /** How far work is. */
@@ -1092,7 +1117,7 @@ export namespace guest {
 }
 
 export namespace host {
-  /** What this host can run, found by trying. It takes some 100 ms. */
+  /** What this host can run, found by trying: some 100 ms, more for the first time. */
   function capabilities(): Promise<Capabilities>;
   /** This host's figures now. */
   function figures(): Promise<Figures>;
@@ -1102,6 +1127,15 @@ export namespace host {
    * with the same folders has no effect.
    */
   function init(home: string, libraries: string, firmware?: string): Promise<Array<EndReport>>;
+  /** The kind of process that was chosen for a machine; none: what is chosen for all. */
+  function processOf(machine: string): Promise<ProcessKind>;
+  /**
+   * Chooses the kind of process for machines that have no choice of their own, from their next start on; none: the best for each. The page keeps the
+   * choice and tells it after `host.init`.
+   */
+  function setProcess(kind?: ProcessKind): Promise<void>;
+  /** Chooses it, from the machine's next start on. It is kept on this host and goes with no copy of the machine. */
+  function setProcessOf(machine: string, kind?: ProcessKind): Promise<void>;
 }
 
 export namespace input {

@@ -19,6 +19,27 @@ const ABIS: [(&str, &str, &str); 2] = [
 const LIBRARIES: [(&str, &str); 2] =
     [("sampan-napi", "libsampan.so"), ("sampan-childhost", "libsampanhost.so")];
 
+/// Firmware that no machine of the app can ask for: UEFI that checks signatures, with the variables for it (`session::vm::uefi_code` names the others), and what belongs to
+/// machines and devices that libqemu was not built with (`scripts/qemu/devices`). It is half of all bytes, and an app copies the firmware out of its package.
+const UNUSED_FIRMWARE: [&str; 16] = [
+    "AAVMF_CODE.secboot.fd",
+    "AAVMF_VARS.ms.fd",
+    "OVMF_CODE_4M.secboot.fd",
+    "OVMF_VARS_4M.ms.fd",
+    "QEMU_EFI.fd",
+    "bios-microvm.bin",
+    "qboot.rom",
+    "npcm7xx_bootrom.bin",
+    "npcm8xx_bootrom.bin",
+    "efi-eepro100.rom",
+    "efi-ne2k_pci.rom",
+    "efi-vmxnet3.rom",
+    "pxe-eepro100.rom",
+    "pxe-ne2k_pci.rom",
+    "pxe-vmxnet3.rom",
+    "vgabios-isavga.bin",
+];
+
 /// A file of this size, and one without an ending, is refused when a package is installed (error 9568393).
 const REFUSED_SIZE: u64 = 4096;
 
@@ -147,11 +168,18 @@ impl Libs {
             clear(&resources.join("firmware"))?;
             for file in files_of_all_kinds(&libqemu.join("firmware")) {
                 let name = file.strip_prefix(libqemu.join("firmware"))?;
+                if UNUSED_FIRMWARE.iter().any(|unused| name == Path::new(unused)) {
+                    continue;
+                }
                 copy(&file, &resources.join("firmware").join(name))?;
             }
             copy(&libqemu.join("LICENSES.txt"), &resources.join("LICENSES-QEMU.txt"))?;
             check(&libs)?;
             table(&libs)?;
+            println!("{:>21}  licences, in LICENSES-QEMU.txt:", "");
+            for part in parts(&std::fs::read_to_string(libqemu.join("LICENSES.txt"))?) {
+                println!("{:>21}  {part}", "");
+            }
         }
         table(&resources)
     }
@@ -234,6 +262,12 @@ fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What the licences of libqemu's folder are of: each with its version, as the head of the file lists them, indented.
+fn parts(licenses: &str) -> Vec<&str> {
+    let head = licenses.lines().take_while(|line| !line.starts_with("==="));
+    head.filter_map(|line| line.strip_prefix("  ")).collect()
+}
+
 /// What installing would refuse.
 fn check(libs: &Path) -> Result<()> {
     for file in files_of_all_kinds(libs) {
@@ -276,6 +310,12 @@ mod tests {
             std::fs::remove_file(folder.join(name)).expect("is removed");
         }
         std::fs::remove_dir_all(&folder).expect("is removed");
+    }
+
+    #[test]
+    fn what_licences_are_of_is_read_from_their_list() {
+        let text = "In this folder are:\n\n  QEMU 10.0\n  firmware of seabios 1.16\n\n=====\nQEMU 10.0\n=====\n  not a part\n";
+        assert_eq!(parts(text), ["QEMU 10.0", "firmware of seabios 1.16"]);
     }
 
     #[test]

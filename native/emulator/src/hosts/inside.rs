@@ -290,8 +290,8 @@ impl Lock {
         let confinement = Confinement { files: files.collect::<Result<_, _>>()?, network: self.network };
         let locked = lock_in(firmware, &confinement).map_err(|e| e.message())?;
         for missing in locked.missing {
-            // The log.
-            eprintln!("sampan: {missing}");
+            // The log, where QEMU's own words go.
+            let _ = writeln!(io::stderr(), "sampan: {missing}");
         }
         Ok(())
     }
