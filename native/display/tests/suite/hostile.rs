@@ -4,6 +4,7 @@ use crate::common::double::{BGRX, Double, LISTENER, MAP, Manners, PATH, connect,
 use crate::common::eventually;
 use sampan_display::{Display, DisplayError, FaultKind};
 use sampan_frame::{ReadError, Size, Staging};
+use sampan_input::Locks;
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -293,6 +294,14 @@ async fn properties_of_any_type_hurt_nobody() {
     double.change("org.qemu.Display1.Mouse", &[("IsAbsolute", 1u32.into())]).await;
     double.change("org.qemu.Display1.MultiTouch", &[("MaxSlots", u32::MAX.into())]).await;
     eventually("the slots", || console.touch_slots() == 32).await;
+    double.change("org.qemu.Display1.Keyboard", &[("Modifiers", "caps".into())]).await;
+    double.change("org.qemu.Display1.Keyboard", &[("Modifiers", 0u32.into())]).await;
+    assert_eq!(*console.locks().borrow(), None, "0 is what QEMU says of a guest that has shown none");
+    double.change("org.qemu.Display1.Keyboard", &[("Modifiers", u32::MAX.into())]).await;
+    let all = Locks { scroll: true, num: true, caps: true };
+    eventually("the locks", || *console.locks().borrow() == Some(all)).await;
+    double.change("org.qemu.Display1.Keyboard", &[("Modifiers", 0u32.into())]).await;
+    eventually("no locks", || *console.locks().borrow() == Some(Locks::default())).await;
     assert_eq!(console.size(), None, "a width out of range is no size");
     assert!(!*console.absolute().borrow());
     still_works(&double, &display).await;
