@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -225,11 +226,11 @@ fn obey(order: Order, given: Given, control: &UnixStream) -> i32 {
         }
         Order::Run(run) => match run.begin(given) {
             Ok((vm, _log)) => {
+                // Its threads are not waited for: the process ends.
+                let vm = ManuallyDrop::new(vm);
                 say(control, &Word::Started);
                 let status = follow(&vm, control);
                 say(control, &Word::Ended(status));
-                // Its threads are not waited for.
-                std::mem::forget(vm);
                 status
             }
             Err(why) => {

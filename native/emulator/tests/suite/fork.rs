@@ -175,7 +175,6 @@ fn fifty_starts_leave_nothing_behind() {
         spec.args(["-S"]);
         assert_eq!(start(&host, spec).quit(), Exit::Clean);
     };
-    once();
     let itself = std::process::id().cast_signed();
     let count = || (descriptors(itself).len(), descriptors(host.helper()).len());
     let before = count();
