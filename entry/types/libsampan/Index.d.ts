@@ -1102,6 +1102,11 @@ export namespace guest {
   /** Runs a program in the guest for at most `span` milliseconds. */
   function exec(machine: string, argv: Array<string>, span: number, stdin?: Uint8Array): Job<Exit>;
   /**
+   * Gives a file that a picker has opened to whoever uses the guest's desktop, under its own name or one with a number. Comes to where
+   * it is: its full name in the guest, or an empty text for the downloads of the desktop's user, where their agent has put it.
+   */
+  function give(machine: string, file: FileRef): Job<string>;
+  /**
    * Starts a program in the desktop session that is on the guest's screen, as the user who is logged in there, by systemd. Rejects with
    * `no_desktop_session` where nobody is logged in, and `no_app_starter` where the guest has nothing that starts programs so.
    */

@@ -221,6 +221,7 @@ pub fn new_image_file(path: &Path) -> Result<Pin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::ImageFormat;
 
     fn layer(path: &Path) -> Layer {
         Layer::new(path, ImageFormat::Raw)
