@@ -27,7 +27,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-display", &["sampan-audio", "sampan-frame", "sampan-input", "sampan-message"]),
     ("sampan-ohos", &["sampan-audio", "sampan-frame", "sampan-message"]),
     ("sampan-ohos-stand-in", &[]),
-    ("sampan-stream", &["sampan-audio", "sampan-frame", "sampan-guest", "sampan-input", "sampan-message", "sampan-trust"]),
+    (
+        "sampan-stream",
+        &["sampan-audio", "sampan-frame", "sampan-guest", "sampan-input", "sampan-message", "sampan-trust"],
+    ),
     (
         "sampan-session",
         &[

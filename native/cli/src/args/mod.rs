@@ -3,15 +3,15 @@
 mod clipboard;
 mod images;
 pub mod size;
-mod stream;
 mod sound;
+mod stream;
 mod tune;
 mod vm;
 
 pub use clipboard::*;
 pub use images::*;
-pub use stream::*;
 pub use sound::*;
+pub use stream::*;
 pub use tune::*;
 pub use vm::*;
 

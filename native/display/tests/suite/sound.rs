@@ -28,15 +28,23 @@ where
     tokio::time::timeout(PATIENCE, called).await.expect("an answer").map_err(|e| e.to_string())
 }
 
-fn listeners(double: &Double) -> (Connection, Connection) {
-    let all = double.sound.lock().unwrap();
-    (all[0].clone(), all[1].clone())
+/// Both ends, once the double has taken the second, of which the display does not wait to hear.
+async fn listeners(double: &Double) -> (Connection, Connection) {
+    let both = async {
+        loop {
+            if let [out, inward, ..] = &double.sound.lock().unwrap()[..] {
+                return (out.clone(), inward.clone());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, both).await.expect("two listeners")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_sound_is_refused_and_logged_once() {
     let (double, display) = connected(Manners { sound: true, ..Manners::default() }).await;
-    let (out, inward) = listeners(&double);
+    let (out, inward) = listeners(&double).await;
     let sound = display.sound().expect("a card").clone();
     // Nothing was described yet.
     assert!(call(&out, OUT, "Write", &(1u64, Bytes(&[0; 4]))).await.is_err());
@@ -94,7 +102,7 @@ async fn hostile_sound_is_refused_and_logged_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_that_nobody_hears_fills_nothing() {
     let (double, display) = connected(Manners { sound: true, ..Manners::default() }).await;
-    let (out, _inward) = listeners(&double);
+    let (out, _inward) = listeners(&double).await;
     call(&out, OUT, "Init", &CD).await.expect("a stream");
     let playback = display.sound().unwrap().output().listen();
     let piece = vec![1; 3_840];

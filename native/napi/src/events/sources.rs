@@ -2,8 +2,8 @@
 
 use super::{Figures, Kind, Payload, Space};
 use crate::api::clipboard::Clipboard;
-use crate::api::stream::{Pairing, Viewers};
 use crate::api::sound::Sound;
+use crate::api::stream::{Pairing, Viewers};
 use crate::core::{core, hub, runtime};
 use crate::types::{JobInfo, JobState, Status, Summary};
 use sampan_manager::{Event, Manager, Summary as Listed};
