@@ -180,6 +180,8 @@ async fn tones_sweeps_and_silence_are_heard_as_they_are_played() {
     })
     .await;
 
+    // What the card still had of the sweep was heard before.
+    until(&session, "the guest has ended", |status| !plays(status)).await;
     let ear = Ear::listen(&session);
     play(&mut port, r#""hz":0,"ms":1000,"level":0"#).await;
     let (heard, ..) = ear.heard().await;
