@@ -271,7 +271,8 @@ test("after a kill the app is where it was; after its end it begins at the begin
   await app.close();
   assert.equal(preferences.place.place, "", "what ends as it should leaves no place");
 
-  app = await start({ language: "base", preferences: killed });
+  // A copy each: an app that ends empties what it was given.
+  app = await start({ language: "base", preferences: structuredClone(killed) });
   await app.until(() => app.has("#serial_page"));
   const again = (await app.env.modules["viewmodel/Router"]()).router();
   assert.equal(again.tab, 2);
@@ -287,6 +288,7 @@ test("after a kill the app is where it was; after its end it begins at the begin
   app = await start({ language: "base", preferences: foreign });
   await app.until(() => app.has("#tab_mine"));
   const elsewhere = (await app.env.modules["viewmodel/Router"]()).router();
+  await app.until(() => elsewhere.tab === 2);
   assert.deepEqual([elsewhere.tab, elsewhere.root.getAllPathName()], [2, []]);
 });
 

@@ -177,12 +177,17 @@ fn fifty_starts_leave_nothing_behind() {
     };
     let itself = std::process::id().cast_signed();
     let count = || (descriptors(itself).len(), descriptors(host.helper()).len());
+    // What is made once is there after the first, and threads may still be letting go of something: fewer is no leak.
+    once();
     let before = count();
     for _ in 0..50 {
         once();
     }
     until("all are reaped", || children(host.helper()).is_empty());
-    until("the threads have let go", || count() == before);
+    until("the threads have let go", || {
+        let now = count();
+        now.0 <= before.0 && now.1 <= before.1
+    });
 }
 
 #[test]
