@@ -322,6 +322,11 @@ impl Console {
         let y = touch::scale(at.1, frame.1, size.height)?;
         let max = self.facts().max_slots;
         let Some(slot) = hand.slots.slot(phase, finger, max)? else { return Ok(()) };
+        if phase == TouchPhase::End {
+            // QEMU leaves out where an `end` is (`console_handle_touch_event` in `ui/console.c`), and the last move may have been lost.
+            let moved = (touch::kind(TouchPhase::Update), slot, x, y);
+            bus::cast(&self.0.connection, &self.0.path, touch::SEND_EVENT, &moved).await?;
+        }
         let arguments = (touch::kind(phase), slot, x, y);
         bus::call(&self.0.connection, &self.0.path, touch::SEND_EVENT, &arguments).await.map(drop)
     }

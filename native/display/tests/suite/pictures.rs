@@ -217,6 +217,14 @@ async fn input_becomes_qemus_calls() {
         double.calls(),
         ["SetAbsPosition(49, 24)", "SetAbsPosition(40, 49)", "SendEvent(0, 0, 50.0, 25.0)"]
     );
+    // A finger is lifted where it was last, also if nobody heard of its last move.
+    let other = |phase, at| Event::Touch { phase, slot: 9, x: at, y: at, frame: (100, 100) };
+    send(other(TouchPhase::Begin, 10.0)).await;
+    send(other(TouchPhase::End, 20.0)).await;
+    assert_eq!(
+        double.calls(),
+        ["SendEvent(0, 1, 10.0, 5.0)", "SendEvent(1, 1, 20.0, 10.0)", "SendEvent(2, 1, 20.0, 10.0)"]
+    );
 
     // What is down goes up, once, and nothing else.
     send(key("shift", true)).await;
