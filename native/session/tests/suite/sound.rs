@@ -180,8 +180,10 @@ async fn tones_sweeps_and_silence_are_heard_as_they_are_played() {
     })
     .await;
 
-    // What the card still had of the sweep was heard before.
+    // Seen: what the card has not played of a stream that is stopped, it plays when the next one begins.
     until(&session, "the guest has ended", |status| !plays(status)).await;
+    play(&mut port, r#""hz":0,"ms":200,"level":0"#).await;
+    until(&session, "the guest has ended again", |status| !plays(status)).await;
     let ear = Ear::listen(&session);
     play(&mut port, r#""hz":0,"ms":1000,"level":0"#).await;
     let (heard, ..) = ear.heard().await;
