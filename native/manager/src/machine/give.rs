@@ -1,5 +1,5 @@
 //! A file for whoever sits in front of the guest: dropped on its screen, say. It goes the first way that is open: to the desktop's
-//! agent, into a folder that the guest shares, or to the guest agent, which knows no desktop.
+//! agent, or to the guest agent, which knows no desktop.
 
 use super::pull::at;
 use sampan_control::{GivenTo, Reply, Reporter};
