@@ -1,15 +1,8 @@
 //! Keys and their codes in each world: evdev, QEMU's qnum, the DOM's `code`, and names people type.
 
+use crate::entry::Entry;
 use crate::table::{BY_DOM, BY_NAME, BY_OHOS, KEYS};
 use std::fmt;
-
-/// One row of the generated table.
-pub(crate) struct Entry {
-    pub(crate) evdev: u16,
-    pub(crate) qnum: u8,
-    pub(crate) names: &'static [&'static str],
-    pub(crate) dom: &'static [&'static str],
-}
 
 /// A physical key that QEMU can deliver to a guest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod entry;
 mod event;
 mod key;
 mod locks;
