@@ -12,6 +12,7 @@ reasons! {
         NotInLibrary => "not_in_library", "this machine is not in the library: only machines of the library can";
         UnknownKey { key: String = "hyper".into() } => "unknown_key", "{key:?} is not a key: use names such as ctrl, a or f1";
         UnknownButton { button: String = "top".into() } => "unknown_button", "{button:?} is not a button: use left, middle, right, side or extra";
+        NoResolution { width: u32 = 0, height: u32 = 480 } => "bad_resolution", "{width}x{height} is no resolution: each side has 1 to 16384 pixels, and both together 33554432 at most";
         FileExists { path: String = "/tmp/a.txt".into() } => "file_exists", "{path}: there is a file of that name";
         RunsApart { by: String = "with TCG's translator".into() } => "host_runs_apart", "machines run {by}, each in a process of its own, whose accidents are its own";
         RunsWithin { by: String = "with TCG's translator".into() } => "host_runs_within", "machines run {by}, all in the app's own process: an accident of one ends all, and the app";

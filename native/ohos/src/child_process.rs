@@ -4,7 +4,7 @@
 //! `OH_Ability_KillChildProcess` since 22, `OH_Ability_IsNativeChildProcessSupported` since 26.
 
 use crate::error::OhosError;
-use libloading::Library;
+use crate::library::{SystemLibrary, on_device};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt;
 use std::path::Path;
@@ -58,16 +58,12 @@ impl fmt::Debug for ChildProcesses {
 }
 
 impl ChildProcesses {
-    /// Those of the device. Elsewhere there are none, but the library that `SAMPAN_NDK` names stands in for them.
+    /// Those of the device, or what stands in for them.
     ///
     /// # Errors
     /// [`OhosError::NoLibrary`].
     pub fn load() -> Result<Self, OhosError> {
-        #[cfg(not(target_env = "ohos"))]
-        if let Some(path) = std::env::var_os("SAMPAN_NDK") {
-            return Self::load_from(Path::new(&path));
-        }
-        Self::load_from(Path::new("libchild_process.so"))
+        Self::load_from(&on_device("libchild_process.so"))
     }
 
     /// A library of another name, for tests.
@@ -75,26 +71,15 @@ impl ChildProcesses {
     /// # Errors
     /// As [`ChildProcesses::load`]; so below API 13, which has the library and not the function.
     pub fn load_from(path: &Path) -> Result<Self, OhosError> {
-        let missing = |error: libloading::Error| OhosError::NoLibrary {
-            library: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        // SAFETY: the system's library, which an app may load at any time; a test's stand-in has no constructors.
-        let library = unsafe { Library::new(path) }.map_err(missing)?;
+        let library = SystemLibrary::open(path)?;
         // SAFETY: each type is the header's.
-        let functions = unsafe {
-            Self {
-                start: *library.get::<Start>(b"OH_Ability_StartNativeChildProcess\0").map_err(missing)?,
-                kill: library.get::<Kill>(b"OH_Ability_KillChildProcess\0").ok().map(|found| *found),
-                supported: library
-                    .get::<Supported>(b"OH_Ability_IsNativeChildProcessSupported\0")
-                    .ok()
-                    .map(|found| *found),
-            }
-        };
-        // Its functions are used for the rest of the process.
-        Box::leak(Box::new(library));
-        Ok(functions)
+        unsafe {
+            Ok(Self {
+                start: library.function::<Start>(c"OH_Ability_StartNativeChildProcess")?,
+                kill: library.function::<Kill>(c"OH_Ability_KillChildProcess").ok(),
+                supported: library.function::<Supported>(c"OH_Ability_IsNativeChildProcessSupported").ok(),
+            })
+        }
     }
 
     /// Whether this app may have such processes; `None` where the system cannot be asked: one is to be tried then, and 801 says no.

@@ -3,7 +3,7 @@
 //! Signature and numbers are those of OpenHarmony's `hilog/log.h` (API 8).
 
 use crate::error::OhosError;
-use libloading::Library;
+use crate::library::SystemLibrary;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::ffi::{CString, c_char, c_int, c_uint};
 use std::fmt::Write;
@@ -48,16 +48,8 @@ impl Hilog {
     /// # Errors
     /// [`OhosError::NoLibrary`].
     pub fn load_from(path: &Path) -> Result<Self, OhosError> {
-        let missing = |error: libloading::Error| OhosError::NoLibrary {
-            library: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        // SAFETY: the system's library, which an app may load at any time; a test's stand-in has no constructors.
-        let library = unsafe { Library::new(path) }.map_err(missing)?;
         // SAFETY: the type is the header's.
-        let print: Print = *unsafe { library.get(b"OH_LOG_Print\0") }.map_err(missing)?;
-        // The function is used for the rest of the process.
-        Box::leak(Box::new(library));
+        let print = unsafe { SystemLibrary::open(path)?.function::<Print>(c"OH_LOG_Print")? };
         Ok(Self { print })
     }
 

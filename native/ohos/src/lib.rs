@@ -46,6 +46,7 @@ mod codes;
 mod drawing;
 mod error;
 mod hilog;
+mod library;
 mod mapping;
 mod ndk;
 mod ohaudio;

@@ -5,7 +5,7 @@
 //! `native_vsync/native_vsync.h`, where they have been since API 12 or longer. Newer functions are looked up and may be missing.
 
 use crate::error::OhosError;
-use libloading::Library;
+use crate::library::{SystemLibrary, on_device};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_longlong, c_uint, c_void};
@@ -123,17 +123,12 @@ impl fmt::Debug for Ndk {
 }
 
 impl Ndk {
-    /// The libraries of the device. Elsewhere there are none, but the one that `SAMPAN_NDK` names stands in for both: tests and the
-    /// preview of the app see what is drawn.
+    /// The libraries of the device, or what stands in for them.
     ///
     /// # Errors
     /// [`OhosError::NoLibrary`] if there are no windows here. Vsync may be missing: frames are paced by a timer then.
     pub fn load() -> Result<Self, OhosError> {
-        #[cfg(not(target_env = "ohos"))]
-        if let Some(path) = std::env::var_os("SAMPAN_NDK") {
-            return Self::load_from(Path::new(&path), Path::new(&path));
-        }
-        Self::load_from(Path::new("libnative_window.so"), Path::new("libnative_vsync.so"))
+        Self::load_from(&on_device("libnative_window.so"), &on_device("libnative_vsync.so"))
     }
 
     /// Libraries of other names, for tests.
@@ -141,67 +136,41 @@ impl Ndk {
     /// # Errors
     /// As [`Ndk::load`].
     pub fn load_from(windows: &Path, vsync: &Path) -> Result<Self, OhosError> {
-        let library = open(windows)?;
-        macro_rules! get {
-            ($name:literal) => {
-                // SAFETY: the field that this is stored in has the signature of the header.
-                *unsafe { library.get($name.to_bytes_with_nul()) }.map_err(|e| missing(windows, &e))?
-            };
-        }
-        let table = Table {
-            create_window: get!(c"OH_NativeWindow_CreateNativeWindowFromSurfaceId"),
-            destroy_window: get!(c"OH_NativeWindow_DestroyNativeWindow"),
-            handle_opt: get!(c"OH_NativeWindow_NativeWindowHandleOpt"),
-            request_buffer: get!(c"OH_NativeWindow_NativeWindowRequestBuffer"),
-            flush_buffer: get!(c"OH_NativeWindow_NativeWindowFlushBuffer"),
-            abort_buffer: get!(c"OH_NativeWindow_NativeWindowAbortBuffer"),
-            buffer_handle: get!(c"OH_NativeWindow_GetBufferHandleFromNative"),
-            reference: get!(c"OH_NativeWindow_NativeObjectReference"),
-            unreference: get!(c"OH_NativeWindow_NativeObjectUnreference"),
-            // SAFETY: as above.
-            set_scaling: unsafe { library.get(b"OH_NativeWindow_NativeWindowSetScalingModeV2\0") }
-                .ok()
-                .map(|symbol| *symbol),
-            vsync: VsyncTable::load(vsync)
-                .inspect_err(|e| log::warn!("frames are paced by a timer: {e}"))
-                .ok(),
+        let library = SystemLibrary::open(windows)?;
+        // SAFETY: each field has the signature of the header.
+        let table = unsafe {
+            Table {
+                create_window: library.function(c"OH_NativeWindow_CreateNativeWindowFromSurfaceId")?,
+                destroy_window: library.function(c"OH_NativeWindow_DestroyNativeWindow")?,
+                handle_opt: library.function(c"OH_NativeWindow_NativeWindowHandleOpt")?,
+                request_buffer: library.function(c"OH_NativeWindow_NativeWindowRequestBuffer")?,
+                flush_buffer: library.function(c"OH_NativeWindow_NativeWindowFlushBuffer")?,
+                abort_buffer: library.function(c"OH_NativeWindow_NativeWindowAbortBuffer")?,
+                buffer_handle: library.function(c"OH_NativeWindow_GetBufferHandleFromNative")?,
+                reference: library.function(c"OH_NativeWindow_NativeObjectReference")?,
+                unreference: library.function(c"OH_NativeWindow_NativeObjectUnreference")?,
+                set_scaling: library.function(c"OH_NativeWindow_NativeWindowSetScalingModeV2").ok(),
+                vsync: VsyncTable::load(vsync)
+                    .inspect_err(|e| log::warn!("frames are paced by a timer: {e}"))
+                    .ok(),
+            }
         };
-        keep(library);
         Ok(Self(Arc::new(table)))
     }
 }
 
 impl VsyncTable {
     fn load(path: &Path) -> Result<Self, OhosError> {
-        let library = open(path)?;
-        macro_rules! get {
-            ($name:literal) => {
-                // SAFETY: the field that this is stored in has the signature of the header.
-                *unsafe { library.get($name.to_bytes_with_nul()) }.map_err(|e| missing(path, &e))?
-            };
+        let library = SystemLibrary::open(path)?;
+        // SAFETY: each field has the signature of the header.
+        unsafe {
+            Ok(Self {
+                create: library.function(c"OH_NativeVSync_Create")?,
+                destroy: library.function(c"OH_NativeVSync_Destroy")?,
+                request: library.function(c"OH_NativeVSync_RequestFrame")?,
+            })
         }
-        let table = Self {
-            create: get!(c"OH_NativeVSync_Create"),
-            destroy: get!(c"OH_NativeVSync_Destroy"),
-            request: get!(c"OH_NativeVSync_RequestFrame"),
-        };
-        keep(library);
-        Ok(table)
     }
-}
-
-pub(crate) fn open(path: &Path) -> Result<Library, OhosError> {
-    // SAFETY: these are the system's libraries, which an app may load at any time; a test's stand-in has no constructors.
-    unsafe { Library::new(path) }.map_err(|e| missing(path, &e))
-}
-
-/// Never closes the library: a thread of its own may be on its way into it.
-pub(crate) fn keep(library: Library) {
-    Box::leak(Box::new(library));
-}
-
-pub(crate) fn missing(path: &Path, error: &libloading::Error) -> OhosError {
-    OhosError::NoLibrary { library: path.display().to_string(), reason: error.to_string() }
 }
 
 /// `Ok` for 0, else the code.

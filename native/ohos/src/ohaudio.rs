@@ -6,7 +6,7 @@
 //! way when a stream is released finds nobody.
 
 use crate::error::OhosError;
-use crate::ndk::{keep, missing, open};
+use crate::library::{SystemLibrary, on_device};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -108,16 +108,12 @@ impl fmt::Debug for OhAudio {
 }
 
 impl OhAudio {
-    /// The library of the device. Elsewhere there is none, but the one that `SAMPAN_NDK` names stands in for it.
+    /// The library of the device, or what stands in for it.
     ///
     /// # Errors
     /// [`OhosError::NoLibrary`].
     pub fn load() -> Result<Self, OhosError> {
-        #[cfg(not(target_env = "ohos"))]
-        if let Some(path) = std::env::var_os("SAMPAN_NDK") {
-            return Self::load_from(Path::new(&path));
-        }
-        Self::load_from(Path::new("libohaudio.so"))
+        Self::load_from(&on_device("libohaudio.so"))
     }
 
     /// A library of another name, for tests.
@@ -125,39 +121,35 @@ impl OhAudio {
     /// # Errors
     /// As [`OhAudio::load`].
     pub fn load_from(path: &Path) -> Result<Self, OhosError> {
-        let library = open(path)?;
-        macro_rules! get {
-            ($name:literal) => {
-                // SAFETY: the field that this is stored in has the signature of the header.
-                *unsafe { library.get($name.to_bytes_with_nul()) }.map_err(|e| missing(path, &e))?
-            };
-        }
-        let table = Table {
-            create: get!(c"OH_AudioStreamBuilder_Create"),
-            destroy: get!(c"OH_AudioStreamBuilder_Destroy"),
-            set_rate: get!(c"OH_AudioStreamBuilder_SetSamplingRate"),
-            set_channels: get!(c"OH_AudioStreamBuilder_SetChannelCount"),
-            set_format: get!(c"OH_AudioStreamBuilder_SetSampleFormat"),
-            set_encoding: get!(c"OH_AudioStreamBuilder_SetEncodingType"),
-            set_write: get!(c"OH_AudioStreamBuilder_SetRendererWriteDataCallback"),
-            renderer: Direction {
-                set_info: get!(c"OH_AudioStreamBuilder_SetRendererInfo"),
-                set_callbacks: get!(c"OH_AudioStreamBuilder_SetRendererCallback"),
-                generate: get!(c"OH_AudioStreamBuilder_GenerateRenderer"),
-                start: get!(c"OH_AudioRenderer_Start"),
-                stop: get!(c"OH_AudioRenderer_Stop"),
-                release: get!(c"OH_AudioRenderer_Release"),
-            },
-            capturer: Direction {
-                set_info: get!(c"OH_AudioStreamBuilder_SetCapturerInfo"),
-                set_callbacks: get!(c"OH_AudioStreamBuilder_SetCapturerCallback"),
-                generate: get!(c"OH_AudioStreamBuilder_GenerateCapturer"),
-                start: get!(c"OH_AudioCapturer_Start"),
-                stop: get!(c"OH_AudioCapturer_Stop"),
-                release: get!(c"OH_AudioCapturer_Release"),
-            },
+        let library = SystemLibrary::open(path)?;
+        // SAFETY: each field has the signature of the header.
+        let table = unsafe {
+            Table {
+                create: library.function(c"OH_AudioStreamBuilder_Create")?,
+                destroy: library.function(c"OH_AudioStreamBuilder_Destroy")?,
+                set_rate: library.function(c"OH_AudioStreamBuilder_SetSamplingRate")?,
+                set_channels: library.function(c"OH_AudioStreamBuilder_SetChannelCount")?,
+                set_format: library.function(c"OH_AudioStreamBuilder_SetSampleFormat")?,
+                set_encoding: library.function(c"OH_AudioStreamBuilder_SetEncodingType")?,
+                set_write: library.function(c"OH_AudioStreamBuilder_SetRendererWriteDataCallback")?,
+                renderer: Direction {
+                    set_info: library.function(c"OH_AudioStreamBuilder_SetRendererInfo")?,
+                    set_callbacks: library.function(c"OH_AudioStreamBuilder_SetRendererCallback")?,
+                    generate: library.function(c"OH_AudioStreamBuilder_GenerateRenderer")?,
+                    start: library.function(c"OH_AudioRenderer_Start")?,
+                    stop: library.function(c"OH_AudioRenderer_Stop")?,
+                    release: library.function(c"OH_AudioRenderer_Release")?,
+                },
+                capturer: Direction {
+                    set_info: library.function(c"OH_AudioStreamBuilder_SetCapturerInfo")?,
+                    set_callbacks: library.function(c"OH_AudioStreamBuilder_SetCapturerCallback")?,
+                    generate: library.function(c"OH_AudioStreamBuilder_GenerateCapturer")?,
+                    start: library.function(c"OH_AudioCapturer_Start")?,
+                    stop: library.function(c"OH_AudioCapturer_Stop")?,
+                    release: library.function(c"OH_AudioCapturer_Release")?,
+                },
+            }
         };
-        keep(library);
         Ok(Self(Arc::new(table)))
     }
 }

@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/ohos/src/child_process.rs", "the NDK's C interface to native child processes"),
     ("native/ohos/src/hilog.rs", "the NDK's C interface to the log"),
     ("native/ohos/src/ohaudio.rs", "the NDK's C interface to sound"),
+    ("native/ohos/src/library.rs", "loads the system's libraries and gives their functions"),
     ("native/ohos/src/mapping.rs", "maps the buffers that are drawn on"),
     ("native/ohos/stand-in", "calls the stand-in for the NDK, which is C"),
     ("native/stream/src/codec/openh264.rs", "openh264's C interface"),

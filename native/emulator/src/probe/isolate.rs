@@ -16,6 +16,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
 
 use super::Question;
+use crate::descriptor::forget_descriptors;
 use crate::environment;
 
 /// Where a probe runs.
@@ -127,6 +128,9 @@ fn fork_and_answer(question: Question, to: &OwnedFd) -> Result<Pid, Silence> {
     match unsafe { fork() } {
         Ok(ForkResult::Parent { child }) => Ok(child),
         Ok(ForkResult::Child) => {
+            // Its locks are the open files': with copies of ours, an image would stay locked for as long as the probe takes.
+            // SAFETY: nothing else runs in the child.
+            unsafe { forget_descriptors(to.as_raw_fd()) };
             let bytes = answer().to_bytes();
             // SAFETY: valid for its length; a short write is seen by the parent as an answer too short.
             unsafe { libc::write(to.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
@@ -198,6 +202,44 @@ mod tests {
         assert_eq!(crash, Err(Silence("died of SIGSEGV".into())));
         let hang = ask(Question::Hang, Duration::from_millis(300));
         assert!(hang.is_err_and(|s| s.0.contains("no answer within")));
+    }
+
+    #[test]
+    fn a_forked_probe_holds_no_lock_of_ours() {
+        let lock = |file: &std::fs::File| {
+            let whole = libc::flock {
+                l_type: libc::F_WRLCK as libc::c_short,
+                l_whence: libc::SEEK_SET as libc::c_short,
+                l_start: 0,
+                l_len: 0,
+                l_pid: 0,
+            };
+            nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole))
+        };
+        let image = tempfile::NamedTempFile::new().unwrap();
+        let ours = image.reopen().unwrap();
+        lock(&ours).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let probe = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid()).unwrap();
+            ask(&Isolation::Fork, Question::Hang, Duration::from_secs(60))
+        });
+        let children = format!("/proc/self/task/{}/children", told.recv().unwrap());
+        let forked = loop {
+            let all = std::fs::read_to_string(&children).unwrap();
+            match all.split_whitespace().next() {
+                Some(pid) => break Pid::from_raw(pid.parse().unwrap()),
+                None => std::thread::yield_now(),
+            }
+        };
+        drop(ours);
+        let other = image.reopen().unwrap();
+        while lock(&other).is_err() {
+            assert!(!probe.is_finished(), "the probe held the lock to its end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill(forked, Signal::SIGKILL).unwrap();
+        assert_eq!(probe.join().unwrap(), Err(Silence("died of SIGKILL".into())));
     }
 
     #[test]

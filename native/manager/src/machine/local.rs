@@ -278,8 +278,8 @@ impl Handler for LocalMachine {
             }
             Request::Wheel { notches } => self.command(Command::Wheel(notches)).await,
             Request::Resize { width, height } => {
-                let size = Size::new(width, height).map_err(|e| Message::new("bad_size", e.to_string()))?;
-                self.command(Command::Resize(size)).await
+                let refused = |_| Message::saying(&Sentence::NoResolution { width, height });
+                self.command(Command::Resize(Size::new(width, height).map_err(refused)?)).await
             }
             Request::Pause => self.command(Command::Pause).await,
             Request::Resume => self.command(Command::Resume).await,
