@@ -94,6 +94,17 @@ describe("a Debian guest and its host", () => {
     assert.deepEqual([readFileSync(join(books, "text"), "utf8"), statSync(join(books, "text")).mode], ["printed\n", mode]);
   });
 
+  test("a file for the guest goes by the folder that it has mounted", async () => {
+    const file = join(dir, "for you.txt");
+    writeFileSync(file, "quick\n");
+    const given = await here.json("file", "push", "debian", file);
+    assert.deepEqual(given, { bytes: 6, way: "shared", to: "/mnt/work/for you.txt", shared: { tag: "work", name: "for you.txt" } });
+    assert.equal(await sh("cat '/mnt/work/for you.txt'"), "quick\n");
+    const second = await here.run("file", "push", "debian", file);
+    assert.match(second.stdout, /to \/mnt\/work\/for you \(2\)\.txt, by the shared folder work/);
+    await sh("rm /mnt/work/for*");
+  });
+
   test("links that lead out of it lead to nothing of the host", async () => {
     symlinkSync(secret, join(work, "absolute"));
     symlinkSync("../outside/secret", join(work, "relative"));

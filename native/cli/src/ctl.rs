@@ -111,8 +111,8 @@ pub fn human_status(status: &Status) -> String {
         let pointer = if facts.absolute_pointer { "absolute" } else { "relative" };
         let _ = write!(out, "\n  screen {width} × {height}, pointer {pointer}");
     }
-    if facts.clipboard.as_ref().is_some_and(|clipboard| clipboard.agent) {
-        let _ = write!(out, "\n  its clipboard is shared (sampan clipboard)");
+    if !facts.features.is_empty() {
+        let _ = write!(out, "\n  {}", crate::vm::features_in_short(&facts.features));
     }
     if let (Some(stream), Some(viewer)) = (&facts.stream, &facts.viewer) {
         let viewers = stream["viewers"].as_array().map_or(0, Vec::len);

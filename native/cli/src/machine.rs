@@ -10,6 +10,7 @@ use sampan_library::SourceFormat;
 use sampan_library::image::{self, NotACd};
 use sampan_message::Coded as _;
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// The machine that the arguments describe. `private` is a folder for files that last as long as the run.
@@ -142,6 +143,10 @@ fn readable(file: &Path) -> Result<PathBuf> {
     if kind.is_dir() {
         bail!("{name} is a folder: name a file");
     }
+    // A disk of this computer's is one; what has no places in it is none, and opening it might wait for its other end.
+    if !kind.is_file() && !kind.file_type().is_block_device() {
+        bail!("{name} is neither a file nor a disk");
+    }
     File::open(file).with_context(|| format!("{name} cannot be read"))?;
     std::path::absolute(file).with_context(|| format!("{name} has no full name"))
 }
@@ -191,6 +196,7 @@ mod tests {
             (&file("g.img", b"<html>"), "web page"),
             (&dir.path().join("none").display().to_string(), "not there"),
             (&dir.path().display().to_string(), "is a folder"),
+            ("/dev/zero", "neither a file nor a disk"),
         ] {
             let error = format!("{:#}", disk(text).expect_err(words));
             assert!(error.contains(words), "{error}");

@@ -40,8 +40,8 @@ pub use client::{Client, ClientError, PATIENCE, Watcher, listens};
 pub use codes::samples;
 pub use console::Console;
 pub use reply::{
-    AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, GivenTo, PausedBy,
-    Picture, Reply, SoundInfo, State, Status,
+    AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, Feature, FeatureInfo,
+    FeatureState, GivenTo, GuestSystem, Install, PausedBy, Picture, Reply, SoundInfo, State, Status,
 };
 pub use reporter::{Progress, Reporter};
 pub use request::{ClipboardKind, Request};

@@ -55,6 +55,16 @@ pub enum GivenTo {
     Downloads,
     /// The file of this full name.
     Path(String),
+    /// In a folder that the host shares with the guest, which was the quickest way.
+    Shared {
+        /// The folder's tag.
+        tag: String,
+        /// The file's name in it.
+        name: String,
+        /// Its full name in the guest, where the guest's agent tells where the folder is mounted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+    },
 }
 
 /// The state of a machine that runs or is being started.
@@ -167,6 +177,9 @@ pub struct Facts {
     /// The guest's sound; `None` for a machine without a sound card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sound: Option<SoundInfo>,
+    /// What the guest exchanges with its owner, and what it lacks for that; empty for a machine that is not in the library.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<FeatureInfo>,
     /// What is being saved or loaded at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -239,9 +252,88 @@ pub struct AgentInfo {
     pub version: String,
     /// The guest's system in words, if it tells.
     pub system: Option<String>,
+    /// The system's short name, as `ID` of os-release(5) has it: `debian`, `mswindows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The guest's addresses in its networks.
     #[serde(default)]
     pub addresses: Vec<String>,
+}
+
+/// Something that a guest exchanges with its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// The guest is heard.
+    Sound,
+    /// It hears the microphone.
+    Microphone,
+    /// Its clipboard is shared.
+    Clipboard,
+    /// It is given files.
+    Files,
+    /// Its screen has the size that its viewer wants.
+    Sizes,
+    /// Programs are run in it, its addresses are known, it shuts down when it is asked to.
+    Agent,
+}
+
+/// How it is with that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureState {
+    /// All that it needs is there.
+    Works,
+    /// The guest's own driver does it, where the guest has one.
+    ByDriver,
+    /// A setting has turned it off.
+    Off,
+    /// The machine lacks the device for it, which it gets by a setting.
+    NoDevice,
+    /// Nobody answers in the guest: a program is not installed there, or does not run.
+    NoAgent,
+    /// It depends on the guest, which does not run.
+    NotKnown,
+}
+
+/// A kind of system, by how programs are installed in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestSystem {
+    /// Debian, Ubuntu and their kin.
+    Debian,
+    /// Fedora, Rocky and their kin.
+    Fedora,
+    /// openEuler.
+    OpenEuler,
+    /// Alpine.
+    Alpine,
+    /// Windows.
+    Windows,
+}
+
+/// What to do in a guest for a program that it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Install {
+    /// Where.
+    pub system: GuestSystem,
+    /// What to type as the guest's administrator; on Windows the program to run, of virtio-win's CD.
+    pub line: String,
+}
+
+/// How a guest exchanges something with its owner, or what it lacks for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureInfo {
+    /// What.
+    pub feature: Feature,
+    /// How it is with it.
+    pub state: FeatureState,
+    /// The setting that has turned it off, or gives the machine the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What to do in the guest: one entry where it is known which system it is, else one for each that it may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub install: Vec<Install>,
 }
 
 /// What is in a guest's clipboard.

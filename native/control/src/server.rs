@@ -24,7 +24,7 @@ const FIRST: Duration = Duration::from_secs(30);
 const NEXT: Duration = Duration::from_secs(300);
 
 /// How long it may take to read an answer.
-const READING: Duration = Duration::from_secs(30);
+pub(crate) const READING: Duration = Duration::from_secs(30);
 
 /// How often a client that waits for its answer hears that it is being worked on.
 pub(crate) const BEAT: Duration = Duration::from_secs(2);

@@ -1,11 +1,13 @@
 //! A connection that has become the machine's sound.
 
 use crate::console::hung_up;
+use crate::server::READING;
 use async_trait::async_trait;
 use std::io::Result;
 use std::os::fd::AsFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
 
 /// A machine's sound for one client. On the wire are, both ways and after the answer to the request, samples of 16 bits, signed, least
 /// significant byte first, two to a frame (left, right), 48000 frames a second, in real time: what the guest plays comes as it is
@@ -44,7 +46,8 @@ pub(crate) async fn bridge(
         let Some(mut play) = play else { return std::future::pending().await };
         let mut bytes = Vec::new();
         while play.next(&mut bytes).await {
-            to.write_all(&bytes).await?;
+            // One that reads nothing is gone.
+            timeout(READING, to.write_all(&bytes)).await??;
             bytes.clear();
         }
         Ok(())

@@ -84,8 +84,8 @@ pub enum Error {
         /// The highest version known here.
         known: u32,
     },
-    /// A link, a device, a FIFO or a folder in the place of a file.
-    #[error("{} is no ordinary file (a link, a device or a folder): replace it by a copy of the file it stands for", .0.display())]
+    /// A folder, a device, a FIFO, or a link where none is followed, in the place of a file.
+    #[error("{} is no ordinary file (a folder, a device, a FIFO or a link): name a file, or replace it by a copy of the file it stands for", .0.display())]
     NotAFile(PathBuf),
     /// A file beyond its limit.
     #[error("{} is longer than the {limit} bytes that such a file may have: it is damaged or no file of this program", .path.display())]

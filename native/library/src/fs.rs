@@ -236,6 +236,26 @@ pub(crate) fn open_regular(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Opens a file that a person named for reading. Unlike a file of ours it may be reached by links; folders, devices and FIFOs are
+/// refused, without waiting for another end of them: what they hold has no end, or none that is known.
+///
+/// # Errors
+/// [`Error::NotAFile`], [`Error::Io`].
+pub fn open_named(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|e| {
+        // What a socket says.
+        match e.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
+            true => Error::NotAFile(path.to_path_buf()),
+            false => io("open", path)(e),
+        }
+    })?;
+    match file.metadata().map_err(io("look at", path))?.is_file() {
+        true => Ok(file),
+        false => Err(Error::NotAFile(path.to_path_buf())),
+    }
+}
+
 pub(crate) fn is_loop(e: &std::io::Error) -> bool {
     e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }

@@ -80,6 +80,7 @@ pub use foreign::{
     machine_file, name_from, parse_ovf, parse_utm, plan_import,
 };
 pub use format::{ImageFormat, Layer, SourceFormat};
+pub use fs::open_named;
 pub use host::HostSettings;
 pub use id::{DriveId, FileName, SnapshotId, VmId, are_alike, check_name};
 pub use library::{Entry, Library, MAX_MACHINES};

@@ -119,7 +119,7 @@ pub(crate) fn no_space(needed: u64, free: u64) -> Error {
     Error::Told(Message::new("no_space", text).with("needed", needed).with("free", free))
 }
 
-fn at(name: &str) -> impl FnOnce(io::Error) -> Error + '_ {
+pub(crate) fn at(name: &str) -> impl FnOnce(io::Error) -> Error + '_ {
     move |error| match error.kind() {
         io::ErrorKind::Interrupted => Error::Cancelled,
         io::ErrorKind::StorageFull => {
@@ -131,7 +131,12 @@ fn at(name: &str) -> impl FnOnce(io::Error) -> Error + '_ {
 }
 
 /// Copies so many bytes, or up to the end. [`io::ErrorKind::Interrupted`] where it is not wanted any more.
-fn copy_bytes(from: &File, length: u64, to: &mut impl Write, reporter: &Reporter) -> io::Result<()> {
+pub(crate) fn copy_bytes(
+    from: &File,
+    length: u64,
+    to: &mut impl Write,
+    reporter: &Reporter,
+) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     let mut done = 0;
     loop {

@@ -24,6 +24,7 @@ pub mod edit;
 mod error;
 mod events;
 mod fault;
+pub mod features;
 mod findings;
 mod force;
 pub mod host;
@@ -39,6 +40,7 @@ mod runs;
 mod sentences;
 pub mod share;
 mod snapshots;
+mod sound_devices;
 pub mod storage;
 mod summary;
 pub mod supervisor;
@@ -63,6 +65,7 @@ pub use lifecycle::{Ended, Pressed};
 pub use machine::{LocalMachine, Machine, StartFacts, Viewer};
 pub use records::RunLog;
 pub use sentences::{BadRequest, Sentence};
+pub use sound_devices::{AttachedSound, SoundDevices};
 pub use summary::{Condition, Crash, FRESH, MachineState, Summary};
 pub use supervisor::Started;
 
@@ -76,7 +79,7 @@ use sampan_control::{PATIENCE, Reporter};
 use sampan_emulator::LibqemuDir;
 use sampan_library::{Bundle, Library, VmId};
 use sampan_session::images::QemuBlockLayer;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use supervisor::SupervisorProgram;
 use tokio::runtime::Handle;
@@ -116,6 +119,7 @@ struct Inner {
     thumbnails: thumbnails::Thumbnails,
     downloads: parking_lot::Mutex<downloads::Downloads>,
     listing: tokio::sync::Mutex<summary::Listing>,
+    sound_devices: OnceLock<Arc<dyn SoundDevices>>,
     /// Something in the list of machines may have changed.
     changed: watch::Sender<()>,
 }
@@ -143,6 +147,7 @@ impl Manager {
             thumbnails: thumbnails::Thumbnails::default(),
             downloads: parking_lot::Mutex::default(),
             listing: tokio::sync::Mutex::new(summary::Listing::new(changed.subscribe())),
+            sound_devices: OnceLock::new(),
             changed,
         }))
     }
@@ -183,6 +188,10 @@ impl Manager {
 
     pub(crate) fn listing(&self) -> &tokio::sync::Mutex<summary::Listing> {
         &self.0.listing
+    }
+
+    pub(crate) fn sound_devices(&self) -> &OnceLock<Arc<dyn SoundDevices>> {
+        &self.0.sound_devices
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<()> {

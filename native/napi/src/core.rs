@@ -92,6 +92,7 @@ pub(crate) fn initialise(places: Places) -> Result<Arc<Core>, Error> {
     let library = Library::open(&places.home)?;
     // An app may start no programs.
     let manager = Manager::new(library, Placement::App { libqemu, hosts });
+    manager.set_sound_devices(Arc::new(crate::sound_devices::OhSound::default()));
     let made = Arc::new(Core { manager, jobs: Jobs::default(), screens: Default::default(), places });
     *core = Some(Arc::clone(&made));
     Ok(made)

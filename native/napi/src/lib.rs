@@ -25,6 +25,7 @@ mod api;
 mod children;
 mod core;
 mod events;
+mod features;
 mod job;
 mod promise;
 mod sound_devices;

@@ -8,7 +8,7 @@ use sampan_config::{ClipboardPolicy, PasteKeys, VDAGENT_SOCKET};
 use sampan_frame::Size;
 use sampan_qmp::{Event, Qmp};
 use sampan_vdagent::{
-    ClipboardError, Content, FileError, FileSource, Kind, Offer, Peer, Policy, Port, Selection,
+    ClipboardError, Content, FileError, FileSource, Kind, Monitor, Offer, Peer, Policy, Port, Selection,
 };
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -99,9 +99,9 @@ impl Clipboard {
         self.peer.send_file(file, progress).await
     }
 
-    /// Says how large the guest's screen should be.
-    pub(crate) async fn set_size(&self, size: Size) {
-        self.peer.set_size(size.width, size.height).await;
+    /// Says how large the guest's screens should be, from left to right. Viewers show the first one alone.
+    pub async fn set_sizes(&self, sizes: &[Size]) {
+        tell_sizes(&self.peer, sizes).await;
     }
 
     /// Says so for every size that a viewer asks for, until the machine is gone.
@@ -111,7 +111,7 @@ impl Clipboard {
             while wishes.changed().await.is_ok() {
                 let wish = *wishes.borrow_and_update();
                 if let Some((size, _)) = wish {
-                    peer.set_size(size.width, size.height).await;
+                    tell_sizes(&peer, &[size]).await;
                 }
             }
         });
@@ -200,6 +200,10 @@ impl Clipboard {
         // Every change is whole after one step.
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn tell_sizes(peer: &Peer, sizes: &[Size]) {
+    peer.set_monitors(Monitor::row(sizes.iter().map(|size| (size.width, size.height)))).await;
 }
 
 fn allowed(policy: ClipboardPolicy) -> Policy {

@@ -349,7 +349,7 @@ impl Session {
             Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
             Command::Resize(size) => {
                 if let Some(clipboard) = self.clipboard() {
-                    clipboard.set_size(size).await;
+                    clipboard.set_sizes(&[size]).await;
                 }
                 self.console.set_ui_info(size, (0, 0)).await?;
             }

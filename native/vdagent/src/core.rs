@@ -2,6 +2,7 @@
 
 use crate::content::{Content, Kind, Kinds, MAX_CONTENT};
 use crate::files::{self, FileError, MAX_PIECE, Transfer};
+use crate::monitors::{self, MAX_MONITORS, Monitor};
 use crate::outbox::Outbox;
 use crate::wire::{Decoder, Frame, OutOfStep, capability, content, message, take_number};
 use crate::{ClipboardError, Policy};
@@ -207,8 +208,8 @@ pub struct Core {
     transfer: Option<Transfer>,
     /// The number of the next file.
     next_file: u32,
-    /// The size that the guest's screen should have, in pixels.
-    size: Option<(u32, u32)>,
+    /// The guest's screens, as they should be; none where nobody has said.
+    monitors: Vec<Monitor>,
     grabs: u64,
     asked: u64,
     told: State,
@@ -230,7 +231,7 @@ impl Core {
             fetch: None,
             transfer: None,
             next_file: 1,
-            size: None,
+            monitors: Vec::new(),
             grabs: 0,
             asked: 0,
             told: State::default(),
@@ -417,23 +418,22 @@ impl Core {
         self.events.push_back(Event::File(Err(why)));
     }
 
-    /// Says how large the guest's screen should be, in pixels: now, and to every agent that comes. A guest whose driver follows the
-    /// display by itself has that size already, and the agent changes nothing.
-    pub fn set_size(&mut self, width: u32, height: u32) {
-        if self.size != Some((width, height)) {
-            self.size = Some((width, height));
-            self.tell_size();
+    /// Says how large the guest's screens should be, and where they are, the first [`MAX_MONITORS`] of them: now, and to every agent that
+    /// comes. A guest whose driver follows the display by itself has its sizes already, and the agent changes nothing.
+    pub fn set_monitors(&mut self, monitors: &[Monitor]) {
+        let monitors = monitors.get(..MAX_MONITORS).unwrap_or(monitors);
+        if self.monitors != monitors {
+            self.monitors = monitors.to_vec();
+            self.tell_monitors();
         }
     }
 
-    fn tell_size(&mut self) {
-        let Some((width, height)) = self.size else { return };
-        if self.present().is_some_and(|agent| agent.sizes) {
-            // One monitor, no flags; then height, width, depth and place (`VDAgentMonitorsConfig`).
-            let body: Vec<u8> =
-                [1, 0, height, width, 32, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
-            self.outbox.push(message::MONITORS_CONFIG, &body, Arc::default());
+    fn tell_monitors(&mut self) {
+        if self.monitors.is_empty() || !self.present().is_some_and(|agent| agent.sizes) {
+            return;
         }
+        let body = monitors::config(&self.monitors);
+        self.outbox.push(message::MONITORS_CONFIG, &body, Arc::default());
     }
 
     /// What waits to be sent: the next chunk, appended to `bytes`; false if there is none.
@@ -687,7 +687,7 @@ impl Core {
             }
         }
         if is_new {
-            self.tell_size();
+            self.tell_monitors();
         }
         self.note();
     }

@@ -198,12 +198,13 @@ impl Transfer {
 
     /// The agent said something of it. `None` for what changes nothing.
     pub fn heard(&mut self, result: u32, details: &[u8], now: Instant) -> Option<Progress> {
-        self.due = now + ANSWERING;
         let error = match result {
             status::CAN_SEND_DATA if self.stage == Stage::Asked => {
                 self.stage = Stage::Sending(0);
+                self.due = now + ANSWERING;
                 return Some(Progress::Wanted);
             }
+            // Who says so again and again, and takes nothing, gets no more time by it.
             status::CAN_SEND_DATA => return None,
             // Before it has all, it has not got it.
             status::SUCCESS if self.stage == Stage::Sent => return Some(Progress::Done),

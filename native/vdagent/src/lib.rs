@@ -19,6 +19,7 @@ mod codes;
 mod content;
 mod core;
 pub mod files;
+mod monitors;
 mod outbox;
 mod peer;
 pub mod wire;
@@ -28,6 +29,7 @@ pub use codes::samples;
 pub use content::{Content, ContentError, Kind, Kinds, MAX_CONTENT, MAX_PIXELS};
 pub use core::{Core, Event, Offer, Selection, State};
 pub use files::FileError;
+pub use monitors::{MAX_MONITORS, Monitor};
 pub use peer::{FileSource, Peer, Port};
 
 use std::time::Duration;

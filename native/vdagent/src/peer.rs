@@ -3,6 +3,7 @@
 use crate::content::{Content, Kind};
 use crate::core::{Core, Event, Offer, Selection, State};
 use crate::files::{FileError, MAX_PIECE};
+use crate::monitors::Monitor;
 use crate::{ClipboardError, Policy};
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use std::collections::VecDeque;
@@ -47,7 +48,7 @@ enum Command {
     Policy(Policy),
     Settle(oneshot::Sender<()>),
     Send(Sending),
-    Size(u32, u32),
+    Monitors(Vec<Monitor>),
 }
 
 /// A file for the guest. Its bytes come from whoever reads it, so that a slow disk holds up nothing here.
@@ -170,9 +171,9 @@ impl Peer {
         answered.await.map_err(|_| FileError::Ended)?
     }
 
-    /// Says how large the guest's screen should be, in pixels, for guests whose driver does not follow the display by itself.
-    pub async fn set_size(&self, width: u32, height: u32) {
-        let _ = self.commands.send(Command::Size(width, height)).await;
+    /// Says how large the guest's screens should be, for guests whose driver does not follow the display by itself.
+    pub async fn set_monitors(&self, monitors: Vec<Monitor>) {
+        let _ = self.commands.send(Command::Monitors(monitors)).await;
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ClipboardError> {
@@ -388,7 +389,7 @@ impl Driver {
                 let _ = sending.answer.send(Err(FileError::Source { why }));
             }
             Command::Send(sending) => self.files.push_back(sending),
-            Command::Size(width, height) => self.core.set_size(width, height),
+            Command::Monitors(monitors) => self.core.set_monitors(&monitors),
         }
     }
 

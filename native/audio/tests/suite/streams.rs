@@ -154,6 +154,24 @@ fn a_guest_hears_silence_unless_its_owner_allows_more() {
 }
 
 #[test]
+fn of_a_source_that_floods_a_second_is_kept() {
+    let input = Input::new(|_| {});
+    input.init(1, &PCM).unwrap();
+    input.set_enabled(1, true).unwrap();
+    let mut flood = input.capture(Origin::Chosen);
+    for _ in 0..60 {
+        // A second of sound at once, a minute of it in no time.
+        flood.push(&[[0.25; 2]; 48_000]);
+    }
+    let heard = record(&input, 1, Duration::from_millis(1_500), || {});
+    let loud = heard.iter().filter(|sample| **sample != 0).count();
+    assert!((1..60_000).contains(&loud), "{loud} frames of it are heard");
+    // It is heard as ever when it keeps to its time again.
+    let heard = record(&input, 1, Duration::from_millis(500), || flood.push(&[[0.5; 2]; 480]));
+    assert!(heard.contains(&16_384));
+}
+
+#[test]
 fn reads_are_paced_whatever_is_asked_for() {
     let input = Input::new(|_| {});
     input.init(1, &PCM).unwrap();

@@ -53,8 +53,12 @@ pub enum Command {
     Demo(DemoArgs),
     /// Talk to a running machine
     Ctl(CtlArgs),
-    /// Tell what this machine offers to guests, with reasons
-    Doctor,
+    /// Tell what this computer offers to guests, with reasons; of a machine, what its guest shares with you and how to get the rest
+    Doctor {
+        /// A machine: its name, its id, or the id's first characters
+        #[arg(value_name = "VM")]
+        vm: Option<String>,
+    },
     /// Show the licences of Sampan, of QEMU and of all that is linked into it
     Licenses,
     /// Make a machine; without a name you are asked

@@ -74,12 +74,25 @@ pub fn file(action: &CopyAction) -> Result<Answer> {
             let request = Request::Push { from: full(from)?, to: to.clone(), name: None };
             let (bytes, given) = copy(&vm.vm, request)?;
             if let Some(given) = given {
-                let (to, words) = match given {
-                    GivenTo::Downloads => (None, "to the downloads of the guest's desktop".to_owned()),
-                    GivenTo::Path(path) => (Some(path.clone()), format!("to {path}")),
+                let words = match &given {
+                    GivenTo::Downloads => "to the downloads of the guest's desktop".to_owned(),
+                    GivenTo::Path(path) => format!("to {path}"),
+                    GivenTo::Shared { tag, path: Some(path), .. } => {
+                        format!("to {path}, by the shared folder {tag}")
+                    }
+                    GivenTo::Shared { tag, name, path: None } => {
+                        format!("to the shared folder {tag}, as {name}: no agent answers in the guest")
+                    }
+                };
+                let (way, to, shared) = match given {
+                    GivenTo::Downloads => ("desktop", None, None),
+                    GivenTo::Path(path) => ("agent", Some(path), None),
+                    GivenTo::Shared { tag, name, path } => {
+                        ("shared", path, Some(json!({ "tag": tag, "name": name })))
+                    }
                 };
                 return Ok(Answer::new(
-                    json!({ "bytes": bytes, "to": to }),
+                    json!({ "bytes": bytes, "way": way, "to": to, "shared": shared }),
                     format!("{} {words}", human(bytes)),
                 ));
             }

@@ -189,6 +189,9 @@ pub fn status(vm: &str) -> Result<Answer> {
         return Ok(Answer::new(json, text));
     }
     let (mut json, _) = summary(&app, &bundle)?;
+    if let Ok(document) = sampan_manager::machine::document(&bundle) {
+        json["features"] = json!(sampan_manager::features::features(&document, None));
+    }
     let mut text = format!("{}: {}", bundle.name(), json["state"].as_str().unwrap_or_default());
     if let Some(last) = EndRecord::last(bundle.path()) {
         if last.how == How::Died {

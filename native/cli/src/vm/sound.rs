@@ -77,7 +77,7 @@ fn finish(told: &Told, as_json: bool) -> Result<Code> {
 
 fn open(name: &Path) -> Result<WavSource<BufReader<File>>> {
     let cannot = || format!("{} cannot be played", name.display());
-    let file = File::open(name).with_context(cannot)?;
+    let file = sampan_library::open_named(name).with_context(cannot)?;
     WavSource::new(BufReader::new(file)).with_context(cannot)
 }
 

@@ -103,6 +103,7 @@ impl Handler for Played {
             state_blockers: Vec::new(),
             clipboard: None,
             sound: None,
+            features: Vec::new(),
             progress: None,
             viewer: None,
             stream: None,

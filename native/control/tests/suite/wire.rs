@@ -116,9 +116,12 @@ fn reply() -> impl Strategy<Value = Reply> {
         (any::<u64>(), text())
             .prop_map(|(bytes, path)| Reply::Copied { bytes, to: Some(GivenTo::Path(path)) }),
         any::<u64>().prop_map(|bytes| Reply::Copied { bytes, to: Some(GivenTo::Downloads) }),
-        (text(), any::<Option<String>>(), any::<Vec<String>>()).prop_map(|(version, system, addresses)| {
-            Reply::Agent(AgentInfo { version, system, addresses })
+        (any::<u64>(), ".*", ".*", proptest::option::of(".*")).prop_map(|(bytes, tag, name, path)| {
+            Reply::Copied { bytes, to: Some(GivenTo::Shared { tag, name, path }) }
         }),
+        (text(), any::<(Option<String>, Option<String>)>(), any::<Vec<String>>()).prop_map(
+            |(version, (system, id), addresses)| Reply::Agent(AgentInfo { version, system, id, addresses })
+        ),
         (kind(), bytes()).prop_map(|(kind, data)| Reply::Clipboard(ClipboardContent { kind, data })),
     ]
 }

@@ -335,7 +335,7 @@ fn change(recipe: &mut Recipe, changes: &[Change], library: &Library) -> Vec<Fin
 
 /// What is told of the snapshots inside an image, which was copied.
 pub(crate) fn snapshots_left_out(file: &Path, format: Option<SourceFormat>) -> Option<Message> {
-    let opened = std::fs::File::open(file).ok()?;
+    let opened = sampan_library::open_named(file).ok()?;
     let format = format.or_else(|| image::recognise(&opened).ok().flatten())?;
     let header = image::read_header(&opened, format).ok()?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();

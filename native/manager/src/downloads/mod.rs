@@ -478,7 +478,7 @@ fn is_verified(request: &Request) -> bool {
 
 /// What a file is.
 pub(crate) fn content(file: &Path) -> Result<Content> {
-    let opened = File::open(file).map_err(Error::io(file.display().to_string()))?;
+    let opened = sampan_library::open_named(file)?;
     identify(&opened)
         .map_err(|source| Error::Library(sampan_library::Error::Probe { path: file.to_owned(), source }))
 }

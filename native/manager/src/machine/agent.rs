@@ -89,10 +89,18 @@ pub(super) async fn ask(agent: &Agent) -> Option<AgentInfo> {
 
 /// The rest of what is told of an agent.
 pub(super) async fn of(agent: &Agent, version: String) -> AgentInfo {
-    let system = agent.os_info().await.ok().and_then(|system| system.pretty_name);
+    let (system, id) = match agent.os_info().await {
+        Ok(system) => (system.pretty_name, system.id),
+        Err(_) => (None, None),
+    };
     let addresses = agent.network_interfaces().await.unwrap_or_default();
     let shown = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-    AgentInfo { version: shown(version), system: system.map(shown), addresses: addresses_of(addresses) }
+    AgentInfo {
+        version: shown(version),
+        system: system.map(shown),
+        id: id.map(shown),
+        addresses: addresses_of(addresses),
+    }
 }
 
 /// Addresses by which a guest is known in a network: those of the machine itself and of one link alone are none. The guest's words
@@ -144,7 +152,7 @@ mod tests {
         }
         assert_eq!(seen(), (RARELY, None));
         assert!(!told.has_changed().expect("is open"), "nothing is no news");
-        let info = AgentInfo { version: "9.2".into(), system: None, addresses: Vec::new() };
+        let info = AgentInfo { version: "9.2".into(), system: None, id: None, addresses: Vec::new() };
         watch.heard(Some(info.clone()), true, &changes);
         assert_eq!(seen(), (PACE, Some(info)));
         assert!(told.has_changed().expect("is open"));

@@ -2,9 +2,10 @@
 
 use super::agent::{self, AgentWatch};
 use super::clipboard;
-use super::give::give;
+use super::give::{NamedFile, give};
 use super::pull::pull;
 use super::sound;
+use crate::features::{Running, features};
 use crate::sentences::bad_request;
 use crate::time::now;
 use crate::{BadRequest, Sentence};
@@ -319,6 +320,18 @@ impl Handler for LocalMachine {
         // A guest that is halted answers nobody.
         let awake = status.state == sampan_session::State::Running && !status.slowed;
         let agent = vm.as_ref().filter(|_| awake).and_then(|vm| self.agent.look(vm, &self.changes));
+        let clipboard = clipboard::info(session);
+        let features = document.as_ref().map(|document| {
+            let mut document = document.clone();
+            if let Some(sound) = session.sound().map(|sound| sound.settings()) {
+                // These change while it runs.
+                (document.sound.muted, document.sound.microphone) = (sound.muted, sound.microphone);
+            }
+            if let Some(clipboard) = &clipboard {
+                document.input.clipboard = clipboard.policy;
+            }
+            features(&document, Some(Running { clipboard: clipboard.as_ref(), agent: agent.as_ref() }))
+        });
         Status {
             name: document.as_ref().map_or_else(|| session.name().to_owned(), |d| d.system.name.clone()),
             state: match status.state {
@@ -350,7 +363,8 @@ impl Handler for LocalMachine {
                 mode_refused: vm.as_ref().map(|vm| vm.mode_refused()),
                 background: vm.as_ref().map(|vm| vm.in_background()),
                 state_blockers: super::blocker_messages(&blockers),
-                clipboard: clipboard::info(session),
+                clipboard,
+                features: features.unwrap_or_default(),
                 sound: sound::info(session),
                 progress,
                 viewer: viewer.get().map(|viewer| viewer.url.clone()),
@@ -424,14 +438,9 @@ async fn exec(vm: &Vm, argv: Vec<String>, stdin: &str, timeout: u64) -> Result<R
 
 async fn push(vm: &Vm, from: &Path, to: &str, reporter: &Reporter) -> Result<Reply, Message> {
     let agent = vm.agent().map_err(|e| e.message())?;
-    let at = |source| VmError::Io { path: from.to_owned(), source }.message();
-    let mut file = tokio::fs::File::open(from).await.map_err(at)?;
-    let length = file.metadata().await.map_err(at)?.len();
-    let told = |done: u64| {
-        let _ = reporter.report("copy", done, length.max(done));
-    };
+    let file = NamedFile::open(from).await?;
     tokio::select! {
-        bytes = agent.push(&mut file, to, told) => Ok(Reply::Copied { bytes: bytes.map_err(|e| e.message())?, to: None }),
+        bytes = file.to_agent(agent, to, reporter) => Ok(Reply::Copied { bytes: bytes?, to: None }),
         () = reporter.cancelled() => Err(crate::Error::Cancelled.message()),
     }
 }

@@ -6,7 +6,9 @@ mod common;
 mod downloads;
 #[path = "../../../../tests/example.rs"]
 mod example;
+mod giving;
 mod life;
 mod making;
 mod parts;
 mod server;
+mod sound;

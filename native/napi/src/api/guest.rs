@@ -22,7 +22,7 @@ pub struct Agent {
 
 impl From<&sampan_control::AgentInfo> for Agent {
     fn from(info: &sampan_control::AgentInfo) -> Self {
-        let sampan_control::AgentInfo { version, system, addresses } = info.clone();
+        let sampan_control::AgentInfo { version, system, addresses, id: _ } = info.clone();
         Self { version, system, addresses }
     }
 }
@@ -156,7 +156,8 @@ pub fn push(machine: String, from: crate::types::FileRef, to: String) -> Job {
 }
 
 /// Gives a file that a picker has opened to whoever uses the guest's desktop, under its own name or one with a number. Comes to where
-/// it is: its full name in the guest, or an empty text for the downloads of the desktop's user, where their agent has put it.
+/// it is: its full name in the guest; an empty text for the downloads of the desktop's user, where their agent has put it; or, where no
+/// agent answers in the guest, `9p:TAG/NAME` for a folder that the machine shares and its guest may write.
 #[napi(namespace = "guest", catch_unwind, ts_return_type = "Job<string>")]
 pub fn give(machine: String, file: crate::types::FileRef) -> Job {
     let (name, lent) = (file.name.clone(), file.lend());
@@ -164,7 +165,8 @@ pub fn give(machine: String, file: crate::types::FileRef) -> Job {
         let (to, _) = manager.give_lent(vm, lent?, name, &reporter).await?;
         Ok(text(match to {
             GivenTo::Downloads => String::new(),
-            GivenTo::Path(path) => path,
+            GivenTo::Path(path) | GivenTo::Shared { path: Some(path), .. } => path,
+            GivenTo::Shared { tag, name, path: None } => format!("9p:{tag}/{name}"),
         }))
     })
 }

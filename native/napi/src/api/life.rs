@@ -50,7 +50,6 @@ pub fn start(machine: String, options: Option<StartOptions>) -> Job {
             told.lock().push(message);
         };
         manager.start(vm, options, None, &tell).await?;
-        crate::sound_devices::attach(&manager, vm).await;
         Ok(Some(Either8::G(messages(&told.into_inner()))))
     })
 }

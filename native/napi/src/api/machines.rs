@@ -2,6 +2,7 @@
 
 use super::presets::Draft;
 use crate::core::{hub, id};
+use crate::features::Feature;
 use crate::job::{Job, arrived, begin, begin_of, number};
 use crate::promise::{Failure, promise};
 use crate::types::{Change, FileRef, Finding, Picture, Status, Summary, confirmed, findings, int, ms};
@@ -18,6 +19,8 @@ pub struct Machine {
     pub document: String,
     /// Remarks of its owner.
     pub notes: String,
+    /// What its guest exchanges with its owner, and what it lacks for that. What depends on the guest is known while it runs.
+    pub features: Vec<Feature>,
 }
 
 /// When changes take effect.
@@ -61,6 +64,8 @@ pub fn show(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Machine>>
         let handle = core.manager.machine(vm).await?;
         let document = handle.document()?;
         let said = handle.status().await?;
+        let told = said.as_ref().and_then(|said| said.facts.as_ref()).map(|facts| facts.features.clone());
+        let features = told.unwrap_or_else(|| sampan_manager::features::features(&document, None));
         let list = core.manager.recent_list().await?;
         let summary = list.iter().find(|one| one.id == machine).cloned();
         let summary = summary.unwrap_or_else(|| sampan_manager::Summary::at_rest(handle.bundle()));
@@ -76,6 +81,7 @@ pub fn show(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, Machine>>
             status: Status::of(&summary, said.as_ref()),
             document: serde_json::Value::Object(sections).to_string(),
             notes: document.system.notes.clone(),
+            features: features.iter().map(Feature::from).collect(),
         })
     })
 }

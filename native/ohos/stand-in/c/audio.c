@@ -186,6 +186,18 @@ int64_t stand_in_played(int16_t *samples, int64_t frames) {
     return all;
 }
 
+// The greatest sample of what was played from that frame on.
+int64_t stand_in_loudest(int64_t from) {
+    pthread_mutex_lock(&lock);
+    int64_t loudest = 0;
+    for (int64_t n = (from < 0 ? 0 : from) * 2; n < played_frames * 2; n++) {
+        int64_t sample = played[n] < 0 ? -(int64_t)played[n] : played[n];
+        if (sample > loudest) loudest = sample;
+    }
+    pthread_mutex_unlock(&lock);
+    return loudest;
+}
+
 int32_t stand_in_sound(int32_t what) {
     pthread_mutex_lock(&lock);
     int32_t value = what == 0 ? streams : faults;

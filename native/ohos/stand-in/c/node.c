@@ -33,6 +33,9 @@ int64_t stand_in_shown(uint64_t id, uint8_t *into, int64_t room);
 int32_t stand_in_watch(uint64_t id);
 int32_t stand_in_faults(void);
 void stand_in_vsync(int period, int how);
+int64_t stand_in_played(int16_t *samples, int64_t frames);
+int64_t stand_in_loudest(int64_t from);
+int32_t stand_in_sound(int32_t what);
 
 typedef struct {
     int64_t number;
@@ -50,6 +53,9 @@ static int64_t shown(const Argument *a) { return stand_in_shown((uint64_t)a->num
 static int64_t watch(const Argument *a) { return stand_in_watch((uint64_t)a->number); }
 static int64_t broken_rules(const Argument *a) { (void)a; return stand_in_faults(); }
 static int64_t vsync(const Argument *a) { stand_in_vsync((int)a->number, (int)a[1].number); return 0; }
+static int64_t played(const Argument *a) { (void)a; return stand_in_played(NULL, 0); }
+static int64_t loudest(const Argument *a) { return stand_in_loudest(a->number); }
+static int64_t sound(const Argument *a) { return stand_in_sound((int32_t)a->number); }
 
 // A letter for each argument: a number, a text, bytes.
 static const struct Function {
@@ -59,6 +65,7 @@ static const struct Function {
     {"surface", "", surface},  {"surfaceAs", "n", surface_as}, {"destroy", "n", destroy},
     {"set", "ntn", set},       {"get", "nt", get},             {"shown", "nb", shown},
     {"watch", "n", watch},     {"faults", "", broken_rules},   {"vsync", "nn", vsync},
+    {"played", "", played},    {"loudest", "n", loudest},      {"sound", "n", sound},
 };
 
 static int read_argument(Env *env, Value *value, char kind, Argument *into) {

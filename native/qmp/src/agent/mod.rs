@@ -24,12 +24,14 @@ mod file;
 mod frame;
 mod freeze;
 mod link;
+mod space;
 mod system;
 
 pub use exec::{Exec, Exited, Finished, MAX_STDIN};
 pub use file::CHUNK;
 pub use freeze::Frozen;
 pub use qapi_qga as types;
+pub use space::Mount;
 pub use system::ShutdownMode;
 
 use link::Link;

@@ -17,7 +17,6 @@ use sampan_library::{
     VmId, name_from, plan_import, probe_import,
 };
 use sampan_message::{Coded, Message};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -213,7 +212,8 @@ impl Foreign {
 /// Whether a file begins as a firmware volume with variables does: `_FVH` after 40 bytes (UEFI PI, volume 3, 3.2.1).
 fn is_volume(file: &Path) -> bool {
     let mut head = [0; 44];
-    File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head.ends_with(b"_FVH")
+    let Ok(mut file) = sampan_library::open_named(file) else { return false };
+    file.read_exact(&mut head).is_ok() && head.ends_with(b"_FVH")
 }
 
 fn arch(plan: &ImportPlan) -> Result<Arch, VmError> {

@@ -42,7 +42,7 @@ pub use space::FLOOR;
 use crate::images::QemuBlockLayer;
 use crate::machine_log::{LogSink, MachineLog};
 use crate::{Command, Ended, ProgressFn, Session, SoundSettings, StartError, State};
-use sampan_config::VncPassword;
+use sampan_config::{ShareSection, VncPassword};
 use sampan_emulator::{Choice, LaunchSpec, Launcher, LibqemuDir};
 use sampan_library::{DriveId, Library, Locked};
 use sampan_message::{Message, Reason};
@@ -214,6 +214,16 @@ impl Vm {
         let agent = self.agent.as_ref()?;
         let open = self.session.is_port_open(sampan_config::AGENT_SOCKET).await;
         open.is_ok_and(|open| open).then_some(agent)
+    }
+
+    /// The folders of the host that it shares in this run.
+    ///
+    /// # Errors
+    /// What is kept of them cannot be read.
+    pub async fn shared_folders(&self) -> Result<Vec<(ShareSection, PathBuf)>, VmError> {
+        let folders = self.with_locked(|locked| Ok(locked.host()?.shares)).await?;
+        let shares = self.document().shares.shares.into_iter();
+        Ok(shares.filter_map(|share| Some((share.clone(), folders.get(&share.tag)?.clone()))).collect())
     }
 
     /// Whether every write of this run is thrown away at its end.

@@ -6,8 +6,8 @@ use crate::guest::{
 use proptest::prelude::*;
 use sampan_vdagent::wire::{capability, message, whole};
 use sampan_vdagent::{
-    ClipboardError, Content, ContentError, Core, Event, Kind, Kinds, MAX_CONTENT, Offer, Policy, Selection,
-    State,
+    ClipboardError, Content, ContentError, Core, Event, FileError, Kind, Kinds, MAX_CONTENT, Offer, Policy,
+    Selection, State,
 };
 use std::time::{Duration, Instant};
 
@@ -254,6 +254,49 @@ fn a_guest_that_gives_nothing_is_not_waited_for() {
         core.handle_timeout(now);
     }
     assert!(matches!(fetched(&mut core), Some(Err(ClipboardError::Silent(_)))));
+}
+
+fn file(core: &mut Core) -> Option<Result<(), FileError>> {
+    events(core).into_iter().find_map(|event| match event {
+        Event::File(outcome) => Some(outcome),
+        Event::Changed | Event::Fetched(_) => None,
+    })
+}
+
+#[test]
+fn an_agent_that_takes_no_file_is_not_waited_for_whenever_it_stops() {
+    const WANTED: u32 = 0;
+    let limit = Duration::from_secs(30);
+    let silent = Some(Err(FileError::Silent(limit)));
+    let (mut core, begun) = (Core::new(Policy::BOTH), Instant::now());
+    let mut heard = with_agent(&mut core, DEBIAN, begun);
+    let status = |id: u32, result: u32| whole(message::FILE_XFER_STATUS, &words(&[id, result]));
+    for (id, stage) in (1..).zip(["never answers", "only says that it wants it", "never says that it has it"])
+    {
+        core.send_file("a", 10, begun).expect("is announced");
+        heard.of(&mut core);
+        if id > 1 {
+            core.receive(&status(id, WANTED), begun);
+            assert!(core.wants_piece(), "{stage}");
+        }
+        match id {
+            // It goes on to say so for ever.
+            2 => (1..6).for_each(|n| core.receive(&status(id, WANTED), begun + Duration::from_secs(5) * n)),
+            3 => core.send_piece(&[0; 10], begun),
+            _ => {}
+        }
+        heard.of(&mut core);
+        core.handle_timeout(begun + limit - Duration::from_millis(1));
+        assert_eq!(file(&mut core), None, "{stage}");
+        assert_eq!(core.timeout(), Some(begun + limit), "{stage}");
+        core.handle_timeout(begun + limit);
+        assert_eq!(file(&mut core), silent, "{stage}");
+        // It is told to remove what it has, once it reads again.
+        assert_eq!(heard.of(&mut core), [(message::FILE_XFER_STATUS, words(&[id, 1]))], "{stage}");
+        // What it says of it later is about nothing.
+        core.receive(&status(id, WANTED), begun + limit);
+        assert!(!core.wants_piece() && file(&mut core).is_none(), "{stage}");
+    }
 }
 
 #[test]

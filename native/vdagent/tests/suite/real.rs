@@ -3,9 +3,9 @@
 
 use crate::guest::picture;
 use sampan_vdagent::{
-    ClipboardError, Content, FileError, FileSource, Kind, Kinds, Peer, Policy, Port, Selection,
+    ClipboardError, Content, FileError, FileSource, Kind, Kinds, Monitor, Peer, Policy, Port, Selection,
 };
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -53,7 +53,7 @@ impl Guest {
         let listener = UnixListener::bind(folder.path().join("port")).expect("listens");
         let mut server = Program::start(
             Command::new("Xvfb")
-                .args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"])
+                .args(["-displayfd", "1", "-screen", "0", "1600x1200x24", "-nolisten", "tcp"])
                 .stdout(Stdio::piped()),
         );
         let mut number = String::new();
@@ -132,6 +132,22 @@ impl Guest {
         let mut xclip = command.spawn().expect("xclip: install the packages of scripts/packages.txt");
         xclip.stdin.take().expect("is piped").write_all(bytes).expect("reads");
         assert!(xclip.wait().expect("goes to the background").success());
+    }
+
+    /// How large its screen is, as its X server tells each client (X11's protocol, section 8, "Connection Setup").
+    fn size(&self) -> (u16, u16) {
+        let mut server =
+            UnixStream::connect(format!("/tmp/.X11-unix/X{}", &self.display[1..])).expect("listens");
+        server.write_all(&[b'l', 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]).expect("is read");
+        let number = |bytes: &[u8], at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let mut head = [0; 8];
+        server.read_exact(&mut head).expect("answers");
+        assert_eq!(head[0], 1, "the server lets us in");
+        let mut rest = vec![0; usize::from(number(&head, 6)) * 4];
+        server.read_exact(&mut rest).expect("answers");
+        // The vendor's name and the formats of pixels come before the first screen.
+        let screen = 32 + usize::from(number(&rest, 16)).next_multiple_of(4) + usize::from(rest[21]) * 8;
+        (number(&rest, screen + 20), number(&rest, screen + 22))
     }
 
     /// Pastes with a program of its own.
@@ -286,5 +302,22 @@ async fn debians_agent_takes_files() {
     while half.exists() {
         assert!(begun.elapsed() < LONG, "what the guest has of it stays");
         sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn debians_agent_sets_the_size_of_the_screen() {
+    let guest = Guest::new();
+    let (peer, _port) = share(guest.port().await);
+    peer.set_monitors(Monitor::row([(1024, 700)])).await;
+    answers(&peer).await;
+    // Its modes are of whole characters, eight pixels wide (cvt's).
+    for (asked, set) in [((1024, 700), (1024, 700)), ((801, 603), (800, 603)), ((1280, 720), (1280, 720))] {
+        peer.set_monitors(Monitor::row([asked])).await;
+        let begun = Instant::now();
+        while guest.size() != set {
+            assert!(begun.elapsed() < LONG, "the screen has {:?}, not {set:?}", guest.size());
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::guest::{DEBIAN, Heard, TEXT, announcement, data, grab, request, words};
 use sampan_vdagent::wire::{capability, message, whole};
-use sampan_vdagent::{ClipboardError, Content, FileError, FileSource, Kind, Peer, Policy, Port, Selection};
+use sampan_vdagent::{
+    ClipboardError, Content, FileError, FileSource, Kind, MAX_MONITORS, Monitor, Peer, Policy, Port,
+    Selection,
+};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -271,11 +274,17 @@ async fn a_file_that_does_not_get_there_says_why_and_the_next_one_goes() {
 #[tokio::test]
 async fn every_agent_is_told_the_screens_size() {
     let (peer, mut guest) = Guest::new();
-    peer.set_size(1280, 720).await;
+    peer.set_monitors(Monitor::row([(1280, 720)])).await;
     guest.start_agent(&peer).await;
     // Debian's would set it; the one that is played here has not said so.
     guest.send(&announcement(true, &[capability::MONITORS_CONFIG])).await;
     assert_eq!(guest.next(message::MONITORS_CONFIG).await, words(&[1, 0, 720, 1280, 32, 0, 0]));
-    peer.set_size(800, 600).await;
+    peer.set_monitors(Monitor::row([(800, 600)])).await;
     assert_eq!(guest.next(message::MONITORS_CONFIG).await, words(&[1, 0, 600, 800, 32, 0, 0]));
+    // Several stand side by side, and their places count.
+    peer.set_monitors(Monitor::row([(800, 600), (1024, 768)])).await;
+    let two = words(&[2, 1, 600, 800, 32, 0, 0, 768, 1024, 32, 800, 0]);
+    assert_eq!(guest.next(message::MONITORS_CONFIG).await, two);
+    peer.set_monitors(Monitor::row([(u32::MAX, 1); 99])).await;
+    assert_eq!(guest.next(message::MONITORS_CONFIG).await.len(), 8 + MAX_MONITORS * 20);
 }
