@@ -63,7 +63,7 @@ export async function deadline(promise, ms, what) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => {
-      const name = typeof what === "function" ? await what() : what;
+      const name = typeof what === "function" ? what() : what;
       reject(new Error(`waited ${ms} ms in vain for ${name}`));
     }, ms);
   });
