@@ -21,7 +21,7 @@ for (const arch of architectures) {
       [sampan, browser] = await Promise.all([Sampan.run({ arch }), launch()]);
       guest = sampan.guest;
       viewer = await Viewer.open(browser, sampan.url);
-      await viewer.connected();
+      await viewer.driving();
     });
 
     after(async () => {
@@ -172,7 +172,7 @@ for (const arch of architectures) {
     test("a reload comes back without the key in the address", async () => {
       assert.ok(!viewer.page.url().includes("token"));
       await viewer.page.reload();
-      await viewer.connected();
+      await viewer.driving();
       await viewer.reaches((await guest.state()).counter);
       const from = guest.events.length;
       await viewer.page.keyboard.press("Digit7");

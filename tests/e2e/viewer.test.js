@@ -41,7 +41,7 @@ describe("the page on a PC", () => {
     guest = sampan.guest;
     viewer = await Viewer.open(browser, sampan.url, { locale: "zh-CN" });
     tools = await viewer.page.context().newCDPSession(viewer.page);
-    await viewer.connected();
+    await viewer.driving();
     await viewer.reaches((await guest.state()).counter);
   });
 
@@ -68,7 +68,7 @@ describe("the page on a PC", () => {
     await until(async () => /Running/.test(await page.textContent(".state")), "the state in English");
     await openMenu(viewer);
     await Promise.all([page.waitForEvent("load"), page.getByLabel("Language").selectOption("zh")]);
-    await viewer.connected();
+    await viewer.driving();
     assert.equal(await page.getAttribute("html", "lang"), "zh-Hans");
   });
 
@@ -165,6 +165,8 @@ describe("the page on a PC", () => {
     });
     try {
       await windows.connected();
+      await button(windows, "Take control").click();
+      await windows.driving();
       const from = guest.events.length;
       // Both in one task, as Windows sends them.
       await windows.page.evaluate(() => {
@@ -183,6 +185,7 @@ describe("the page on a PC", () => {
     } finally {
       await windows.close();
     }
+    await viewer.driving();
   });
 
   test("on-screen keys: a tap is for one key, two taps lock, combinations are pressed whole", async () => {
@@ -271,6 +274,73 @@ describe("the page on a PC", () => {
 
   test("the page raised no error of its own", () => {
     assert.deepEqual(viewer.problems, []);
+  });
+});
+
+describe("two pages of one machine", () => {
+  let sampan, guest, browser, first, second;
+
+  before(async () => {
+    [sampan, browser] = await Promise.all([Sampan.run(), launch()]);
+    guest = sampan.guest;
+    first = await Viewer.open(browser, sampan.url);
+    await first.driving();
+    second = await Viewer.open(browser, sampan.url, { width: 800, height: 600 });
+    await second.connected();
+    for (const viewer of [first, second]) await viewer.reaches((await guest.state()).counter);
+  });
+
+  after(async () => {
+    await browser?.close();
+    await sampan?.stop();
+  });
+
+  const strip = (viewer) => viewer.page.locator(".people");
+
+  test("the one that came later is told that its keys, clicks and size have no effect", async () => {
+    const from = guest.events.length;
+    await until(async () => (await second.marks()).driving === "false", "the page to say so");
+    assert.match(await strip(second).innerText(), /The owner drives: your keys and your pointer have no effect/);
+    assert.ok(await strip(first).isHidden());
+    await second.page.locator(".surface").click();
+    await second.page.keyboard.press("KeyA");
+    await second.page.locator(".people.remind").waitFor();
+    // What the other one does afterwards has arrived, and nothing before it.
+    await first.page.keyboard.press("KeyB");
+    await guest.event((e) => e.key === EVDEV.KeyB && !e.down, "the driver's key", { from });
+    assert.equal(keys(guest, from), "+48 -48");
+    assert.ok(!guest.events.slice(from).some((e) => e.buttons), "no button");
+    assert.equal((await guest.state()).width, 1024, "the driver's size");
+  });
+
+  test("control changes hands with nothing held, and the size is the driver's", async () => {
+    const from = guest.events.length;
+    await first.page.keyboard.down("Shift");
+    await guest.event((e) => e.key === EVDEV.ShiftLeft && e.down, "Shift to go down", { from });
+    await button(second, "Take control").click();
+    await guest.event((e) => e.key === EVDEV.ShiftLeft && !e.down, "Shift to go up", { from });
+    await second.driving();
+    await until(async () => (await first.marks()).driving === "false", "the other page to say so");
+    await until(async () => (await guest.state()).width === 800, "the guest to take the new driver's size");
+    await second.page.locator(".surface").click();
+    await second.page.keyboard.press("KeyA");
+    await guest.event((e) => e.key === EVDEV.KeyA && !e.down, "the new driver's key", { from });
+    await first.page.keyboard.up("Shift");
+  });
+
+  test("everybody is listed, and a page that leaves leaves control to the other", async () => {
+    const { stream } = await sampan.ctl("status", "--json");
+    assert.deepEqual(stream.viewers.map((viewer) => viewer.driving), [false, true]);
+    await openMenu(second);
+    const rows = await second.page.locator(".person").allInnerTexts();
+    assert.deepEqual(rows.map((row) => row.split("\n").slice(0, 2)), [["The owner", "watches"], ["The owner (you)", "drives"]]);
+    await second.close();
+    await first.driving();
+    assert.ok(await strip(first).isHidden());
+    const from = guest.events.length;
+    await first.page.keyboard.press("KeyQ");
+    await guest.event((e) => e.key === EVDEV.KeyQ && !e.down, "its key", { from });
+    assert.deepEqual(first.problems, []);
   });
 });
 
