@@ -84,7 +84,7 @@ describe("access", () => {
 
   test("keys held by a viewer that vanishes are let go of", async () => {
     const viewer = await Viewer.open(browser, sampan.url);
-    await viewer.connected();
+    await viewer.driving();
     const from = guest.events.length;
     await viewer.page.keyboard.down("Control");
     await guest.event((e) => e.key === 29 && e.down, "Ctrl to go down", { from });

@@ -45,8 +45,12 @@ describe("cursor", () => {
     const place = await viewer.place(300, 400);
     await viewer.page.mouse.move(place.x, place.y);
     await until(() => viewer.page.evaluate(() => document.querySelector(".cursor").hidden), "one cursor only");
-    const css = await viewer.page.evaluate(() => document.querySelector(".surface").style.cursor);
-    assert.match(css, new RegExp(`^url\\("data:image/png;base64,[^"]+"\\) ${HOT} ${HOT}, crosshair$`));
+    const wanted = new RegExp(`^url\\("data:image/png;base64,[^"]+"\\) ${HOT} ${HOT}, crosshair$`);
+    let css;
+    await until(async () => {
+      css = await viewer.page.evaluate(() => document.querySelector(".surface").style.cursor);
+      return wanted.test(css);
+    }, () => `the guest's shape, not ${css}`);
   });
 
   test("the video does not carry it", async () => {

@@ -21,7 +21,7 @@ for (const arch of architectures) {
       [sampan, browser] = await Promise.all([Sampan.run({ arch }), launch()]);
       guest = sampan.guest;
       viewer = await Viewer.open(browser, sampan.url);
-      await viewer.connected();
+      await viewer.driving();
     });
 
     after(async () => {
@@ -85,7 +85,7 @@ for (const arch of architectures) {
       await guest.event((e) => e.key === EVDEV.ShiftLeft && e.down, "Shift to go down", { from });
       await viewer.page.evaluate(() => document.activeElement.blur());
       await guest.event((e) => e.key === EVDEV.ShiftLeft && !e.down, "Shift to go up", { from });
-      assert.deepEqual((await guest.state()).held, []);
+      await until(async () => (await guest.state()).held.length === 0, "no key to be held");
       await viewer.page.keyboard.up("Shift");
     });
 
@@ -172,7 +172,7 @@ for (const arch of architectures) {
     test("a reload comes back without the key in the address", async () => {
       assert.ok(!viewer.page.url().includes("token"));
       await viewer.page.reload();
-      await viewer.connected();
+      await viewer.driving();
       await viewer.reaches((await guest.state()).counter);
       const from = guest.events.length;
       await viewer.page.keyboard.press("Digit7");

@@ -41,7 +41,7 @@ describe("the page on a PC", () => {
     guest = sampan.guest;
     viewer = await Viewer.open(browser, sampan.url, { locale: "zh-CN" });
     tools = await viewer.page.context().newCDPSession(viewer.page);
-    await viewer.connected();
+    await viewer.driving();
     await viewer.reaches((await guest.state()).counter);
   });
 
@@ -68,7 +68,7 @@ describe("the page on a PC", () => {
     await until(async () => /Running/.test(await page.textContent(".state")), "the state in English");
     await openMenu(viewer);
     await Promise.all([page.waitForEvent("load"), page.getByLabel("Language").selectOption("zh")]);
-    await viewer.connected();
+    await viewer.driving();
     assert.equal(await page.getAttribute("html", "lang"), "zh-Hans");
   });
 
@@ -106,7 +106,12 @@ describe("the page on a PC", () => {
     await page.keyboard.press("KeyB");
     await typed("aB-sampan.b");
     assert.match(keys(guest, from), /^\+30 -30 \+42 \+48 -48 -42 /, "Shift for the capital, and no letter of the composition");
-    assert.deepEqual((await guest.state()).held, []);
+    // A letter is typed when its key goes down; its release is on its way.
+    let held;
+    await until(async () => {
+      ({ held } = await guest.state());
+      return held.length === 0;
+    }, () => `all keys to be up, not ${held} down`);
   });
 
   test("text that no key types is told where the guest has no clipboard agent", async () => {
@@ -160,6 +165,8 @@ describe("the page on a PC", () => {
     });
     try {
       await windows.connected();
+      await button(windows, "Take control").click();
+      await windows.driving();
       const from = guest.events.length;
       // Both in one task, as Windows sends them.
       await windows.page.evaluate(() => {
@@ -178,6 +185,7 @@ describe("the page on a PC", () => {
     } finally {
       await windows.close();
     }
+    await viewer.driving();
   });
 
   test("on-screen keys: a tap is for one key, two taps lock, combinations are pressed whole", async () => {
@@ -266,6 +274,73 @@ describe("the page on a PC", () => {
 
   test("the page raised no error of its own", () => {
     assert.deepEqual(viewer.problems, []);
+  });
+});
+
+describe("two pages of one machine", () => {
+  let sampan, guest, browser, first, second;
+
+  before(async () => {
+    [sampan, browser] = await Promise.all([Sampan.run(), launch()]);
+    guest = sampan.guest;
+    first = await Viewer.open(browser, sampan.url);
+    await first.driving();
+    second = await Viewer.open(browser, sampan.url, { width: 800, height: 600 });
+    await second.connected();
+    for (const viewer of [first, second]) await viewer.reaches((await guest.state()).counter);
+  });
+
+  after(async () => {
+    await browser?.close();
+    await sampan?.stop();
+  });
+
+  const strip = (viewer) => viewer.page.locator(".people");
+
+  test("the one that came later is told that its keys, clicks and size have no effect", async () => {
+    const from = guest.events.length;
+    await until(async () => (await second.marks()).driving === "false", "the page to say so");
+    assert.match(await strip(second).innerText(), /The owner drives: your keys and your pointer have no effect/);
+    assert.ok(await strip(first).isHidden());
+    await second.page.locator(".surface").click();
+    await second.page.keyboard.press("KeyA");
+    await second.page.locator(".people.remind").waitFor();
+    // What the other one does afterwards has arrived, and nothing before it.
+    await first.page.keyboard.press("KeyB");
+    await guest.event((e) => e.key === EVDEV.KeyB && !e.down, "the driver's key", { from });
+    assert.equal(keys(guest, from), "+48 -48");
+    assert.ok(!guest.events.slice(from).some((e) => e.buttons), "no button");
+    assert.equal((await guest.state()).width, 1024, "the driver's size");
+  });
+
+  test("control changes hands with nothing held, and the size is the driver's", async () => {
+    const from = guest.events.length;
+    await first.page.keyboard.down("Shift");
+    await guest.event((e) => e.key === EVDEV.ShiftLeft && e.down, "Shift to go down", { from });
+    await button(second, "Take control").click();
+    await guest.event((e) => e.key === EVDEV.ShiftLeft && !e.down, "Shift to go up", { from });
+    await second.driving();
+    await until(async () => (await first.marks()).driving === "false", "the other page to say so");
+    await until(async () => (await guest.state()).width === 800, "the guest to take the new driver's size");
+    await second.page.locator(".surface").click();
+    await second.page.keyboard.press("KeyA");
+    await guest.event((e) => e.key === EVDEV.KeyA && !e.down, "the new driver's key", { from });
+    await first.page.keyboard.up("Shift");
+  });
+
+  test("everybody is listed, and a page that leaves leaves control to the other", async () => {
+    const { stream } = await sampan.ctl("status", "--json");
+    assert.deepEqual(stream.viewers.map((viewer) => viewer.driving), [false, true]);
+    await openMenu(second);
+    const rows = await second.page.locator(".person").allInnerTexts();
+    assert.deepEqual(rows.map((row) => row.split("\n").slice(0, 2)), [["The owner", "watches"], ["The owner (you)", "drives"]]);
+    await second.close();
+    await first.driving();
+    assert.ok(await strip(first).isHidden());
+    const from = guest.events.length;
+    await first.page.keyboard.press("KeyQ");
+    await guest.event((e) => e.key === EVDEV.KeyQ && !e.down, "its key", { from });
+    assert.deepEqual(first.problems, []);
   });
 });
 
@@ -358,7 +433,7 @@ for (const [device, width, height] of [["a phone", 390, 844], ["a tablet", 820, 
       await touch("touchStart", ...spread(30));
       for (let d = 40; d <= 120; d += 10) await touch("touchMove", ...spread(d));
       await touch("touchEnd");
-      assert.ok((await surface()) > 2 * before, `${await surface()} after ${before}`);
+      await until(async () => (await surface()) > 2 * before, async () => `${await surface()} after ${before}`);
       const { width: w, height: h } = await guest.state();
       const pixel = [Math.floor(w / 2) + 7, Math.floor(h / 2) - 9];
       const from = guest.events.length;
@@ -368,7 +443,7 @@ for (const [device, width, height] of [["a phone", 390, 844], ["a tablet", 820, 
       assert.deepEqual(down.pointer, pixel);
       await openMenu(viewer);
       await button(viewer, "Whole picture").click();
-      assert.equal(await surface(), before);
+      await until(async () => (await surface()) === before, async () => `${before}, not ${await surface()}`);
     });
 
     test("as a trackpad a finger moves the pointer, and a tap clicks where that is", async () => {

@@ -961,8 +961,10 @@ export interface Viewer {
   address: string;
   /** What it may do. */
   rights: Array<Right>;
-  /** Whether it may type and point. */
+  /** Whether it types and points: one viewer does at a time. */
   driving: boolean;
+  /** Whether it asks for control. */
+  asking: boolean;
   /** Since when. */
   since: number;
 }
@@ -1374,6 +1376,8 @@ export namespace stream {
   function enable(machine: string, address?: string, lasting?: boolean): Promise<StreamInfo>;
   /** The fingerprint of this host's certificate, as browsers show it: `AB:CD:…`, 32 bytes. */
   function fingerprint(): Promise<string>;
+  /** Hands control of the guest to a viewer that may drive: from then on nobody else's input by a browser is taken. */
+  function give(machine: string, viewer: string): Promise<void>;
   /** Sends a viewer away; its device may come again. */
   function kick(machine: string, viewer: string): Promise<void>;
   /**

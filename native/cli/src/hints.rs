@@ -58,6 +58,7 @@ const HINTS: &[Hint] = &[
     of("suspended", RESUME),
     of("not_shared", "`sampan stream on {vm}` does"),
     of("no_viewer", "`sampan stream status {vm}` shows those there are"),
+    of("viewer_may_not_drive", "`sampan stream pair {vm} --drive` lets a device drive"),
     of("no_device", "`sampan stream devices` shows those there are"),
     of("several_devices", "`sampan stream devices` shows the ids"),
     of("too_many_devices", "`sampan stream devices` shows them, `sampan stream revoke DEVICE` takes one off"),

@@ -2,7 +2,7 @@
 
 use sampan_config::{Arch, ClipboardPolicy, Mode};
 use sampan_message::Message;
-use sampan_trust::sharing::{PairCode, Sharing};
+use sampan_trust::sharing::{PairCode, Sharing, Viewer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -190,6 +190,9 @@ pub struct Facts {
     /// How the screen is shown to other devices; `None` where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sharing: Option<Sharing>,
+    /// Those who see the screen by a browser, on this host and elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub viewers: Vec<Viewer>,
     /// What the display had to refuse so far, by kind.
     pub display_faults: BTreeMap<String, u64>,
 }

@@ -224,6 +224,11 @@ pub enum Request {
         /// The viewer's number.
         viewer: String,
     },
+    /// Hand control of the guest to a viewer: from then on nobody else's input is taken.
+    StreamGive {
+        /// The viewer's number.
+        viewer: String,
+    },
     /// A device was revoked: send its viewers away.
     StreamRevoked {
         /// The device's id.

@@ -144,7 +144,7 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         Request::ClipboardGet { .. } => &["command", "kind"],
         Request::StreamOn { .. } => &["command", "address", "port", "lasting"],
         Request::StreamAnswer { .. } => &["command", "request", "rights"],
-        Request::StreamKick { .. } => &["command", "viewer"],
+        Request::StreamKick { .. } | Request::StreamGive { .. } => &["command", "viewer"],
         Request::StreamRevoked { .. } => &["command", "device"],
         Request::Sound { .. } => &["command", "volume", "muted", "microphone"],
         Request::SoundStream { .. } => &["command", "play", "record"],

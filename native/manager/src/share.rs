@@ -5,7 +5,7 @@ use crate::machine::unexpected;
 use crate::{Manager, blocking};
 use sampan_control::{Reply, Reporter, Request};
 use sampan_library::{Library, VmId};
-use sampan_trust::sharing::{PairCode, Sharing};
+use sampan_trust::sharing::{PairCode, Sharing, Viewer};
 use sampan_trust::{Device, Rights, Store};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -147,6 +147,23 @@ impl Manager {
     /// There is no such viewer.
     pub async fn kick_viewer(&self, id: VmId, viewer: &str) -> Result<()> {
         self.ask(id, Request::StreamKick { viewer: viewer.to_owned() }).await.map(drop)
+    }
+
+    /// Hands control of the guest to a viewer, by its number: from then on nobody else's input is taken.
+    ///
+    /// # Errors
+    /// There is no such viewer, or it may only watch.
+    pub async fn give_control(&self, id: VmId, viewer: &str) -> Result<()> {
+        self.ask(id, Request::StreamGive { viewer: viewer.to_owned() }).await.map(drop)
+    }
+
+    /// Those who see a machine by a browser, on this host and elsewhere, the longest-standing first.
+    ///
+    /// # Errors
+    /// Its process does not answer.
+    pub async fn viewers(&self, id: VmId) -> Result<Vec<Viewer>> {
+        let status = self.machine(id).await?.status().await?;
+        Ok(status.and_then(|status| status.facts).map(|facts| facts.viewers).unwrap_or_default())
     }
 
     async fn ask(&self, id: VmId, request: Request) -> Result<Reply> {

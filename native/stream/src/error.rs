@@ -38,6 +38,9 @@ pub enum ServeError {
     /// There is no such viewer.
     #[error("there is no viewer {0} (any more)")]
     NoViewer(String),
+    /// A viewer that may only watch was to drive.
+    #[error("viewer {0} may only watch: pair its device anew and let it drive")]
+    MayNotDrive(String),
     /// TLS cannot be spoken with the host's certificate.
     #[error("the host's certificate cannot be used: {0}")]
     Tls(String),
@@ -59,6 +62,7 @@ impl ServeError {
             Self::Random(_) => ("no_random_numbers", Params::new()),
             Self::NotShared => ("not_shared", Params::new()),
             Self::NoViewer(viewer) => ("no_viewer", Params::of("viewer", viewer.as_str())),
+            Self::MayNotDrive(viewer) => ("viewer_may_not_drive", Params::of("viewer", viewer.as_str())),
             Self::Tls(why) => ("no_tls", Params::of("why", why.as_str())),
             Self::Trust(error) => (error.code(), error.params()),
         }
@@ -76,7 +80,8 @@ fn after(error: &ServeError) -> Option<ServeError> {
         E::Listen { .. } => E::WeakToken(16),
         E::WeakToken(_) => E::NotShared,
         E::NotShared => E::NoViewer("3".into()),
-        E::NoViewer(_) => E::Tls("no key".into()),
+        E::NoViewer(_) => E::MayNotDrive("3".into()),
+        E::MayNotDrive(_) => E::Tls("no key".into()),
         // What it carries has its own list, and so has the text of the other.
         E::Tls(_) | E::Random(_) | E::Trust(_) => return None,
     })

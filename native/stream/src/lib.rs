@@ -40,6 +40,7 @@
 #![deny(unsafe_code)]
 
 pub mod codec;
+mod drive;
 mod error;
 mod http;
 mod message;

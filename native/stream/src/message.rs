@@ -18,6 +18,9 @@ const MAX_NOTCHES: i64 = 100;
 /// Fingers are numbered below this.
 const MAX_SLOT: u64 = 64;
 
+/// Digits of a viewer's number: `u64::MAX` has so many.
+const MAX_DIGITS: usize = 20;
+
 /// What is wrong with a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
@@ -41,6 +44,14 @@ pub enum Request {
     Text(String),
     /// Another resolution, at so many millimetres.
     Resize(Size, (u16, u16)),
+    /// Control of the guest, which somebody else has.
+    Ask,
+    /// No control any more.
+    Withdraw,
+    /// Control for the viewer of this number.
+    Give(String),
+    /// No control for the viewer of this number, which asks for it.
+    Refuse(String),
 }
 
 #[derive(Deserialize)]
@@ -55,6 +66,10 @@ enum Keys {
     Rel { s: u64, dx: i64, dy: i64 },
     Release {},
     Resize { w: u32, h: u32, mmw: u16, mmh: u16 },
+    Ask {},
+    Withdraw {},
+    Give { to: String },
+    Refuse { to: String },
 }
 
 #[derive(Deserialize)]
@@ -240,7 +255,17 @@ fn request(message: Keys) -> Result<Request, MessageError> {
             let size = Size::new(w, h).map_err(|_| MessageError::Range("size"))?;
             return Ok(Request::Resize(size, (mmw, mmh)));
         }
+        Keys::Ask {} => return Ok(Request::Ask),
+        Keys::Withdraw {} => return Ok(Request::Withdraw),
+        Keys::Give { to } => return number(to).map(Request::Give),
+        Keys::Refuse { to } => return number(to).map(Request::Refuse),
     }))
+}
+
+/// A viewer's number, as far as it can be one.
+fn number(text: String) -> Result<String, MessageError> {
+    let is_number = text.len() <= MAX_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && !text.is_empty() { Ok(text) } else { Err(MessageError::Range("viewer")) }
 }
 
 /// What we tell a page.
@@ -261,6 +286,15 @@ pub enum Tell<'a> {
         rights: &'a [sampan_trust::Right],
         /// Whether it has a touch screen.
         touch: bool,
+    },
+    /// Who sees the guest, and who drives it.
+    People {
+        /// The page's own number.
+        you: &'a str,
+        /// The number of the viewer that drives.
+        driver: Option<&'a str>,
+        /// All of them, the page among them.
+        all: &'a [crate::drive::Person],
     },
     /// Which locks of its keyboard are on.
     Locks {
@@ -369,6 +403,10 @@ mod tests {
             read(Keys, r#"{"t":"resize","w":801,"h":600,"mmw":200,"mmh":150}"#),
             Ok(Some(Request::Resize(Size { width: 801, height: 600 }, (200, 150))))
         );
+        assert_eq!(read(Keys, r#"{"t":"ask"}"#), Ok(Some(Request::Ask)));
+        assert_eq!(read(Keys, r#"{"t":"withdraw"}"#), Ok(Some(Request::Withdraw)));
+        assert_eq!(read(Keys, r#"{"t":"give","to":"12"}"#), Ok(Some(Request::Give("12".into()))));
+        assert_eq!(read(Keys, r#"{"t":"refuse","to":"3"}"#), Ok(Some(Request::Refuse("3".into()))));
     }
 
     #[test]
@@ -423,6 +461,11 @@ mod tests {
             (Channel::Keys, r#"{"t":"touch","phase":"begin","slot":0,"x":1,"y":10,"w":9,"h":9}"#),
             (Channel::Keys, r#"{"t":"resize","w":0,"h":1,"mmw":0,"mmh":0}"#),
             (Channel::Keys, r#"{"t":"resize","w":20000,"h":1,"mmw":0,"mmh":0}"#),
+            (Channel::Keys, r#"{"t":"give","to":""}"#),
+            (Channel::Keys, r#"{"t":"give","to":"1x"}"#),
+            (Channel::Keys, r#"{"t":"give"}"#),
+            (Channel::Keys, r#"{"t":"refuse","to":"123456789012345678901"}"#),
+            (Channel::Motion, r#"{"t":"ask"}"#),
             (Channel::Keys, r#"{"t":"text","text":""}"#),
             (Channel::Keys, r#"{"t":"text","text":1}"#),
             (Channel::Keys, r#"{"t":"rel","s":1,"dx":99999999999,"dy":1}"#),

@@ -1,5 +1,6 @@
 //! Serves one guest to its viewers.
 
+use crate::drive::{Drive, NotGiven};
 use crate::error::ServeError;
 use crate::http;
 use crate::peer::Peer;
@@ -12,7 +13,7 @@ use crate::viewers::{Client, NoRoom, Viewer, Viewers};
 use crate::web::{self, Guard};
 use parking_lot::Mutex;
 use sampan_guest::{Guest, GuestStatus};
-use sampan_trust::Rights;
+use sampan_trust::{Rights, sharing};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -66,17 +67,19 @@ impl Server {
         let guard = Arc::new(Guard::new(local, config.token)?);
         let limits = Limits { max_fps: config.max_fps, rates: config.rates };
         let (screen, follower) = screen::follow(guest.screen());
+        let changes = watch::Sender::new(0);
         let inner = Arc::new(Inner {
             pipeline: Pipeline::new(guest.screen(), limits),
             transport: Arc::new(WebRtc::new(local.ip(), config.rates)),
             rates: config.rates,
-            guest,
             guard,
             screen,
             viewers: Viewers::new(config.max_viewers),
             stop: watch::Sender::new(false),
             share: Mutex::default(),
-            changes: watch::Sender::new(0),
+            drive: Drive::new(guest.clone(), changes.clone()),
+            changes,
+            guest,
         });
         tokio::spawn(web::serve(listener, http::router(inner.clone()), inner.stop.subscribe()));
         Ok(Self { inner, address: local, follower })
@@ -95,6 +98,50 @@ impl Server {
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.inner.stats()
+    }
+
+    /// Hands control to a viewer, by its number: from then on nobody else's input is taken.
+    ///
+    /// # Errors
+    /// [`ServeError::NoViewer`], or [`ServeError::MayNotDrive`].
+    pub fn give_control(&self, viewer: &str) -> Result<(), ServeError> {
+        self.inner.drive.give(viewer).map_err(|why| match why {
+            NotGiven::Gone => ServeError::NoViewer(viewer.to_owned()),
+            NotGiven::MayNot => ServeError::MayNotDrive(viewer.to_owned()),
+        })
+    }
+
+    /// Those who see the guest, on this host and elsewhere, the longest-standing first.
+    pub fn viewers(&self) -> Vec<sharing::Viewer> {
+        let people = self.inner.drive.people().borrow().clone();
+        let viewer = |viewer: &Viewer| {
+            let person = people.all.iter().find(|person| person.id == viewer.label)?;
+            let device = viewer.client.device.as_ref();
+            Some(sharing::Viewer {
+                viewer: viewer.label.clone(),
+                device: device.map(|device| device.id.clone()).unwrap_or_default(),
+                name: person.name.clone(),
+                address: viewer.client.from.to_string(),
+                rights: viewer.client.rights,
+                since: viewer.unix,
+                driving: people.is_driver(&person.id),
+                asking: person.asks,
+            })
+        };
+        let mut viewers: Vec<_> = self.inner.viewers.map(viewer).into_iter().flatten().collect();
+        viewers.sort_by_key(|viewer| (viewer.since, viewer.viewer.clone()));
+        viewers
+    }
+
+    /// Sends a viewer away, by its number; its device may come again.
+    ///
+    /// # Errors
+    /// [`ServeError::NoViewer`].
+    pub fn kick(&self, viewer: &str) -> Result<(), ServeError> {
+        match self.inner.viewers.dismiss_all(|other| other.label == viewer) {
+            0 => Err(ServeError::NoViewer(viewer.to_owned())),
+            _ => Ok(()),
+        }
     }
 
     /// Ends it: viewers are told, their keys released, the port is free.
@@ -123,6 +170,8 @@ pub struct Inner {
     guard: Arc<Guard>,
     screen: watch::Receiver<ScreenState>,
     pub(crate) viewers: Arc<Viewers>,
+    /// Who of them drives.
+    pub(crate) drive: Arc<Drive>,
     pub(crate) stop: watch::Sender<bool>,
     /// How it is shown to other devices.
     pub(crate) share: Mutex<Option<Arc<Share>>>,
@@ -214,10 +263,9 @@ impl Inner {
             }
         };
         let _ = seat.set(Arc::downgrade(&taken));
-        let rights = client.rights;
         let stop = watch::Sender::new(false);
         let stopped = stop.subscribe();
-        let label = place.fill(&id, client, accepted.connection.clone(), taken.clone(), stop);
+        let label = place.fill(&id, client.clone(), accepted.connection.clone(), taken.clone(), stop);
         log::info!("viewer {label} joined, with {codec}");
         let (inner, name) = (Arc::downgrade(self), id.clone());
         let connected = Box::new(move || {
@@ -234,7 +282,8 @@ impl Inner {
             seat: taken,
             screen: self.screen.clone(),
             stop: stopped,
-            rights,
+            client,
+            drive: self.drive.clone(),
             connected,
         };
         let (inner, name) = (self.clone(), id.clone());
@@ -267,7 +316,14 @@ impl Inner {
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        let stats = |viewer: &Viewer| ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed());
+        let people = self.drive.people().borrow().clone();
+        let stats = |viewer: &Viewer| {
+            let person = people.all.iter().find(|person| person.id == viewer.label);
+            let mut stats = ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed());
+            stats.driving = people.is_driver(&viewer.label);
+            stats.asking = person.is_some_and(|person| person.asks);
+            stats
+        };
         let mut viewers: Vec<ViewerStats> = self.viewers.map(stats);
         viewers.sort_by_key(|viewer| std::cmp::Reverse(viewer.seconds));
         Stats::of(self.pipeline.counters(), viewers)

@@ -42,6 +42,10 @@ pub struct ViewerStats {
     pub dropped: u64,
     /// Whether it has stopped to answer.
     pub silent: bool,
+    /// Whether it drives the guest.
+    pub driving: bool,
+    /// Whether it asks for control.
+    pub asking: bool,
 }
 
 impl Stats {
@@ -71,6 +75,8 @@ impl ViewerStats {
             packets: flow.sent(),
             dropped: outbox.dropped(),
             silent: flow.muted(),
+            driving: false,
+            asking: false,
         }
     }
 }

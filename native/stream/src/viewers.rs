@@ -72,11 +72,6 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// Whether media has flowed.
-    pub fn is_connected(&self) -> bool {
-        self.connected
-    }
-
     fn is_leaving(&self) -> bool {
         *self.stop.borrow()
     }

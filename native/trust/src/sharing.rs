@@ -127,14 +127,14 @@ pub struct PairRequest {
     pub until: u64,
 }
 
-/// A device that sees the screen.
+/// A device that sees the screen, or the owner's own page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Viewer {
     /// The connection's number.
     pub viewer: String,
-    /// The device's id.
+    /// The device's id; empty for the owner's own page on this host.
     pub device: String,
-    /// Its name.
+    /// Its name; empty likewise.
     pub name: String,
     /// The address that it came from.
     pub address: String,
@@ -142,6 +142,12 @@ pub struct Viewer {
     pub rights: Rights,
     /// Since when, in milliseconds since 1970.
     pub since: u64,
+    /// Whether it drives: one viewer does at a time.
+    #[serde(default)]
+    pub driving: bool,
+    /// Whether it asks for control.
+    #[serde(default)]
+    pub asking: bool,
 }
 
 /// A code that pairs one device.

@@ -68,6 +68,12 @@ export class Viewer {
       () => `the connection; problems: ${this.problems.join("; ")}`, timeoutMs);
   }
 
+  /** Waits until this page is connected and drives: a page before it may be on its way out. */
+  async driving(timeoutMs = 60_000) {
+    await this.connected(timeoutMs);
+    await until(async () => (await this.marks()).driving === "true", async () => `control: ${JSON.stringify(await this.marks())}`, timeoutMs);
+  }
+
   /** The counter in the frame that is shown now, if there is a whole one. */
   counter() {
     return this.page.evaluate(`(${grab})(${readCounter}, ${JSON.stringify(STRIP)})`);

@@ -82,7 +82,7 @@ export async function until(ask, what, ms = 30_000, pauseMs = 50) {
     last = await ask();
     if (last) return last;
     if (Date.now() > end) {
-      const name = typeof what === "function" ? what() : what;
+      const name = typeof what === "function" ? await what() : what;
       throw new Error(`waited ${ms} ms in vain for ${name}`);
     }
     await sleep(pauseMs);

@@ -50,7 +50,7 @@ pub enum StreamAction {
         #[arg(long)]
         yes: bool,
     },
-    /// How a machine is shown, and who sees it
+    /// How a machine is shown, who sees it, and who of them drives
     #[command(visible_alias = "viewers")]
     Status {
         #[command(flatten)]
@@ -58,6 +58,13 @@ pub enum StreamAction {
     },
     /// Send a viewer away; its device may come again
     Kick {
+        #[command(flatten)]
+        vm: Vm,
+        /// The viewer's number, as `stream status` tells it
+        viewer: String,
+    },
+    /// Hand control to a viewer that may drive: from then on nobody else's input is taken
+    Give {
         #[command(flatten)]
         vm: Vm,
         /// The viewer's number, as `stream status` tells it

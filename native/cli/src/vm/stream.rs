@@ -13,7 +13,7 @@ use qrcode::render::unicode::Dense1x2;
 use sampan_control::Reporter;
 use sampan_library::VmId;
 use sampan_manager::{Error, Manager};
-use sampan_trust::sharing::{PairCode, PairRequest, Sharing};
+use sampan_trust::sharing::{PairCode, PairRequest, Sharing, Viewer};
 use sampan_trust::{Device, Right, Rights};
 use serde_json::json;
 use std::time::{Duration, SystemTime};
@@ -33,6 +33,7 @@ pub fn stream(action: &StreamAction, as_json: bool) -> Result<Code> {
         }
         StreamAction::Status { vm } => status(&vm.vm),
         StreamAction::Kick { vm, viewer } => kick(&vm.vm, viewer),
+        StreamAction::Give { vm, viewer } => give(&vm.vm, viewer),
         StreamAction::Devices => devices(),
         StreamAction::Revoke { device } => revoke(device),
     };
@@ -83,26 +84,50 @@ fn status(vm: &str) -> Result<Answer> {
     let app = App::open()?;
     let id = app.id(vm)?;
     drop(app.wait(app.manager.running(id))?);
-    let Some(sharing) = app.wait(app.manager.sharing(id))? else {
-        return Ok(Answer::new(json!({ "shared": false, "viewers": [] }), "not shown to other devices"));
+    let sharing = app.wait(app.manager.sharing(id))?;
+    let viewers = app.wait(app.manager.viewers(id))?;
+    let mut text = match &sharing {
+        Some(sharing) => format!("stream: {}", sharing.url),
+        None => "not shown to other devices".to_owned(),
     };
-    let mut rows = vec![["VIEWER", "DEVICE", "NAME", "ADDRESS", "MAY", "SINCE"].map(str::to_owned).to_vec()];
-    rows.extend(sharing.viewers.iter().map(|viewer| {
-        let (name, rights) = (short(&viewer.name), words_of(viewer.rights));
-        let since = date(viewer.since / 1000);
-        vec![viewer.viewer.clone(), viewer.device.clone(), name, viewer.address.clone(), rights, since]
-    }));
-    let mut text = format!("stream: {}", sharing.url);
-    if let Some(request) = &sharing.request {
+    if let Some(request) = sharing.as_ref().and_then(|sharing| sharing.request.as_ref()) {
         text += &format!("\n{} asks to be paired", question(request));
     }
-    text += &match sharing.viewers.len() {
+    text += &match viewers.len() {
         0 => "\nnobody sees it".to_owned(),
-        _ => format!("\n{}", table(&rows)),
+        _ => format!("\n{}", table(&rows(&viewers))),
     };
-    let mut json = json!(sharing);
-    json["shared"] = true.into();
+    let mut json = sharing.as_ref().map_or_else(|| json!({}), |sharing| json!(sharing));
+    json["shared"] = sharing.is_some().into();
+    json["viewers"] = json!(viewers);
     Ok(Answer::new(json, text))
+}
+
+/// Who sees it, as a table.
+fn rows(viewers: &[Viewer]) -> Vec<Vec<String>> {
+    let head = ["VIEWER", "DEVICE", "NAME", "ADDRESS", "MAY", "NOW", "SINCE"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(viewers.iter().map(|viewer| {
+        let (device, name) = match viewer.device.as_str() {
+            "" => ("-".to_owned(), "this host".to_owned()),
+            device => (device.to_owned(), short(&viewer.name)),
+        };
+        let now = match (viewer.driving, viewer.asking) {
+            (true, _) => "drives",
+            (_, true) => "asks for control",
+            _ => "watches",
+        };
+        let (rights, since) = (words_of(viewer.rights), date(viewer.since / 1000));
+        vec![viewer.viewer.clone(), device, name, viewer.address.clone(), rights, now.to_owned(), since]
+    }));
+    rows
+}
+
+fn give(vm: &str, viewer: &str) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    app.wait(app.manager.give_control(id, viewer))?;
+    Ok(Answer::done())
 }
 
 fn kick(vm: &str, viewer: &str) -> Result<Answer> {
@@ -280,6 +305,25 @@ mod tests {
         let picture = picture(&url).expect("is drawn");
         assert!(picture.lines().all(|line| line.chars().count() <= 79), "{picture}");
         assert!(words::escaped(&picture) == picture, "nothing in it is escaped");
+    }
+
+    #[test]
+    fn who_sees_it_is_told_with_what_it_does() {
+        let viewer = |viewer: &str, device: &str, driving, asking| Viewer {
+            viewer: viewer.into(),
+            device: device.into(),
+            name: device.to_uppercase(),
+            address: "192.0.2.9".into(),
+            rights: Rights::ALL,
+            since: 0,
+            driving,
+            asking,
+        };
+        let all =
+            [viewer("1", "", true, false), viewer("2", "tv", false, true), viewer("3", "pc", false, false)];
+        let told: Vec<_> = rows(&all)[1..].iter().map(|row| (row[2].clone(), row[5].clone())).collect();
+        let wanted = [("this host", "drives"), ("TV", "asks for control"), ("PC", "watches")];
+        assert_eq!(told, wanted.map(|(name, now)| (name.to_owned(), now.to_owned())));
     }
 
     #[test]

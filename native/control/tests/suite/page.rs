@@ -48,6 +48,7 @@ const REQUESTS: &str = r#"
 {"command":"stream-pair"}
 {"command":"stream-answer","request":"","rights":["watch"]}
 {"command":"stream-kick","viewer":""}
+{"command":"stream-give","viewer":""}
 {"command":"stream-revoked","device":""}
 {"command":"clipboard-set","kind":"png","data":"","secret":true}
 "#;

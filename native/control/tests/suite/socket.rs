@@ -108,6 +108,7 @@ impl Handler for Played {
             viewer: None,
             stream: None,
             sharing: None,
+            viewers: Vec::new(),
             display_faults: [].into(),
         };
         let state = *self.state.lock().expect("whole");

@@ -147,6 +147,14 @@ impl LocalMachine {
         None
     }
 
+    /// Those who see it.
+    fn viewers(&self) -> Vec<sampan_trust::sharing::Viewer> {
+        #[cfg(not(target_env = "ohos"))]
+        return self.shares.viewers();
+        #[cfg(target_env = "ohos")]
+        Vec::new()
+    }
+
     #[cfg(target_env = "ohos")]
     async fn of_sharing(&self, _: Request) -> Result<Reply, Message> {
         Err(Message::saying(&Sentence::CannotShare))
@@ -299,6 +307,7 @@ impl Handler for LocalMachine {
             | Request::StreamPair
             | Request::StreamAnswer { .. }
             | Request::StreamKick { .. }
+            | Request::StreamGive { .. }
             | Request::StreamRevoked { .. } => self.of_sharing(request).await,
             Request::Sound { volume, muted, microphone } => {
                 sound::set(&self.session, self.of_run().as_deref(), volume, muted, microphone).await
@@ -370,6 +379,7 @@ impl Handler for LocalMachine {
                 viewer: viewer.get().map(|viewer| viewer.url.clone()),
                 stream: viewer.get().and_then(|viewer| (viewer.stats)()),
                 sharing: self.sharing(),
+                viewers: self.viewers(),
                 display_faults: session.display_faults().into_iter().collect(),
             }),
         }

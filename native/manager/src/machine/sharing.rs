@@ -44,6 +44,11 @@ impl Shares {
         self.server()?.sharing()
     }
 
+    /// Those who see it, on this host and elsewhere.
+    pub(super) fn viewers(&self) -> Vec<sampan_trust::sharing::Viewer> {
+        self.server().map(|server| server.viewers()).unwrap_or_default()
+    }
+
     /// The run has ended.
     pub(super) fn end(&self) {
         let streamer = self.streamer.lock().take();
@@ -182,6 +187,10 @@ impl LocalMachine {
     pub(super) async fn of_sharing(&self, request: Request) -> Result<Reply, Message> {
         let _turn = self.shares.turn.lock().await;
         let server = || self.shares.server().ok_or_else(|| not_shared().message());
+        let viewed = |viewer: &str| {
+            let none = || sampan_stream::ServeError::NoViewer(viewer.to_owned()).message();
+            self.shares.server().ok_or_else(none)
+        };
         let done = match request {
             Request::StreamOn { address, port, lasting } => {
                 return self.share(address, port, lasting).await.map(Reply::Sharing);
@@ -191,7 +200,8 @@ impl LocalMachine {
             }
             Request::StreamOff => return self.unshare().await.map(|()| Reply::Done),
             Request::StreamAnswer { request, rights } => server()?.answer(&request, rights).await,
-            Request::StreamKick { viewer } => server()?.kick(&viewer),
+            Request::StreamKick { viewer } => viewed(&viewer)?.kick(&viewer),
+            Request::StreamGive { viewer } => viewed(&viewer)?.give_control(&viewer),
             Request::StreamRevoked { device } => {
                 if let Some(server) = self.shares.server() {
                     server.revoked(&device);

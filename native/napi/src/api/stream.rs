@@ -121,8 +121,10 @@ pub struct Viewer {
     pub address: String,
     /// What it may do.
     pub rights: Vec<Right>,
-    /// Whether it may type and point.
+    /// Whether it types and points: one viewer does at a time.
     pub driving: bool,
+    /// Whether it asks for control.
+    pub asking: bool,
     /// Since when.
     pub since: i64,
 }
@@ -182,7 +184,8 @@ impl Viewers {
             name: viewer.name.clone(),
             address: viewer.address.clone(),
             rights: rights(viewer.rights),
-            driving: viewer.rights.has(sharing::Right::Drive),
+            driving: viewer.driving,
+            asking: viewer.asking,
             since: int(viewer.since),
         };
         Self {
@@ -298,4 +301,10 @@ pub fn revoke(env: &Env, device: String) -> napi::Result<PromiseRaw<'_, ()>> {
 #[napi(namespace = "stream", catch_unwind)]
 pub fn kick(env: &Env, machine: String, viewer: String) -> napi::Result<PromiseRaw<'_, ()>> {
     promise(env, move |core| async move { Ok(core.manager.kick_viewer(id(&machine)?, &viewer).await?) })
+}
+
+/// Hands control of the guest to a viewer that may drive: from then on nobody else's input by a browser is taken.
+#[napi(namespace = "stream", catch_unwind)]
+pub fn give(env: &Env, machine: String, viewer: String) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |core| async move { Ok(core.manager.give_control(id(&machine)?, &viewer).await?) })
 }

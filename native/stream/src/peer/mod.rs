@@ -5,17 +5,17 @@ mod liveness;
 mod resizes;
 mod teller;
 
+use crate::drive::{Drive, Participant, People};
 use crate::message::{Reader, Request};
 use crate::pipeline::Seat;
 use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, PeerEvent};
+use crate::viewers::Client;
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
 use parking_lot::Mutex;
 use resizes::Resizes;
 use sampan_guest::{Guest, TextError};
-use sampan_input::{Event, Pressed};
-use sampan_trust::{Right, Rights};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teller::{News, Teller};
@@ -47,8 +47,10 @@ pub struct Peer {
     pub screen: watch::Receiver<ScreenState>,
     /// Turns true when it is to end.
     pub stop: watch::Receiver<bool>,
-    /// What it may do.
-    pub rights: Rights,
+    /// Who it is.
+    pub client: Client,
+    /// Who of the viewers drives.
+    pub drive: Arc<Drive>,
     /// Called once it is connected.
     pub connected: Box<dyn Fn() + Send + Sync>,
 }
@@ -103,7 +105,8 @@ impl Turn {
 /// The half that deals with messages.
 struct Control {
     peer: Peer,
-    held: Held,
+    /// Its part in driving, once it is connected. What it holds down is released when this is dropped, however it ends.
+    part: Option<Participant>,
     reader: Reader,
     teller: Teller,
     liveness: Liveness,
@@ -118,11 +121,11 @@ struct Control {
 
 impl Control {
     fn new(peer: Peer, last: Arc<Mutex<Option<LastFrame>>>) -> Self {
-        let held = Held { guest: peer.guest.clone(), pressed: Pressed::default() };
+        let (label, name) = (peer.label.clone(), peer.guest.name());
         Self {
-            teller: Teller::new(peer.connection.clone(), peer.guest.name(), peer.rights),
+            teller: Teller::new(peer.connection.clone(), label, name, peer.client.rights),
             peer,
-            held,
+            part: None,
             reader: Reader::default(),
             liveness: Liveness::default(),
             requests: KeyRequests::default(),
@@ -142,6 +145,7 @@ impl Control {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut locks = self.peer.guest.locks();
         let touch = self.peer.guest.touch_screen();
+        let mut people = self.peer.drive.people();
         let (mut guest_gone, mut locks_gone) = (false, false);
         loop {
             let (confirm, resize) = (self.teller.confirm_at(), self.resizes.due(Instant::now()));
@@ -153,6 +157,13 @@ impl Control {
                 }
                 changed = locks.changed(), if !locks_gone => {
                     locks_gone = changed.is_err();
+                    Turn::Tell
+                }
+                _ = people.changed() => {
+                    if !people.borrow_and_update().is_driver(&self.peer.label) {
+                        // What it has asked for and has not begun is not done for somebody else.
+                        self.texts.abort_all();
+                    }
                     Turn::Tell
                 }
                 Some(typed) = self.texts.join_next() => match typed {
@@ -179,11 +190,13 @@ impl Control {
                 Turn::Tick | Turn::Tell => {}
             }
             if let Some((size, mm)) = self.resizes.take(Instant::now()) {
-                self.peer.guest.resize(size, mm);
+                self.part.iter().for_each(|part| part.resize(size, mm));
             }
             let (status, notice) = (status.borrow().clone(), notices.borrow().clone());
             let (screen, locks) = (self.peer.screen.borrow().clone(), *locks.borrow());
-            let news = News { status: &status, touch, locks, screen: &screen, notice: &notice };
+            let people: People = people.borrow().clone();
+            let news =
+                News { status: &status, people: &people, touch, locks, screen: &screen, notice: &notice };
             self.teller.tell(&news).await;
         }
     }
@@ -192,6 +205,10 @@ impl Control {
     fn event(&mut self, event: PeerEvent) -> Option<&'static str> {
         match event {
             PeerEvent::Connected => {
+                match &self.part {
+                    Some(part) => part.present(true),
+                    None => self.part = Some(self.peer.drive.enter(&self.peer.label, &self.peer.client)),
+                }
                 if !std::mem::replace(&mut self.connected, true) {
                     (self.peer.connected)();
                 }
@@ -200,7 +217,7 @@ impl Control {
                 self.peer.seat.wake();
             }
             // It may come back; until then nobody lets go of what it held.
-            PeerEvent::Interrupted => self.held.release(),
+            PeerEvent::Interrupted => self.part.iter().for_each(|part| part.present(false)),
             PeerEvent::Gone(reason) => return Some(reason),
             PeerEvent::Opened(channel) => self.teller.opened(channel),
             // A page that is closed says so to its channels (DTLS close_notify), long before the path times out.
@@ -219,12 +236,16 @@ impl Control {
     }
 
     fn message(&mut self, channel: Channel, text: &[u8]) {
+        let Some(part) = &self.part else { return };
         match self.reader.read(channel, text) {
-            // Whoever may only watch is told so; a page that sends all the same is not heard.
-            Ok(Some(_)) if !self.peer.rights.has(Right::Drive) => {}
-            Ok(Some(Request::Input(event))) => self.held.input(event),
+            // Whoever does not drive is told so; what its page sends all the same has no effect.
+            Ok(Some(Request::Input(event))) => part.input(event),
             Ok(Some(Request::Text(text))) => self.text(text),
             Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
+            Ok(Some(Request::Ask)) => part.ask(),
+            Ok(Some(Request::Withdraw)) => part.withdraw(),
+            Ok(Some(Request::Give(to))) => part.give(&to),
+            Ok(Some(Request::Refuse(whom))) => part.refuse(&whom),
             Ok(None) => {}
             Err(error) => {
                 if self.bad_messages == 0 {
@@ -243,8 +264,9 @@ impl Control {
             return;
         }
         // It has its place among the events now; only its end is waited for elsewhere.
-        let typed = self.peer.guest.text(text);
-        self.texts.spawn(typed);
+        if let Some(typed) = self.part.as_ref().and_then(|part| part.text(text)) {
+            self.texts.spawn(typed);
+        }
     }
 
     fn look_for_life(&mut self) {
@@ -260,36 +282,6 @@ impl Control {
             self.peer.seat.outbox().ask_key();
         }
         self.peer.seat.wake();
-    }
-}
-
-/// What the viewer holds down; released when this is dropped, however the viewer ends.
-struct Held {
-    guest: Arc<dyn Guest>,
-    pressed: Pressed,
-}
-
-impl Held {
-    fn input(&mut self, event: Event) {
-        if event == Event::ReleaseAll {
-            // Only what this viewer holds: others may be typing.
-            self.release();
-        } else {
-            self.pressed.note(&event);
-            self.guest.input(event);
-        }
-    }
-
-    fn release(&mut self) {
-        for event in self.pressed.release() {
-            self.guest.input(event);
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.release();
     }
 }
 

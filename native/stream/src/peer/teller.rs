@@ -1,5 +1,6 @@
 //! Keeps a page told of everything but the picture.
 
+use crate::drive::People;
 use crate::message::Tell;
 use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, TransportError};
@@ -25,11 +26,14 @@ const CONFIRM: Duration = Duration::from_millis(100);
 /// newest form.
 pub struct Teller {
     connection: Arc<dyn Connection>,
+    /// The viewer's number.
+    label: String,
     name: String,
     rights: Vec<Right>,
     keys: bool,
     motion: bool,
     status: Option<GuestStatus>,
+    people: Option<People>,
     locks: Option<Locks>,
     /// Why a text did not reach the guest; the last reason is enough.
     untyped: Option<TextError>,
@@ -45,6 +49,8 @@ pub struct Teller {
 pub struct News<'a> {
     /// The guest's condition.
     pub status: &'a GuestStatus,
+    /// Who sees it, and who drives it.
+    pub people: &'a People,
     /// Whether it has a touch screen.
     pub touch: bool,
     /// Which locks of its keyboard are on.
@@ -72,14 +78,16 @@ impl Place {
 
 impl Teller {
     /// A page that knows nothing yet.
-    pub fn new(connection: Arc<dyn Connection>, name: String, rights: Rights) -> Self {
+    pub fn new(connection: Arc<dyn Connection>, label: String, name: String, rights: Rights) -> Self {
         Self {
             connection,
+            label,
             name,
             rights: rights.iter().collect(),
             keys: false,
             motion: false,
             status: None,
+            people: None,
             locks: None,
             untyped: None,
             size: None,
@@ -129,7 +137,7 @@ impl Teller {
 
     async fn try_tell(
         &mut self,
-        &News { status, touch, locks, screen, notice }: &News<'_>,
+        &News { status, people, touch, locks, screen, notice }: &News<'_>,
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
@@ -143,6 +151,11 @@ impl Teller {
             };
             self.say(Channel::Keys, &tell).await?;
             self.status = Some(status.clone());
+        }
+        if self.people.as_ref() != Some(people) {
+            let tell = Tell::People { you: &self.label, driver: people.driver.as_deref(), all: &people.all };
+            self.say(Channel::Keys, &tell).await?;
+            self.people = Some(people.clone());
         }
         if self.size != Some(screen.size) {
             let (w, h) = screen.size.map_or((0, 0), |size| (size.width, size.height));

@@ -10,7 +10,7 @@ use crate::transport::{MediaTransport, WebRtc};
 use crate::viewers::{DeviceTag, Viewer, unix};
 use crate::web::{self, Guard};
 use parking_lot::{Mutex, MutexGuard};
-use sampan_trust::sharing::{self, PairCode, Sharing};
+use sampan_trust::sharing::{PairCode, Sharing};
 use sampan_trust::{Device, Gate, Now, Rights, Store, TrustError};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -141,20 +141,8 @@ impl Server {
     /// How it is shown; `None` where it is not.
     pub fn sharing(&self) -> Option<Sharing> {
         let share = self.inner.share.lock().clone()?;
-        let viewer = |viewer: &Viewer| {
-            let device = viewer.client.device.as_ref().filter(|_| viewer.is_connected())?;
-            Some(sharing::Viewer {
-                viewer: viewer.label.clone(),
-                device: device.id.clone(),
-                name: device.name.clone(),
-                address: viewer.client.from.to_string(),
-                rights: viewer.client.rights,
-                since: viewer.unix,
-            })
-        };
-        let mut viewers: Vec<sharing::Viewer> =
-            self.inner.viewers.map(viewer).into_iter().flatten().collect();
-        viewers.sort_by_key(|viewer| (viewer.since, viewer.viewer.clone()));
+        let mut viewers = self.viewers();
+        viewers.retain(|viewer| !viewer.device.is_empty());
         let (now, gate) = (now(), share.gate());
         Some(Sharing {
             url: share.base.clone(),
@@ -203,17 +191,6 @@ impl Server {
         }
         self.inner.changed();
         Ok(())
-    }
-
-    /// Sends a viewer away, by its number; its device may come again.
-    ///
-    /// # Errors
-    /// [`ServeError::NoViewer`].
-    pub fn kick(&self, viewer: &str) -> Result<(), ServeError> {
-        match self.inner.viewers.dismiss_all(|other| other.label == viewer && is_remote(other)) {
-            0 => Err(ServeError::NoViewer(viewer.to_owned())),
-            _ => Ok(()),
-        }
     }
 
     /// A device was revoked: its viewers are sent away.

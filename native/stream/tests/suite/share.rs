@@ -272,6 +272,71 @@ async fn who_only_watches_is_not_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_several_viewers_drives_and_hands_over() {
+    let shown = Shown::new().await;
+    let (phone, host) = shown.pair("phone", drive()).await;
+    let (tablet, _) = shown.pair("tablet", drive()).await;
+    let (mut driver, _) = shown.connect(&phone, &host).await;
+    assert!(driver.message(r#""t":"people""#).await.contains(r#""you":"1","driver":"1""#));
+    let (mut second, _) = shown.connect(&tablet, &host).await;
+    assert!(second.message(r#""t":"people""#).await.contains(r#""you":"2","driver":"1""#));
+    let said = driver.message(r#""name":"tablet""#).await;
+    assert!(
+        said.contains(r#"{"id":"2","name":"tablet","own":false,"may":true,"asks":false,"refused":false}"#)
+    );
+    let (a, b) = (Key::from_dom("KeyA").expect("a key"), Key::from_dom("KeyB").expect("a key"));
+    let (down, up) = (|key| Event::Key { key, down: true }, |key| Event::Key { key, down: false });
+    driver.keys.send_text(r#"{"t":"key","code":"KeyA","down":true}"#).await.expect("sends");
+    until("the driver's key", || shown.guest.events().contains(&down(a))).await;
+
+    // Whoever does not drive has no say, however much it sends.
+    for text in [
+        r#"{"t":"key","code":"KeyB","down":true}"#,
+        r#"{"t":"text","text":"b"}"#,
+        r#"{"t":"resize","w":800,"h":600,"mmw":0,"mmh":0}"#,
+        r#"{"t":"give","to":"2"}"#,
+        r#"{"t":"refuse","to":"1"}"#,
+        r#"{"t":"ask"}"#,
+    ] {
+        second.keys.send_text(text).await.expect("sends");
+    }
+    driver.message(r#""name":"tablet","own":false,"may":true,"asks":true"#).await;
+    assert_eq!(shown.guest.events(), [down(a)]);
+    assert!(shown.guest.resized.lock().expect("ok").is_empty());
+    let doing = |server: &Server| server.viewers().iter().map(|v| (v.driving, v.asking)).collect::<Vec<_>>();
+    assert_eq!(doing(&shown.server), [(true, false), (false, true)]);
+
+    driver.keys.send_text(r#"{"t":"refuse","to":"2"}"#).await.expect("sends");
+    second.message(r#""refused":true"#).await;
+    driver.keys.send_text(r#"{"t":"give","to":"2"}"#).await.expect("sends");
+    second.message(r#""driver":"2""#).await;
+    second.keys.send_text(r#"{"t":"key","code":"KeyB","down":true}"#).await.expect("sends");
+    until("the other's key", || shown.guest.events().contains(&down(b))).await;
+    assert_eq!(shown.guest.events(), [down(a), up(a), down(b)], "what was held went up before");
+
+    // The owner decides, from outside and by a page of its own.
+    shown.server.give_control("1").expect("is there");
+    driver.message(r#""driver":"1""#).await;
+    assert_eq!(shown.server.give_control("9").expect_err("is not there").code(), "no_viewer");
+    let (tv, _) = shown.pair("tv", [Right::Watch].into_iter().collect()).await;
+    let (mut watching, _) = shown.connect(&tv, &host).await;
+    watching.message(r#""you":"3""#).await;
+    assert_eq!(shown.server.give_control("3").expect_err("only watches").code(), "viewer_may_not_drive");
+    let mut owner = Client::connect(&shown.server.url(), |answer| answer).await;
+    owner.message(r#""you":"4","driver":"1""#).await;
+    assert_eq!(shown.server.sharing().expect("is shown").viewers.len(), 3, "devices alone");
+    assert_eq!(shown.server.viewers().len(), 4);
+    owner.keys.send_text(r#"{"t":"ask"}"#).await.expect("sends");
+    driver.message(r#""driver":"4""#).await;
+    shown.server.kick("4").expect("is there");
+    // Of those who may, the longest-standing one follows.
+    driver.message(r#""driver":"1""#).await;
+    let shown_stats = serde_json::to_value(shown.server.stats()).expect("JSON");
+    assert_eq!(shown_stats["viewers"][0]["driving"], json!(true), "{shown_stats}");
+    shown.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_the_viewers_own() {
     let shown = Shown::new().await;
     let (device, host) = shown.pair("phone", drive()).await;

@@ -8,9 +8,10 @@ import type { Point } from "./geometry.ts";
 import { KeyMenu } from "./keymenu.ts";
 import { Keyboard } from "./keyboard.ts";
 import { Menu } from "./menu.ts";
-import type { ServerMessage, StatusMessage } from "./messages.ts";
+import type { KeysMessage, PeopleMessage, ServerMessage, StatusMessage } from "./messages.ts";
 import { NoticeCard } from "./notice.ts";
 import { admit } from "./pair.ts";
+import { PeopleView, drives } from "./people.ts";
 import { Pointer } from "./pointer.ts";
 import { Screen } from "./screen.ts";
 import { StatsPanel } from "./stats.ts";
@@ -36,6 +37,7 @@ const LEAST_KEYBOARD_PX = 80;
 class Viewer {
   #state: ConnectionState = { name: "connecting" };
   #guest: StatusMessage | undefined;
+  #people: PeopleMessage | undefined;
   #picture = false;
   #overdue = false;
   #pictureTimer: number | undefined;
@@ -61,6 +63,7 @@ class Viewer {
   readonly #menu: Menu | undefined;
   readonly #recorder: Recorder;
   readonly #toolbar: Toolbar;
+  readonly #peopleView: PeopleView;
   readonly #notice = new NoticeCard(() => this.#connection.start());
 
   constructor(token: string) {
@@ -81,14 +84,16 @@ class Viewer {
     this.#keyboard = new Keyboard([this.#screen.surface, this.#text.root], this.#sticky, {
       send: (message) => {
         if (message.t === "release") this.#pointer.released();
-        connection.sendKeys(message);
+        this.#send(message);
       },
       leave: () => this.#toolbar.focus(),
     });
     const touchMode = loadTouchMode();
     this.#pointer = new Pointer(this.#screen, touchMode, {
-      sendKeys: (message) => connection.sendKeys(message),
-      sendMotion: (message) => connection.sendMotion(message),
+      sendKeys: (message) => this.#send(message),
+      sendMotion: (message) => {
+        if (drives(this.#people)) connection.sendMotion(message);
+      },
       leading: (leading) => this.#cursor?.setLeading(leading),
       capture: (state) => this.#captureChanged(state),
       pressed: (at) => this.#focusGuest(at),
@@ -98,7 +103,7 @@ class Viewer {
     });
     this.#follow = new Follow(
       () => this.#screen.stageSize(),
-      (message) => connection.sendKeys(message),
+      (message) => this.#send(message),
     );
     this.#stats = new StatsPanel(() => connection.peer, this.#screen.video);
     this.#recorder = new Recorder(this.#screen, (recording, kind) => {
@@ -107,6 +112,7 @@ class Viewer {
       this.#menu?.recording(recording);
       this.#toolbar.setRecording(recording);
     });
+    this.#peopleView = new PeopleView((message) => connection.sendKeys(message));
     this.#keys = new KeyMenu(this.#keyboard, this.#sticky);
     this.#menu = new Menu({
       follow: () => {
@@ -133,9 +139,11 @@ class Viewer {
         this.#focusGuest();
       },
     });
+    this.#menu.root.prepend(this.#peopleView.list);
     this.#toolbar.root.append(this.#menu.root);
     this.#screen.stage.append(this.#text.root);
-    document.body.append(this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#stats.root, this.#keys.root);
+    document.body.append(
+      this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#peopleView.root, this.#stats.root, this.#keys.root);
     this.#listen();
   }
 
@@ -201,6 +209,9 @@ class Viewer {
         document.title = strings.title(message.name);
         this.#refresh();
         break;
+      case "people":
+        this.#peopleChanged(message);
+        break;
       case "size":
         this.#screen.setGuestSize(message);
         this.#displayOff = message.w === 0;
@@ -225,10 +236,32 @@ class Viewer {
     }
   }
 
+  /** Input goes out while this page drives; a server that is asked for nothing else has nothing to ignore. */
+  #send(message: KeysMessage): void {
+    if (drives(this.#people)) this.#connection.sendKeys(message);
+    else if ((message.t === "key" || message.t === "button") && message.down) this.#peopleView.remind();
+  }
+
+  #peopleChanged(people: PeopleMessage | undefined): void {
+    const before = drives(this.#people);
+    this.#people = people;
+    const now = drives(people);
+    this.#peopleView.show(people);
+    document.documentElement.dataset["driving"] = people === undefined ? "unknown" : String(now);
+    if (before === now) return;
+    // What was down went up in the guest with the change of hands.
+    this.#keyboard.reset();
+    this.#pointer.setDriving(now);
+    if (now) this.#follow.restart();
+    // The button that was pressed by a key is gone.
+    if (now && document.activeElement === document.body) this.#focusGuest();
+  }
+
   #connectionChanged(state: ConnectionState): void {
     this.#state = state;
     if (state.name !== "connected") {
       this.#guest = undefined;
+      this.#peopleChanged(undefined);
       window.clearTimeout(this.#pictureTimer);
     }
     this.#refresh();

@@ -54,7 +54,12 @@ export type KeysMessage =
       readonly mmh: number;
     }
   | MoveMessage
-  | RelativeMessage;
+  | RelativeMessage
+  /** Control that another viewer has, and its being handed over. */
+  | { readonly t: "ask" }
+  | { readonly t: "withdraw" }
+  | { readonly t: "give"; readonly to: string }
+  | { readonly t: "refuse"; readonly to: string };
 
 export type GuestState = "starting" | "running" | "paused" | "stopped" | "died";
 
@@ -67,6 +72,27 @@ export interface StatusMessage {
   readonly name: string;
   /** Without a touch screen in the guest, fingers are a pointer. */
   readonly touch: boolean;
+}
+
+/** Somebody who sees the machine. */
+export interface Person {
+  readonly id: string;
+  /** What its device calls itself; empty for the owner's own page. */
+  readonly name: string;
+  readonly own: boolean;
+  /** Whether it may drive. */
+  readonly may: boolean;
+  /** Whether it asks for control. */
+  readonly asks: boolean;
+  readonly refused: boolean;
+}
+
+/** Who sees the machine, the longest-standing first, and who of them drives it. */
+export interface PeopleMessage {
+  readonly t: "people";
+  readonly you: string;
+  readonly driver: string | null;
+  readonly all: readonly Person[];
 }
 
 /** A cursor shape; without `rgba` it is one sent before. */
@@ -129,6 +155,7 @@ export interface UntypedMessage {
 
 export type ServerMessage =
   | StatusMessage
+  | PeopleMessage
   | LocksMessage
   | UntypedMessage
   | CursorMessage
@@ -179,6 +206,8 @@ export function decode(data: unknown): ServerMessage | undefined {
   switch (fields["t"]) {
     case "status":
       return decodeStatus(fields);
+    case "people":
+      return decodePeople(fields);
     case "cursor":
       return decodeCursor(fields);
     case "cursorpos":
@@ -208,6 +237,23 @@ function decodeStatus(fields: Record<string, unknown>): StatusMessage | undefine
     name: typeof fields["name"] === "string" ? fields["name"] : "",
     touch: fields["touch"] === true,
   };
+}
+
+function decodePeople({ you, driver, all }: Record<string, unknown>): PeopleMessage | undefined {
+  if (typeof you !== "string" || !Array.isArray(all)) return undefined;
+  const people = (all as unknown[]).flatMap((one): Person[] => {
+    const { id, name, own, may, asks, refused } = (one ?? {}) as Record<string, unknown>;
+    if (typeof id !== "string") return [];
+    return [{
+      id,
+      name: typeof name === "string" ? name : "",
+      own: own === true,
+      may: may === true,
+      asks: asks === true,
+      refused: refused === true,
+    }];
+  });
+  return { t: "people", you, driver: typeof driver === "string" ? driver : null, all: people };
 }
 
 function decodeCursor(fields: Record<string, unknown>): CursorMessage | undefined {

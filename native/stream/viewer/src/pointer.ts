@@ -58,6 +58,8 @@ export class Pointer {
   readonly #raw: boolean;
   #absolute = true;
   #touchScreen = false;
+  /** Whether what is done here reaches the guest. */
+  #driving = true;
   /** Where the trackpad has the pointer, in guest pixels. */
   #pad: Point | undefined;
 
@@ -113,6 +115,15 @@ export class Pointer {
     this.#captureChanged();
   }
 
+  /** Whether this page drives the guest now. */
+  setDriving(driving: boolean): void {
+    if (this.#driving === driving) return;
+    this.#driving = driving;
+    this.reset();
+    if (!driving && this.#captured()) document.exitPointerLock();
+    this.#captureChanged();
+  }
+
   setMode(mode: TouchMode): void {
     this.#gestures.cancel();
     this.#gestures.mode = mode;
@@ -147,7 +158,8 @@ export class Pointer {
     this.#events.leading(false);
     // Fingers need no capture: they move the pointer as on a trackpad.
     const mouse = matchMedia("(any-pointer: fine)").matches;
-    this.#events.capture(captured ? "captured" : this.#absolute || !mouse ? "none" : "wanted");
+    const wanted = !this.#absolute && mouse && this.#driving;
+    this.#events.capture(captured ? "captured" : wanted ? "wanted" : "none");
   }
 
   /** Whether a finger is one of the guest's, and not a gesture. */
@@ -163,7 +175,7 @@ export class Pointer {
       this.#touchDown(event);
       return;
     }
-    if (!this.#absolute && !this.#captured()) {
+    if (!this.#absolute && !this.#captured() && this.#driving) {
       // The click that captures is not one of the guest's.
       void lock(this.#screen.surface);
       return;
@@ -260,7 +272,7 @@ export class Pointer {
     if (!this.#absolute) return;
     const spot = this.#screen.spot(event.clientX, event.clientY);
     if (spot === undefined || (!spot.inside && this.#down.size === 0)) return;
-    this.#events.leading(event.pointerType !== "touch" && spot.inside);
+    this.#events.leading(this.#driving && event.pointerType !== "touch" && spot.inside);
     this.#pad = spot;
     this.#motion.moveTo(spot.x, spot.y, spot.frame.width, spot.frame.height);
   }

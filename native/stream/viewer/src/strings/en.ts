@@ -4,6 +4,7 @@ import type { Failure } from "../failure.ts";
 import type { ContentScale } from "../follow.ts";
 import type { TouchMode } from "../gestures.ts";
 import type { GuestState } from "../messages.ts";
+import type { Step } from "../people.ts";
 import type { Theme } from "../theme.ts";
 import { pairEn } from "../pairwords.ts";
 
@@ -87,6 +88,22 @@ export const en = {
     no_clipboard_agent: "The guest did not get that text: its clipboard agent does not answer. Log in to its desktop.",
     text_busy: "The guest has not taken the text before yet. Wait a moment.",
     text_unsupported: "This machine takes keys only, and no text.",
+  },
+  people: {
+    label: "Who is here",
+    owner: "The owner",
+    unnamed: "A device",
+    nobody: "Nobody",
+    you: (name: string) => `${name} (you)`,
+    drives: "drives",
+    wants: "asks for control",
+    watches: "watches",
+    notDriving: (who: string) => `${who} drives: your keys and your pointer have no effect.`,
+    watching: (who: string) => `${who} drives. This device may only watch.`,
+    asked: (who: string) => `You have asked for control. ${who} decides.`,
+    refused: (who: string) => `Control was refused. ${who} drives.`,
+    asks: (who: string) => `${who} asks for control.`,
+    steps: { ask: "Ask for control", take: "Take control", withdraw: "Withdraw", give: "Hand over", refuse: "Refuse" } satisfies Record<Step, string>,
   },
   screenshot: "Save picture",
   copyPicture: "Copy picture",
