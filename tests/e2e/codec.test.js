@@ -1,50 +1,117 @@
-// A browser without H.264 gets VP8.
+// What a browser offers decides how it is shown the guest: H.264 with a colour for every pixel, H.264, or VP8.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
 import { until } from "./lib/processes.js";
 import { Sampan } from "./lib/sampan.js";
 
-/** Runs in the page, before its own code: what this browser offers is all but H.264. */
-function withoutH264() {
+/** Runs in the page, before its own code: what this browser offers is all but the formats that match. */
+function without(source) {
+  const pattern = new RegExp(source, "i");
   const add = RTCPeerConnection.prototype.addTransceiver;
   RTCPeerConnection.prototype.addTransceiver = function (...args) {
     const transceiver = add.apply(this, args);
     const { codecs } = RTCRtpReceiver.getCapabilities("video");
-    transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => !/h264/i.test(mimeType)));
+    transceiver.setCodecPreferences(codecs.filter((one) => !pattern.test(`${one.mimeType} ${one.sdpFmtpLine}`)));
     return transceiver;
   };
 }
 
-/** Runs in the page: the codec of what is decoded now. */
+const offering = (source) => (page) => page.addInitScript(without, source);
+const withoutH264 = offering("h264");
+const without444 = offering("profile-level-id=f4");
+
+/** Runs in the page: the codec of what is decoded now, and its parameters. */
 async function codec() {
   for (const peer of globalThis.sampanPeers) {
     const stats = [...(await peer.getStats()).values()];
     const video = stats.find(({ type, kind }) => type === "inbound-rtp" && kind === "video");
     const found = stats.find(({ id }) => video?.codecId !== undefined && id === video.codecId);
-    if (found) return found.mimeType;
+    if (found) return { type: found.mimeType, profile: /profile-level-id=(\w+)/.exec(found.sdpFmtpLine ?? "")?.[1] };
   }
   return undefined;
 }
+
+/** Runs in the page: decibels between the picture that it shows and a PNG, over all colours; nothing if their sizes differ. */
+async function decibels(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const truth = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
+  const { width, height } = truth;
+  const pixels = (source) => {
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true, alpha: false });
+    context.drawImage(source, 0, 0);
+    return context.getImageData(0, 0, width, height).data;
+  };
+  const video = document.querySelector("video");
+  // A size that is odd is shown cut, where the format has only even ones.
+  if (video.videoWidth - width > 1 || video.videoHeight - height > 1 || video.videoWidth < width) return undefined;
+  const [a, b] = [pixels(video), pixels(truth)];
+  let sum = 0;
+  for (let at = 0; at < a.length; at += 1) if (at % 4 !== 3) sum += (a[at] - b[at]) ** 2;
+  return 10 * Math.log10((255 * 255) / (Math.max(sum, 1) / (width * height * 3)));
+}
+
+/** Waits until a viewer shows what the guest's screen, which rests, has, as well as that. */
+async function shows(sampan, viewer, least) {
+  const file = join(sampan.dir, "truth.png");
+  await sampan.ctl("screenshot", file);
+  const truth = readFileSync(file).toString("base64");
+  let seen;
+  await until(async () => {
+    seen = await viewer.page.evaluate(decibels, truth);
+    return seen >= least;
+  }, () => `${least} dB; last seen ${seen}`);
+  return seen;
+}
+
+test("text at rest is as it was where the browser takes 4:4:4, and readable where it does not", async (t) => {
+  const [sampan, browser] = await Promise.all([Sampan.run(), launch()]);
+  try {
+    const { guest } = sampan;
+    const size = { width: 1023, height: 767 };
+    const full = await Viewer.open(browser, sampan.url, size);
+    await full.connected();
+    await until(async () => (await guest.state()).width >= 1022, "the guest to take the window's size");
+    const half = await Viewer.open(browser, sampan.url, { ...size, prepare: without444 });
+    await half.connected();
+    await guest.workload("scroll", 15);
+    await Promise.all([full, half].map(async (v) => v.reaches((await guest.state()).counter + 10)));
+    assert.deepEqual(await full.page.evaluate(codec).then(({ type, profile }) => [type, profile.slice(0, 2)]), ["video/H264", "f4"]);
+    assert.deepEqual(await half.page.evaluate(codec).then(({ type, profile }) => [type, profile.slice(0, 2)]), ["video/H264", "42"]);
+    await guest.workload("idle");
+    const [sharp, soft] = [await shows(sampan, full, 45), await shows(sampan, half, 20)];
+    t.diagnostic(`4:4:4 ${sharp.toFixed(1)} dB, 4:2:0 ${soft.toFixed(1)} dB`);
+    // Who comes now sees the same.
+    const late = await Viewer.open(browser, sampan.url, size);
+    await late.connected();
+    await shows(sampan, late, 45);
+    await shows(sampan, full, 45);
+    assert.deepEqual([full, half, late].flatMap(({ problems }) => problems), []);
+  } finally {
+    await browser.close();
+    await sampan.stop();
+  }
+});
 
 test("a browser without H.264 sees the guest by VP8, at odd sizes too, beside one with H.264", async () => {
   const [sampan, browser] = await Promise.all([Sampan.run(), launch()]);
   try {
     const { guest } = sampan;
-    const prepare = (page) => page.addInitScript(withoutH264);
-    const viewer = await Viewer.open(browser, sampan.url, { width: 1023, height: 767, prepare });
+    const viewer = await Viewer.open(browser, sampan.url, { width: 1023, height: 767, prepare: withoutH264 });
     await viewer.connected();
     await until(async () => (await guest.state()).width >= 1022, "the guest to take the window's size");
     await guest.workload("scroll", 15);
     await viewer.reaches((await guest.state()).counter + 10);
-    assert.equal(await viewer.page.evaluate(codec), "video/VP8");
+    assert.equal((await viewer.page.evaluate(codec)).type, "video/VP8");
     const { width, height } = await guest.state();
     assert.deepEqual((await viewer.sizes()).shown, [width, height]);
 
     const other = await Viewer.open(browser, sampan.url, { width: 1023, height: 767 });
     await other.connected();
     await Promise.all([viewer, other].map(async (v) => v.reaches((await guest.state()).counter + 10)));
-    assert.equal(await other.page.evaluate(codec), "video/H264");
+    assert.equal((await other.page.evaluate(codec)).type, "video/H264");
     assert.deepEqual([...viewer.problems, ...other.problems], []);
   } finally {
     await browser.close();

@@ -36,10 +36,9 @@ pub fn man() -> Result<Code> {
 /// `sampan licenses`.
 pub fn licenses() -> Result<Code> {
     let libqemu = LibqemuDir::find()?.licenses()?;
-    print(
-        format!("{OURS}\n{LICENSE}\nThe program is made of these crates as well:\n\n{CRATES}\n{libqemu}")
-            .as_bytes(),
-    )
+    let encoder = sampan_stream::LICENSES;
+    let crates = format!("The program is made of these crates as well:\n\n{CRATES}");
+    print(format!("{OURS}\n{LICENSE}\n{crates}\n{encoder}\n{libqemu}").as_bytes())
 }
 
 fn sections(command: &clap::Command, path: &str, text: &mut Vec<u8>) -> Result<()> {

@@ -113,7 +113,6 @@ impl Manager {
         let run = starting.start(self.libqemu()?, self.hosts(), options, tell).await?;
         guard.runs(run.machine().clone());
         self.attach_sound(run.vm().session());
-        #[cfg(not(target_env = "ohos"))]
         run.machine().share_again().await;
         let pid = run.vm().session().pid();
         let manager = self.clone();

@@ -33,7 +33,6 @@ reasons! {
         ScreenGone => "screen_gone", "the screen is shown no more";
         NoAddress => "no_address", "this host has no address by which another device could reach it: connect it to a network";
         NotShared => "not_shared", "the machine is not shown to other devices: turn that on first";
-        CannotShare => "cannot_share", "machines cannot be shown to other devices by this build: it has no encoder for this system";
         ClipboardNotText => "clipboard_not_text", "the guest calls it text, and it is not UTF-8";
     }
 }

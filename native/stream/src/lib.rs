@@ -39,6 +39,9 @@
 
 #![deny(unsafe_code)]
 
+/// The licences of what is linked that is no crate: x264's.
+pub const LICENSES: &str = include_str!(concat!(env!("OUT_DIR"), "/licenses.txt"));
+
 pub mod codec;
 mod drive;
 mod error;
@@ -58,6 +61,8 @@ pub use error::ServeError;
 #[doc(hidden)]
 pub use error::samples;
 pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
+#[doc(hidden)]
+pub use pipeline::Budget;
 pub use server::{Server, ServerConfig};
 pub use share::ShareConfig;
 pub use stats::{Stats, ViewerStats};

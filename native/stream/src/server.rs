@@ -42,7 +42,7 @@ impl Default for ServerConfig {
             token: None,
             max_viewers: 16,
             max_fps: 60,
-            rates: Rates { initial: 12_000_000, least: 2_000_000, most: 20_000_000 },
+            rates: Rates { initial: 12_000_000, least: 100_000, most: 40_000_000 },
         }
     }
 }

@@ -151,6 +151,13 @@ impl Libs {
         ensure!(!wanted.is_empty(), "the ABIs are arm64-v8a and x86_64");
         let resources = root.join("entry/src/main/resources/rawfile");
         for (abi, target, libqemu) in wanted {
+            println!("{abi}: x264, which the native module links");
+            call(
+                Command::new(root.join("scripts/x264/build"))
+                    .args(["--target", libqemu])
+                    .stdout(Stdio::null()),
+            )?;
+            let x264 = current("x264", libqemu)?;
             println!("{abi}: the native module, and the library of its child processes");
             let made = self.libraries(root, target)?;
             println!("{abi}: QEMU, which takes an hour where it is not built yet");
@@ -173,11 +180,19 @@ impl Libs {
                 }
                 copy(&file, &resources.join("firmware").join(name))?;
             }
-            copy(&libqemu.join("LICENSES.txt"), &resources.join("LICENSES-QEMU.txt"))?;
+            let licences = [libqemu.join("LICENSES.txt"), x264.join("LICENSES.txt")];
+            let texts = licences.map(|file| {
+                std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
+            });
+            let [of_qemu, of_x264] = texts;
+            let texts = [of_qemu?, of_x264?];
+            let file = resources.join("LICENSES-QEMU.txt");
+            std::fs::write(&file, texts.join("\n"))
+                .with_context(|| format!("{} cannot be written", file.display()))?;
             check(&libs)?;
             table(&libs)?;
             println!("{:>21}  licences, in LICENSES-QEMU.txt:", "");
-            for part in parts(&std::fs::read_to_string(libqemu.join("LICENSES.txt"))?) {
+            for part in texts.iter().flat_map(|text| parts(text)) {
                 println!("{:>21}  {part}", "");
             }
         }
@@ -222,10 +237,15 @@ fn qemu(root: &Path, target: &str, guests: &str) -> Result<PathBuf> {
     let mut command = Command::new(root.join("scripts/qemu/build"));
     command.args(["--target", target, "--arch", guests, "--interpreter"]);
     call(command.current_dir(root).stdout(Stdio::null()))?;
+    current("qemu-ohos", target)
+}
+
+/// Where a script has put what it built last.
+fn current(what: &str, target: &str) -> Result<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = cache.or_else(home).context("neither XDG_CACHE_HOME nor HOME is set")?;
-    let folder = cache.join("sampan/qemu-ohos").join(target).join("current");
+    let folder = cache.join("sampan").join(what).join(target).join("current");
     folder.canonicalize().with_context(|| format!("{} is missing", folder.display()))
 }
 

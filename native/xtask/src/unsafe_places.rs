@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/ohos/src/library.rs", "loads the system's libraries and gives their functions"),
     ("native/ohos/src/mapping.rs", "maps the buffers that are drawn on"),
     ("native/ohos/stand-in", "calls the stand-in for the NDK, which is C"),
-    ("native/stream/src/codec/openh264.rs", "openh264's C interface"),
+    ("native/stream/src/codec/x264.rs", "x264's C interface"),
     ("native/stream/src/codec/vpx.rs", "libvpx's C interface"),
     ("native/stream/tests/suite/memory.rs", "asks libc's allocator how much is in use"),
     ("tests/guest", "the guest's init: DRM and evdev ioctls"),

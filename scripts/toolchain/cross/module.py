@@ -14,6 +14,8 @@ PACKAGE = "sampan-napi"
 # every dependency are those that scripts/ohos/test compiles it with.
 CRATES = shared.REPOSITORY / "scripts/ohos/crates.txt"
 TEST = "surface"
+# The encoder that the module links, made beforehand.
+X264 = shared.SCRIPTS / "x264/build"
 NEEDED = shared.REPOSITORY / "native/napi/needed.txt"
 # The module, with the function through which ArkTS and Node.js load it; what a native child process is made of, with the function that it
 # begins with. Each exports nothing else.
@@ -25,6 +27,8 @@ REFUSED_SIZE = 4096
 def build(ohos, log):
     """Builds both for `ohos` (x86_64-linux-ohos, aarch64-linux-ohos); returns their paths, the module's first."""
     triple = ohos.replace("-linux-ohos", "-unknown-linux-ohos")
+    if subprocess.run([X264, "--target", ohos], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        raise BuildError(f"x264 cannot be built for {ohos}; what scripts/x264/build says is above")
     cross = rust.Cross(triple, log)
     command, environment = cross.cargo(cross.prepare())
     environment["CARGO_BUILD_TARGET"] = triple

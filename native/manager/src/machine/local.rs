@@ -66,7 +66,6 @@ pub struct LocalMachine {
     viewer: OnceLock<Viewer>,
     since: Instant,
     pub(super) changes: watch::Sender<()>,
-    #[cfg(not(target_env = "ohos"))]
     pub(super) shares: super::sharing::Shares,
     /// Memory that is being saved.
     saving: Mutex<Option<Reporter>>,
@@ -84,7 +83,6 @@ impl LocalMachine {
             viewer: OnceLock::new(),
             since: Instant::now(),
             changes,
-            #[cfg(not(target_env = "ohos"))]
             shares: Default::default(),
             saving: Mutex::default(),
             agent: AgentWatch::default(),
@@ -113,7 +111,6 @@ impl LocalMachine {
     /// The run has ended: lets go of the machine of the library.
     pub(crate) fn release(&self) {
         self.vm.lock().unwrap_or_else(PoisonError::into_inner).take();
-        #[cfg(not(target_env = "ohos"))]
         self.shares.end();
         self.changes.send_replace(());
     }
@@ -141,23 +138,12 @@ impl LocalMachine {
 
     /// How it is shown to other devices.
     fn sharing(&self) -> Option<sampan_trust::sharing::Sharing> {
-        #[cfg(not(target_env = "ohos"))]
-        return self.shares.info();
-        #[cfg(target_env = "ohos")]
-        None
+        self.shares.info()
     }
 
     /// Those who see it.
     fn viewers(&self) -> Vec<sampan_trust::sharing::Viewer> {
-        #[cfg(not(target_env = "ohos"))]
-        return self.shares.viewers();
-        #[cfg(target_env = "ohos")]
-        Vec::new()
-    }
-
-    #[cfg(target_env = "ohos")]
-    async fn of_sharing(&self, _: Request) -> Result<Reply, Message> {
-        Err(Message::saying(&Sentence::CannotShare))
+        self.shares.viewers()
     }
 
     async fn command(&self, command: Command) -> Result<Reply, Message> {

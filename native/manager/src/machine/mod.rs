@@ -6,7 +6,6 @@ mod give;
 mod local;
 mod offline;
 mod pull;
-#[cfg(not(target_env = "ohos"))]
 mod sharing;
 mod sound;
 

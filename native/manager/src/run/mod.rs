@@ -185,7 +185,6 @@ async fn begin(
 ) -> Result<Run> {
     let Bundled { library, locked, folder, began, log } = bundled;
     let document = document(&locked)?;
-    #[cfg(not(target_env = "ohos"))]
     let (of_library, id) = (library.clone(), locked.id());
     let arch = document.system.arch;
     tell(Message::saying(&Sentence::Probing));
@@ -215,7 +214,6 @@ async fn begin(
         accelerator: accelerator.clone(),
     };
     let machine = LocalMachine::new(Arc::clone(vm.session()), Some(Arc::clone(&vm)), facts);
-    #[cfg(not(target_env = "ohos"))]
     machine.belongs_to(of_library, id);
     Ok(Run { machine, vm, folder, accelerator, began })
 }

@@ -1,14 +1,15 @@
 //! Video encoders behind one trait.
 
 mod h264;
-mod i420;
-mod openh264;
-#[cfg(feature = "vp8")]
+mod planar;
+#[cfg(vp8)]
 mod vp8;
-#[cfg(feature = "vp8")]
+#[cfg(vp8)]
 mod vpx;
+mod x264;
 
-pub use i420::I420;
+pub use h264::H264;
+pub use planar::{Planar, Sampling};
 
 use bytes::Bytes;
 use sampan_frame::{Rect, Size, Staging};
@@ -18,8 +19,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Codec {
-    /// H.264 constrained baseline.
+    /// H.264 constrained baseline: 4:2:0.
     H264,
+    /// H.264 High 4:4:4 Predictive: a colour for every pixel.
+    #[serde(rename = "h264-444")]
+    H264Full,
     /// VP8.
     Vp8,
 }
@@ -28,6 +32,7 @@ impl std::fmt::Display for Codec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Codec::H264 => "H.264",
+            Codec::H264Full => "H.264 4:4:4",
             Codec::Vp8 => "VP8",
         })
     }
@@ -38,10 +43,24 @@ impl std::fmt::Display for Codec {
 pub enum Kind {
     /// As a difference to the picture before, if there was one.
     Delta,
-    /// As a keyframe at the rate control's quality.
+    /// As a keyframe.
     Key,
-    /// As a keyframe of high quality, whatever its size: what a screen that stays still is shown with.
+    /// As a difference of high quality, which brings a screen at rest closer to what it is. It makes no part of it worse.
     Refined,
+    /// As a keyframe of that quality.
+    RefinedKey,
+}
+
+impl Kind {
+    /// Whether it can be decoded without any picture before it.
+    pub fn is_key(self) -> bool {
+        matches!(self, Kind::Key | Kind::RefinedKey)
+    }
+
+    /// Whether it is of high quality.
+    pub fn is_refined(self) -> bool {
+        matches!(self, Kind::Refined | Kind::RefinedKey)
+    }
 }
 
 /// One encoded picture.
@@ -51,6 +70,8 @@ pub struct AccessUnit {
     pub data: Bytes,
     /// Whether it can be decoded without any picture before it.
     pub key: bool,
+    /// A refined picture that is as good as it gets: its size was not in the way.
+    pub settled: bool,
 }
 
 /// A failure of an encoder.
@@ -115,6 +136,8 @@ pub struct Settings {
     pub max_fps: u32,
     /// Bits per second to begin with.
     pub bitrate: u32,
+    /// Begin with a picture of high quality.
+    pub refined: bool,
 }
 
 /// The picture to encode, and what changed in it since the last call.
@@ -126,6 +149,8 @@ pub struct Picture<'a> {
     pub damage: &'a [Rect],
     /// The time of the picture on the stream's clock; it never goes back.
     pub at: Duration,
+    /// How many bytes it may have at most, as far as the codec can tell in advance.
+    pub most: usize,
 }
 
 /// Encodes pictures of one size.
@@ -160,10 +185,10 @@ pub fn encoder(codec: Codec, settings: Settings) -> Result<Box<dyn Encoder>, Enc
         return Err(EncodeError::TooSmall { width, height });
     }
     match codec {
-        Codec::H264 => Ok(Box::new(h264::H264::new(settings)?)),
-        #[cfg(feature = "vp8")]
+        Codec::H264 | Codec::H264Full => Ok(Box::new(H264::new(codec, settings)?)),
+        #[cfg(vp8)]
         Codec::Vp8 => Ok(Box::new(vp8::Vp8::new(settings)?)),
-        #[cfg(not(feature = "vp8"))]
+        #[cfg(not(vp8))]
         Codec::Vp8 => Err(EncodeError::NotBuilt(codec)),
     }
 }

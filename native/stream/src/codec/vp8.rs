@@ -1,7 +1,7 @@
 //! VP8 by libvpx: the fallback for viewers that decode no H.264.
 
 use super::vpx::{Order, Planes, RawEncoder};
-use super::{AccessUnit, Codec, EncodeError, Encoder, I420, Kind, Picture, Settings};
+use super::{AccessUnit, Codec, EncodeError, Encoder, Kind, Picture, Planar, Settings};
 use bytes::Bytes;
 
 /// The longest side of a VP8 picture (14 bits, RFC 6386 section 9.1).
@@ -10,7 +10,7 @@ const MAX_SIDE: u32 = 16_383;
 /// Encodes for [`Codec::Vp8`], odd sizes included.
 pub struct Vp8 {
     raw: RawEncoder,
-    picture: I420,
+    picture: Planar,
     bitrate: u32,
     frame_milliseconds: u32,
     last: i64,
@@ -34,7 +34,7 @@ impl Vp8 {
             .map_err(|code| failed("vpx_codec_enc_init", code))?;
         Ok(Self {
             raw,
-            picture: I420::new(settings.size, Codec::Vp8),
+            picture: Planar::new(settings.size, Codec::Vp8),
             bitrate: settings.bitrate,
             frame_milliseconds: 1000 / settings.max_fps.clamp(1, 1000),
             last: -1,
@@ -67,11 +67,15 @@ impl Encoder for Vp8 {
         let order = Order {
             milliseconds,
             duration: self.frame_milliseconds.max(1),
-            key: kind != Kind::Delta,
-            refined: kind == Kind::Refined,
+            key: kind.is_key(),
+            refined: kind.is_refined(),
         };
         let packet = self.raw.encode(planes, order).map_err(|code| failed("vpx_codec_encode", code))?;
-        Ok(packet.map(|(data, key)| AccessUnit { data: Bytes::copy_from_slice(data), key }))
+        Ok(packet.map(|(data, key)| AccessUnit {
+            data: Bytes::copy_from_slice(data),
+            key,
+            settled: kind.is_refined(),
+        }))
     }
 }
 

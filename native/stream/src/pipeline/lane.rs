@@ -1,5 +1,7 @@
 //! One encoder on a thread of its own, and the viewers it feeds.
 
+use super::budget::Budget;
+use super::kept::Kept;
 use super::outbox::Outbox;
 use super::schedule::{Now, Schedule, Step};
 use super::signal::Signal;
@@ -65,7 +67,8 @@ impl Lane {
             rate: limits.rates.initial,
             unreadable: false,
             key_at: None,
-            kept: None,
+            kept: Kept::default(),
+            budget: Budget::new(Instant::now()),
             limits,
             counters,
             epoch,
@@ -124,8 +127,9 @@ struct Worker {
     unreadable: bool,
     /// When the last keyframe was made.
     key_at: Option<Instant>,
-    /// The refined keyframe, as long as it is the last picture encoded.
-    kept: Option<Frame>,
+    /// The last keyframe and what followed it.
+    kept: Kept,
+    budget: Budget,
     limits: Limits,
     counters: Arc<Counters>,
     epoch: Instant,
@@ -138,7 +142,7 @@ impl Worker {
             let seats: Vec<Arc<Outbox>> = self.lane.seats().clone();
             match self.schedule.step(now, self.input(now, &seats)) {
                 Step::Wait(until) => self.lane.signal.wait(until),
-                Step::Resend => self.resend(&seats),
+                Step::Resend => self.resend(now, &seats),
                 Step::Encode(kind) => {
                     if let Some(wait) = self.encode(kind, now, &seats) {
                         self.lane.signal.wait(wait);
@@ -152,23 +156,29 @@ impl Worker {
         let size = self.screen.size();
         let drawable = size.is_some() && size != self.refused;
         let mut input =
-            Now { damaged: self.consumer.is_damaged(), kept: self.kept.is_some(), ..Now::default() };
+            Now { damaged: self.consumer.is_damaged(), kept: !self.kept.is_empty(), ..Now::default() };
         // On a picture at rest a keyframe is sent to whom it helps, or ends the burst for all.
         let costs = input.damaged
             && self.key_at.is_some_and(|at| now.saturating_duration_since(at) < LAGGARD_KEY_GAP);
         for seat in seats.iter().filter(|seat| drawable && seat.can_take()) {
             input.ready = true;
-            input.key |= seat.needs_key() && !(costs && is_laggard(seat.flow().target(), self.rate));
+            match seat.needs_key(now) {
+                Some(at) if at > now => {
+                    input.key_later = Some(input.key_later.map_or(at, |other| other.min(at)));
+                }
+                Some(_) => input.key |= !(costs && is_laggard(seat.flow().target(), self.rate)),
+                None => {}
+            }
         }
         input
     }
 
-    /// Sends the kept keyframe to those who lack it.
-    fn resend(&mut self, seats: &[Arc<Outbox>]) {
-        let Some(kept) = &self.kept else { return };
-        let frame = Arc::new(Frame { timestamp: rtp_time(self.epoch.elapsed()), ..kept.clone() });
-        for seat in seats.iter().filter(|seat| seat.needs_key() && seat.can_take()) {
-            seat.push(&frame);
+    /// Sends the kept pictures to those who lack them.
+    fn resend(&mut self, now: Instant, seats: &[Arc<Outbox>]) {
+        let frames = self.kept.at(rtp_time(self.epoch.elapsed()));
+        let needy = |seat: &&Arc<Outbox>| seat.needs_key(now).is_some_and(|at| at <= now) && seat.can_take();
+        for seat in seats.iter().filter(needy) {
+            seat.replay(frames.clone());
             self.counters.resent.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -191,25 +201,27 @@ impl Worker {
         let mut damage = taken.map(|taken| taken.damage).unwrap_or_default();
         let size = self.staging.size;
         let mut kind = kind;
-        if self.encoder.as_ref().is_none_or(|(made_for, _)| *made_for != size) {
-            if let Some(wait) = self.remake(size, now) {
+        let fits = self.encoder.as_ref().is_some_and(|(made_for, _)| *made_for == size);
+        // An encoder's keyframes follow what it did before; only a new one begins with what a screen at rest is to look like.
+        if !fits || kind == Kind::RefinedKey {
+            if let Some(wait) = self.remake(size, kind == Kind::RefinedKey, now) {
                 return Some(wait);
             }
             damage = vec![size.rect()];
-            kind = Kind::Key;
+            kind = if fits { kind } else { Kind::Key };
         }
         let rate = self.wanted_rate(seats);
+        let most = self.budget.most(now, rate, self.limits.max_fps, kind.is_key());
         let Some((_, encoder)) = &mut self.encoder else { return Some(None) };
         let at = now.saturating_duration_since(self.epoch);
         let begun = Instant::now();
-        let result = encoder
-            .set_bitrate(rate)
-            .and_then(|()| encoder.encode(Picture { pixels: &self.staging, damage: &damage, at }, kind));
+        let picture = Picture { pixels: &self.staging, damage: &damage, at, most };
+        let result = encoder.set_bitrate(rate).and_then(|()| encoder.encode(picture, kind));
         self.counters.encode_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.kept = None;
-        self.schedule.encoded(now, kind, is_large(&damage, size));
+        let settled = !matches!(&result, Ok(Some(unit)) if !unit.settled);
+        self.schedule.encoded(now, kind, is_large(&damage, size), settled);
         match result {
-            Ok(Some(unit)) => self.hand_out(&unit, kind, at, seats),
+            Ok(Some(unit)) => self.hand_out(&unit, at, seats),
             Ok(None) => {}
             Err(error) => {
                 log::error!("{error}");
@@ -221,34 +233,34 @@ impl Worker {
         None
     }
 
-    fn hand_out(&mut self, unit: &codec::AccessUnit, kind: Kind, at: Duration, seats: &[Arc<Outbox>]) {
+    fn hand_out(&mut self, unit: &codec::AccessUnit, at: Duration, seats: &[Arc<Outbox>]) {
         let payloads = packetize(self.lane.codec, &unit.data);
         let bytes: usize = payloads.iter().map(bytes::Bytes::len).sum();
-        let refined = kind == Kind::Refined && unit.key;
-        let frame = Frame { payloads, key: unit.key, timestamp: rtp_time(at), refined };
+        let refined = unit.settled;
+        let frame = Arc::new(Frame { payloads, key: unit.key, timestamp: rtp_time(at), refined });
         self.counters.frames.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.counters.keyframes.fetch_add(u64::from(unit.key), Ordering::Relaxed);
         self.counters.refined.fetch_add(u64::from(refined), Ordering::Relaxed);
-        self.kept = refined.then(|| frame.clone());
+        self.budget.spend(bytes);
+        self.kept.add(&frame);
         self.key_at = if frame.key { Some(Instant::now()) } else { self.key_at };
-        let frame = Arc::new(frame);
         for seat in seats {
             seat.push(&frame);
         }
     }
 
-    /// Makes an encoder for a new size. An answer is how long to wait instead.
-    fn remake(&mut self, size: Size, now: Instant) -> Option<Option<Instant>> {
+    /// Makes an encoder for a size, which begins with a `refined` picture or not. An answer is how long to wait instead.
+    fn remake(&mut self, size: Size, refined: bool, now: Instant) -> Option<Option<Instant>> {
         self.encoder = None;
-        self.kept = None;
+        self.kept.clear();
         if let Some(next) = self.made.map(|made| made + REMAKE_GAP).filter(|next| *next > now) {
             // The damage has been taken; the new encoder will want all of it anyway.
             self.consumer.invalidate();
             return Some(Some(next));
         }
         self.made = Some(now);
-        let settings = Settings { size, max_fps: self.limits.max_fps, bitrate: self.rate };
+        let settings = Settings { size, max_fps: self.limits.max_fps, bitrate: self.rate, refined };
         match codec::encoder(self.lane.codec, settings) {
             Ok(encoder) => {
                 self.encoder = Some((size, encoder));

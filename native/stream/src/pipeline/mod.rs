@@ -1,10 +1,15 @@
 //! From the guest's screen to encoded frames: one encoder per codec, shared by its viewers.
 
+mod budget;
+mod kept;
 mod lane;
 mod outbox;
 mod schedule;
 mod signal;
 
+pub use budget::Budget;
+#[cfg(test)]
+pub use budget::KEY_TIME;
 pub use outbox::Outbox;
 
 use crate::codec::Codec;
@@ -34,9 +39,9 @@ pub struct Counters {
     pub frames: AtomicU64,
     /// Keyframes among them.
     pub keyframes: AtomicU64,
-    /// Refined keyframes among those.
+    /// Pictures of a screen at rest that are as good as they get.
     pub refined: AtomicU64,
-    /// Kept keyframes that were sent again, without being encoded.
+    /// Times that the kept pictures were sent again, without being encoded.
     pub resent: AtomicU64,
     /// Bytes of payload, counted once however many viewers got them.
     pub bytes: AtomicU64,

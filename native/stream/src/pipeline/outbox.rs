@@ -4,11 +4,16 @@ use crate::transport::{Flow, Frame};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Frames that may wait for a viewer. More than one, because a viewer in step takes a frame as soon as the one before
 /// is gone; few, because everything that waits here is late.
 const CAPACITY: usize = 3;
+
+/// The least time between two keyframes to one viewer: what it asks for in between is answered by the one on its way, so that
+/// a viewer that asks without end gets no flood.
+pub const KEY_GAP: Duration = Duration::from_millis(400);
 
 /// The frames on their way to one viewer.
 pub struct Outbox {
@@ -20,11 +25,26 @@ pub struct Outbox {
 #[derive(Default)]
 struct State {
     frames: VecDeque<Arc<Frame>>,
+    /// How many of them, the first, repeat what others have had.
+    replayed: usize,
     /// The viewer lacks the frames that the next difference builds on.
     needs_key: bool,
+    /// When it was given the last keyframe.
+    key_at: Option<Instant>,
     sending: bool,
     dropped: u64,
     closed: bool,
+}
+
+impl State {
+    /// Makes room for a keyframe: nothing from before it is of use.
+    fn begin(&mut self) {
+        self.dropped += self.frames.len() as u64;
+        self.frames.clear();
+        self.replayed = 0;
+        self.needs_key = false;
+        self.key_at = Some(Instant::now());
+    }
 }
 
 impl Outbox {
@@ -45,9 +65,10 @@ impl Outbox {
         state.frames.is_empty() && !state.sending && !state.closed && self.flow.can_take()
     }
 
-    /// Whether only a keyframe helps this viewer.
-    pub fn needs_key(&self) -> bool {
-        self.lock().needs_key
+    /// From when on only a keyframe helps this viewer; nothing if it needs none.
+    pub fn needs_key(&self, now: Instant) -> Option<Instant> {
+        let state = self.lock();
+        state.needs_key.then(|| state.key_at.map_or(now, |at| now.max(at + KEY_GAP)))
     }
 
     /// Notes that the viewer asked for a keyframe.
@@ -64,23 +85,36 @@ impl Outbox {
         if self.flow.muted() {
             state.dropped += state.frames.len() as u64 + 1;
             state.frames.clear();
+            state.replayed = 0;
             state.needs_key = true;
             return;
         }
         if frame.key {
-            state.dropped += state.frames.len() as u64;
-            state.frames.clear();
-            state.needs_key = false;
+            state.begin();
         } else if state.needs_key {
             state.dropped += 1;
             return;
-        } else if state.frames.len() >= CAPACITY {
+        } else if state.frames.len() - state.replayed >= CAPACITY {
             state.dropped += state.frames.len() as u64 + 1;
             state.frames.clear();
+            state.replayed = 0;
             state.needs_key = true;
             return;
         }
         state.frames.push_back(frame.clone());
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// Puts in a keyframe and what builds on it, up to the picture that others see.
+    pub fn replay(&self, frames: Vec<Arc<Frame>>) {
+        let mut state = self.lock();
+        if state.closed || self.flow.muted() || frames.is_empty() {
+            return;
+        }
+        state.begin();
+        state.replayed = frames.len();
+        state.frames.extend(frames);
         drop(state);
         self.arrived.notify_one();
     }
@@ -96,6 +130,7 @@ impl Outbox {
                     return None;
                 }
                 if let Some(frame) = state.frames.pop_front() {
+                    state.replayed = state.replayed.saturating_sub(1);
                     state.sending = true;
                     return Some(frame);
                 }
@@ -114,6 +149,7 @@ impl Outbox {
         let mut state = self.lock();
         state.closed = true;
         state.frames.clear();
+        state.replayed = 0;
         drop(state);
         self.arrived.notify_one();
     }
@@ -139,14 +175,15 @@ mod tests {
     #[tokio::test]
     async fn a_viewer_that_does_not_drain_falls_back_to_the_next_keyframe() {
         let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
-        assert!(outbox.needs_key());
+        let needs_key = || outbox.needs_key(Instant::now()).is_some();
+        assert!(needs_key());
         outbox.push(&frame(false));
         assert!(outbox.can_take(), "a difference is of no use before the first keyframe");
         outbox.push(&frame(true));
         for _ in 0..CAPACITY {
             outbox.push(&frame(false));
         }
-        assert!(outbox.needs_key());
+        assert!(needs_key());
         assert!(outbox.can_take(), "nothing stale is kept");
         outbox.push(&frame(true));
         assert!(outbox.next().await.expect("open").key);
@@ -155,5 +192,33 @@ mod tests {
         assert!(outbox.can_take());
         outbox.close();
         assert!(outbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_replayed_takes_no_room_from_what_is_new() {
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        outbox.replay((0..10).map(|n| frame(n == 0)).collect());
+        for _ in 0..CAPACITY {
+            outbox.push(&frame(false));
+        }
+        assert_eq!(outbox.needs_key(Instant::now()), None);
+        for n in 0..10 + CAPACITY {
+            assert_eq!(outbox.next().await.expect("open").key, n == 0);
+            outbox.sent();
+        }
+        outbox.push(&frame(false));
+        assert_eq!(outbox.dropped(), 0);
+    }
+
+    #[test]
+    fn a_viewer_that_asks_without_end_is_answered_now_and_then() {
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        let now = Instant::now();
+        assert_eq!(outbox.needs_key(now), Some(now), "one that has nothing is served at once");
+        outbox.replay(vec![frame(true)]);
+        outbox.ask_key();
+        let next = outbox.needs_key(now).expect("it needs one");
+        assert!(next >= now + KEY_GAP);
+        assert_eq!(outbox.needs_key(next), Some(next));
     }
 }

@@ -6,12 +6,18 @@ use std::time::{Duration, Instant};
 /// How long nothing must change before the picture is refined.
 pub const QUIET: Duration = Duration::from_millis(300);
 
-/// The longest that [`QUIET`] grows to where small changes recur, such as a blinking text cursor: each refinement is a
-/// keyframe, and one per blink would cost more than all the rest.
+/// The longest that [`QUIET`] grows to where small changes recur, such as a blinking text cursor: each refinement is a picture more.
 pub const QUIET_MAX: Duration = Duration::from_millis(2400);
 
 /// Refinements closer together than this lengthen the next wait.
 const REFINE_GAP: Duration = Duration::from_secs(10);
+
+/// The time between pictures that refine the same one. Each may be as large as the path takes in it; more often, they would only cost
+/// more processor time.
+const REFINE_STEP: Duration = Duration::from_millis(100);
+
+/// The most pictures in a row that refine one picture: a screen at rest costs nothing in the end, whatever an encoder says.
+const MAX_REFINEMENTS: u32 = 100;
 
 /// The least time between two keyframes that viewers asked for while the picture changes: the loss of one viewer's
 /// packets must not turn everyone's stream into keyframes.
@@ -26,8 +32,10 @@ pub struct Now {
     pub ready: bool,
     /// A viewer that can take a picture needs a keyframe.
     pub key: bool,
-    /// The last picture was a refined keyframe, and is still at hand.
+    /// The last keyframe and all since are at hand.
     pub kept: bool,
+    /// From when on a viewer needs a keyframe that has just been given one.
+    pub key_later: Option<Instant>,
 }
 
 /// What is to be done.
@@ -37,7 +45,7 @@ pub enum Step {
     Wait(Option<Instant>),
     /// Encode a picture.
     Encode(Kind),
-    /// Send the kept keyframe to those who need one.
+    /// Send the kept pictures to those who need a keyframe.
     Resend,
 }
 
@@ -54,6 +62,8 @@ pub struct Schedule {
     quiet: Duration,
     /// The last picture is as good as it gets.
     settled: bool,
+    /// Refinements in a row.
+    refinements: u32,
 }
 
 impl Schedule {
@@ -67,6 +77,7 @@ impl Schedule {
             last_refined: None,
             quiet: QUIET,
             settled: false,
+            refinements: 0,
         }
     }
 
@@ -84,10 +95,10 @@ impl Schedule {
         // Half an interval early is on time: a guest's own 60 Hz is not ours to the millisecond.
         let allowed = self.due.and_then(|due| due.checked_sub(self.interval / 2)).unwrap_or(now);
         let key_from = self.last_key.map_or(now, |key| key + KEY_GAP).max(allowed);
-        let refine_from = last + self.quiet;
+        let refine_from = last + if self.refinements > 0 { REFINE_STEP } else { self.quiet };
         if input.key && now >= key_from {
-            let still = !input.damaged && now >= last + QUIET;
-            return Step::Encode(if still { Kind::Refined } else { Kind::Key });
+            let still = !input.damaged && (self.settled || now >= last + QUIET);
+            return Step::Encode(if still { Kind::RefinedKey } else { Kind::Key });
         }
         if input.damaged && now >= allowed {
             return Step::Encode(Kind::Delta);
@@ -99,25 +110,33 @@ impl Schedule {
             input.key.then_some(key_from),
             input.damaged.then_some(allowed),
             (!input.damaged && !self.settled).then_some(refine_from),
+            input.key_later,
         ];
         Step::Wait(times.into_iter().flatten().min())
     }
 
-    /// Notes that a picture was encoded at `now`; `large` says that a good part of the screen had changed.
-    pub fn encoded(&mut self, now: Instant, kind: Kind, large: bool) {
+    /// Notes that a picture was encoded at `now`; `large` says that a good part of the screen had changed, `settled` that the picture
+    /// is as good as it gets.
+    pub fn encoded(&mut self, now: Instant, kind: Kind, large: bool, settled: bool) {
         self.due = Some(self.due.map_or(now, |due| due.max(now)) + self.interval);
         self.last = Some(now);
-        if kind != Kind::Delta {
+        if kind.is_key() {
             self.last_key = Some(now);
         }
-        self.settled = kind == Kind::Refined;
-        if kind == Kind::Refined {
+        if !kind.is_refined() {
+            (self.settled, self.refinements) = (false, 0);
+            if large {
+                self.quiet = QUIET;
+            }
+            return;
+        }
+        if self.refinements == 0 {
             let soon = self.last_refined.is_some_and(|at| now.saturating_duration_since(at) < REFINE_GAP);
             self.quiet = if soon { (self.quiet * 2).min(QUIET_MAX) } else { QUIET };
-            self.last_refined = Some(now);
-        } else if large {
-            self.quiet = QUIET;
         }
+        self.last_refined = Some(now);
+        self.refinements += 1;
+        self.settled = settled || self.refinements >= MAX_REFINEMENTS;
     }
 }
 
@@ -135,23 +154,23 @@ mod tests {
     #[test]
     fn nothing_without_anyone_who_can_take_it() {
         let schedule = Schedule::new(60);
-        let all = Now { damaged: true, key: true, kept: true, ready: false };
+        let all = Now { damaged: true, key: true, kept: true, ..Now::default() };
         assert_eq!(schedule.step(Instant::now(), all), Step::Wait(None));
     }
 
     #[test]
-    fn a_burst_ends_with_one_refined_keyframe_and_then_there_is_rest() {
+    fn a_burst_ends_with_a_refinement_and_then_there_is_rest() {
         let start = Instant::now();
         let mut schedule = Schedule::new(60);
         assert_eq!(schedule.step(start, ready()), Step::Encode(Kind::Key));
-        schedule.encoded(start, Kind::Key, true);
+        schedule.encoded(start, Kind::Key, true, false);
         let next = start + 20 * MS;
         assert_eq!(schedule.step(next, Now { damaged: true, ..ready() }), Step::Encode(Kind::Delta));
-        schedule.encoded(next, Kind::Delta, false);
+        schedule.encoded(next, Kind::Delta, false, false);
         assert_eq!(schedule.step(next + MS, ready()), Step::Wait(Some(next + QUIET)));
         let rest = next + QUIET;
         assert_eq!(schedule.step(rest, ready()), Step::Encode(Kind::Refined));
-        schedule.encoded(rest, Kind::Refined, false);
+        schedule.encoded(rest, Kind::Refined, false, true);
         let later = rest + Duration::from_secs(3600);
         assert_eq!(schedule.step(later, ready()), Step::Wait(None));
         // Whoever asks now gets what is kept.
@@ -159,10 +178,42 @@ mod tests {
     }
 
     #[test]
-    fn a_blinking_cursor_does_not_cost_keyframes() {
+    fn a_picture_that_does_not_fit_is_refined_in_steps_that_have_an_end() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(60);
+        schedule.encoded(start, Kind::Key, true, false);
+        let mut now = start + QUIET;
+        let mut steps = 0;
+        while schedule.step(now, ready()) == Step::Encode(Kind::Refined) {
+            schedule.encoded(now, Kind::Refined, false, false);
+            steps += 1;
+            now += REFINE_STEP;
+        }
+        assert_eq!((steps, schedule.step(now, ready())), (MAX_REFINEMENTS, Step::Wait(None)));
+        schedule.encoded(now, Kind::Delta, false, false);
+        assert!(
+            matches!(schedule.step(now + MS, ready()), Step::Wait(Some(_))),
+            "and begins anew after a change"
+        );
+    }
+
+    #[test]
+    fn who_asks_at_rest_without_anything_kept_gets_a_keyframe_as_good_as_what_others_see() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(60);
+        schedule.encoded(start, Kind::Key, true, false);
+        schedule.encoded(start + QUIET, Kind::Refined, false, true);
+        let asking = Now { key: true, ..ready() };
+        assert_eq!(schedule.step(start + 2 * KEY_GAP, asking), Step::Encode(Kind::RefinedKey));
+        let just_served = Now { key_later: Some(start + 3 * KEY_GAP), ..ready() };
+        assert_eq!(schedule.step(start + 2 * KEY_GAP, just_served), Step::Wait(just_served.key_later));
+    }
+
+    #[test]
+    fn a_blinking_cursor_does_not_cost_a_picture_each_time() {
         let mut now = Instant::now();
         let mut schedule = Schedule::new(60);
-        schedule.encoded(now, Kind::Key, true);
+        schedule.encoded(now, Kind::Key, true, false);
         let mut refined = 0;
         for blink in 0..100 {
             let end = now + 530 * MS;
@@ -170,20 +221,20 @@ mod tests {
             while now < end {
                 if let Step::Encode(kind) = schedule.step(now, input) {
                     refined += u32::from(kind == Kind::Refined);
-                    schedule.encoded(now, kind, false);
+                    schedule.encoded(now, kind, false, kind == Kind::Refined);
                     input.damaged = false;
                 }
                 now += MS;
             }
         }
-        assert!(refined <= 2, "{refined} keyframes for a blinking cursor");
+        assert!(refined <= 2, "{refined} refinements for a blinking cursor");
     }
 
     #[test]
     fn a_viewer_that_loses_packets_gets_its_keyframe_but_not_one_per_request() {
         let start = Instant::now();
         let mut schedule = Schedule::new(60);
-        schedule.encoded(start, Kind::Key, true);
+        schedule.encoded(start, Kind::Key, true, false);
         let asking = Now { damaged: true, key: true, ..ready() };
         assert_eq!(schedule.step(start + 50 * MS, asking), Step::Encode(Kind::Delta));
         assert_eq!(schedule.step(start + KEY_GAP, asking), Step::Encode(Kind::Key));
@@ -196,13 +247,13 @@ mod tests {
             let start = Instant::now();
             let mut now = start;
             let mut schedule = Schedule::new(fps);
-            schedule.encoded(now, Kind::Key, true);
+            schedule.encoded(now, Kind::Key, true, false);
             let mut encoded = 0u32;
             for gap in gaps {
                 now += Duration::from_millis(gap);
                 match schedule.step(now, Now { damaged: true, ..ready() }) {
                     Step::Encode(kind) => {
-                        schedule.encoded(now, kind, true);
+                        schedule.encoded(now, kind, true, false);
                         encoded += 1;
                     }
                     Step::Wait(Some(until)) => prop_assert!(until > now),

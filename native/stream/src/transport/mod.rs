@@ -3,6 +3,7 @@
 mod candidates;
 mod channels;
 mod flow;
+mod nacks;
 mod pace;
 mod sdp;
 mod webrtc;
@@ -163,7 +164,9 @@ const PAYLOAD_BYTES: usize = 1160;
 pub fn packetize(codec: Codec, unit: &Bytes) -> Arc<[Bytes]> {
     use rtc::rtp::packetizer::Payloader as _;
     let payloads = match codec {
-        Codec::H264 => rtc::rtp::codec::h264::H264Payloader::default().payload(PAYLOAD_BYTES, unit),
+        Codec::H264 | Codec::H264Full => {
+            rtc::rtp::codec::h264::H264Payloader::default().payload(PAYLOAD_BYTES, unit)
+        }
         Codec::Vp8 => rtc::rtp::codec::vp8::Vp8Payloader::default().payload(PAYLOAD_BYTES, unit),
     };
     // It fails only for a maximum of zero bytes.

@@ -1,33 +1,43 @@
 //! The place in the RTP chain where packets are paced and the viewer's reports are read.
 
 use super::Flow;
+use super::nacks::Nacks;
 use rtc::interceptor::{
     Attribute, BandwidthEstimator, EstimatorStats, Interceptor, Pacer, Packet, PacketReport, StreamInfo,
     TaggedPacket,
 };
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 use rtc::shared::marshal::MarshalSize;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Packets leave at so many times the target rate: an estimate of the average is no reason to hold back one picture.
 /// (The factor of Chromium's pacer.)
 const PACING_FACTOR: f64 = 2.5;
 
-/// Packets are never held back below this rate, in bits per second: a keyframe is not to take long on a path that was
-/// only ever asked for little.
-const LEAST_RATE: f64 = 30_000_000.0;
+/// Packets are never held back below this rate, in bits per second: a packet is not to wait for long, whatever is estimated.
+const LEAST_RATE: f64 = 250_000.0;
 
-/// Bytes that leave at once, with room to spare for a difference between two pictures; a receiver's socket buffer of
+/// What leaves at once is what the rate lets through in this time (seconds): a path that takes little is not given a heap.
+const BURST_TIME: f64 = 0.02;
+
+/// Bytes that leave at once at most, with room to spare for a difference between two pictures; a receiver's socket buffer of
 /// the usual 208 KiB holds it several times.
 const BURST_BYTES: f64 = 48.0 * 1024.0;
 
+/// And at least: two packets.
+const LEAST_BURST_BYTES: f64 = 2.0 * 1280.0;
+
 /// Packets that may wait; more is dropped, and NACKs or a keyframe mend it.
 const QUEUE_LIMIT: usize = 4096;
+
+/// Packets that may wait to be sent again; more are not asked for. They go first: a picture waits for them.
+const RESEND_LIMIT: usize = 512;
 
 /// Paces what leaves and hears what comes back.
 ///
@@ -38,7 +48,10 @@ pub struct Pace {
     flow: Arc<Flow>,
     bucket: Pacer,
     waiting: VecDeque<TaggedPacket>,
+    /// What is sent again.
+    again: VecDeque<TaggedPacket>,
     waiting_bytes: usize,
+    nacks: Nacks,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
     notify: Notify,
@@ -55,16 +68,54 @@ pub struct Notify {
 impl Pace {
     /// A pacer for the path of `flow`.
     pub fn new(flow: Arc<Flow>, notify: Notify) -> Self {
-        let bucket = Pacer::new(rate(f64::from(flow.target()))).with_burst_bits(BURST_BYTES * 8.0);
+        let rate = rate(f64::from(flow.target()));
+        let bucket = Pacer::new(rate).with_burst_bits(burst_bits(rate));
         Self {
             flow,
             bucket,
             waiting: VecDeque::new(),
+            again: VecDeque::new(),
             waiting_bytes: 0,
+            nacks: Nacks::default(),
             inbound: VecDeque::new(),
             outbound: VecDeque::new(),
             notify,
         }
+    }
+
+    fn set_rate(&mut self, target: f64) {
+        let rate = rate(target);
+        let mut bucket = std::mem::replace(&mut self.bucket, Pacer::new(rate));
+        bucket.set_target_bitrate(rate);
+        self.bucket = bucket.with_burst_bits(burst_bits(rate));
+    }
+
+    /// The packet whose turn it is.
+    fn first(&self) -> Option<&TaggedPacket> {
+        self.again.front().or(self.waiting.front())
+    }
+
+    fn take_first(&mut self) -> Option<TaggedPacket> {
+        self.again.pop_front().or_else(|| self.waiting.pop_front())
+    }
+
+    /// Leaves of requests for lost packets those that are due.
+    fn sift(&mut self, reports: &mut Vec<Box<dyn rtc::rtcp::Packet>>, now: Instant) {
+        let full = self.again.len() >= RESEND_LIMIT;
+        let nacks = &mut self.nacks;
+        let mut sifted: Vec<Box<dyn rtc::rtcp::Packet>> = Vec::with_capacity(reports.len());
+        for report in reports.drain(..) {
+            match report.as_any().downcast_ref::<TransportLayerNack>() {
+                None => sifted.push(report),
+                Some(_) if full => {}
+                Some(nack) => {
+                    if let Some(due) = nacks.due(nack, now) {
+                        sifted.push(Box::new(due));
+                    }
+                }
+            }
+        }
+        *reports = sifted;
     }
 
     fn tell_backlog(&self) {
@@ -76,6 +127,10 @@ impl Pace {
 
 fn rate(target: f64) -> f64 {
     (target * PACING_FACTOR).max(LEAST_RATE)
+}
+
+fn burst_bits(rate: f64) -> f64 {
+    (rate * BURST_TIME).clamp(LEAST_BURST_BYTES * 8.0, BURST_BYTES * 8.0)
 }
 
 fn size(packet: &TaggedPacket) -> usize {
@@ -92,14 +147,15 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
     type Error = Error;
     type Time = Instant;
 
-    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+    fn handle_read(&mut self, mut packet: TaggedPacket) -> Result<(), Error> {
         let changed = Attribute::TargetBitrateChanged { bits_per_second: 0.0 };
         if let Some(Attribute::TargetBitrateChanged { bits_per_second }) = packet.message.get(&changed) {
-            self.bucket.set_target_bitrate(rate(*bits_per_second));
+            self.set_rate(*bits_per_second);
         }
-        if let Packet::Rtcp(reports) = &packet.message.packet
+        if let Packet::Rtcp(reports) = &mut packet.message.packet
             && !reports.is_empty()
         {
+            self.sift(reports, packet.now);
             self.flow.count_heard();
             let asks = reports.iter().any(|report| {
                 report.as_any().is::<PictureLossIndication>() || report.as_any().is::<FullIntraRequest>()
@@ -124,10 +180,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
         }
         self.bucket.refill(packet.now);
         let bits = bytes as f64 * 8.0;
-        if self.waiting.is_empty() && self.bucket.can_release(bits) {
+        if self.first().is_none() && self.bucket.can_release(bits) {
             self.bucket.consume(bits);
             self.flow.count_sent(1);
             self.outbound.push_back(packet);
+        } else if packet.message.get(&Attribute::Retransmission).is_some() {
+            // What one request asks for may be more than what another one is refused for.
+            if self.again.len() < 2 * RESEND_LIMIT {
+                self.waiting_bytes += bytes;
+                self.again.push_back(packet);
+            }
         } else if self.waiting.len() < QUEUE_LIMIT {
             self.waiting_bytes += bytes;
             self.waiting.push_back(packet);
@@ -141,17 +203,17 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if self.waiting.is_empty() {
+        if self.first().is_none() {
             return Ok(());
         }
         self.bucket.refill(now);
-        while let Some(bytes) = self.waiting.front().map(size) {
+        while let Some(bytes) = self.first().map(size) {
             let bits = bytes as f64 * 8.0;
             if !self.bucket.can_release(bits) {
                 break;
             }
             self.bucket.consume(bits);
-            if let Some(mut packet) = self.waiting.pop_front() {
+            if let Some(mut packet) = self.take_first() {
                 // The congestion control measures from when the packet leaves, not from when it was made.
                 packet.now = now;
                 self.waiting_bytes -= bytes;
@@ -164,8 +226,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        let bytes = self.waiting.front().map(size)?;
-        self.bucket.releasable_at(bytes as f64 * 8.0)
+        let bytes = self.first().map(size)?;
+        // Its answer is rounded to a nanosecond, and may be one too early: the same would be asked and answered for ever.
+        self.bucket.releasable_at(bytes as f64 * 8.0).map(|at| at + Duration::from_micros(1))
     }
 }
 
@@ -219,10 +282,10 @@ impl<E: BandwidthEstimator> BandwidthEstimator for Shown<E> {
 mod tests {
     use super::*;
     use rtc::interceptor::AttributedPacket;
+    use rtc::rtcp::transport_feedbacks::transport_layer_nack::NackPair;
     use rtc::rtp;
     use rtc::shared::TransportContext;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     fn packet(now: Instant, message: Packet) -> TaggedPacket {
         TaggedPacket { now, transport: TransportContext::default(), message: AttributedPacket::new(message) }
@@ -250,7 +313,8 @@ mod tests {
     #[test]
     fn a_small_picture_leaves_at_once_and_a_large_one_in_order_at_the_rate() {
         let start = Instant::now();
-        let flow = Arc::new(Flow::new(1_000_000));
+        let target = 12_000_000;
+        let flow = Arc::new(Flow::new(target));
         let (mut pace, drained, _) = pace(&flow);
         for _ in 0..10 {
             pace.handle_write(media(start)).expect("accepted");
@@ -273,7 +337,7 @@ mod tests {
         }
         assert_eq!(left, 500);
         assert_eq!(drained.load(Ordering::Relaxed), 1);
-        let expected = 450.0 * 1200.0 * 8.0 / LEAST_RATE;
+        let expected = 450.0 * 1200.0 * 8.0 / (f64::from(target) * PACING_FACTOR);
         let took = (now - start).as_secs_f64();
         assert!((expected * 0.8..expected * 1.2).contains(&took), "{took} s instead of {expected}");
     }
@@ -287,5 +351,71 @@ mod tests {
         pace.handle_read(packet(now, Packet::Rtcp(vec![Box::new(request)]))).expect("accepted");
         assert!(pace.poll_read().is_some());
         assert_eq!((keys.load(Ordering::Relaxed), flow.heard()), (1, 1));
+    }
+
+    /// How long packets of so many bytes wait in all.
+    fn drain(pace: &mut Pace, start: Instant, bytes: usize) -> Duration {
+        for _ in 0..bytes.div_ceil(1200) {
+            pace.handle_write(media(start)).expect("accepted");
+        }
+        let mut now = start;
+        while let Some(next) = pace.poll_timeout() {
+            now = next;
+            pace.handle_timeout(now).expect("accepted");
+        }
+        now - start
+    }
+
+    #[test]
+    fn a_keyframe_waits_for_no_longer_than_its_time_on_any_path() {
+        use crate::pipeline::{Budget, KEY_TIME};
+        for target in [100_000, 300_000, 1_000_000, 5_000_000, 12_000_000, 40_000_000] {
+            let (flow, start) = (Arc::new(Flow::new(target)), Instant::now());
+            let (mut pace, ..) = pace(&flow);
+            let bytes = Budget::new(start).most(start, target, 60, true);
+            let took = drain(&mut pace, start, bytes);
+            assert!(took <= KEY_TIME, "{bytes} bytes at {target} bit/s took {took:?}");
+            // Nor is the path itself given more at once than it takes in a moment.
+            let at_once = (0..).map_while(|_| pace.poll_write()).take_while(|packet| packet.now == start);
+            let sent = at_once.count() as f64 * 1200.0 * 8.0;
+            assert!(sent <= f64::from(target) * 0.1 + 2.0 * 1300.0 * 8.0, "{sent} bits at {target} bit/s");
+        }
+    }
+
+    #[test]
+    fn what_was_lost_goes_first_and_is_not_sent_again_without_end() {
+        let (flow, start) = (Arc::new(Flow::new(1_000_000)), Instant::now());
+        let (mut pace, ..) = pace(&flow);
+        for _ in 0..300 {
+            pace.handle_write(media(start)).expect("accepted");
+        }
+        while pace.poll_write().is_some() {}
+        let mut again = media(start);
+        again.message = again.message.with(Attribute::Retransmission);
+        pace.handle_write(again).expect("accepted");
+        let next = pace.poll_timeout().expect("packets wait");
+        pace.handle_timeout(next).expect("accepted");
+        let first = pace.poll_write().expect("its turn");
+        assert!(first.message.get(&Attribute::Retransmission).is_some());
+
+        let ask = || {
+            let nacks = vec![NackPair { packet_id: 7, lost_packets: 0xffff }];
+            packet(
+                start,
+                Packet::Rtcp(vec![Box::new(TransportLayerNack { sender_ssrc: 1, media_ssrc: 2, nacks })]),
+            )
+        };
+        let mut asked = 0;
+        for _ in 0..100 {
+            pace.handle_read(ask()).expect("accepted");
+            let read = pace.poll_read().expect("reports pass");
+            let Packet::Rtcp(reports) = &read.message.packet else { panic!("a report stays one") };
+            asked += reports
+                .iter()
+                .filter_map(|report| report.as_any().downcast_ref::<TransportLayerNack>())
+                .map(|nack| nack.nacks.len())
+                .sum::<usize>();
+        }
+        assert_eq!(asked, 17, "each packet once");
     }
 }

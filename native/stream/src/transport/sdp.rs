@@ -16,7 +16,8 @@ pub struct Choice {
     pub rtx: Option<u8>,
 }
 
-/// Chooses the video format: H.264 with several packets per picture and a baseline profile before VP8.
+/// Chooses the video format: H.264 with a colour for every pixel (High 4:4:4 Predictive), then with a baseline profile, both with
+/// several packets per picture, then VP8.
 ///
 /// # Errors
 /// [`TransportError::NoCodec`] if the offer has neither for us to send.
@@ -30,11 +31,16 @@ pub fn choose(offer: &str) -> Result<Choice, TransportError> {
         .iter()
         .find(|f| f.name.eq_ignore_ascii_case("rtx") && parameters(&f.fmtp).any(|p| p == apt))
         .map(|f| f.payload_type);
-    let codec = if rank < VP8_RANK { Codec::H264 } else { Codec::Vp8 };
+    let codec = match rank {
+        FULL_RANK => Codec::H264Full,
+        VP8_RANK => Codec::Vp8,
+        _ => Codec::H264,
+    };
     Ok(Choice { codec, payload_type: format.payload_type, fmtp: format.fmtp.clone(), rtx })
 }
 
-const VP8_RANK: u8 = 2;
+const FULL_RANK: u8 = 0;
+const VP8_RANK: u8 = 3;
 
 /// The lines of the first video section that the viewer wants to receive.
 fn video_section(offer: &str) -> Option<Vec<&str>> {
@@ -80,7 +86,7 @@ impl Format {
             return None;
         }
         if self.name.eq_ignore_ascii_case("VP8") {
-            return cfg!(feature = "vp8").then_some(VP8_RANK);
+            return cfg!(vp8).then_some(VP8_RANK);
         }
         if !self.name.eq_ignore_ascii_case("H264") {
             return None;
@@ -92,12 +98,12 @@ impl Format {
             return None;
         }
         // RFC 6184 section 8.1: without it, baseline at level 1. The second byte holds the constraint flags; set 1
-        // is what makes baseline constrained.
+        // is what makes baseline constrained, set 3 what leaves High 4:4:4 Predictive nothing but intra pictures.
         let profile = value("profile-level-id").unwrap_or("42000a");
         let flags = u8::from_str_radix(profile.get(2..4)?, 16).ok()?;
-        match (profile.get(..2)?, flags & 0x40 != 0) {
-            ("42", true) => Some(0),
-            ("42", false) => Some(1),
+        match u8::from_str_radix(profile.get(..2)?, 16).ok()? {
+            0xf4 if flags & 0x10 == 0 => Some(FULL_RANK),
+            0x42 => Some(if flags & 0x40 != 0 { 1 } else { 2 }),
             _ => None,
         }
     }
@@ -130,10 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn full_chroma_comes_before_that() {
+        let full = |id| OFFER.replace("packetization-mode=1;profile-level-id=42001f", id);
+        let choice = choose(&full("packetization-mode=1;profile-level-id=f4001f")).expect("has H.264");
+        assert_eq!((choice.codec, choice.payload_type, choice.rtx), (Codec::H264Full, 103, Some(104)));
+        assert!(choice.fmtp.contains("f4001f"));
+        for no in
+            ["packetization-mode=0;profile-level-id=f4001f", "packetization-mode=1;profile-level-id=f4101f"]
+        {
+            assert_eq!(choose(&full(no)).expect("has H.264").codec, Codec::H264);
+        }
+    }
+
+    #[test]
     fn then_plain_baseline_then_vp8() {
         let without = OFFER.replace("packetization-mode=1;profile-level-id=42e01f", "packetization-mode=0");
         assert_eq!(choose(&without).expect("has H.264").payload_type, 103);
-        #[cfg(feature = "vp8")]
+        #[cfg(vp8)]
         {
             let choice = choose(&OFFER.replace("H264", "H999")).expect("has VP8");
             assert_eq!((choice.codec, choice.payload_type, choice.rtx), (Codec::Vp8, 96, Some(97)));

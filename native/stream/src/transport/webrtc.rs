@@ -83,7 +83,7 @@ impl WebRtc {
         RTCRtpCodecParameters {
             rtp_codec: RTCRtpCodec {
                 mime_type: match choice.codec {
-                    Codec::H264 => "video/H264",
+                    Codec::H264 | Codec::H264Full => "video/H264",
                     Codec::Vp8 => "video/VP8",
                 }
                 .to_owned(),

@@ -3,6 +3,10 @@
 mod codec;
 mod common;
 mod http;
+// It asks glibc how much is in use.
+#[cfg(target_env = "gnu")]
 mod memory;
 mod share;
+// It looks at decoded pictures, see `common::decoder`.
+#[cfg(not(target_env = "ohos"))]
 mod stream;

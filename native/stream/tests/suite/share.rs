@@ -192,8 +192,11 @@ async fn a_paired_device_sees_and_drives_until_it_is_revoked() {
     let _painter = Painter::start(shown.guest.clone(), 30);
     let (device, host) = shown.pair("phone", drive()).await;
     let (mut client, _) = shown.connect(&device, &host).await;
-    let first = client.frame().await.counter();
-    assert!(client.frame().await.counter() > first);
+    let (first, second) = (client.frame().await, client.frame().await);
+    // Without a decoder two pictures have come, and that is all that is known of them.
+    if cfg!(not(target_env = "ohos")) {
+        assert!(second.counter() > first.counter());
+    }
     client.keys.send_text(r#"{"t":"key","code":"KeyA","down":true}"#).await.expect("sends");
     let key = Key::from_dom("KeyA").expect("a key");
     until("the key", || shown.guest.events().contains(&Event::Key { key, down: true })).await;

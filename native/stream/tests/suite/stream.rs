@@ -83,14 +83,16 @@ async fn a_screen_at_rest_costs_nothing_and_whoever_comes_gets_the_kept_keyframe
     let mut first = Client::connect(&server.url(), as_is).await;
     assert_eq!(first.frame().await.counter(), 7);
     until("the refined picture", || server.stats().refined == 1).await;
-    assert!(first.frame().await.key, "the refined one");
+    assert!(!first.frame().await.key, "the refined one is a difference");
     let encoded = server.stats().frames_encoded;
     assert!(encoded <= 3, "{encoded}");
 
     let mut second = Client::connect(&server.url(), as_is).await;
     assert_eq!(second.frame().await.counter(), 7);
+    assert!(!second.frame().await.key, "what builds on the keyframe, too");
     first.ask_key().await;
-    assert!(first.frame().await.key, "the kept one again");
+    assert!(first.frame().await.key, "the kept ones again");
+    assert!(!first.frame().await.key);
     let stats = server.stats();
     assert_eq!(stats.frames_encoded, encoded, "all of that without encoding anything");
     assert!(stats.resent >= 2, "{stats:?}");
@@ -99,6 +101,27 @@ async fn a_screen_at_rest_costs_nothing_and_whoever_comes_gets_the_kept_keyframe
     guest.paint(8);
     assert_eq!(first.frame().await.counter(), 8);
     assert_eq!(second.frame().await.counter(), 8);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_that_asks_for_keyframes_without_end_gets_few() {
+    let guest = TestGuest::new(640, 360);
+    guest.paint(7);
+    let server = serve(&guest).await;
+    let mut client = Client::connect(&server.url(), as_is).await;
+    client.frame().await;
+    until("the refined picture", || server.stats().refined == 1).await;
+    let (before, begun) = (server.stats().resent, std::time::Instant::now());
+    let asked = 200;
+    for _ in 0..asked {
+        client.ask_key().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let answers = server.stats().resent - before;
+    // One each 400 ms, and one at the start: however long this took.
+    let most = begun.elapsed().as_millis() as u64 / 400 + 2;
+    assert!((1..=most).contains(&answers), "{answers} answers to {asked} requests, {most} are enough");
     server.stop().await;
 }
 

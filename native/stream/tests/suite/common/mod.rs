@@ -1,11 +1,11 @@
 //! A viewer of our own: the same protocol as the page's, with an independent H.264 decoder behind it, and a network
 //! in between that can lose packets or fall silent.
 
+mod decoder;
 pub mod guest;
 pub mod network;
 
-use openh264::decoder::Decoder;
-use openh264::formats::YUVSource;
+use decoder::Decoder;
 use rtc::data_channel::RTCDataChannelInit;
 use rtc::interceptor::Registry;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
@@ -311,10 +311,21 @@ impl PeerConnectionEventHandler for Handler {
 /// Packets that may be awaited before a picture is given up.
 const REORDER: usize = 512;
 
-/// Puts packets in order, pictures together, and decodes them. After a loss that nothing mends it waits for a keyframe,
-/// as browsers do.
+/// Asks for a keyframe as a decoder in need does.
+async fn ask_key(track: &Arc<dyn TrackRemote>) {
+    let Some(media_ssrc) = track.ssrcs().await.first().copied() else { return };
+    let request = rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication {
+        sender_ssrc: 1,
+        media_ssrc,
+    };
+    // The connection may be gone.
+    let _ = track.write_rtcp(vec![Box::new(request)]).await;
+}
+
+/// Puts packets in order, pictures together, and decodes them. After a loss that nothing mends it asks for a keyframe and waits for
+/// it, as browsers do.
 async fn decode(track: Arc<dyn TrackRemote>, frames: mpsc::Sender<Seen>) {
-    let mut decoder = Decoder::new().expect("a decoder");
+    let mut decoder = Decoder::new();
     let mut depacketizer = H264Packet::default();
     let mut waiting: std::collections::BTreeMap<u64, rtc::rtp::Packet> = std::collections::BTreeMap::new();
     let mut next: Option<u64> = None;
@@ -331,6 +342,7 @@ async fn decode(track: Arc<dyn TrackRemote>, frames: mpsc::Sender<Seen>) {
                 Some(packet) => packet,
                 None if waiting.len() > REORDER => {
                     (broken, next) = (true, waiting.keys().next().copied());
+                    ask_key(&track).await;
                     unit.clear();
                     depacketizer = H264Packet::default();
                     continue;
@@ -350,14 +362,10 @@ async fn decode(track: Arc<dyn TrackRemote>, frames: mpsc::Sender<Seen>) {
             if broken {
                 continue;
             }
-            if let Ok(Some(picture)) = decoder.decode(&unit) {
-                let (width, height) = picture.dimensions();
-                let stride = picture.strides().0;
-                let rows = picture.y().chunks(stride).take(height);
-                let luma = rows.flat_map(|row| &row[..width]).copied().collect();
-                if frames.send(Seen { width, height, key, luma }).await.is_err() {
-                    return;
-                }
+            if let Some(seen) = decoder.decode(&unit, key)
+                && frames.send(seen).await.is_err()
+            {
+                return;
             }
         }
         waiting.retain(|number, _| next.is_none_or(|next| *number >= next));
