@@ -42,6 +42,7 @@
 pub mod codec;
 mod drive;
 mod error;
+mod exchange;
 mod http;
 mod message;
 mod peer;

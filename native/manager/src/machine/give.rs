@@ -7,9 +7,10 @@ use sampan_message::{Coded, Message};
 use sampan_session::agent::{Agent, AgentError, types};
 use sampan_session::vdagent::{FileError, FileSource};
 use sampan_session::vm::Vm;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::{mpsc, watch};
 
 /// Read at once, in bytes.
@@ -30,21 +31,42 @@ pub async fn give(
 ) -> Result<Reply, Message> {
     let own = || from.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.or_else(own).unwrap_or_default();
+    let (file, size) = open(from)?;
+    give_file(vm, &file, size, &name, reporter).await
+}
+
+/// Gives the guest an open file of so many bytes, under a name.
+///
+/// # Errors
+/// As [`give`].
+pub async fn give_file(
+    vm: &Arc<Vm>,
+    file: &File,
+    size: u64,
+    name: &str,
+    reporter: &Reporter,
+) -> Result<Reply, Message> {
     tokio::select! {
-        given = by_first_way(vm, from, &name, reporter) => given,
+        given = by_first_way(vm, file, size, name, reporter) => given,
         () = reporter.cancelled() => Err(crate::Error::Cancelled.message()),
     }
 }
 
-async fn by_first_way(vm: &Arc<Vm>, from: &Path, name: &str, reporter: &Reporter) -> Result<Reply, Message> {
-    let desktop = match to_desktop(vm, from, name, reporter).await {
+async fn by_first_way(
+    vm: &Arc<Vm>,
+    file: &File,
+    size: u64,
+    name: &str,
+    reporter: &Reporter,
+) -> Result<Reply, Message> {
+    let desktop = match to_desktop(vm, file, size, name, reporter).await {
         // What a guest without somebody at its desktop says; its other agent may take the file.
         Err(Refused::Way(error)) => error,
         Err(Refused::File(error)) => return Err(error),
         Ok(bytes) => return Ok(Reply::Copied { bytes, to: Some(GivenTo::Downloads) }),
     };
     if let Some(agent) = vm.listening_agent().await {
-        return to_agent(agent, from, name, reporter).await;
+        return to_agent(agent, file, size, name, reporter).await;
     }
     Err(desktop.message())
 }
@@ -58,9 +80,15 @@ enum Refused {
 }
 
 /// By the agent of the guest's desktop session.
-async fn to_desktop(vm: &Vm, from: &Path, name: &str, reporter: &Reporter) -> Result<u64, Refused> {
+async fn to_desktop(
+    vm: &Vm,
+    file: &File,
+    size: u64,
+    name: &str,
+    reporter: &Reporter,
+) -> Result<u64, Refused> {
     let clipboard = vm.session().clipboard().ok_or(Refused::Way(FileError::NoAgent))?;
-    let (mut file, size) = open(from).await.map_err(Refused::File)?;
+    let mut file = from_its_beginning(file).await.map_err(Refused::File)?;
     let (give, pieces) = mpsc::channel(1);
     let reading = tokio::spawn(async move {
         loop {
@@ -102,13 +130,19 @@ async fn to_desktop(vm: &Vm, from: &Path, name: &str, reporter: &Reporter) -> Re
 }
 
 /// By the guest agent, which runs as the system's own user: where everybody may read it.
-async fn to_agent(agent: &Agent, from: &Path, name: &str, reporter: &Reporter) -> Result<Reply, Message> {
+async fn to_agent(
+    agent: &Agent,
+    file: &File,
+    size: u64,
+    name: &str,
+    reporter: &Reporter,
+) -> Result<Reply, Message> {
     // The same names are refused on every way.
     sampan_session::vdagent::files::announcement(0, name, 0).map_err(|e| e.message())?;
     let is_windows = agent.os_info().await.is_ok_and(|system| system.id.as_deref() == Some("mswindows"));
     let folder = if is_windows { r"C:\Users\Public\Downloads\" } else { "/var/tmp/" };
     let to = free_name(agent, folder, name).await?;
-    let (mut file, size) = open(from).await?;
+    let mut file = from_its_beginning(file).await?;
     let told = |done: u64| {
         let _ = reporter.report("copy", done, size.max(done));
     };
@@ -143,13 +177,23 @@ fn numbered(name: &str, number: usize) -> String {
     format!("{stem} ({number}){ending}")
 }
 
-async fn open(from: &Path) -> Result<(tokio::fs::File, u64), Message> {
-    let file = tokio::fs::File::open(from).await.map_err(at(from))?;
-    let known = file.metadata().await.map_err(at(from))?;
+fn open(from: &Path) -> Result<(File, u64), Message> {
+    let file = File::open(from).map_err(at(from))?;
+    let known = file.metadata().map_err(at(from))?;
     if known.is_dir() {
         return Err(at(from)(std::io::ErrorKind::IsADirectory.into()));
     }
     Ok((file, known.len()))
+}
+
+/// The same file, to be read from its beginning. One that cannot be wound back, such as a pipe, is read where it is.
+async fn from_its_beginning(file: &File) -> Result<tokio::fs::File, Message> {
+    let lost = |source| FileError::Source { why: std::io::Error::to_string(&source) }.message();
+    let mut file = tokio::fs::File::from_std(file.try_clone().map_err(lost)?);
+    match file.rewind().await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotSeekable => Err(lost(error)),
+        _ => Ok(file),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod codec;
 mod common;
+mod exchange;
 mod http;
 mod memory;
 mod share;
