@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Viewer, launch } from "./lib/browser.js";
-import { Library, debian, freePort } from "./lib/library.js";
+import { CLIPBOARD_AGENT, Library, debian, freePort } from "./lib/library.js";
 import { Desktop } from "./lib/desktop.js";
 import { folder, start, until } from "./lib/processes.js";
 import { program } from "./lib/sampan.js";
@@ -273,23 +273,6 @@ describe("a Debian guest in the library", () => {
     }
   });
 
-  // Debian's own agent is tried in native/vdagent, without a machine; here it is played, so that no desktop is needed.
-  const agent = String.raw`
-    use strict; my ($serial, $caps) = (0, 0x30460);
-    open my $port, '+<', '/dev/virtio-ports/com.redhat.spice.0' or die $!; binmode $port;
-    sub tell_it { my ($kind, $body) = @_; my $all = pack('V5', 1, $kind, 0, 0, length $body) . $body; syswrite $port, pack('VV', 1, length $all) . $all }
-    sub need { my ($n, $got) = (shift, ''); while (length $got < $n) { sysread($port, $got, $n - length $got, length $got) or select undef, undef, undef, 0.05 } $got }
-    sub hear { my $all = ''; while (1) { my (undef, $n) = unpack 'VV', need(8); $all .= need($n); my @head = unpack 'V5', $all;
-      return ($head[1], substr $all, 20) if length $all >= 20 && length $all >= 20 + $head[4] } }
-    tell_it(6, pack 'VV', 1, $caps);
-    while (my ($kind, $body) = hear()) {
-      my @words = unpack 'V3', $body;
-      if ($kind == 6 && $words[0]) { $serial = 0; tell_it(6, pack 'VV', 0, $caps) }
-      if ($kind == 7 && !$words[0]) { $serial = $words[1] + 1; tell_it(8, pack 'VV', 0, $words[2]) }
-      if ($kind == 4) { open my $file, '>>', '/run/pasted' or die; print $file substr($body, 8) . "\0" }
-      if ($kind == 8) { tell_it(4, pack('VV', 0, $words[1]) . "in the guest") }
-      if (-e '/run/copy') { unlink '/run/copy'; tell_it(7, pack 'V3', 0, $serial++, 1) }
-    }`;
   const pasted = (what) => until(
     async () => (await here.run("exec", "debian", "--", "cat", "/run/pasted")).stdout.split("\0").includes(what),
     `the guest to paste ${what}`);
@@ -300,7 +283,7 @@ describe("a Debian guest in the library", () => {
     await here.refused(/no clipboard agent/, "clipboard", "get", "debian");
     await here.refused(/spice-vdagent/, "type", "debian", "中文");
     const script = join(dir, "agent.pl");
-    writeFileSync(script, agent);
+    writeFileSync(script, CLIPBOARD_AGENT);
     await here.json("file", "push", "debian", script, "/run/agent.pl");
     await here.exec("debian", "sh", "-c", "setsid perl /run/agent.pl >/run/agent.log 2>&1 &");
     await until(async () => (await clipboard()).agent, "the agent to answer");

@@ -141,6 +141,7 @@ describe("a machine that is shown to another computer", () => {
       await owner.page.getByText("Chromium, Linux asks for control.").waitFor();
       await press(owner.page, "Refuse");
       await page.getByText("Control was refused.").waitFor();
+      await owner.page.evaluate(() => document.querySelector(".handle").click());
       await press(owner.page, "More");
       await press(owner.page, "Hand over: Chromium, Linux");
       await until(async () => (await mark("driving")) === "true", "control");

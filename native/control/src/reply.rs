@@ -67,6 +67,17 @@ pub enum GivenTo {
     },
 }
 
+impl GivenTo {
+    /// The file's full name in the guest; empty for the downloads, `9p:TAG/NAME` where nobody tells where the folder is mounted.
+    pub fn place(self) -> String {
+        match self {
+            Self::Downloads => String::new(),
+            Self::Path(path) | Self::Shared { path: Some(path), .. } => path,
+            Self::Shared { tag, name, path: None } => format!("9p:{tag}/{name}"),
+        }
+    }
+}
+
 /// The state of a machine that runs or is being started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -35,6 +35,8 @@
 use sampan_audio::Output;
 use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Locks};
+use std::borrow::Cow;
+use std::fs::File;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,17 +69,88 @@ pub struct GuestStatus {
     pub absolute: bool,
 }
 
-/// Why a text did not reach a guest.
+/// Why a guest did not do what a viewer asked for: a text did not reach it, say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextError {
+pub struct GuestError {
     /// What programs go by, in snake case; it never changes.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The reason in words, and what to do.
     pub words: String,
 }
 
+/// What a guest takes a while for. Whoever drops it gives it up.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, GuestError>> + Send>>;
+
 /// Ends once the guest has a text, or does not get it.
-pub type Typed = Pin<Box<dyn Future<Output = Result<(), TextError>> + Send>>;
+pub type Typed = Pending<()>;
+
+/// A kind of what a clipboard holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClipboardKind {
+    /// Text in UTF-8, with line feeds between its lines.
+    Text,
+    /// A picture as PNG.
+    Png,
+}
+
+/// What is known of a guest's clipboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClipboardStatus {
+    /// Whether an agent answers in the guest.
+    pub agent: bool,
+    /// Whether the guest may be given something.
+    pub to_guest: bool,
+    /// Whether something may be taken from the guest.
+    pub from_guest: bool,
+    /// Whether it holds a text that a program of the guest's has copied, and that may be taken.
+    pub text: bool,
+    /// The same of a picture.
+    pub png: bool,
+    /// How often a program of the guest's has filled it.
+    pub copied: u64,
+}
+
+/// A guest's clipboard. Contents cross when somebody pastes, have 16 MiB at most, and are checked by whoever shares it.
+pub trait Clipboard: Send + Sync {
+    /// What is known of it, and every change of it.
+    fn status(&self) -> watch::Receiver<ClipboardStatus>;
+
+    /// What is in it. The program in the guest that has it is asked now.
+    fn get(&self, kind: ClipboardKind) -> Pending<Vec<u8>>;
+
+    /// Lets the guest's programs paste this, until one of them copies something else.
+    fn set(&self, kind: ClipboardKind, content: Vec<u8>) -> Pending<()>;
+}
+
+/// Where a file is that a guest was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Where the desktop's user keeps downloads: the agent there chose.
+    Downloads,
+    /// The file of this full name in the guest, or `9p:TAG/NAME` in a folder of the host's of which nobody tells where it is mounted.
+    Path(String),
+}
+
+/// Exchanges files with a guest. On their way they wait on this host, in files without a name.
+pub trait Files: Send + Sync {
+    /// An empty file that waits, where there is room for so many bytes. It blocks for a moment.
+    ///
+    /// # Errors
+    /// There is too little room, or the system refuses.
+    fn spool(&self, bytes: u64) -> Result<File, GuestError>;
+
+    /// Whether there is room for so many more bytes. It blocks for a moment.
+    ///
+    /// # Errors
+    /// There is not.
+    fn has_room(&self, bytes: u64) -> Result<(), GuestError>;
+
+    /// Gives the guest a file of so many bytes, under a name; `progress` is told the bytes that were sent.
+    fn give(&self, file: File, size: u64, name: String, progress: watch::Sender<u64>) -> Pending<Given>;
+
+    /// Fetches a file of the guest's, by its full name there, and says how many bytes it has; `progress` is told those that came.
+    fn take(&self, path: String, progress: watch::Sender<u64>) -> Pending<(File, u64)>;
+}
 
 /// One guest, as its viewers need it. Nothing here may block.
 pub trait Guest: Send + Sync + 'static {
@@ -95,7 +168,7 @@ pub trait Guest: Send + Sync + 'static {
     fn text(&self, text: String) -> Typed {
         let _ = text;
         let words = "this machine takes no text, only keys".to_owned();
-        Box::pin(std::future::ready(Err(TextError { code: "text_unsupported", words })))
+        Box::pin(std::future::ready(Err(GuestError { code: "text_unsupported".into(), words })))
     }
 
     /// Which locks of its keyboard are on; `None` while the guest has not told. Ends with the guest.
@@ -113,6 +186,16 @@ pub trait Guest: Send + Sync + 'static {
 
     /// Its condition, and every change of it.
     fn status(&self) -> watch::Receiver<GuestStatus>;
+
+    /// Its clipboard; `None` for one that shares none.
+    fn clipboard(&self) -> Option<Arc<dyn Clipboard>> {
+        None
+    }
+
+    /// What exchanges files with it; `None` where nothing does.
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        None
+    }
 
     /// What it plays; `None` for one without a sound card. A stream pulls 20 ms of it ([`sampan_audio::PIECE`]) every 20 ms by its own
     /// clock, and encodes them or, where [`Playback::pull`](sampan_audio::Playback::pull) says that they are silence, need not.

@@ -8,6 +8,7 @@ use sampan_library::{Library, VmId};
 use sampan_trust::sharing::{PairCode, Sharing, Viewer};
 use sampan_trust::{Device, Rights, Store};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 
 /// The folder in the library.
 const FOLDER: &str = "stream";
@@ -18,6 +19,11 @@ const OUTSIDE: [&str; 2] = ["192.0.2.1:9", "[2001:db8::1]:9"];
 /// What is known of devices. It blocks.
 pub(crate) fn store(library: &Library) -> Result<Store> {
     Ok(Store::new(library.private_folder(FOLDER)?))
+}
+
+/// Where files wait on their way between viewers and guests; they have no names there. It blocks.
+pub(crate) fn spool_folder(library: &Library) -> Result<PathBuf> {
+    Ok(library.private_folder(FOLDER)?)
 }
 
 /// The addresses by which other devices may reach this host, the likeliest first: those of its networks, without loopback and those

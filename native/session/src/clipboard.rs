@@ -6,12 +6,14 @@ use crate::state::{ClipboardStatus, Status};
 use crate::{CommandError, State};
 use sampan_config::{ClipboardPolicy, PasteKeys, VDAGENT_SOCKET};
 use sampan_frame::Size;
+use sampan_guest::{ClipboardKind, ClipboardStatus as Shown, GuestError, Pending};
+use sampan_message::Coded;
 use sampan_qmp::{Event, Qmp};
 use sampan_vdagent::{
     ClipboardError, Content, FileError, FileSource, Kind, Monitor, Offer, Peer, Policy, Port, Selection,
 };
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::watch;
@@ -47,6 +49,8 @@ struct Settings {
 pub struct Clipboard {
     peer: Peer,
     settings: Mutex<Settings>,
+    /// What viewers are told of it.
+    shown: watch::Sender<Shown>,
     /// One text is pasted at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -67,9 +71,12 @@ impl Clipboard {
         let peer = Peer::start(socket, told, allowed(policy))?;
         tokio::spawn(follow(qmp.clone(), events, port));
         status.send_modify(|status| status.clipboard = Some(ClipboardStatus::default()));
-        tokio::spawn(tell(peer.state(), status));
+        let (to_guest, from_guest) = (policy.to_guest(), policy.from_guest());
+        let shown = watch::Sender::new(Shown { to_guest, from_guest, ..Shown::default() });
+        tokio::spawn(tell(peer.state(), status, shown.clone()));
         Ok(Self {
             peer,
+            shown,
             settings: Mutex::new(Settings { policy, paste }),
             turn: tokio::sync::Mutex::default(),
         })
@@ -117,6 +124,11 @@ impl Clipboard {
         });
     }
 
+    /// The same as viewers need it.
+    pub(crate) fn for_viewers(&self) -> Arc<dyn sampan_guest::Clipboard> {
+        Arc::new(ForViewers { peer: self.peer.clone(), shown: self.shown.subscribe() })
+    }
+
     /// Which way it is shared.
     pub fn policy(&self) -> ClipboardPolicy {
         self.settings().policy
@@ -125,6 +137,9 @@ impl Clipboard {
     /// Changes which way it is shared, and what pastes.
     pub async fn configure(&self, policy: ClipboardPolicy, paste: PasteKeys) {
         *self.settings() = Settings { policy, paste };
+        self.shown.send_modify(|shown| {
+            (shown.to_guest, shown.from_guest) = (policy.to_guest(), policy.from_guest());
+        });
         self.peer.set_policy(allowed(policy)).await;
     }
 
@@ -206,6 +221,46 @@ async fn tell_sizes(peer: &Peer, sizes: &[Size]) {
     peer.set_monitors(Monitor::row(sizes.iter().map(|size| (size.width, size.height)))).await;
 }
 
+/// The clipboard as viewers need it.
+struct ForViewers {
+    peer: Peer,
+    shown: watch::Receiver<Shown>,
+}
+
+fn refused(error: &ClipboardError) -> GuestError {
+    GuestError { code: error.code().into(), words: error.to_string() }
+}
+
+fn kind_of(kind: ClipboardKind) -> Kind {
+    match kind {
+        ClipboardKind::Text => Kind::Text,
+        ClipboardKind::Png => Kind::Png,
+    }
+}
+
+impl sampan_guest::Clipboard for ForViewers {
+    fn status(&self) -> watch::Receiver<Shown> {
+        self.shown.clone()
+    }
+
+    fn get(&self, kind: ClipboardKind) -> Pending<Vec<u8>> {
+        let peer = self.peer.clone();
+        Box::pin(async move {
+            let content = peer.get(Selection::Clipboard, kind_of(kind)).await;
+            Ok(content.map_err(|error| refused(&error))?.bytes().to_vec())
+        })
+    }
+
+    fn set(&self, kind: ClipboardKind, content: Vec<u8>) -> Pending<()> {
+        let peer = self.peer.clone();
+        Box::pin(async move {
+            let content = Content::new(kind_of(kind), &content).map_err(ClipboardError::from);
+            let offer = Offer::from(content.map_err(|error| refused(&error))?);
+            peer.set(Selection::Clipboard, offer).await.map_err(|error| refused(&error))
+        })
+    }
+}
+
 fn allowed(policy: ClipboardPolicy) -> Policy {
     Policy { to_guest: policy.to_guest(), from_guest: policy.from_guest() }
 }
@@ -240,9 +295,23 @@ async fn follow(qmp: Qmp, mut events: Receiver<Event>, port: watch::Sender<Port>
 }
 
 /// Has the status say what is known, until the clipboard or the machine is gone.
-async fn tell(mut state: watch::Receiver<sampan_vdagent::State>, status: watch::Sender<Status>) {
+async fn tell(
+    mut state: watch::Receiver<sampan_vdagent::State>,
+    status: watch::Sender<Status>,
+    shown: watch::Sender<Shown>,
+) {
+    let show = |known: sampan_vdagent::State| {
+        shown.send_if_modified(|shown| {
+            let Shown { to_guest, from_guest, .. } = *shown;
+            let (agent, copied) = (known.agent, known.grabs);
+            let (text, png) = (known.kinds.text, known.kinds.png);
+            let now = Shown { agent, to_guest, from_guest, text, png, copied };
+            std::mem::replace(shown, now) != now
+        });
+    };
     loop {
         let known = *state.borrow_and_update();
+        show(known);
         let now = ClipboardStatus {
             agent: known.agent,
             kinds: known.kinds,
@@ -255,6 +324,7 @@ async fn tell(mut state: watch::Receiver<sampan_vdagent::State>, status: watch::
         });
         sleep(PACE).await;
         if state.changed().await.is_err() {
+            show(sampan_vdagent::State::default());
             status.send_if_modified(|status| {
                 let gone = ClipboardStatus::default();
                 status.clipboard.replace(gone) != Some(gone)

@@ -1,5 +1,6 @@
 //! The machine as viewers need it.
 
+use crate::clipboard::Clipboard;
 use crate::input::Queue;
 use crate::machine_log::MachineLog;
 use sampan_audio::Output;
@@ -7,7 +8,7 @@ use sampan_display::Console;
 use sampan_frame::{Screen, Size};
 use sampan_guest::{Guest, GuestStatus, Typed};
 use sampan_input::{Event, Locks};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// A size in pixels and in millimetres, as a viewer asked for it.
@@ -23,6 +24,7 @@ pub struct SessionGuest {
     pub sound: Option<Arc<Output>>,
     pub locks: watch::Receiver<Option<Locks>>,
     pub touch_screen: bool,
+    pub clipboard: Arc<OnceLock<Clipboard>>,
 }
 
 impl Guest for SessionGuest {
@@ -56,6 +58,10 @@ impl Guest for SessionGuest {
 
     fn status(&self) -> watch::Receiver<GuestStatus> {
         self.status.clone()
+    }
+
+    fn clipboard(&self) -> Option<Arc<dyn sampan_guest::Clipboard>> {
+        self.clipboard.get().map(Clipboard::for_viewers)
     }
 
     fn sound(&self) -> Option<Arc<Output>> {

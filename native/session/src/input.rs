@@ -3,7 +3,7 @@
 use crate::CommandError;
 use crate::typist::Typist;
 use sampan_display::DisplayError;
-use sampan_guest::{TextError, Typed};
+use sampan_guest::{GuestError, Typed};
 use sampan_input::{Button, Event, TouchPhase};
 use sampan_message::Coded;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ const TEXTS: usize = 32;
 enum Item {
     Event(Event),
     /// A text, and who wants to know what became of it.
-    Text(String, oneshot::Sender<Result<(), TextError>>),
+    Text(String, oneshot::Sender<Result<(), GuestError>>),
 }
 
 /// The queue between viewers, who never wait, and QEMU, which may be busy.
@@ -79,12 +79,12 @@ impl Queue {
             self.more.notify_one();
         } else {
             let words = "the guest has not taken what was typed before: try again in a moment".to_owned();
-            let _ = done.send(Err(TextError { code: "text_busy", words }));
+            let _ = done.send(Err(GuestError { code: "text_busy".into(), words }));
         }
         Box::pin(async {
             typed.await.unwrap_or_else(|_| {
                 let words = "the machine has ended".to_owned();
-                Err(TextError { code: "ended", words })
+                Err(GuestError { code: "ended".into(), words })
             })
         })
     }
@@ -184,8 +184,8 @@ pub async fn pump(queue: Arc<Queue>, typist: Typist, touch_screen: bool) {
     }
 }
 
-fn text_error(error: &CommandError) -> TextError {
-    TextError { code: error.code(), words: error.to_string() }
+fn text_error(error: &CommandError) -> GuestError {
+    GuestError { code: error.code().into(), words: error.to_string() }
 }
 
 struct Hand {

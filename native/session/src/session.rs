@@ -278,6 +278,7 @@ impl Session {
             sound: self.sound().map(|sound| Arc::clone(sound.output())),
             locks: self.console.locks(),
             touch_screen: self.touch_screen,
+            clipboard: Arc::clone(&self.clipboard),
         })
     }
 

@@ -7,7 +7,7 @@
 //! printed, and once a second (with `--stats`) what the server did.
 
 use sampan_frame::{Cursor, PixelFormat, Screen, Size};
-use sampan_guest::{Guest, GuestState, GuestStatus, TextError, Typed};
+use sampan_guest::{Guest, GuestError, GuestState, GuestStatus, Typed};
 use sampan_input::{Event, Key, Locks};
 use sampan_stream::{Server, ServerConfig};
 use std::error::Error;
@@ -60,7 +60,8 @@ impl Guest for Pattern {
     fn text(&self, text: String) -> Typed {
         println!("text: {text:?}");
         let words = "this pattern types no question marks".to_owned();
-        let typed = if text.contains('?') { Err(TextError { code: "untypable", words }) } else { Ok(()) };
+        let typed =
+            if text.contains('?') { Err(GuestError { code: "untypable".into(), words }) } else { Ok(()) };
         Box::pin(std::future::ready(typed))
     }
 

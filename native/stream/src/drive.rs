@@ -12,9 +12,8 @@ use sampan_input::{Event, Pressed};
 use sampan_trust::Right;
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 /// After a refusal whoever was refused is not heard for so long.
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
@@ -267,8 +266,8 @@ impl Participant {
     }
 
     /// It asks for control. The owner has it at once, and so has a device that drives already by another of its pages.
-    pub fn ask(&self) {
-        let (mut state, now) = (self.drive.state(), Instant::now());
+    pub fn ask(&self, now: Instant) {
+        let mut state = self.drive.state();
         let driving = state.driver.clone();
         let driving = driving.and_then(|driver| state.member(&driver)?.device.clone());
         let questions = state.questions + 1;
@@ -311,14 +310,14 @@ impl Participant {
     }
 
     /// It refuses another viewer's question.
-    pub fn refuse(&self, whom: &str) {
+    pub fn refuse(&self, whom: &str, now: Instant) {
         let mut state = self.drive.state();
         if !state.decides(&self.id) {
             return;
         }
         if let Some(member) = state.member(whom).filter(|member| member.person.asks) {
             (member.person.asks, member.person.refused) = (false, true);
-            member.quiet = Some(Instant::now() + AFTER_REFUSAL);
+            member.quiet = Some(now + AFTER_REFUSAL);
         }
         self.drive.tell(&state);
     }
@@ -444,7 +443,7 @@ mod tests {
         let table = Table::new();
         let (phone, tablet) = (table.device("1", "phone", DRIVE), table.device("2", "tablet", DRIVE));
         phone.input(key("ShiftLeft", true));
-        tablet.ask();
+        tablet.ask(Instant::now());
         assert_eq!((table.driver().as_deref(), table.asking()), (Some("1"), vec!["2".to_owned()]));
         phone.give("2");
         assert_eq!((table.driver().as_deref(), table.asking()), (Some("2"), vec![]));
@@ -458,34 +457,32 @@ mod tests {
         assert_eq!(table.driver(), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_is_refused_is_not_heard_for_a_while() {
-        let table = Table::new();
+    #[test]
+    fn who_is_refused_is_not_heard_for_a_while() {
+        let (table, now) = (Table::new(), Instant::now());
         let (phone, tablet) = (table.device("1", "phone", DRIVE), table.device("2", "tablet", DRIVE));
-        tablet.ask();
-        tablet.refuse("2");
+        tablet.ask(now);
+        tablet.refuse("2", now);
         assert_eq!(table.asking(), ["2"], "nobody answers for the driver");
-        phone.refuse("2");
+        phone.refuse("2", now);
         assert!(table.drive.people().borrow().all[1].refused);
         let before = *table.changes.borrow();
-        for _ in 0..1000 {
-            tablet.ask();
+        for ms in 0..1000 {
+            tablet.ask(now + Duration::from_millis(ms));
         }
         assert_eq!((table.asking(), *table.changes.borrow()), (vec![], before));
-        tokio::time::advance(AFTER_REFUSAL).await;
-        tablet.ask();
+        tablet.ask(now + AFTER_REFUSAL);
         assert_eq!(table.asking(), ["2"]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_of_questions_is_told_once_a_second() {
-        let table = Table::new();
+    #[test]
+    fn a_flood_of_questions_is_told_once_a_second() {
+        let (table, now) = (Table::new(), Instant::now());
         let (_phone, tablet) = (table.device("1", "phone", DRIVE), table.device("2", "tablet", DRIVE));
         let before = *table.changes.borrow();
-        for _ in 0..1000 {
-            tablet.ask();
+        for ms in 0..1000 {
+            tablet.ask(now + Duration::from_millis(ms));
             tablet.withdraw();
-            tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(*table.changes.borrow() - before <= 4, "{}", *table.changes.borrow() - before);
     }
@@ -495,13 +492,13 @@ mod tests {
         let table = Table::new();
         let (tv, phone) = (table.device("1", "tv", WATCH), table.device("2", "phone", DRIVE));
         let (_third, fourth) = (table.device("3", "pc", DRIVE), table.device("4", "tablet", DRIVE));
-        tv.ask();
+        tv.ask(Instant::now());
         assert_eq!(table.asking(), [""; 0]);
         assert_eq!(table.drive.give("1"), Err(NotGiven::MayNot));
         assert_eq!(table.drive.give("9"), Err(NotGiven::Gone));
         fourth.give("3");
         assert_eq!(table.driver().as_deref(), Some("2"), "it is not its to give");
-        fourth.ask();
+        fourth.ask(Instant::now());
         drop(phone);
         assert_eq!((table.driver().as_deref(), table.asking()), (Some("4"), vec![]));
         drop(fourth);
@@ -514,20 +511,20 @@ mod tests {
         let table = Table::new();
         let (phone, owner) = (table.device("1", "phone", DRIVE), table.owner("2"));
         assert_eq!(table.driver().as_deref(), Some("1"));
-        owner.ask();
+        owner.ask(Instant::now());
         assert_eq!(table.driver().as_deref(), Some("2"));
-        phone.ask();
+        phone.ask(Instant::now());
         assert_eq!(table.driver().as_deref(), Some("2"));
         table.drive.give("1").expect("is there");
         assert_eq!(table.driver().as_deref(), Some("1"));
         let pc = table.device("3", "pc", DRIVE);
-        pc.ask();
-        owner.refuse("3");
+        pc.ask(Instant::now());
+        owner.refuse("3", Instant::now());
         assert_eq!(table.asking(), [""; 0]);
         owner.give("3");
         assert_eq!(table.driver().as_deref(), Some("3"));
         let again = table.device("4", "pc", DRIVE);
-        again.ask();
+        again.ask(Instant::now());
         assert_eq!(table.driver().as_deref(), Some("4"), "another page of the same device");
     }
 

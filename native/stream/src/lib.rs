@@ -45,6 +45,7 @@ pub const LICENSES: &str = include_str!(concat!(env!("OUT_DIR"), "/licenses.txt"
 pub mod codec;
 mod drive;
 mod error;
+mod exchange;
 mod http;
 mod message;
 mod peer;

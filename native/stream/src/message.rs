@@ -286,6 +286,8 @@ pub enum Tell<'a> {
         rights: &'a [sampan_trust::Right],
         /// Whether it has a touch screen.
         touch: bool,
+        /// Whether the page may exchange files with it.
+        files: bool,
     },
     /// Who sees the guest, and who drives it.
     People {
@@ -295,6 +297,23 @@ pub enum Tell<'a> {
         driver: Option<&'a str>,
         /// All of them, the page among them.
         all: &'a [crate::drive::Person],
+    },
+    /// How far a file of the page's is.
+    File(&'a crate::exchange::FileNews),
+    /// What the page may exchange with the guest's clipboard.
+    Clipboard {
+        /// Whether an agent answers in the guest.
+        agent: bool,
+        /// Whether the guest may be given something.
+        to: bool,
+        /// Whether something may be taken from the guest.
+        from: bool,
+        /// Whether it holds a text that may be taken.
+        text: bool,
+        /// The same of a picture.
+        png: bool,
+        /// How often a program of the guest's has filled it.
+        copied: u64,
     },
     /// Which locks of its keyboard are on.
     Locks {

@@ -47,6 +47,9 @@ impl Default for ServerConfig {
     }
 }
 
+/// How many contents of the clipboard are on their way at a time, at most.
+const EXCHANGES: usize = 2;
+
 /// How long viewers may take to be told that the server ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -77,6 +80,7 @@ impl Server {
             viewers: Viewers::new(config.max_viewers),
             stop: watch::Sender::new(false),
             share: Mutex::default(),
+            exchanges: tokio::sync::Semaphore::new(EXCHANGES),
             drive: Drive::new(guest.clone(), changes.clone()),
             changes,
             guest,
@@ -175,6 +179,8 @@ pub struct Inner {
     pub(crate) stop: watch::Sender<bool>,
     /// How it is shown to other devices.
     pub(crate) share: Mutex<Option<Arc<Share>>>,
+    /// Contents of the clipboard that are on their way: each may have 16 MiB.
+    pub(crate) exchanges: tokio::sync::Semaphore,
     /// Counts what changes in that.
     pub(crate) changes: watch::Sender<u64>,
 }
@@ -284,6 +290,7 @@ impl Inner {
             stop: stopped,
             client,
             drive: self.drive.clone(),
+            files: self.viewers.with(&id, |viewer| viewer.transfer.news()),
             connected,
         };
         let (inner, name) = (self.clone(), id.clone());
@@ -302,6 +309,11 @@ impl Inner {
             inner.changed();
         });
         Ok((id, accepted.answer))
+    }
+
+    /// The guest.
+    pub(crate) fn guest(&self) -> &Arc<dyn Guest> {
+        &self.guest
     }
 
     /// The connection of a viewer.

@@ -1,5 +1,6 @@
 //! The viewers there are, and whether there is room for one more.
 
+use crate::exchange::Transfer;
 use crate::pipeline::Seat;
 use crate::transport::Connection;
 use parking_lot::{Mutex, MutexGuard};
@@ -66,6 +67,8 @@ pub struct Viewer {
     pub client: Client,
     /// What its requests are known by, of a paired device.
     pub session: Option<Session>,
+    /// A file of its that is on its way.
+    pub(crate) transfer: Transfer,
     /// Whether media has flowed.
     connected: bool,
     stop: watch::Sender<bool>,
@@ -174,6 +177,11 @@ impl Viewers {
         self.state().all.get_mut(id).map(of)
     }
 
+    /// Something of the first that has it.
+    pub fn find<T>(&self, of: impl FnMut(&mut Viewer) -> Option<T>) -> Option<T> {
+        self.state().all.values_mut().find_map(of)
+    }
+
     /// Something of each.
     pub fn map<T>(&self, of: impl Fn(&Viewer) -> T) -> Vec<T> {
         self.state().all.values().map(of).collect()
@@ -201,6 +209,7 @@ impl Reserved {
             unix: unix(),
             client,
             session: None,
+            transfer: Transfer::default(),
             connected: false,
             stop,
         };

@@ -87,9 +87,14 @@ pub(crate) fn derive<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) ->
 #[derive(Clone)]
 pub struct Session {
     key: [u8; 32],
-    /// The number of the last request; the next one's is greater.
+    /// The greatest number so far.
     last: u64,
+    /// Which of the [`WINDOW`] numbers up to it have come: the lowest bit stands for the greatest one.
+    seen: u64,
 }
+
+/// Requests of one session may overtake each other by less than so many (as in RFC 4303, section 3.4.3).
+const WINDOW: u64 = 64;
 
 /// The number of the request that ends a session: it is made in advance, since a page that is closed has no time left, and
 /// nothing can follow it.
@@ -98,7 +103,7 @@ pub(crate) const LAST: u64 = (1 << 53) - 1;
 impl Session {
     /// `device` is the key that was agreed on when the device was paired.
     pub(crate) fn new(device: &[u8], nonce: &[u8], offer: &[u8; 32], answer: &[u8; 32]) -> Self {
-        Self { key: mac(device, &[b"sampan session 1", nonce, offer, answer]), last: 0 }
+        Self { key: mac(device, &[b"sampan session 1", nonce, offer, answer]), last: 0, seen: 0 }
     }
 
     /// What a request must carry: `NUMBER.MAC`.
@@ -117,14 +122,26 @@ impl Session {
             return false;
         };
         let is_ours = equal(&self.mac(number, method, path, body), &given);
-        if !is_ours || number <= self.last {
-            return false;
-        }
         // What ends the session may come at any time, and does no harm twice.
-        if number < LAST {
-            self.last = number;
+        is_ours && (number == LAST || (number < LAST && self.is_new(number)))
+    }
+}
+
+impl Session {
+    /// Whether a number comes for the first time, and is not so old that nobody knows.
+    fn is_new(&mut self, number: u64) -> bool {
+        if number > self.last {
+            let step = number - self.last;
+            self.seen = if step < WINDOW { self.seen << step } else { 0 };
+            (self.last, self.seen) = (number, self.seen | 1);
+            return true;
         }
-        true
+        let age = self.last - number;
+        let fresh = number > 0 && age < WINDOW && self.seen >> age & 1 == 0;
+        if fresh {
+            self.seen |= 1 << age;
+        }
+        fresh
     }
 }
 
@@ -160,7 +177,38 @@ mod tests {
         assert!(!session.accepts(&other.sign(2, "PATCH", "/whep/a", b""), "PATCH", "/whep/a", b""));
     }
 
+    #[test]
+    fn requests_may_overtake_each_other_but_count_once() {
+        let mut session = Session::new(b"key", b"nonce", &[1; 32], &[2; 32]);
+        let mut accepts = |number| {
+            let carried = session.sign(number, "PUT", "/whep/a/clipboard", b"x");
+            session.accepts(&carried, "PUT", "/whep/a/clipboard", b"x")
+        };
+        assert!(!accepts(0));
+        assert!(accepts(2) && accepts(1) && accepts(5) && accepts(3));
+        for again in [1, 2, 3, 5] {
+            assert!(!accepts(again), "{again}");
+        }
+        assert!(accepts(200) && accepts(137));
+        assert!(!accepts(136), "too old to be known");
+        assert!(!accepts(4) && !accepts(200) && !accepts(137));
+        assert!(accepts(LAST - 1) && !accepts(300) && accepts(LAST) && accepts(LAST));
+        assert!(!accepts(LAST + 1));
+    }
+
     proptest! {
+        /// Whatever comes in whatever order, no number counts twice.
+        #[test]
+        fn no_number_counts_twice(numbers in proptest::collection::vec(0_u64..200, 1..200)) {
+            let mut session = Session::new(b"key", b"nonce", &[1; 32], &[2; 32]);
+            let mut seen = std::collections::BTreeSet::new();
+            for number in numbers {
+                if session.is_new(number) {
+                    prop_assert!(seen.insert(number));
+                }
+            }
+        }
+
         #[test]
         fn any_text_is_no_request(text: String) {
             let mut session = Session::new(b"key", b"nonce", &[1; 32], &[2; 32]);

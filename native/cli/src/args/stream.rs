@@ -46,7 +46,13 @@ pub enum StreamAction {
         /// It may also type and point
         #[arg(long)]
         drive: bool,
-        /// Let the device in that uses the code, without a question; it may only see the screen unless --drive
+        /// It may also use the guest's clipboard while it drives
+        #[arg(long, requires = "drive")]
+        clipboard: bool,
+        /// It may also exchange files with the guest
+        #[arg(long)]
+        files: bool,
+        /// Let the device in that uses the code, without a question; it may only see the screen unless other flags say more
         #[arg(long)]
         yes: bool,
     },

@@ -143,7 +143,7 @@ async fn start(args: &SuperviseArgs, before: &Again, starting: Starting) -> Resu
     let run = starting.start(libqemu, None, options, &tell).await?;
     let listen = before.listen().unwrap_or(args.listen);
     let config = ServerConfig { listen, token: before.token(), ..ServerConfig::default() };
-    let server = match Server::start(config, run.vm().session().guest()).await {
+    let server = match Server::start(config, run.machine().guest()).await {
         Ok(server) => Arc::new(server),
         Err(error) => {
             // No machine without its screen: it would run unseen.

@@ -27,8 +27,9 @@ pub fn stream(action: &StreamAction, as_json: bool) -> Result<Code> {
     let answer = match action {
         StreamAction::On { vm, address, lasting } => on(&vm.vm, *address, *lasting),
         StreamAction::Off { vm } => off(&vm.vm),
-        StreamAction::Pair { vm, watch, drive, yes } => {
-            let rights = rights(*watch, *drive, *yes);
+        StreamAction::Pair { vm, watch, drive, clipboard, files, yes } => {
+            let said = [*watch, *drive, *clipboard, *files];
+            let rights = rights(said, *yes);
             pair(&vm.vm, rights, *yes, as_json)
         }
         StreamAction::Status { vm } => status(&vm.vm),
@@ -40,12 +41,14 @@ pub fn stream(action: &StreamAction, as_json: bool) -> Result<Code> {
     print(answer, as_json)
 }
 
-/// What the device may do, where that is said.
-fn rights(watch: bool, drive: bool, yes: bool) -> Option<Rights> {
-    match (watch, drive, yes) {
-        (_, true, _) => Some([Right::Watch, Right::Drive].into_iter().collect()),
-        (true, ..) | (.., true) => Some([Right::Watch].into_iter().collect()),
-        _ => None,
+/// What the device may do, where that is said: of each of [`Right::ALL`] whether it was named.
+fn rights(said: [bool; 4], yes: bool) -> Option<Rights> {
+    let named = Right::ALL.into_iter().zip(said).filter(|(_, said)| *said).map(|(right, _)| right);
+    let rights: Rights = named.collect();
+    match rights.is_none() {
+        true if yes => Some([Right::Watch].into_iter().collect()),
+        true => None,
+        false => Some(rights),
     }
 }
 
@@ -259,7 +262,10 @@ async fn wait_for(
 async fn ask(request: &PairRequest, said: Option<Rights>, reporter: &Reporter) -> Result<Rights, Error> {
     let choices = match said {
         Some(rights) => format!("may it {}? [y/N] ", words_of(rights).replace(", ", " and ")),
-        None => "may it drive (d), only watch (w), or neither (N)? ".to_owned(),
+        None => {
+            "may it drive (d), drive and exchange clipboard and files (a), only watch (w), or neither (N)? "
+                .to_owned()
+        }
     };
     words::ask(format_args!("{} wants to be let in. Compare the digits; {choices}", question(request)));
     // A thread of its own, which a person who says nothing does not hold up.
@@ -285,6 +291,7 @@ async fn ask(request: &PairRequest, said: Option<Rights>, reporter: &Reporter) -
     let (watch, drive) = ([Right::Watch], [Right::Watch, Right::Drive]);
     Ok(match (line.trim().to_ascii_lowercase().as_str(), said) {
         ("y" | "yes", Some(rights)) => rights,
+        ("a" | "all", None) => Rights::ALL,
         ("d" | "drive", None) => drive.into_iter().collect(),
         ("w" | "watch", None) => watch.into_iter().collect(),
         _ => Rights::NONE,
@@ -328,10 +335,12 @@ mod tests {
 
     #[test]
     fn a_script_gives_no_more_than_it_says() {
-        let may = |watch, drive, yes| rights(watch, drive, yes).map(words_of);
-        assert_eq!(may(false, false, false), None);
-        assert_eq!(may(false, false, true).as_deref(), Some("watch"));
-        assert_eq!(may(true, false, true).as_deref(), Some("watch"));
-        assert_eq!(may(false, true, true).as_deref(), Some("watch, drive"));
+        let may = |said, yes| rights(said, yes).map(words_of);
+        assert_eq!(may([false; 4], false), None);
+        assert_eq!(may([false; 4], true).as_deref(), Some("watch"));
+        assert_eq!(may([true, false, false, false], true).as_deref(), Some("watch"));
+        assert_eq!(may([false, true, false, false], true).as_deref(), Some("watch, drive"));
+        assert_eq!(may([false, true, true, false], true).as_deref(), Some("watch, drive, clipboard"));
+        assert_eq!(may([false, false, false, true], false).as_deref(), Some("watch, files"));
     }
 }

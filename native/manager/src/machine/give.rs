@@ -10,6 +10,7 @@ use sampan_session::agent::{Agent, AgentError, Exec, types};
 use sampan_session::vdagent::{FileError, FileSource, files};
 use sampan_session::vm::Vm;
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,11 +45,24 @@ pub async fn give(
 ) -> Result<Reply, Message> {
     let own = || from.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.or_else(own).unwrap_or_default();
-    // The same names are refused on every way, and the same files.
-    files::announcement(0, &name, 0).map_err(|e| e.message())?;
     let file = NamedFile::open(from).await?;
+    give_file(vm, file, &name, reporter).await
+}
+
+/// Gives the guest a file that is open, under a name.
+///
+/// # Errors
+/// As [`give`].
+pub async fn give_file(
+    vm: &Arc<Vm>,
+    file: NamedFile,
+    name: &str,
+    reporter: &Reporter,
+) -> Result<Reply, Message> {
+    // The same names are refused on every way.
+    files::announcement(0, name, 0).map_err(|e| e.message())?;
     tokio::select! {
-        given = by_first_way(vm, file, &name, reporter) => given,
+        given = by_first_way(vm, file, name, reporter) => given,
         () = reporter.cancelled() => Err(crate::Error::Cancelled.message()),
     }
 }
@@ -213,8 +227,9 @@ fn numbered(name: &str, number: usize) -> String {
     format!("{stem} ({number}){ending}")
 }
 
-/// A file that a person named, open for reading.
+/// A file that a person named, or has sent: open, so that it is the same one on every way.
 pub struct NamedFile {
+    /// By which it is opened once more: readers share no position.
     path: PathBuf,
     file: File,
     size: u64,
@@ -233,6 +248,12 @@ impl NamedFile {
             Ok(Self { path, file, size })
         });
         opened.await.map_err(|e| e.message())
+    }
+
+    /// A file without a name, of so many bytes.
+    pub fn nameless(file: File, size: u64) -> Self {
+        // As proc_pid_fd(5) tells: opening the link opens the file itself, wherever it was.
+        Self { path: format!("/proc/self/fd/{}", file.as_raw_fd()).into(), file, size }
     }
 
     /// One that reads it from its beginning, whoever else reads it.
@@ -279,7 +300,7 @@ impl NamedFile {
             // The guest can write there, too: nothing that it put there is followed or replaced.
             let mut part =
                 tempfile::NamedTempFile::new_in(&folder).map_err(crate::Error::io(shown.clone()))?;
-            lent::copy_bytes(&self.file, self.size, &mut part, &reporter).map_err(lent::at(&shown))?;
+            lent::copy_bytes(&open_named(&self.path)?, self.size, &mut part, &reporter).map_err(lent::at(&shown))?;
             part.as_file()
                 .set_permissions(PermissionsExt::from_mode(MODE))
                 .map_err(crate::Error::io(shown.clone()))?;
@@ -342,6 +363,22 @@ mod tests {
         assert_eq!(cancelled.code, "cancelled");
         let names = std::fs::read_dir(&shared).expect("is read").count();
         assert_eq!(names, 3, "nothing is left of what was given up");
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_name_is_read_from_its_beginning_by_each() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut spooled = tempfile::tempfile_in(folder.path()).expect("a file");
+        spooled.write_all(b"sent").expect("is written");
+        let file = NamedFile::nameless(spooled, 4);
+        for _ in 0..2 {
+            let mut read = String::new();
+            file.reader().await.expect("opens").read_to_string(&mut read).await.expect("is read");
+            assert_eq!(read, "sent");
+        }
+        let name = file.to_folder(folder.path().into(), "a".into(), &Reporter::new()).await.expect("is copied");
+        assert_eq!(std::fs::read(folder.path().join(name)).expect("is there"), b"sent");
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use sampan_session::agent::{Exec, Exited};
 use sampan_session::vm::{Vm, VmError};
 use sampan_session::{Command, CommandError, ProgressFn, Reply as SessionReply, Screenshot, Serial, Session};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 
@@ -67,6 +67,7 @@ pub struct LocalMachine {
     since: Instant,
     pub(super) changes: watch::Sender<()>,
     pub(super) shares: super::sharing::Shares,
+    own: Weak<Self>,
     /// Memory that is being saved.
     saving: Mutex<Option<Reporter>>,
     agent: AgentWatch,
@@ -76,7 +77,8 @@ impl LocalMachine {
     /// A machine that has just been started; `vm` if it is one of the library. Must be called on a tokio runtime.
     pub fn new(session: Arc<Session>, vm: Option<Arc<Vm>>, facts: StartFacts) -> Arc<Self> {
         let changes = watch::Sender::new(());
-        let machine = Arc::new(Self {
+        let machine = Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             session,
             vm: Mutex::new(vm),
             facts,
@@ -106,6 +108,11 @@ impl LocalMachine {
     /// The running machine.
     pub fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// This machine, for those who must not keep it.
+    pub(super) fn own(&self) -> Weak<Self> {
+        self.own.clone()
     }
 
     /// The run has ended: lets go of the machine of the library.

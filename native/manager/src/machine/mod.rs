@@ -3,6 +3,8 @@
 mod agent;
 mod clipboard;
 mod give;
+#[cfg(not(target_env = "ohos"))]
+mod guest;
 mod local;
 mod offline;
 mod pull;

@@ -33,8 +33,25 @@ pub async fn pull(
     let folder = to.parent().unwrap_or(Path::new("/"));
     // It is removed with this function unless it gets its name.
     let temporary = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
-    let file = tokio::fs::File::from_std(temporary.reopen().map_err(at(folder))?);
-    let mut sink = WithRoom { file, folder, free };
+    let file = temporary.reopen().map_err(at(folder))?;
+    let bytes = pull_file(agent, from, file, folder, free, reporter).await?;
+    temporary.persist_noclobber(to).map_err(|e| at(to)(e.error))?;
+    Ok(bytes)
+}
+
+/// Writes the guest's file `from` to a file in `folder`, and says how many bytes it has.
+///
+/// # Errors
+/// As [`pull`].
+pub async fn pull_file(
+    agent: &Agent,
+    from: &str,
+    to: std::fs::File,
+    folder: &Path,
+    free: impl Fn(&Path) -> sampan_library::Result<u64> + Unpin,
+    reporter: &Reporter,
+) -> Result<u64, Message> {
+    let mut sink = WithRoom { file: tokio::fs::File::from_std(to), folder, free };
     let told = |done: u64| {
         let _ = reporter.report("copy", done, 0);
     };
@@ -42,8 +59,7 @@ pub async fn pull(
         bytes = agent.pull(from, &mut sink, MAX, told) => bytes.map_err(|e| e.message())?,
         () = reporter.cancelled() => return Err(crate::Error::Cancelled.message()),
     };
-    sink.file.sync_all().await.map_err(at(to))?;
-    temporary.persist_noclobber(to).map_err(|e| at(to)(e.error))?;
+    sink.file.sync_all().await.map_err(at(folder))?;
     Ok(bytes)
 }
 

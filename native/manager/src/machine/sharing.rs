@@ -80,6 +80,11 @@ impl LocalMachine {
         let _ = self.shares.of_library.set((library, id));
     }
 
+    /// The library that the machine is in.
+    pub(super) fn library(&self) -> Option<Library> {
+        self.shares.of_library.get().map(|(library, _)| library.clone())
+    }
+
     /// Whoever runs the machine shows it by this server, which it keeps.
     pub fn shown_by(&self, server: &Arc<Server>) {
         *self.shares.streamer.lock() = Some(Streamer::Lent(Arc::downgrade(server)));
@@ -125,7 +130,7 @@ impl LocalMachine {
         }
         // The run is not over: nobody would end the server.
         self.vm()?;
-        let made = Server::start(ServerConfig::default(), self.session().guest()).await;
+        let made = Server::start(ServerConfig::default(), self.guest()).await;
         let made = Arc::new(made.map_err(|e| e.message())?);
         self.follow(&made);
         *self.shares.streamer.lock() = Some(Streamer::Own(Arc::clone(&made)));

@@ -163,11 +163,7 @@ pub fn give(machine: String, file: crate::types::FileRef) -> Job {
     let (name, lent) = (file.name.clone(), file.lend());
     begin_of("push", &machine, |manager, vm, reporter| async move {
         let (to, _) = manager.give_lent(vm, lent?, name, &reporter).await?;
-        Ok(text(match to {
-            GivenTo::Downloads => String::new(),
-            GivenTo::Path(path) | GivenTo::Shared { path: Some(path), .. } => path,
-            GivenTo::Shared { tag, name, path: None } => format!("9p:{tag}/{name}"),
-        }))
+        Ok(text(to.place()))
     })
 }
 

@@ -1,7 +1,9 @@
 //! The HTTP side: the page, and signalling in the manner of WHEP.
 
+pub(crate) mod refused;
 pub(crate) mod whep;
 
+use crate::exchange;
 use crate::server::Inner;
 use crate::web;
 use axum::Router;
@@ -14,10 +16,12 @@ const MAX_BODY: usize = 64 * 1024;
 /// Every route. Only the page's own files go without the token.
 pub fn router(inner: Arc<Inner>) -> Router {
     let guard = inner.guard().clone();
+    let open = exchange::open_router(&inner);
     let guarded = Router::new()
         .route("/whep", post(whep::offer))
         .route("/whep/{id}", patch(whep::trickle).delete(whep::leave))
         .route("/status", get(whep::status))
-        .with_state(inner);
-    web::site(guard, guarded, web::VIEWER, MAX_BODY)
+        .with_state(inner.clone())
+        .merge(exchange::router(&inner));
+    web::site_with(guard, guarded, open, web::VIEWER, MAX_BODY)
 }

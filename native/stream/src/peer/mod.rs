@@ -6,6 +6,7 @@ mod resizes;
 mod teller;
 
 use crate::drive::{Drive, Participant, People};
+use crate::exchange::FileNews;
 use crate::message::{Reader, Request};
 use crate::pipeline::Seat;
 use crate::screen::ScreenState;
@@ -15,7 +16,8 @@ use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
 use parking_lot::Mutex;
 use resizes::Resizes;
-use sampan_guest::{Guest, TextError};
+use sampan_guest::{Guest, GuestError};
+use sampan_trust::Right;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teller::{News, Teller};
@@ -51,6 +53,8 @@ pub struct Peer {
     pub client: Client,
     /// Who of the viewers drives.
     pub drive: Arc<Drive>,
+    /// How far a file of its is.
+    pub files: Option<watch::Receiver<Option<FileNews>>>,
     /// Called once it is connected.
     pub connected: Box<dyn Fn() + Send + Sync>,
 }
@@ -91,7 +95,7 @@ async fn send_frames(connection: &Arc<dyn Connection>, seat: &Seat, last: &Mutex
 enum Turn {
     Event(PeerEvent),
     Tell,
-    Untyped(TextError),
+    Untyped(GuestError),
     Tick,
     End(&'static str),
 }
@@ -113,7 +117,7 @@ struct Control {
     requests: KeyRequests,
     resizes: Resizes,
     /// Texts on their way to the guest.
-    texts: JoinSet<Result<(), TextError>>,
+    texts: JoinSet<Result<(), GuestError>>,
     last: Arc<Mutex<Option<LastFrame>>>,
     bad_messages: u64,
     connected: bool,
@@ -146,6 +150,10 @@ impl Control {
         let mut locks = self.peer.guest.locks();
         let touch = self.peer.guest.touch_screen();
         let mut people = self.peer.drive.people();
+        let may_files = self.peer.client.rights.has(Right::Files) && self.peer.guest.files().is_some();
+        let mut files = self.peer.files.take();
+        let clipboard = self.peer.guest.clipboard().filter(|_| self.peer.client.rights.has(Right::Clipboard));
+        let mut clipboard = clipboard.map(|clipboard| clipboard.status());
         let (mut guest_gone, mut locks_gone) = (false, false);
         loop {
             let (confirm, resize) = (self.teller.confirm_at(), self.resizes.due(Instant::now()));
@@ -157,6 +165,18 @@ impl Control {
                 }
                 changed = locks.changed(), if !locks_gone => {
                     locks_gone = changed.is_err();
+                    Turn::Tell
+                }
+                changed = changed(clipboard.as_mut()), if clipboard.is_some() => {
+                    if changed.is_err() {
+                        clipboard = None;
+                    }
+                    Turn::Tell
+                }
+                changed = changed(files.as_mut()), if files.is_some() => {
+                    if changed.is_err() {
+                        files = None;
+                    }
                     Turn::Tell
                 }
                 _ = people.changed() => {
@@ -195,8 +215,21 @@ impl Control {
             let (status, notice) = (status.borrow().clone(), notices.borrow().clone());
             let (screen, locks) = (self.peer.screen.borrow().clone(), *locks.borrow());
             let people: People = people.borrow().clone();
-            let news =
-                News { status: &status, people: &people, touch, locks, screen: &screen, notice: &notice };
+            let drives = people.is_driver(&self.peer.label);
+            let clipboard = clipboard.as_ref().filter(|_| drives).map(|clipboard| *clipboard.borrow());
+            let file = files.as_ref().and_then(|files| files.borrow().clone());
+            let (file, files) = (file.as_ref(), may_files);
+            let news = News {
+                status: &status,
+                people: &people,
+                clipboard,
+                files,
+                file,
+                touch,
+                locks,
+                screen: &screen,
+                notice: &notice,
+            };
             self.teller.tell(&news).await;
         }
     }
@@ -242,10 +275,10 @@ impl Control {
             Ok(Some(Request::Input(event))) => part.input(event),
             Ok(Some(Request::Text(text))) => self.text(text),
             Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
-            Ok(Some(Request::Ask)) => part.ask(),
+            Ok(Some(Request::Ask)) => part.ask(Instant::now()),
             Ok(Some(Request::Withdraw)) => part.withdraw(),
             Ok(Some(Request::Give(to))) => part.give(&to),
-            Ok(Some(Request::Refuse(whom))) => part.refuse(&whom),
+            Ok(Some(Request::Refuse(whom))) => part.refuse(&whom, Instant::now()),
             Ok(None) => {}
             Err(error) => {
                 if self.bad_messages == 0 {
@@ -260,7 +293,7 @@ impl Control {
     fn text(&mut self, text: String) {
         if self.texts.len() >= MAX_TEXTS {
             let words = "too many texts wait for the guest: try again in a moment".to_owned();
-            self.teller.untyped(TextError { code: "text_busy", words });
+            self.teller.untyped(GuestError { code: "text_busy".into(), words });
             return;
         }
         // It has its place among the events now; only its end is waited for elsewhere.
@@ -282,6 +315,13 @@ impl Control {
             self.peer.seat.outbox().ask_key();
         }
         self.peer.seat.wake();
+    }
+}
+
+async fn changed<T>(value: Option<&mut watch::Receiver<T>>) -> Result<(), watch::error::RecvError> {
+    match value {
+        Some(value) => value.changed().await,
+        None => std::future::pending().await,
     }
 }
 

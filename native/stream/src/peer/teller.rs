@@ -1,12 +1,13 @@
 //! Keeps a page told of everything but the picture.
 
 use crate::drive::People;
+use crate::exchange::FileNews;
 use crate::message::Tell;
 use crate::screen::ScreenState;
 use crate::transport::{Channel, Connection, TransportError};
 use base64::Engine as _;
 use sampan_frame::{Cursor, CursorState, Size};
-use sampan_guest::{GuestStatus, TextError};
+use sampan_guest::{ClipboardStatus, GuestError, GuestStatus};
 use sampan_input::Locks;
 use sampan_trust::{Right, Rights};
 use std::collections::VecDeque;
@@ -34,9 +35,11 @@ pub struct Teller {
     motion: bool,
     status: Option<GuestStatus>,
     people: Option<People>,
+    clipboard: Option<ClipboardStatus>,
+    file: Option<FileNews>,
     locks: Option<Locks>,
     /// Why a text did not reach the guest; the last reason is enough.
-    untyped: Option<TextError>,
+    untyped: Option<GuestError>,
     size: Option<Option<Size>>,
     notice: Option<String>,
     shapes: VecDeque<u64>,
@@ -51,6 +54,12 @@ pub struct News<'a> {
     pub status: &'a GuestStatus,
     /// Who sees it, and who drives it.
     pub people: &'a People,
+    /// Whether the page may exchange files with it.
+    pub files: bool,
+    /// How far a file of the page's is.
+    pub file: Option<&'a FileNews>,
+    /// Its clipboard, for a page that may use it.
+    pub clipboard: Option<ClipboardStatus>,
     /// Whether it has a touch screen.
     pub touch: bool,
     /// Which locks of its keyboard are on.
@@ -88,6 +97,8 @@ impl Teller {
             motion: false,
             status: None,
             people: None,
+            clipboard: None,
+            file: None,
             locks: None,
             untyped: None,
             size: None,
@@ -122,7 +133,7 @@ impl Teller {
     }
 
     /// Notes that a text of the page's did not reach the guest.
-    pub fn untyped(&mut self, error: TextError) {
+    pub fn untyped(&mut self, error: GuestError) {
         self.untyped = Some(error);
     }
 
@@ -137,7 +148,7 @@ impl Teller {
 
     async fn try_tell(
         &mut self,
-        &News { status, people, touch, locks, screen, notice }: &News<'_>,
+        &News { status, people, clipboard, files, file, touch, locks, screen, notice }: &News<'_>,
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
@@ -148,6 +159,7 @@ impl Teller {
                 name: &self.name,
                 rights: &self.rights,
                 touch,
+                files,
             };
             self.say(Channel::Keys, &tell).await?;
             self.status = Some(status.clone());
@@ -156,6 +168,16 @@ impl Teller {
             let tell = Tell::People { you: &self.label, driver: people.driver.as_deref(), all: &people.all };
             self.say(Channel::Keys, &tell).await?;
             self.people = Some(people.clone());
+        }
+        if self.clipboard != clipboard {
+            let ClipboardStatus { agent, to_guest: to, from_guest: from, text, png, copied } =
+                clipboard.unwrap_or_default();
+            self.say(Channel::Keys, &Tell::Clipboard { agent, to, from, text, png, copied }).await?;
+            self.clipboard = clipboard;
+        }
+        if let Some(now) = file.filter(|now| self.file.as_ref() != Some(*now)) {
+            self.say(Channel::Keys, &Tell::File(now)).await?;
+            self.file = Some(now.clone());
         }
         if self.size != Some(screen.size) {
             let (w, h) = screen.size.map_or((0, 0), |size| (size.width, size.height));
@@ -168,7 +190,7 @@ impl Teller {
             self.say(Channel::Keys, &Tell::Locks { caps, num, scroll }).await?;
             self.locks = Some(now);
         }
-        if let Some(TextError { code, words }) = &self.untyped {
+        if let Some(GuestError { code, words }) = &self.untyped {
             self.say(Channel::Keys, &Tell::Untyped { code, text: words }).await?;
             self.untyped = None;
         }

@@ -1,18 +1,22 @@
 //! What a paired device asks for, and one that is being paired. `docs/streaming.md` has each message.
 
 use super::{Share, now, tag};
+use crate::exchange;
+use crate::http::refused::Refused;
 use crate::http::whep::{FRAGMENT, SDP, gone, is, status_of};
 use crate::server::{Inner, JoinError};
 use crate::viewers::{Client, unix};
 use crate::web::{self, Guard, PeerAddress, refuse};
+use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
-use sampan_message::{Coded, Message};
+use sampan_message::Coded;
 use sampan_trust::{Connect, Device, FirstMessage, Opened, SecondMessage, TrustError, WaitMessage};
 use std::sync::{Arc, Weak};
 
@@ -44,56 +48,26 @@ pub(super) fn router(inner: &Arc<Inner>, share: &Arc<Share>, guard: Arc<Guard>) 
         .route("/nonce", get(nonce))
         .route("/whep", post(offer))
         .route("/whep/{id}", patch(trickle).delete(leave))
-        .with_state(site);
+        .with_state(site.clone())
+        .merge(exchange::open_router(inner))
+        .merge(exchange::router(inner).layer(from_fn_with_state(site, own)));
     web::open_site(guard, routes, web::VIEWER, MAX_BODY)
-}
-
-/// Why not, as the page reads it.
-struct Refused(StatusCode, Message);
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let Self(status, message) = self;
-        (status, Json(serde_json::json!({ "code": message.code, "error": message.message }))).into_response()
-    }
-}
-
-impl From<TrustError> for Refused {
-    fn from(error: TrustError) -> Self {
-        use TrustError as E;
-        let status = match &error {
-            E::Form(_) => StatusCode::BAD_REQUEST,
-            E::NoCode | E::TooManyTries => StatusCode::GONE,
-            E::CodeUsed => StatusCode::CONFLICT,
-            E::WrongCode => StatusCode::FORBIDDEN,
-            E::NotPaired | E::WrongSignature | E::StaleNonce => StatusCode::UNAUTHORIZED,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        if status.is_server_error() {
-            log::warn!("{error}");
-        }
-        Self(status, error.message())
-    }
 }
 
 impl Site {
     fn share(&self) -> Result<Arc<Share>, Refused> {
-        self.share.upgrade().ok_or_else(ended)
+        self.share.upgrade().ok_or_else(Refused::ended)
     }
 
     fn inner(&self) -> Result<Arc<Inner>, Refused> {
-        self.inner.upgrade().ok_or_else(ended)
+        self.inner.upgrade().ok_or_else(Refused::ended)
     }
-}
-
-fn ended() -> Refused {
-    Refused(StatusCode::SERVICE_UNAVAILABLE, crate::ServeError::NotShared.message())
 }
 
 fn body<T>(read: Result<Json<T>, JsonRejection>) -> Result<T, Refused> {
     match read {
         Ok(Json(message)) => Ok(message),
-        Err(no) => Err(Refused(no.status(), TrustError::Form("message").message())),
+        Err(no) => Err(Refused::saying(no.status(), TrustError::Form("message").message())),
     }
 }
 
@@ -180,7 +154,7 @@ async fn offer(
     if still.is_err() || *share.stop.borrow() {
         inner.dismiss(&id);
         still?;
-        return Err(ended());
+        return Err(Refused::ended());
     }
     let headers = [
         (CONTENT_TYPE.as_str(), SDP.to_owned()),
@@ -194,21 +168,38 @@ fn not_joined(error: &JoinError) -> Response {
     refuse(status_of(error), error)
 }
 
-/// Whether a request is the viewer's own.
-fn is_its_own(inner: &Inner, id: &str, method: &str, headers: &HeaderMap, body: &str) -> Result<(), Refused> {
+/// Whether a request is the viewer's own; `path` is as it was asked for, with its query.
+fn is_its_own(
+    inner: &Inner,
+    id: &str,
+    (method, path): (&str, &str),
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Refused> {
     let carried = headers.get(MAC).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let path = format!("/whep/{id}");
     let accepts = inner.viewers.with(id, |viewer| {
-        viewer
-            .session
-            .as_mut()
-            .is_some_and(|session| session.accepts(carried, method, &path, body.as_bytes()))
+        viewer.session.as_mut().is_some_and(|session| session.accepts(carried, method, path, body))
     });
     match accepts {
         Some(true) => Ok(()),
         // Of one that is not there and of one that is somebody else's the same is said.
-        Some(false) | None => Err(Refused(StatusCode::UNAUTHORIZED, TrustError::WrongSignature.message())),
+        Some(false) | None => Err(TrustError::WrongSignature.into()),
     }
+}
+
+/// Lets requests of a session through that are the viewer's own. Nothing of a body is read where the viewer may not make the
+/// request at all; its id is a secret of the viewer's, so strangers have no body read either.
+async fn own(State(site): State<Site>, request: Request, next: Next) -> Result<Response, Refused> {
+    let inner = site.inner()?;
+    let (parts, body) = request.into_parts();
+    let unknown = || Refused::from(TrustError::WrongSignature);
+    let rest = parts.uri.path().strip_prefix("/whep/").ok_or_else(unknown)?;
+    let (id, what) = rest.split_once('/').ok_or_else(unknown)?;
+    inner.viewers.with(id, |viewer| viewer.session.is_some()).filter(|open| *open).ok_or_else(unknown)?;
+    let body = exchange::whole(body, exchange::limit(&inner, id, what)?).await?;
+    let path = parts.uri.path_and_query().map_or_else(|| parts.uri.path(), |path| path.as_str());
+    is_its_own(&inner, id, (parts.method.as_str(), path), &parts.headers, &body)?;
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
 async fn trickle(
@@ -221,7 +212,7 @@ async fn trickle(
         return Ok(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send candidates as {FRAGMENT}")));
     }
     let inner = site.inner()?;
-    is_its_own(&inner, &id, "PATCH", &headers, &body)?;
+    is_its_own(&inner, &id, ("PATCH", &format!("/whep/{id}")), &headers, body.as_bytes())?;
     let Some(connection) = inner.connection(&id) else { return Ok(gone()) };
     match connection.add_candidates(&body).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -235,7 +226,7 @@ async fn leave(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let inner = site.inner()?;
-    is_its_own(&inner, &id, "DELETE", &headers, "")?;
+    is_its_own(&inner, &id, ("DELETE", &format!("/whep/{id}")), &headers, b"")?;
     inner.dismiss(&id);
     Ok(StatusCode::OK.into_response())
 }

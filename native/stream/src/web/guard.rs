@@ -137,6 +137,11 @@ impl Guard {
     }
 }
 
+/// Whether two secrets are the same, in constant time.
+pub(crate) fn is_equal(one: &str, other: &str) -> bool {
+    bool::from(one.as_bytes().ct_eq(other.as_bytes()))
+}
+
 fn is_strong(token: &str) -> bool {
     token.len() >= MIN_TOKEN && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

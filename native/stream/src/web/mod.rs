@@ -18,6 +18,7 @@ mod pages;
 mod patience;
 mod serve;
 
+pub(crate) use guard::is_equal;
 pub use guard::{Guard, Refusal, random_text, refuse};
 pub use serve::{PeerAddress, serve, serve_with};
 
@@ -84,8 +85,19 @@ pub fn escaped(words: &impl std::fmt::Display) -> String {
 /// A site under the rules above: one of the pages at `/`, with its files, and the routes that need the token.
 /// `max_body` is in bytes.
 pub fn site(guard: Arc<Guard>, guarded: Router, page: &'static str, max_body: usize) -> Router {
+    site_with(guard, guarded, Router::new(), page, max_body)
+}
+
+/// The same with routes that need no token: they look themselves at who asks.
+pub fn site_with(
+    guard: Arc<Guard>,
+    guarded: Router,
+    open: Router,
+    page: &'static str,
+    max_body: usize,
+) -> Router {
     let guarded = guarded.layer(from_fn_with_state(guard.clone(), guard::token));
-    open_site(guard, guarded, page, max_body)
+    open_site(guard, guarded.merge(open), page, max_body)
 }
 
 /// The same where the routes look themselves at who asks.

@@ -2,6 +2,7 @@
 
 mod codec;
 mod common;
+mod exchange;
 mod http;
 // It asks glibc how much is in use.
 #[cfg(target_env = "gnu")]

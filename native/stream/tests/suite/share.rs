@@ -68,17 +68,17 @@ impl ServerCertVerifier for Pinned {
 }
 
 /// A guest that is shown.
-struct Shown {
-    guest: Arc<TestGuest>,
-    server: Server,
+pub struct Shown {
+    pub guest: Arc<TestGuest>,
+    pub server: Server,
     store: Store,
-    address: SocketAddr,
+    pub address: SocketAddr,
     certificate: Vec<u8>,
     folder: TempDir,
 }
 
 impl Shown {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let guest = TestGuest::new(640, 360);
         let server = Server::start(ServerConfig::default(), guest.clone()).await.expect("serves");
         let folder = tempfile::tempdir().expect("a folder");
@@ -88,7 +88,7 @@ impl Shown {
         Self { guest, server, store, address, certificate, folder }
     }
 
-    async fn tls(&self) -> TlsStream<TcpStream> {
+    pub async fn tls(&self) -> TlsStream<TcpStream> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -101,7 +101,7 @@ impl Shown {
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("speaks TLS")
     }
 
-    async fn https(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub async fn https(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         exchange(self.tls().await, &request(self.address, line, headers, body)).await
     }
 
@@ -112,7 +112,7 @@ impl Shown {
     }
 
     /// Pairs a device, with an owner who gives it `rights`.
-    async fn pair(&self, name: &str, rights: Rights) -> (Device, Vec<u8>) {
+    pub async fn pair(&self, name: &str, rights: Rights) -> (Device, Vec<u8>) {
         let code = self.server.pair().expect("is shown");
         let device = Device::new(name);
         let begun = device.begin(&Known::url(&code.url));
@@ -145,7 +145,7 @@ impl Shown {
     }
 
     /// Connects a paired device; gives what a session's requests are made of.
-    async fn connect(&self, device: &Device, host: &[u8]) -> (Client, (String, String, String)) {
+    pub async fn connect(&self, device: &Device, host: &[u8]) -> (Client, (String, String, String)) {
         let kept = std::cell::RefCell::new(None);
         let client = Client::connect_by("127.0.0.1:0", async |offer| {
             let nonce = self.nonce().await;
@@ -170,7 +170,7 @@ async fn share(server: &Server, store: &Store, listen: &str) -> Result<SocketAdd
     server.share(config).await
 }
 
-fn drive() -> Rights {
+pub fn drive() -> Rights {
     [Right::Drive].into_iter().collect()
 }
 

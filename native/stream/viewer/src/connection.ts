@@ -7,7 +7,7 @@ import { isFinal, ofSignalling } from "./failure.ts";
 import type { Failure } from "./failure.ts";
 import { decode, encode } from "./messages.ts";
 import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
-import { SignallingError, endSession, patchCandidates, postOffer, sdpFragment } from "./whep.ts";
+import { Refusal, SignallingError, ask, endSession, patchCandidates, postOffer, sdpFragment } from "./whep.ts";
 
 export type ConnectionState =
   /** `after` is why the try before failed. */
@@ -104,6 +104,13 @@ export class Connection {
       return;
     }
     void this.#probe(attempt);
+  }
+
+  /** Asks the server for something of this session's. */
+  ask(method: string, path: string, more?: Parameters<typeof ask>[4]): Promise<Response> {
+    const location = this.#attempt?.location;
+    if (location === undefined) return Promise.reject(new Refusal("", ""));
+    return ask(location, this.#token, method, path, more);
   }
 
   /** The live connection, for statistics. */

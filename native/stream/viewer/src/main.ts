@@ -1,8 +1,10 @@
 /** Puts the page together: one screen, one connection, and the controls around them. */
 import { Recorder, copy, fileName, picture, save } from "./capture.ts";
+import { ClipboardExchange } from "./clipboard.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionState } from "./connection.ts";
 import { CursorView } from "./cursor.ts";
+import { FilesView, PathDialog, choose, takeDrops } from "./files.ts";
 import { Follow } from "./follow.ts";
 import type { Point } from "./geometry.ts";
 import { KeyMenu } from "./keymenu.ts";
@@ -64,6 +66,8 @@ class Viewer {
   readonly #recorder: Recorder;
   readonly #toolbar: Toolbar;
   readonly #peopleView: PeopleView;
+  readonly #clipboard: ClipboardExchange;
+  readonly #files: FilesView;
   readonly #notice = new NoticeCard(() => this.#connection.start());
 
   constructor(token: string) {
@@ -114,7 +118,15 @@ class Viewer {
     });
     this.#peopleView = new PeopleView((message) => connection.sendKeys(message));
     this.#keys = new KeyMenu(this.#keyboard, this.#sticky);
+    this.#clipboard = new ClipboardExchange((method, path, more) => connection.ask(method, path, more), (text) => this.#tell(text));
+    this.#files = new FilesView((method, path, more) => connection.ask(method, path, more));
+    takeDrops(this.#screen.stage, this.#files);
+    const path = new PathDialog(this.#files);
     this.#menu = new Menu({
+      sendFiles: () => choose(this.#files),
+      fetchFile: () => path.open(),
+      paste: () => void this.#clipboard.paste(),
+      take: () => void this.#clipboard.take(),
       follow: () => {
         this.#follow.toggle();
         return this.#follow.enabled;
@@ -143,7 +155,8 @@ class Viewer {
     this.#toolbar.root.append(this.#menu.root);
     this.#screen.stage.append(this.#text.root);
     document.body.append(
-      this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#peopleView.root, this.#stats.root, this.#keys.root);
+      this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#peopleView.root, this.#stats.root, this.#keys.root,
+      this.#clipboard.root, this.#files.root, path.root);
     this.#listen();
   }
 
@@ -188,6 +201,7 @@ class Viewer {
   }
 
   #opened(): void {
+    this.#files.reset();
     this.#keyboard.reset();
     this.#pointer.reset();
     this.#cursor?.reset();
@@ -206,11 +220,20 @@ class Viewer {
       case "status":
         this.#guest = message;
         this.#pointer.setGuest(message.absolute, message.touch);
+        this.#files.allowed = message.files;
+        this.#menu?.files(message.files);
         document.title = strings.title(message.name);
         this.#refresh();
         break;
       case "people":
         this.#peopleChanged(message);
+        break;
+      case "file":
+        this.#files.told(message);
+        break;
+      case "clipboard":
+        this.#clipboard.show(message);
+        this.#menu?.clipboard(message);
         break;
       case "size":
         this.#screen.setGuestSize(message);
@@ -252,7 +275,12 @@ class Viewer {
     // What was down went up in the guest with the change of hands.
     this.#keyboard.reset();
     this.#pointer.setDriving(now);
-    if (now) this.#follow.restart();
+    if (now) {
+      this.#follow.restart();
+    } else {
+      this.#clipboard.show(undefined);
+      this.#menu?.clipboard(undefined);
+    }
     // The button that was pressed by a key is gone.
     if (now && document.activeElement === document.body) this.#focusGuest();
   }

@@ -5,9 +5,16 @@ import { element } from "./dom.ts";
 import { CONTENT_SCALES } from "./follow.ts";
 import type { ContentScale } from "./follow.ts";
 import type { TouchMode } from "./gestures.ts";
+import type { ClipboardMessage } from "./messages.ts";
 import { strings } from "./strings.ts";
 
 export interface MenuActions {
+  /** Into the guest's clipboard, and out of it. */
+  paste(): void;
+  take(): void;
+  /** Files into the guest, and out of it. */
+  sendFiles(): void;
+  fetchFile(): void;
   /** Each returns whether its thing is now on. */
   follow(): boolean;
   contents(scale: ContentScale): void;
@@ -25,6 +32,9 @@ export class Menu {
   });
   readonly #record: HTMLButtonElement;
   readonly #zoomOut: HTMLButtonElement;
+  readonly #paste: HTMLButtonElement;
+  readonly #take: HTMLButtonElement;
+  readonly #files: readonly HTMLButtonElement[];
 
   constructor(actions: MenuActions, now: { follows: boolean; contents: ContentScale; touch: TouchMode }) {
     this.#record = action(strings.record, () => actions.record());
@@ -38,8 +48,16 @@ export class Menu {
     const fingers = choice(strings.touchMode, modes, strings.touchModes, now.touch, (mode) => actions.touch(mode));
     // Seen only by those who have fingers for it.
     fingers.hidden = !matchMedia("(any-pointer: coarse)").matches;
+    this.#paste = action(strings.clipboard.paste, () => actions.paste());
+    this.#take = action(strings.clipboard.take, () => actions.take());
+    this.clipboard(undefined);
+    this.#files = [action(strings.files.send, () => actions.sendFiles()), action(strings.files.take, () => actions.fetchFile())];
+    this.files(false);
     this.root.append(
       this.#zoomOut,
+      this.#paste,
+      this.#take,
+      ...this.#files,
       toggle(strings.follow, now.follows, actions.follow),
       choice<ContentScale>(strings.contents, CONTENT_SCALES, strings.contentScales, now.contents, (scale) => actions.contents(scale)),
       toggle(strings.stats, false, actions.stats),
@@ -59,6 +77,22 @@ export class Menu {
   recording(on: boolean): void {
     this.#record.setAttribute("aria-pressed", String(on));
     this.#record.textContent = on ? strings.stopRecording : strings.record;
+  }
+
+  /** Whether files may be exchanged. */
+  files(allowed: boolean): void {
+    for (const button of this.#files) button.hidden = !allowed;
+  }
+
+  /** What may be done with the guest's clipboard now. */
+  clipboard(now: ClipboardMessage | undefined): void {
+    this.#paste.hidden = now?.to !== true;
+    this.#take.hidden = now?.from !== true;
+    this.#paste.disabled = now?.agent !== true;
+    this.#take.disabled = now?.agent !== true || !(now.text || now.png);
+    for (const button of [this.#paste, this.#take]) {
+      button.title = now?.agent === true ? (button.disabled ? strings.clipboard.nothing : "") : strings.clipboard.noAgent;
+    }
   }
 
   zoomed(on: boolean): void {

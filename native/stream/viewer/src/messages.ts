@@ -72,6 +72,8 @@ export interface StatusMessage {
   readonly name: string;
   /** Without a touch screen in the guest, fingers are a pointer. */
   readonly touch: boolean;
+  /** Whether this page may exchange files with the guest. */
+  readonly files: boolean;
 }
 
 /** Somebody who sees the machine. */
@@ -93,6 +95,35 @@ export interface PeopleMessage {
   readonly you: string;
   readonly driver: string | null;
   readonly all: readonly Person[];
+}
+
+/** How far a file of this page's is. */
+export interface FileMessage {
+  readonly t: "file";
+  readonly id: number;
+  readonly state: "giving" | "taking" | "ready" | "done" | "failed";
+  readonly done: number;
+  /** 0 while it is not known. */
+  readonly size: number;
+  /** Where it is: in the guest, or the path by which it can be loaded once; empty for the guest's downloads. */
+  readonly at: string;
+  readonly code: string;
+  readonly text: string;
+}
+
+/** What this page may exchange with the guest's clipboard; not sent to one that may not. */
+export interface ClipboardMessage {
+  readonly t: "clipboard";
+  /** Whether somebody in the guest answers. */
+  readonly agent: boolean;
+  /** Which way a content may go. */
+  readonly to: boolean;
+  readonly from: boolean;
+  /** What may be taken now. */
+  readonly text: boolean;
+  readonly png: boolean;
+  /** How often a program of the guest's has copied something. */
+  readonly copied: number;
 }
 
 /** A cursor shape; without `rgba` it is one sent before. */
@@ -156,6 +187,8 @@ export interface UntypedMessage {
 export type ServerMessage =
   | StatusMessage
   | PeopleMessage
+  | ClipboardMessage
+  | FileMessage
   | LocksMessage
   | UntypedMessage
   | CursorMessage
@@ -208,6 +241,10 @@ export function decode(data: unknown): ServerMessage | undefined {
       return decodeStatus(fields);
     case "people":
       return decodePeople(fields);
+    case "file":
+      return decodeFile(fields);
+    case "clipboard":
+      return decodeClipboard(fields);
     case "cursor":
       return decodeCursor(fields);
     case "cursorpos":
@@ -236,6 +273,7 @@ function decodeStatus(fields: Record<string, unknown>): StatusMessage | undefine
     absolute: fields["absolute"] !== false,
     name: typeof fields["name"] === "string" ? fields["name"] : "",
     touch: fields["touch"] === true,
+    files: fields["files"] === true,
   };
 }
 
@@ -254,6 +292,30 @@ function decodePeople({ you, driver, all }: Record<string, unknown>): PeopleMess
     }];
   });
   return { t: "people", you, driver: typeof driver === "string" ? driver : null, all: people };
+}
+
+const STEPS: readonly string[] = ["giving", "taking", "ready", "done", "failed"];
+
+function decodeFile({ id, state, done, size, at, code, text }: Record<string, unknown>): FileMessage | undefined {
+  if (!isInteger(id) || typeof state !== "string" || !STEPS.includes(state)) return undefined;
+  const words = (value: unknown) => (typeof value === "string" ? value : "");
+  const count = (value: unknown) => (isInteger(value) ? value : 0);
+  return {
+    t: "file", id, state: state as FileMessage["state"], done: count(done), size: count(size),
+    at: words(at), code: words(code), text: words(text),
+  };
+}
+
+function decodeClipboard({ agent, to, from, text, png, copied }: Record<string, unknown>): ClipboardMessage {
+  return {
+    t: "clipboard",
+    agent: agent === true,
+    to: to === true,
+    from: from === true,
+    text: text === true,
+    png: png === true,
+    copied: isInteger(copied) ? copied : 0,
+  };
 }
 
 function decodeCursor(fields: Record<string, unknown>): CursorMessage | undefined {

@@ -45,7 +45,7 @@ const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 /** The number of the request that ends a session: it is made in advance. */
 const LAST = 2 ** 53 - 1;
 
-type Bytes = Uint8Array<ArrayBuffer>;
+export type Bytes = Uint8Array<ArrayBuffer>;
 
 const utf8 = (text: string): Bytes => new TextEncoder().encode(text);
 
@@ -248,14 +248,16 @@ export class Session {
     return new Session(key, await Session.#sign(key, LAST, "DELETE", path, ""));
   }
 
-  sign(method: string, path: string, body: string): Promise<string> {
+  /** `path` has its query. Requests may overtake each other a little. */
+  sign(method: string, path: string, body: string | Bytes): Promise<string> {
     this.#number += 1;
     return Session.#sign(this.#key, this.#number, method, path, body);
   }
 
-  static async #sign(key: CryptoKey, number: number, method: string, path: string, body: string): Promise<string> {
+  static async #sign(key: CryptoKey, number: number, method: string, path: string, body: string | Bytes): Promise<string> {
+    const bytes = typeof body === "string" ? utf8(body) : body;
     const zero = new Uint8Array(1);
-    const made = await mac(key, utf8(method), zero, utf8(path), zero, big(number, 8), utf8(body));
+    const made = await mac(key, utf8(method), zero, utf8(path), zero, big(number, 8), bytes);
     return `${number}.${encode(made)}`;
   }
 }

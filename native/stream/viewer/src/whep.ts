@@ -4,7 +4,7 @@
  */
 
 import { Session, isAnswer, signOffer } from "./trust.ts";
-import type { Paired } from "./trust.ts";
+import type { Bytes, Paired } from "./trust.ts";
 
 const ENDPOINT = "/whep";
 
@@ -36,8 +36,9 @@ export class TrustedHost {
     return true;
   }
 
-  async mark(method: string, path: string, body: string): Promise<Record<string, string>> {
-    const mac = await this.#sessions.get(path)?.sign(method, path, body);
+  /** Headers for a request about a session, whose path is `session`; `path` may lead on from there. */
+  async mark(method: string, path: string, body: string | Bytes, session = path): Promise<Record<string, string>> {
+    const mac = await this.#sessions.get(session)?.sign(method, path, body);
     return mac === undefined ? {} : { "Sampan-Mac": mac };
   }
 
@@ -128,6 +129,52 @@ export async function patchCandidates(
   } catch {
     return false;
   }
+}
+
+/** Why the server did not do what a session asked for. */
+export class Refusal extends Error {
+  /** As in docs/streaming.md and docs/errors.md; empty where nobody answered. */
+  readonly code: string;
+
+  constructor(code: string, words: string) {
+    super(words);
+    this.name = "Refusal";
+    this.code = code;
+  }
+}
+
+/** A request of a session: `path` leads on from the session's own, and begins with a slash. */
+export async function ask(
+  session: string,
+  token: string,
+  method: string,
+  path: string,
+  { body = new Uint8Array(), type, signal }: { body?: Bytes; type?: string; signal?: AbortSignal } = {},
+): Promise<Response> {
+  const whole = session + path;
+  let response: Response;
+  try {
+    const marked = trusted === undefined ? authorization(token) : await trusted.mark(method, whole, body, session);
+    response = await fetch(whole, {
+      method,
+      headers: { ...marked, ...(type !== undefined && { "Content-Type": type }) },
+      ...(method !== "GET" && { body }),
+      ...(signal !== undefined && { signal }),
+    });
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    throw new Refusal("", String(error));
+  }
+  if (response.ok) return response;
+  const words = (await response.text()).slice(0, 1000);
+  let [code, error] = ["", words];
+  try {
+    const answer = JSON.parse(words) as { code?: unknown; error?: unknown };
+    if (typeof answer.code === "string" && typeof answer.error === "string") [code, error] = [answer.code, answer.error];
+  } catch {
+    // The server's words then.
+  }
+  throw new Refusal(code, error);
 }
 
 /** Ends a session; `keepalive` lets the request outlive the page. */

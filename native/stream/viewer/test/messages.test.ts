@@ -17,6 +17,7 @@ test("a status is read whatever the case of its state, and defaults to an absolu
     absolute: true,
     name: "vm",
     touch: false,
+    files: false,
   });
   assert.equal(json({ t: "status", state: "dancing" }), undefined);
 });
@@ -65,5 +66,15 @@ test("sizes are whole and bounded; zero by zero is a display that is off", () =>
 test("anything else is nothing, never an exception", () => {
   for (const data of ["", "{", "null", "[]", "7", '{"t":"size"}', '{"t":"later"}', 7, undefined]) {
     assert.equal(decode(data), undefined);
+  }
+});
+
+test("what is told of the clipboard and of files is read, and nothing that is none", () => {
+  assert.deepEqual(json({ t: "clipboard", agent: true, to: true, from: 1, text: true, copied: 2 }),
+    { t: "clipboard", agent: true, to: true, from: false, text: true, png: false, copied: 2 });
+  assert.deepEqual(json({ t: "file", id: 3, state: "giving", done: 1, size: 2 }),
+    { t: "file", id: 3, state: "giving", done: 1, size: 2, at: "", code: "", text: "" });
+  for (const bad of [{ id: "3", state: "done" }, { id: 3, state: "gone" }, { id: 3 }]) {
+    assert.equal(json({ t: "file", ...bad }), undefined);
   }
 });

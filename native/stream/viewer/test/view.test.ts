@@ -9,7 +9,7 @@ import { noticeFor, stateText, untypedText } from "../src/view.ts";
 import type { ViewState } from "../src/view.ts";
 
 const guest = (state: GuestState, detail = ""): StatusMessage =>
-  ({ t: "status", state, detail, absolute: true, name: "vm", touch: false });
+  ({ t: "status", state, detail, absolute: true, name: "vm", touch: false, files: false });
 
 const view = (change: Partial<ViewState>): ViewState => ({
   connection: { name: "connected" },

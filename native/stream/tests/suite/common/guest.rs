@@ -1,10 +1,15 @@
 //! A guest that paints what it is told to and remembers what was done to it.
 
 use sampan_frame::{PixelFormat, Rect, Screen, Size};
-use sampan_guest::{Guest, GuestState, GuestStatus};
+use sampan_guest::{
+    Clipboard, ClipboardKind, ClipboardStatus, Files, Given, Guest, GuestError, GuestState, GuestStatus,
+    Pending,
+};
 use sampan_input::Event;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -13,6 +18,120 @@ pub struct TestGuest {
     pub status: watch::Sender<GuestStatus>,
     pub events: Mutex<Vec<Event>>,
     pub resized: Mutex<Vec<(Size, (u16, u16))>>,
+    pub clipboard: Arc<TestClipboard>,
+    pub files: TestFiles,
+    own: Weak<TestGuest>,
+}
+
+/// What was put into the clipboard, and what is in it.
+#[derive(Default)]
+pub struct TestClipboard {
+    pub status: watch::Sender<ClipboardStatus>,
+    pub set: Mutex<Vec<(ClipboardKind, Vec<u8>)>>,
+    pub has: Mutex<Option<Vec<u8>>>,
+}
+
+fn refused<T: Send + 'static>(code: &'static str) -> Pending<T> {
+    let words = format!("{code}, in words");
+    Box::pin(std::future::ready(Err(GuestError { code: code.into(), words })))
+}
+
+impl Clipboard for TestClipboard {
+    fn status(&self) -> watch::Receiver<ClipboardStatus> {
+        self.status.subscribe()
+    }
+
+    fn get(&self, _: ClipboardKind) -> Pending<Vec<u8>> {
+        match self.has.lock().expect("not poisoned").clone() {
+            Some(content) => Box::pin(std::future::ready(Ok(content))),
+            None => refused("clipboard_empty"),
+        }
+    }
+
+    fn set(&self, kind: ClipboardKind, content: Vec<u8>) -> Pending<()> {
+        self.set.lock().expect("not poisoned").push((kind, content));
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Files that it was given, and one that it has: `/etc/hostname`.
+pub struct TestFiles {
+    pub given: Mutex<Vec<(String, Vec<u8>)>>,
+    /// Nothing goes on while this is closed.
+    pub open: watch::Sender<bool>,
+    /// How many were begun and not given up.
+    pub moving: Arc<AtomicU32>,
+    /// Bytes that there is room for.
+    pub room: AtomicU64,
+}
+
+impl Default for TestFiles {
+    fn default() -> Self {
+        let (given, moving) = (Mutex::default(), Arc::default());
+        Self { given, open: watch::Sender::new(true), moving, room: AtomicU64::new(u64::MAX) }
+    }
+}
+
+/// Counts while it is there.
+struct Moving(Arc<AtomicU32>);
+
+impl Moving {
+    fn new(count: &Arc<AtomicU32>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct FilesOf(Arc<TestGuest>);
+
+impl Files for FilesOf {
+    fn spool(&self, bytes: u64) -> Result<File, GuestError> {
+        self.has_room(bytes)?;
+        Ok(tempfile::tempfile().expect("a file"))
+    }
+
+    fn has_room(&self, bytes: u64) -> Result<(), GuestError> {
+        if bytes > self.0.files.room.load(Ordering::Relaxed) {
+            return Err(GuestError { code: "host_disk_full".into(), words: "no room".into() });
+        }
+        Ok(())
+    }
+
+    fn give(&self, mut file: File, size: u64, name: String, progress: watch::Sender<u64>) -> Pending<Given> {
+        let guest = self.0.clone();
+        Box::pin(async move {
+            let _moving = Moving::new(&guest.files.moving);
+            let mut open = guest.files.open.subscribe();
+            let _ = open.wait_for(|open| *open).await;
+            let mut bytes = Vec::new();
+            file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("is read");
+            assert_eq!(bytes.len() as u64, size);
+            progress.send_replace(size);
+            if name == "locked" {
+                return Err(GuestError {
+                    code: "guest_locked".into(),
+                    words: "its desktop is locked".into(),
+                });
+            }
+            guest.files.given.lock().expect("not poisoned").push((name, bytes));
+            Ok(Given::Downloads)
+        })
+    }
+
+    fn take(&self, path: String, _: watch::Sender<u64>) -> Pending<(File, u64)> {
+        if path != "/etc/hostname" {
+            return refused("guest_file_failed");
+        }
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"sampan\n").expect("is written");
+        Box::pin(std::future::ready(Ok((file, 7))))
+    }
 }
 
 impl TestGuest {
@@ -20,11 +139,14 @@ impl TestGuest {
         let screen = Screen::new();
         screen.set_blank(Size { width, height });
         let running = GuestStatus { state: GuestState::Running, detail: String::new(), absolute: true };
-        Arc::new(Self {
+        Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             screen,
             status: watch::Sender::new(running),
             events: Mutex::default(),
             resized: Mutex::default(),
+            clipboard: Arc::default(),
+            files: TestFiles::default(),
         })
     }
 
@@ -74,6 +196,14 @@ impl Guest for TestGuest {
 
     fn status(&self) -> watch::Receiver<GuestStatus> {
         self.status.subscribe()
+    }
+
+    fn clipboard(&self) -> Option<Arc<dyn Clipboard>> {
+        Some(self.clipboard.clone())
+    }
+
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        Some(Arc::new(FilesOf(self.own.upgrade()?)))
     }
 }
 
