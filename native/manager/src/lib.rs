@@ -118,6 +118,7 @@ struct Inner {
     listing: tokio::sync::Mutex<summary::Listing>,
     /// Something in the list of machines may have changed.
     changed: watch::Sender<()>,
+    app: app::AppLife,
 }
 
 /// A library of machines, with what runs of it. Clones are the same one. Its methods must be called on a tokio runtime.
@@ -144,6 +145,7 @@ impl Manager {
             downloads: parking_lot::Mutex::default(),
             listing: tokio::sync::Mutex::new(summary::Listing::new(changed.subscribe())),
             changed,
+            app: app::AppLife::default(),
         }))
     }
 
@@ -175,6 +177,11 @@ impl Manager {
 
     pub(crate) fn thumbnails(&self) -> &thumbnails::Thumbnails {
         &self.0.thumbnails
+    }
+
+    /// What the system did with the app.
+    pub(crate) fn app_life(&self) -> &app::AppLife {
+        &self.0.app
     }
 
     pub(crate) fn downloads(&self) -> &parking_lot::Mutex<downloads::Downloads> {
