@@ -177,11 +177,21 @@ test("an app that is killed is told what became of its machines, and they start 
 
 test("what the system does with the app reaches its machines", { skip: tooSlow }, async () => {
   const id = await paintingMachine(home, "background");
-  assert.deepEqual(await native.app.toBackground(), [], "none runs");
+  assert.deepEqual(await native.app.toBackground("save", 60_000), [], "none runs");
+  await native.app.toForeground();
   await native.life.start(id).run();
   await painted(id, "green");
   assert.deepEqual((await native.app.lowMemory()).map(({ did }) => did), ["nothing"], "somebody looks at it");
-  await native.app.toBackground();
+  const dids = (all) => all.map(({ machine, did }) => [machine, did]);
+  assert.deepEqual(dids(await native.app.toBackground("pause", 60_000)), [[id, "paused"]]);
+  assert.deepEqual(dids(await native.app.toForeground()), [[id, "resumed"]]);
+  assert.equal(await state(id), "running");
+  assert.deepEqual(dids(await native.app.toBackground("save", 60_000)), [[id, "suspended"]]);
+  const picture = await native.machines.thumbnail(id);
+  assert.deepEqual(pixels(picture.png).at(0, 0), colours.green, "what it showed last");
+  assert.deepEqual(dids(await native.app.toForeground(id)), [[id, "started"]]);
+  assert.equal(await state(id), "running");
+  await native.app.toBackground("runOn", 0);
   const { status } = await native.machines.show(id);
   assert.ok(status.background);
   assert.deepEqual((await native.app.lowMemory()).map(({ machine, did }) => [machine, did]), [[id, "suspended"]]);

@@ -49,6 +49,12 @@ export type Did =
   | 'slowed'
   /** It takes as much as before. */
   | 'restored'
+  /** It was paused. */
+  | 'paused'
+  /** It goes on where it was. */
+  | 'resumed'
+  /** It was started, and goes on where it was saved. */
+  | 'started'
   /** It was saved and ended. */
   | 'suspended'
   /** It was ended, its disks flushed. */
@@ -91,8 +97,10 @@ export type JobState =
   | 'paused'
   /** It has failed, and waits to be discarded. */
   | 'failed'
-  /** It is over: listed no more, and told as an event once. */
-  | 'done';
+  /** It is done: listed no more, and told as an event once. */
+  | 'done'
+  /** It was cancelled: listed no more, and told as an event once. */
+  | 'cancelled';
 
 /** How much a machine may take. */
 export type Mode =
@@ -250,6 +258,15 @@ export type Waste =
   | 'unfinished'
   /** Media that no machine names. */
   | 'unusedMedia';
+
+/** What becomes of machines while nobody looks at the app. */
+export type WhileAway =
+  /** They run on and take less, where the system lets the app run. */
+  | 'runOn'
+  /** They are paused. */
+  | 'pause'
+  /** They are paused at once, then saved one after the other as far as the time suffices. */
+  | 'save';
 
 /** One way to run guests. */
 export interface Accelerator {
@@ -1023,10 +1040,13 @@ export namespace app {
   function aboutToEnd(grace: number): Promise<Array<Done>>;
   /** The system wants memory back. */
   function lowMemory(): Promise<Array<Done>>;
-  /** Nobody looks at the app. */
-  function toBackground(): Promise<Array<Done>>;
-  /** Somebody looks at the app again. */
-  function toForeground(): Promise<Array<Done>>;
+  /**
+   * Nobody looks at the app, and the system halts it in `grace` milliseconds unless machines run on. Comes back when all is done, the time is over
+   * or somebody looks again.
+   */
+  function toBackground(policy: WhileAway, grace: number): Promise<Array<Done>>;
+  /** Somebody looks at the app again: what ran goes on. Of the machines that were saved that is `in_front` alone, whose screen is shown. */
+  function toForeground(inFront?: string): Promise<Array<Done>>;
 }
 
 export namespace clipboard {
@@ -1150,6 +1170,12 @@ export namespace input {
   function button(screen: string, button: Button, down: boolean): void;
   /** A key goes down or up. `code` is OpenHarmony's `KeyCode`; one that no guest knows is left out. */
   function key(screen: string, code: number, down: boolean): void;
+  /**
+   * Holds the mouse pointer where it is, or lets it go: how far the mouse moves is told to the page all the same. `window` is the id that the
+   * system gives the window; when that loses the focus the system lets the pointer go by itself. Rejects with `no_pointer_lock` where
+   * the system has nothing of the kind, and with `pointer_not_locked`.
+   */
+  function lockPointer(window: number, on: boolean): Promise<void>;
   /** The pointer moved by so many pixels, for guests with a relative pointing device. */
   function moveBy(screen: string, dx: number, dy: number): void;
   /** The pointer is at a point of the surface, for guests with an absolute pointing device. */

@@ -145,6 +145,17 @@ impl Bundle {
         path.map(|path| fs::read_own(&path, MAX_THUMBNAIL)).transpose()
     }
 
+    /// What the screen of a suspended machine showed, PNG; `None` where it is not suspended, or showed nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn suspended_thumbnail(&self) -> Result<Option<Vec<u8>>> {
+        let file = self.manifest.suspended.as_ref().and_then(|suspended| suspended.thumbnail.as_ref());
+        let path = file.map(|file| self.path.join(THUMBS).join(file.as_str()));
+        path.map(|path| fs::read_own(&path, MAX_THUMBNAIL)).transpose()
+    }
+
     /// Bytes that the bundle takes of the disk, by blocks in use (a hole takes none).
     ///
     /// # Errors
@@ -180,6 +191,8 @@ impl Bundle {
             let memory_bytes = memory.map_or(0, |file| used(&self.state_path(file)));
             // A machine that was put back to it, and has not run since, resumes from the same memory.
             let shared = memory.is_some_and(|file| without.memories().contains(file));
+            let is_shown =
+                snapshot.thumbnail.as_ref().is_some_and(|file| without.thumbnails().contains(file));
             let grown = snapshot.parent.as_ref().and_then(|parent| self.manifest.snapshots.get(parent));
             let is_older = |image: &&FileName| {
                 grown.is_some_and(|grown| grown.drives.values().any(|before| before == *image))
@@ -192,7 +205,7 @@ impl Bundle {
                 freed: freed
                     .sum::<u64>()
                     .saturating_add(if shared { 0 } else { memory_bytes })
-                    .saturating_add(picture),
+                    .saturating_add(if is_shown { 0 } else { picture }),
             }
         };
         self.manifest.snapshots.iter().map(|entry| (entry.0.clone(), usage(entry))).collect()

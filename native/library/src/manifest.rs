@@ -85,6 +85,9 @@ pub struct Suspended {
     pub document: u64,
     /// The images that the memory belongs to.
     pub drives: BTreeMap<DriveId, FileName>,
+    /// What the screen showed (PNG), in `thumbs/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<FileName>,
 }
 
 /// A snapshot of a running machine between `begin` and `commit`.
@@ -358,7 +361,8 @@ impl Manifest {
 
     pub(crate) fn thumbnails(&self) -> BTreeSet<&FileName> {
         let pending = self.pending.iter().filter_map(|p| p.snapshot.thumbnail.as_ref());
-        self.snapshots.values().filter_map(|s| s.thumbnail.as_ref()).chain(pending).collect()
+        let suspended = self.suspended.iter().filter_map(|s| s.thumbnail.as_ref());
+        self.snapshots.values().filter_map(|s| s.thumbnail.as_ref()).chain(pending).chain(suspended).collect()
     }
 }
 

@@ -54,7 +54,7 @@ impl Locked {
         self.check_idle()?;
         let mut node = self.new_node(new)?;
         let Overlays { drives: overlays, images, unfinished } = self.overlays(layer, &node.drives, sizes)?;
-        let thumbnail = self.write_thumbnail(new)?;
+        let thumbnail = self.write_thumbnail(new.thumbnail.as_deref())?;
         node.thumbnail = thumbnail.as_ref().map(|(file, _)| file.clone());
         if with_memory {
             node.memory = Some(FileName::fresh("memory", "mem"));
@@ -165,12 +165,18 @@ impl Locked {
     }
 
     /// The memory was saved to the planned file and the guest does not run any more, nor will it before QEMU is gone: from
-    /// now on the machine is suspended. `time` is in seconds since 1970.
+    /// now on the machine is suspended. `time` is in seconds since 1970, `picture` what the screen shows (PNG): one that cannot be
+    /// kept is left out.
     ///
     /// # Errors
     ///
     /// When the file is not the planned one, is empty or cannot be made durable; the machine is not suspended then.
-    pub fn commit_suspend(&mut self, memory: &std::path::Path, time: u64) -> Result<()> {
+    pub fn commit_suspend(
+        &mut self,
+        memory: &std::path::Path,
+        time: u64,
+        picture: Option<&[u8]>,
+    ) -> Result<()> {
         self.check_idle()?;
         let name: FileName = memory.file_name().and_then(|n| n.to_str()).unwrap_or_default().parse()?;
         if self.state_path(&name) != memory {
@@ -178,11 +184,17 @@ impl Locked {
         }
         self.sync_state(&name)?;
         let document = self.generation_of_run()?;
+        let picture = self.write_thumbnail(picture).unwrap_or_else(|error| {
+            log::warn!("{}: what the screen showed is not kept: {error}", self.name());
+            None
+        });
+        let thumbnail = picture.as_ref().map(|(file, _)| file.clone());
         self.commit(|m| {
             let drives = m.drives.clone();
-            m.suspended = Some(Suspended { memory: name, time, document, drives });
+            m.suspended = Some(Suspended { memory: name, time, document, drives, thumbnail });
             Ok(())
         })?;
+        picture.into_iter().for_each(|(_, file)| file.keep());
         self.scratch.clear();
         Ok(())
     }

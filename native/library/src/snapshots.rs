@@ -49,9 +49,12 @@ impl Locked {
         let mut node = self.new_node(new)?;
         let Overlays { drives, images, unfinished } =
             self.overlays(layer, &node.drives, &self.sizes(&node.drives)?)?;
-        let thumbnail = self.write_thumbnail(new)?;
-        node.thumbnail = thumbnail.as_ref().map(|(file, _)| file.clone());
-        node.memory = self.manifest().suspended.as_ref().map(|s| s.memory.clone());
+        let thumbnail = self.write_thumbnail(new.thumbnail.as_deref())?;
+        let suspended = self.manifest().suspended.as_ref();
+        // Of a machine that stands still, what it showed when it was suspended is what it shows.
+        let shown = suspended.and_then(|s| s.thumbnail.clone());
+        node.thumbnail = thumbnail.as_ref().map(|(file, _)| file.clone()).or(shown);
+        node.memory = suspended.map(|s| s.memory.clone());
         let id = SnapshotId::random();
         let at = id.clone();
         self.commit(|m| {
@@ -120,8 +123,8 @@ impl Locked {
         self.make_overlays(layer, wanted)
     }
 
-    pub(crate) fn write_thumbnail(&self, new: &NewSnapshot) -> Result<Option<(FileName, Unfinished)>> {
-        let Some(png) = &new.thumbnail else { return Ok(None) };
+    pub(crate) fn write_thumbnail(&self, png: Option<&[u8]>) -> Result<Option<(FileName, Unfinished)>> {
+        let Some(png) = png else { return Ok(None) };
         if png.len() as u64 > MAX_THUMBNAIL || !png.starts_with(b"\x89PNG\r\n\x1a\n") {
             return Err(Error::BadPicture { limit: MAX_THUMBNAIL });
         }
@@ -154,6 +157,7 @@ impl Locked {
             time: node.time,
             document: node.document,
             drives: drives.clone(),
+            thumbnail: node.thumbnail,
         });
         self.commit(|m| {
             m.images.extend(images);

@@ -1,13 +1,45 @@
 //! What becomes of the machines in this process when the system does something with the app that they run in: puts it into the
 //! background, wants memory back, ends it.
 
+use crate::findings::{Confirmed, confirm};
 use crate::machine::Machine;
-use crate::{Error, Manager, Sentence};
-use sampan_control::{Reply, Reporter, Request};
+use crate::run::StartOptions;
+use crate::{Error, Manager, Result, Sentence};
+use sampan_control::{Reply, Reporter, Request, State};
 use sampan_library::VmId;
 use sampan_message::{Coded, Message};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+
+/// What becomes of machines while nobody looks at the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhileAway {
+    /// They run on and take less of the host, as their performance modes have it: the system lets the app run.
+    RunOn,
+    /// They are paused, and go on when somebody looks again. What the system ends meanwhile is as after a power failure.
+    Pause,
+    /// They are paused at once, then saved one after the other, as far as the time suffices; what is not saved stays paused.
+    Save,
+}
+
+/// Whether somebody looks at the app, and what was done because nobody did.
+pub(crate) struct AppLife {
+    away: watch::Sender<bool>,
+    /// Machines that were dealt with, and whether their guests ran. Held while the app leaves, so that coming back begins
+    /// where leaving has ended.
+    halted: Mutex<BTreeMap<VmId, bool>>,
+}
+
+impl Default for AppLife {
+    fn default() -> Self {
+        Self { away: watch::Sender::new(false), halted: Mutex::default() }
+    }
+}
 
 /// What was done with a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +51,12 @@ pub enum Did {
     Slowed,
     /// It takes as much as its performance mode has it.
     Restored,
+    /// It was paused.
+    Paused,
+    /// It goes on where it was.
+    Resumed,
+    /// It was started, and goes on where it was saved.
+    Started,
     /// It was saved and ended.
     Suspended,
     /// It was ended, its disks flushed; its guest was not asked.
@@ -58,14 +96,168 @@ impl Manager {
         here
     }
 
-    /// Nobody looks at the app: its machines take less, as their performance modes have it.
-    pub async fn to_background(&self) -> Vec<Done> {
-        self.background(true, Did::Slowed).await
+    /// Nobody looks at the app, and the system halts it in `grace` at the latest unless machines run on. Comes back when all is done that can be,
+    /// the time is over, or somebody looks again: what is being saved then goes on instead. Machines that are being started are waited for.
+    pub async fn to_background(&self, policy: WhileAway, grace: Duration) -> Vec<Done> {
+        let life = self.app_life();
+        let until = tokio::time::Instant::now() + grace;
+        life.away.send_replace(true);
+        let mut halted = life.halted.lock().await;
+        if policy == WhileAway::RunOn {
+            return self.background(true, Did::Slowed).await;
+        }
+        let (mut changes, mut away) = (self.changes(), life.away.subscribe());
+        let turn = Arc::new(Mutex::new(()));
+        let (mut begun, mut halting) = (Vec::new(), JoinSet::new());
+        while *away.borrow_and_update() {
+            changes.borrow_and_update();
+            let starting = self.runs().is_any_starting();
+            for id in self.runs().all() {
+                if !begun.contains(&id) {
+                    begun.push(id);
+                    let (manager, turn) = (self.clone(), Arc::clone(&turn));
+                    halting.spawn(async move { manager.halt(id, policy, &turn, until).await });
+                }
+            }
+            if !starting {
+                break;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = away.changed() => {}
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        let mut done = Vec::new();
+        while let Some(ended) = halting.join_next().await {
+            // One that panicked has halted nobody.
+            let Ok((id, ran, one)) = ended else { continue };
+            // One that was halted before and has not been looked at since ran then.
+            *halted.entry(id).or_default() |= ran;
+            done.push(one);
+        }
+        done
     }
 
-    /// Somebody looks at the app again.
-    pub async fn to_foreground(&self) -> Vec<Done> {
-        self.background(false, Did::Restored).await
+    /// Somebody looks at the app again: what ran before goes on. Of those that were saved, that is `in_front` alone, whose screen is looked at; the
+    /// others wait to be started.
+    pub async fn to_foreground(&self, in_front: Option<VmId>) -> Vec<Done> {
+        let life = self.app_life();
+        life.away.send_replace(false);
+        let mut halted = life.halted.lock().await;
+        if *life.away.borrow() {
+            // They have left again while this waited.
+            return Vec::new();
+        }
+        let mut done = self.background(false, Did::Restored).await;
+        let mut saved = None;
+        for (id, ran) in std::mem::take(&mut *halted) {
+            if !ran {
+                continue;
+            }
+            let one = match self.resume_halted(id).await {
+                Ok(true) => Done::of(id, Did::Resumed),
+                Ok(false) => {
+                    saved = saved.or(in_front.filter(|front| *front == id));
+                    continue;
+                }
+                Err(error) => Done::refused(id, Did::Nothing, error.message()),
+            };
+            done.retain(|other| other.machine != one.machine);
+            done.push(one);
+        }
+        // Whoever leaves now need not wait until it is started: it is seen being started, and paused then.
+        drop(halted);
+        if let Some(id) = saved {
+            done.push(match self.start_in_front(id).await {
+                Ok(()) => Done::of(id, Did::Started),
+                Err(error) => Done::refused(id, Did::Nothing, error.message()),
+            });
+        }
+        done
+    }
+
+    /// Pauses one that runs and saves it, as the policy has it; and whether its guest ran.
+    async fn halt(
+        &self,
+        id: VmId,
+        policy: WhileAway,
+        turn: &Mutex<()>,
+        until: tokio::time::Instant,
+    ) -> (VmId, bool, Done) {
+        let paused = match self.pause_running(id).await {
+            Ok(Some(paused)) => paused,
+            Ok(None) => return (id, false, Done::of(id, Did::Nothing)),
+            Err(error) => return (id, false, Done::refused(id, Did::Nothing, error.message())),
+        };
+        let halted = Done::of(id, if paused { Did::Paused } else { Did::Nothing });
+        if policy != WhileAway::Save {
+            return (id, paused, halted);
+        }
+        let (reporter, mut away) = (Reporter::new(), self.app_life().away.subscribe());
+        let save = async {
+            // One after the other: half of two is worth less than one.
+            let _turn = turn.lock().await;
+            if reporter.is_cancelled() { Err(Error::Cancelled) } else { self.suspend(id, &reporter).await }
+        };
+        tokio::pin!(save);
+        let back = async { drop(away.wait_for(|away| !away).await) };
+        let saved = tokio::select! {
+            // Where there is no time, nothing is begun.
+            biased;
+            () = tokio::time::sleep_until(until) => None,
+            () = back => None,
+            saved = &mut save => Some(saved),
+        };
+        let saved = match saved {
+            Some(saved) => saved,
+            None => {
+                reporter.cancel();
+                save.await
+            }
+        };
+        let done = match saved {
+            Ok(()) => Done::of(id, Did::Suspended),
+            Err(error) if error.is_cancelled() => halted,
+            Err(error) => Done { refused: Some(error.message()), ..halted },
+        };
+        (id, paused, done)
+    }
+
+    /// Whether it ran and is paused now; `None` where there is no guest that could go on.
+    async fn pause_running(&self, id: VmId) -> Result<Option<bool>> {
+        let machine = self.machine(id).await?;
+        match machine.status().await?.map(|status| status.state) {
+            Some(State::Running) => {
+                machine.tell(Request::Pause).await?;
+                // Nobody looks at it: whoever wants memory back may have its.
+                machine.call(Request::Background { on: true }, &Reporter::new()).await?;
+                Ok(Some(true))
+            }
+            Some(State::Paused) => Ok(Some(false)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Lets one that was paused go on; whether it is still there.
+    async fn resume_halted(&self, id: VmId) -> Result<bool> {
+        let machine = self.machine(id).await?;
+        match machine.status().await?.map(|status| status.state) {
+            Some(State::Paused) => machine.tell(Request::Resume).await.map(|()| true),
+            Some(_) => Ok(true),
+            None => Ok(false),
+        }
+    }
+
+    /// Starts one that was saved when its person left. What has to be confirmed is for its screen to ask.
+    async fn start_in_front(&self, id: VmId) -> Result<()> {
+        if self.bundle(id).await?.manifest().suspended.is_none() {
+            return Err(Error::NotRunning { name: self.bundle(id).await?.name().to_owned() });
+        }
+        confirm(self.start_findings(id).await?, &Confirmed::Nothing)?;
+        let options = StartOptions { throw_away: false, discard_state: false, in_process: true };
+        let tell = |message: Message| log::info!("{id}: {message}");
+        self.start(id, options, None, &tell).await.map(drop)
     }
 
     async fn background(&self, on: bool, did: Did) -> Vec<Done> {
@@ -86,7 +278,7 @@ impl Manager {
     /// saved, or not in time, is told to end, so that its disks are whole.
     pub async fn about_to_end(&self, grace: Duration) -> Vec<Done> {
         let begun = Instant::now();
-        let mut ending = tokio::task::JoinSet::new();
+        let mut ending = JoinSet::new();
         for id in self.runs().all() {
             let manager = self.clone();
             ending.spawn(async move { manager.end_in_time(id, begun, grace).await });

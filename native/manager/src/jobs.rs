@@ -11,7 +11,7 @@ use sampan_control::{Progress, Reporter, Request};
 use sampan_library::VmId;
 use sampan_message::{Coded, Message};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -127,6 +127,8 @@ struct State {
     jobs: BTreeMap<u64, Entry>,
     /// Those that rest because the network costs money.
     held: BTreeSet<u64>,
+    /// Those that were cancelled last, for whoever tells how they ended.
+    cancelled: VecDeque<u64>,
     activities: HashMap<VmId, Activity>,
 }
 
@@ -149,6 +151,14 @@ impl Jobs {
         drop(state);
         self.changed.send_replace(());
         (id, reporter)
+    }
+
+    fn note_cancelled(&self, id: u64) {
+        let mut state = self.lock();
+        state.cancelled.push_back(id);
+        if state.cancelled.len() > MAX_FAILED {
+            state.cancelled.pop_front();
+        }
     }
 
     fn end(&self, id: u64, error: Option<Message>) {
@@ -242,6 +252,9 @@ impl Manager {
         let task = tokio::spawn(async move {
             // A task of its own, so that even a panic in it ends the job.
             let done = tokio::spawn(work).await.unwrap_or(Err(Error::Thread));
+            if done.as_ref().is_err_and(Error::is_cancelled) {
+                manager.jobs().note_cancelled(id);
+            }
             let error = done.as_ref().err().filter(|error| !error.is_cancelled()).map(Coded::message);
             if let Some(error) = &error {
                 log::info!("{kind} failed: {error}");
@@ -266,6 +279,11 @@ impl Manager {
             error: entry.error.clone(),
         };
         state.jobs.iter().map(info).collect()
+    }
+
+    /// Whether a job that is over was cancelled; known of the last ones.
+    pub fn was_cancelled(&self, id: u64) -> bool {
+        self.jobs().lock().cancelled.contains(&id)
     }
 
     /// Cancels a job that goes on, and forgets one that has failed.

@@ -122,6 +122,7 @@ struct Inner {
     sound_devices: OnceLock<Arc<dyn SoundDevices>>,
     /// Something in the list of machines may have changed.
     changed: watch::Sender<()>,
+    app: app::AppLife,
 }
 
 /// A library of machines, with what runs of it. Clones are the same one. Its methods must be called on a tokio runtime.
@@ -149,6 +150,7 @@ impl Manager {
             listing: tokio::sync::Mutex::new(summary::Listing::new(changed.subscribe())),
             sound_devices: OnceLock::new(),
             changed,
+            app: app::AppLife::default(),
         }))
     }
 
@@ -180,6 +182,11 @@ impl Manager {
 
     pub(crate) fn thumbnails(&self) -> &thumbnails::Thumbnails {
         &self.0.thumbnails
+    }
+
+    /// What the system did with the app.
+    pub(crate) fn app_life(&self) -> &app::AppLife {
+        &self.0.app
     }
 
     pub(crate) fn downloads(&self) -> &parking_lot::Mutex<downloads::Downloads> {

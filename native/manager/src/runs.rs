@@ -32,6 +32,11 @@ impl Runs {
         matches!(self.0.lock().get(&id), Some(Stage::Starting))
     }
 
+    /// Whether any is being started here.
+    pub(crate) fn is_any_starting(&self) -> bool {
+        self.0.lock().values().any(|stage| matches!(stage, Stage::Starting))
+    }
+
     /// It is being started, until the guard is dropped or given the machine. `None` where it is already, or runs.
     pub(crate) fn starting(&self, id: VmId) -> Option<StartGuard<'_>> {
         let mut runs = self.0.lock();

@@ -4,7 +4,7 @@ use crate::Manager;
 use crate::error::Result;
 use crate::machine::document;
 use crate::run::{EndRecord, How};
-use crate::thumbnails::newest_picture;
+use crate::thumbnails::picture_at_rest;
 use sampan_config::{Arch, Preset};
 use sampan_control::{State, Status};
 use sampan_library::{Bundle, Entry, VmId};
@@ -113,7 +113,8 @@ pub struct Summary {
     pub throw_away: bool,
     /// Where it is seen. The address holds a secret.
     pub viewer: Option<String>,
-    /// Where its picture comes from: `live`, or the id of the newest snapshot that has one.
+    /// Which picture there is of it: `live`, or a name of what it showed when it was suspended, or of its newest snapshot's. Another
+    /// picture has another name.
     pub picture: Option<String>,
     /// How its last run ended, if QEMU died then.
     pub crash: Option<Crash>,
@@ -147,7 +148,7 @@ impl Summary {
             last_used,
             throw_away: false,
             viewer: None,
-            picture: newest_picture(manifest).map(|id| id.as_str().to_owned()),
+            picture: picture_at_rest(manifest),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Small pictures of machines: what a running one shows, else the picture of its newest snapshot.
+//! Small pictures of machines: what a running one shows, what a suspended one showed, else the picture of the newest snapshot.
 
 use crate::error::{Error, Result};
 use crate::fault::PictureFault;
@@ -40,9 +40,16 @@ impl Default for Thumbnails {
 }
 
 /// The newest snapshot that has a picture.
-pub fn newest_picture(manifest: &Manifest) -> Option<&SnapshotId> {
+fn newest_picture(manifest: &Manifest) -> Option<&SnapshotId> {
     let pictured = manifest.snapshots.iter().filter(|(_, snapshot)| snapshot.thumbnail.is_some());
     pictured.max_by_key(|(_, snapshot)| snapshot.time).map(|(id, _)| id)
+}
+
+/// A name of the picture that a machine at rest has: another picture has another name.
+pub fn picture_at_rest(manifest: &Manifest) -> Option<String> {
+    let suspended = manifest.suspended.as_ref().and_then(|suspended| suspended.thumbnail.as_ref());
+    let shown = suspended.map(|file| file.as_str().to_owned());
+    shown.or_else(|| newest_picture(manifest).map(|id| id.as_str().to_owned()))
 }
 
 impl Manager {
@@ -96,7 +103,7 @@ impl Manager {
             };
         }
         let _decoder = self.thumbnails().decoders.acquire().await.map_err(|_| Error::Thread)?;
-        blocking(move || small(&of_snapshot(&bundle)?)).await
+        blocking(move || small(&at_rest(&bundle)?)).await
     }
 
     /// Forgets the pictures of machines that are not in the library any more.
@@ -106,7 +113,10 @@ impl Manager {
     }
 }
 
-fn of_snapshot(bundle: &Bundle) -> Result<Vec<u8>> {
+fn at_rest(bundle: &Bundle) -> Result<Vec<u8>> {
+    if let Some(picture) = bundle.suspended_thumbnail()? {
+        return Ok(picture);
+    }
     let id = newest_picture(bundle.manifest()).ok_or(Error::NoPicture)?;
     bundle.thumbnail(id)?.ok_or(Error::NoPicture)
 }

@@ -97,8 +97,10 @@ pub enum JobState {
     Paused,
     /// It has failed, and waits to be discarded.
     Failed,
-    /// It is over: listed no more, and told as an event once.
+    /// It is done: listed no more, and told as an event once.
     Done,
+    /// It was cancelled: listed no more, and told as an event once.
+    Cancelled,
 }
 
 impl From<&manager::JobInfo> for JobInfo {

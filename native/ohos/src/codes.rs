@@ -27,6 +27,8 @@ impl OhosError {
             Self::NotTaken(code) => {
                 (TRIED_AGAIN, Params::of("reason", "not_taken").with("error", number(*code)))
             }
+            Self::NoCursorLock => ("no_pointer_lock", Params::new()),
+            Self::CursorNotLocked(code) => ("pointer_not_locked", Params::of("error", number(*code))),
             Self::StillInUse => (TRIED_AGAIN, Params::of("reason", "still_in_use")),
             Self::BadBuffer(why) => (TRIED_AGAIN, why.params()),
             Self::Read(error) => {
@@ -50,7 +52,9 @@ impl OhosError {
             Self::BadBuffer(_) => Self::NotMapped(Error::from(ErrorKind::OutOfMemory)),
             Self::NotMapped(_) => Self::Read(ReadError::Shrank),
             Self::Read(_) => Self::NoThread(Error::from(ErrorKind::OutOfMemory)),
-            Self::NoThread(_) => return None,
+            Self::NoThread(_) => Self::NoCursorLock,
+            Self::NoCursorLock => Self::CursorNotLocked(201),
+            Self::CursorNotLocked(_) => return None,
         })
     }
 }

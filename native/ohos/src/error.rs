@@ -51,6 +51,12 @@ pub enum OhosError {
     /// The guest's picture cannot be read.
     #[error("the guest's picture cannot be read")]
     Read(#[from] ReadError),
+    /// The system has nothing that holds the mouse pointer.
+    #[error("this system cannot hold the mouse pointer in a window: that needs API 22 or newer, and a PC")]
+    NoCursorLock,
+    /// The system does not hold the mouse pointer.
+    #[error("the system does not hold the mouse pointer (error {0}): click into the guest once more")]
+    CursorNotLocked(i32),
     /// The system refuses a thread.
     #[error("no thread for drawing could be started")]
     NoThread(#[source] io::Error),

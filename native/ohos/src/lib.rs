@@ -43,6 +43,7 @@
 
 mod child_process;
 mod codes;
+mod cursor;
 mod drawing;
 mod error;
 mod hilog;
@@ -58,6 +59,7 @@ mod window;
 
 pub use child_process::ChildProcesses;
 pub use codes::samples;
+pub use cursor::CursorLock;
 pub use drawing::{Drawn, SurfaceStatus};
 pub use error::{BadBuffer, OhosError};
 pub use hilog::Hilog;

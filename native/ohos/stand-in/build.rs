@@ -17,6 +17,7 @@ fn main() {
         "c/node.c",
         "c/child.c",
         "c/audio.c",
+        "c/cursor.c",
     ]);
     run(command);
     println!("cargo::rustc-env=STAND_IN_LIBRARY={}", library.display());

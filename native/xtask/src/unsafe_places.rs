@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("native/ohos/src/ndk.rs", "the NDK's C interface to windows"),
     ("native/childhost/src/lib.rs", "what HarmonyOS calls in a native child process"),
     ("native/ohos/src/child_process.rs", "the NDK's C interface to native child processes"),
+    ("native/ohos/src/cursor.rs", "the NDK's C interface to the mouse pointer"),
     ("native/ohos/src/hilog.rs", "the NDK's C interface to the log"),
     ("native/ohos/src/ohaudio.rs", "the NDK's C interface to sound"),
     ("native/ohos/src/library.rs", "loads the system's libraries and gives their functions"),

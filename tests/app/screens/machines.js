@@ -1,9 +1,9 @@
 // Machines for the pictures: a Debian guest that runs, one that is suspended, one that has crashed, some that are off.
 import { closeSync, existsSync, openSync } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../napi/lib/module.js";
-import { smallest } from "../../napi/lib/machines.js";
+import { paintingMachine, smallest } from "../../napi/lib/machines.js";
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "sampan");
 const disk = process.env.SAMPAN_GUEST_DISK || join(cache, "guest-disk/current/plain/disk.qcow2");
@@ -25,10 +25,17 @@ async function types(native, id, lines) {
   native.screen.detach(screen);
 }
 
-/** Makes them, with names in a language; comes to their ids by what they are for. */
-export async function populate(native, language) {
+/** Machines that are there at once and show a colour: for whoever looks at the pages, not at guests. */
+async function painted(native, names) {
+  const [web, kept] = [await paintingMachine(tmpdir(), names.web), await paintingMachine(tmpdir(), names.kept)];
+  for (const id of [web, kept]) await native.life.start(id).run();
+  const [fresh, ready] = [await native.snapshots.create(web, names.fresh, "", false).run(), await native.snapshots.create(web, names.ready, "", false).run()];
+  await native.life.suspend(kept).run();
+  return { web, kept, fresh, ready };
+}
+
+async function debian(native, names) {
   if (!existsSync(disk)) throw new Error(`${disk} is missing: scripts/guest/disk makes it`);
-  const names = NAMES[language];
   const fd = openSync(disk, "r");
   const draft = { name: names.web, preset: "linux", arch: "x86_64", cpus: 2, memory: 512, file: { fd, name: "debian.qcow2" } };
   const { id: web } = await native.machines.create(draft, ["disk_may_outgrow"]).run();
@@ -39,15 +46,45 @@ export async function populate(native, language) {
     await isUp(native, id);
   }
   await types(native, web, ["root"]);
-  await native.snapshots.create(web, names.fresh, "", false).run();
+  const fresh = await native.snapshots.create(web, names.fresh, "", false).run();
   await types(native, web, ["uname -sm", "head -4 /etc/os-release"]);
-  await native.snapshots.create(web, names.ready, "", false).run();
+  const ready = await native.snapshots.create(web, names.ready, "", false).run();
   await types(native, web, ["free -m", "df -h /"]);
   await types(native, kept, ["root", "ls /usr/lib | head -12"]);
   await native.life.suspend(kept).run();
+  return { web, kept, fresh, ready };
+}
+
+/** Makes them; comes to their ids by what they are for. With `small`, guests that are there at once. */
+export async function populate(native, small) {
+  const names = NAMES.en;
+  const { web, kept, fresh, ready } = await (small ? painted : debian)(native, names);
   await native.forwards.add(web, { protocol: "tcp", address: "127.0.0.1", hostPort: 2222, guestPort: 22, count: 1 });
   const off = (await native.machines.create(smallest(names.off, { preset: "linux", memory: 512, disk: 2 ** 31 }), ["disk_may_outgrow"]).run()).id;
   const more = { preset: "windows11", memory: 4096, cpus: 2, disk: 2 ** 32 };
   const windows = (await native.machines.create(smallest(names.windows, more), ["disk_may_outgrow", "memory_over_comfort", "disk_too_small"]).run()).id;
-  return { running: web, suspended: kept, off, windows };
+  await native.guest.pin(web, "org.gnome.TextEditor", "Text Editor");
+  return { running: web, suspended: kept, off, windows, fresh, ready };
+}
+
+/** Gives them and their snapshots names of a language. */
+export async function rename(native, known, language) {
+  const names = NAMES[language];
+  for (const [id, name] of [[known.running, names.web], [known.suspended, names.kept], [known.off, names.off], [known.windows, names.windows]]) {
+    await native.machines.change(id, [{ field: "name", value: JSON.stringify(name) }], []).catch(({ code }) => {
+      // What is suspended keeps its name until it is started.
+      if (code !== "suspended") throw new Error(code);
+    });
+  }
+  await native.snapshots.edit(known.running, known.fresh, names.fresh, "");
+  await native.snapshots.edit(known.running, known.ready, names.ready, "");
+}
+
+/** Thirty, with the longest names and some from right to left. */
+export async function crowd(native) {
+  const long = "An exceptionally long name of a machine that nobody would choose but somebody will, all the same, so";
+  const names = [long.slice(0, 100), "جهاز افتراضي للتجارب اليومية", "一台名字非常非常长的虚拟机，谁也不会这么起名，可总有人会这么起名"];
+  const ids = [];
+  for (let n = 0; n < 30; n++) ids.push((await native.machines.create(smallest(names[n] ?? `Machine ${n}`), []).run()).id);
+  return { long: ids[0], arabic: ids[1], running: ids[0] };
 }

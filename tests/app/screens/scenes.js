@@ -46,8 +46,37 @@ export const scenes = [
     await tap(page, "#preset_linux");
     await page.waitForTimeout(500);
   } },
+  { name: "suspended", act: (page, { suspended }) => openMachine(page, suspended) },
+  { name: "screen-more", act: async (page, { running }) => {
+    await tap(page, `#picture_${running}`);
+    await tap(page, "#dock_more");
+    await there(page, "#snd_volume");
+    await page.locator("#more_sound").scrollIntoViewIfNeeded();
+    await page.waitForTimeout(500);
+  } },
+  { name: "shares", act: of("#detail_shares") },
+  { name: "logs", act: of("#more_logs") },
+  { name: "programs", act: of("#more_programs") },
+  { name: "process", act: of("#more_process") },
+  { name: "stream", act: of("#detail_stream") },
+  { name: "serial", act: of("#more_serial") },
+  { name: "apps", act: async (page) => {
+    await tap(page, "#tab_apps");
+    await page.waitForTimeout(500);
+  } },
   { name: "mine", act: (page) => tap(page, "#tab_mine") },
   { name: "downloads", act: mine("#mine_downloads") },
+  { name: "storage", act: mine("#mine_storage") },
+  { name: "devices", act: mine("#mine_devices") },
   { name: "capabilities", act: mine("#mine_capabilities") },
   { name: "settings", act: mine("#mine_settings") },
+  { name: "about", act: mine("#mine_about") },
+  // What strains a layout: thirty machines, long names, names from right to left, the largest type.
+  { name: "thirty", crowd: true, act: (page, { long }) => there(page, `#machine_${long}`) },
+  { name: "long-name", crowd: true, act: (page, { long }) => openMachine(page, long) },
+  { name: "right-to-left", crowd: true, act: (page, { arabic }) => openMachine(page, arabic) },
+  { name: "largest-thirty", crowd: true, query: { fontScale: 2 }, act: (page, { long }) => there(page, `#machine_${long}`) },
+  { name: "largest-machine", crowd: true, query: { fontScale: 2 }, act: (page, { long }) => openMachine(page, long) },
+  { name: "largest-settings", crowd: true, query: { fontScale: 2 }, act: mine("#mine_settings") },
+  { name: "largest-wizard", crowd: true, query: { fontScale: 2 }, act: (page) => tap(page, "#new_machine") },
 ];

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 // Pictures of the app's pages, as a person would see them: real machines behind them, in Chromium.
 //
-//   tests/app/screens/shoot.js OUT [--only NAME,…] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc]
+//   tests/app/screens/shoot.js OUT [--only NAME,…] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc] [--small]
+//
+// With --small the guests are there at once and show a colour. sheets.js puts pictures together on sheets.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -9,7 +11,7 @@ import { open, launch } from "../lib/harness/chromium.js";
 import { site } from "../lib/site.js";
 import { serve } from "../bridge/server.js";
 import { folder, modulePath, native, qemu } from "../../napi/lib/module.js";
-import { populate } from "./machines.js";
+import { crowd, populate, rename } from "./machines.js";
 import { scenes } from "./scenes.js";
 
 const { values, positionals } = parseArgs({
@@ -19,6 +21,7 @@ const { values, positionals } = parseArgs({
     languages: { type: "string", default: "zh,en" },
     themes: { type: "string", default: "light,dark" },
     widths: { type: "string", default: "phone,tablet,pc" },
+    small: { type: "boolean", default: false },
   },
 });
 const out = resolve(positionals[0] ?? "screens");
@@ -35,7 +38,7 @@ let shots = 0;
 const wanted = scenes.filter(({ name }) => !values.only || values.only.split(",").includes(name));
 
 async function shoot(scene, width, language, theme, known) {
-  const query = { language: LANGUAGES[language], dark: theme === "dark" ? 1 : 0, device: width === "pc" ? "2in1" : width };
+  const query = { language: LANGUAGES[language], dark: theme === "dark" ? 1 : 0, device: width === "pc" ? "2in1" : width, ...scene.query };
   const [w, h] = SIZES[width];
   const opened = await open(browser, server.url, { width: w, height: h, query });
   const file = `${scene.name}-${width}-${language}-${theme}.png`;
@@ -64,18 +67,25 @@ async function cleared() {
   }
 }
 
-for (const language of values.languages.split(",")) {
-  for (const empty of [true, false]) {
-    const shown = wanted.filter((scene) => Boolean(scene.empty) === empty);
-    if (shown.length === 0) continue;
-    const known = empty ? {} : await populate(native, language);
+/** None, some, thirty machines: each is made once, and named anew for each language. */
+const SETS = [
+  { has: (scene) => scene.empty, make: async () => ({}) },
+  { has: (scene) => !scene.empty && !scene.crowd, make: () => populate(native, values.small), name: rename },
+  { has: (scene) => scene.crowd, make: () => crowd(native) },
+];
+for (const { has, make, name } of SETS) {
+  const shown = wanted.filter(has);
+  if (shown.length === 0) continue;
+  const known = await make();
+  for (const language of values.languages.split(",")) {
+    await name?.(native, known, language);
     for (const scene of shown) {
       for (const width of values.widths.split(",").filter((one) => scene.widths?.includes(one) ?? true)) {
         for (const theme of values.themes.split(",")) await shoot(scene, width, language, theme, known);
       }
     }
-    await cleared();
   }
+  await cleared();
 }
 console.log(`${shots} pictures in ${out}`);
 await browser.close();

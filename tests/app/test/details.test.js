@@ -156,6 +156,44 @@ test("an image becomes a disk, and a CD goes in and out", async () => {
   assert.equal(await medium(), undefined);
 });
 
+test("a folder that was shared is lent again at each start, and given back when no machine shares it", async () => {
+  const kept = join(home, "kept folder");
+  mkdirSync(kept, { recursive: true });
+  const [preferences, device] = [{}, { type: "tablet" }];
+  await fresh({ picks: [[`file://${kept}`]], preferences, device });
+  await openPage(app, still, "#detail_shares");
+  await app.click("#share_add");
+  await app.until(() => app.has("#share_done"));
+  await app.type("#share_tag", "kept");
+  await app.click("#share_done");
+  await app.until(() => app.has("#share_mount_kept"));
+  const noted = (what) => app.calls.filter(({ name }) => name === `fileShare.${what}`).map(({ args }) => args[0][0].uri);
+  assert.deepEqual(noted("persistPermission"), [`file://${kept}`]);
+  assert.equal(preferences.folders[kept], `file://${kept}`);
+
+  await fresh({ preferences, device });
+  await app.until(() => noted("activatePermission").length > 0);
+  assert.deepEqual(noted("activatePermission"), [`file://${kept}`]);
+  assert.deepEqual(noted("revokePermission"), []);
+
+  await native.shares.remove(still, "kept");
+  await fresh({ preferences, device });
+  await app.until(() => noted("revokePermission").length > 0);
+  assert.deepEqual([noted("revokePermission"), noted("activatePermission")], [[`file://${kept}`], []]);
+  assert.equal(preferences.folders[kept], undefined);
+
+  // A phone lends nothing for good: the folder is shared until the app ends, and nothing is remembered.
+  await fresh({ picks: [[`file://${kept}`]], preferences, device: { type: "phone" } });
+  await openPage(app, still, "#detail_shares");
+  await app.click("#share_add");
+  await app.until(() => app.has("#share_done"));
+  await app.type("#share_tag", "kept");
+  await app.click("#share_done");
+  await app.until(() => app.has("#share_mount_kept"));
+  assert.equal(preferences.folders[kept], undefined);
+  await native.shares.remove(still, "kept");
+});
+
 test("a folder is shared by the system's picker, and VNC's password is shown once", async () => {
   const work = join(home, "work");
   mkdirSync(work, { recursive: true });

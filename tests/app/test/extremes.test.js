@@ -62,3 +62,37 @@ for (const [width, [w, h]] of Object.entries(SIZES)) {
     });
   }
 }
+
+test("Tab goes through the list and a machine's page in the order in which they are read, and each stop has a name", async () => {
+  const { page, problems, close } = await open(browser, server.url, { width: 1280, height: 800, hasTouch: false, query: { language: "base", device: "2in1" } });
+  await page.locator(`#machine_${ids[0]}`).first().waitFor();
+  /** Where the focus is: its element, its place, and what a screen reader says. */
+  const here = () => page.evaluate(() => {
+    const el = document.activeElement;
+    if (!el || el === document.body) return undefined;
+    const { x, y, width, height } = el.getBoundingClientRect();
+    const name = el.getAttribute("aria-label") || el.textContent.trim() || el.getAttribute("placeholder") || "";
+    return { id: el.id || el.className, x, y, width, height, name, seen: width > 0 && height > 0 && x >= 0 && x < innerWidth };
+  });
+  const order = async (most) => {
+    const stops = [];
+    for (let n = 0; n < most; n++) {
+      await page.keyboard.press("Tab");
+      const stop = await here();
+      if (!stop || stops.some(({ id, x, y }) => stop.id !== "" && id === stop.id && x === stop.x && y === stop.y)) break;
+      stops.push(stop);
+    }
+    return stops;
+  };
+  const stops = await order(60);
+  assert.ok(stops.length > 10, `${stops.length} stops`);
+  assert.deepEqual(stops.filter(({ name, seen }) => !seen || name === "").map((stop) => JSON.stringify(stop)), [], "each is seen and has a name");
+  const rows = stops.filter(({ id }) => id.startsWith("machine_"));
+  assert.ok(rows.length >= 3, "the rows are among them");
+  // Scrolling follows the focus, so it is the list's order that counts.
+  const listed = await page.evaluate(() => [...document.querySelectorAll("[id^=machine_]")].map(({ id }) => id).filter((id) => /^machine_[0-9a-f-]{36}$/.test(id)));
+  const visited = rows.map(({ id }) => id).filter((id) => listed.includes(id));
+  assert.deepEqual(visited, listed.filter((id) => visited.includes(id)), "from the top to the bottom");
+  assert.deepEqual(problems, []);
+  await close();
+});

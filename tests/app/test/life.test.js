@@ -1,7 +1,7 @@
 // What the system does with the app, and what becomes of its machines.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { painted, paintingMachine, state } from "../../napi/lib/machines.js";
+import { colours, painted, paintingMachine, pixels, state } from "../../napi/lib/machines.js";
 import { home, library, native, start } from "./lib/pages.js";
 
 let app;
@@ -40,6 +40,15 @@ test("one whose screen is not in front waits to be resumed", async () => {
   await app.foreground();
   await app.until(() => app.texts().some((text) => text.startsWith("随时继续 · 1")));
   assert.equal(await state(id), "suspended");
+});
+
+test("a suspended machine shows what it showed last, also after the app was ended", async () => {
+  assert.equal(await state(id), "suspended");
+  await app.close();
+  app = await start({ language: "zh_CN" });
+  await app.until(() => app.has(`#picture_${id}`) && /data:image\/png/.test(app.find(`#picture_${id}`).outerHTML));
+  const { png } = await native.machines.thumbnail(id);
+  assert.deepEqual(pixels(png).at(0, 0), colours.green);
 });
 
 test("who does not want that has them paused, and they go on with the app", async () => {

@@ -408,6 +408,96 @@ test("the mouse is where it is on the surface, in its pixels", async () => {
   assert.deepEqual(called("input.button").map(([, button, down]) => [button, down]), [["right", true], ["right", false]]);
 });
 
+test("a mouse that has come to an edge goes on moving a guest's relative mouse", async () => {
+  await opened(painter, { draws: true, device: { type: "2in1", api: 15 }, width: 1280, height: 800 });
+  const { machines } = await app.env.modules["viewmodel/Machines"]();
+  await app.until(() => machines().find(painter).status?.absolute === false);
+  const at = (movementX, type = "pointermove", more = {}) =>
+    app.fire("#guest_view", type, { pointerType: "mouse", clientX: 1279, clientY: 60, buttons: 0, movementX, movementY: 0, ...more });
+  const moves = () => called("input.moveBy").map(([, dx, dy]) => [Math.sign(dx), dy]);
+  at(0);
+  const before = moves().length;
+  at(9);
+  at(4);
+  assert.deepEqual(moves().slice(before), [[1, 0], [1, 0]], "the pointer itself stands still");
+  // A press has moved nothing, whatever its event says.
+  at(9, "pointerdown", { button: 0, buttons: 1 });
+  at(9, "pointerup", { button: 0 });
+  assert.ok(moves().slice(before + 2).every(([dx, dy]) => dx === 0 && dy === 0));
+});
+
+test("a click into a guest with a relative mouse holds the pointer there, Ctrl+Alt and another window free it", async () => {
+  const locks = [];
+  const module = spied(true);
+  module.input = { ...module.input, lockPointer: async (...args) => void locks.push(args) };
+  await native.life.start(painter).run();
+  app = await start({ native: module, device: { type: "2in1", api: 22 }, width: 1280, height: 800 });
+  await app.until(() => app.has(`#machine_${painter}`) || app.has(`#picture_${painter}`));
+  const { router } = await app.env.modules["viewmodel/Router"]();
+  router().openScreen(painter);
+  await app.until(() => called("screen.draw").length > 0);
+  const { machines } = await app.env.modules["viewmodel/Machines"]();
+  const machine = await app.until(() => machines().find(painter).status?.absolute === false && machines().find(painter));
+  await seen(app, "base", "scr_relative_click");
+  const shown = () => app.calls.filter(({ name }) => name === "pointer.setPointerVisibleSync").map(({ args }) => args[0]);
+  const click = async () => {
+    for (const [type, buttons] of [["pointerdown", 1], ["pointerup", 0]]) app.fire("#guest_view", type, { pointerType: "mouse", clientX: 90, clientY: 90, button: 0, buttons });
+    await app.settle();
+  };
+  app.find("#guest_view").focus();
+  await click();
+  await app.until(() => locks.length === 1);
+  assert.equal(locks[0][1], true);
+  await seen(app, "base", "scr_pointer_held");
+  await click();
+  assert.deepEqual([locks.length, shown()], [1, [false]], "it is held once");
+  for (const [type, key, code] of [["keydown", "Control", "ControlLeft"], ["keydown", "Alt", "AltLeft"], ["keyup", "Alt", "AltLeft"], ["keyup", "Control", "ControlLeft"]])
+    app.fire("#guest_view", type, { key, code, ctrlKey: true, altKey: key === "Alt" });
+  await app.until(() => locks.length === 2);
+  assert.deepEqual([locks[1], shown()], [[locks[0][0], false], [false, true]]);
+  // A guest that has got a tablet's driver needs it no more.
+  app.find("#guest_view").focus();
+  await click();
+  await app.until(() => locks.length === 3);
+  machine.status = { ...machine.status, absolute: true };
+  await app.until(() => locks.length === 4);
+  await click();
+  assert.equal(locks.length, 4);
+});
+
+test("a pen that hovers takes the guest's pointer along; its tip presses where it is", async () => {
+  await opened(painter, { draws: true, device: { type: "tablet", api: 15 }, width: 1024, height: 720 });
+  const { machines } = await app.env.modules["viewmodel/Machines"]();
+  const machine = await app.until(() => machines().find(painter).status && machines().find(painter));
+  machine.status = { ...machine.status, absolute: true };
+  await app.settle();
+  const pen = (type, init) => app.fire("#guest_view", type, { pointerType: "pen", clientX: 100, clientY: 160, buttons: 0, pressure: 0, ...init });
+  pen("pointermove");
+  const [hovered] = called("input.moveTo").slice(-1);
+  assert.ok(hovered, "it hovers");
+  assert.equal(called("input.button").length, 0, "and presses nothing");
+  pen("pointerdown", { buttons: 1, pressure: 0.5 });
+  pen("pointermove", { buttons: 1, pressure: 0.5, clientX: 140 });
+  pen("pointerup", {});
+  await app.until(() => called("input.button").length === 2);
+  assert.deepEqual(called("input.button").map(([, button, down]) => [button, down]), [["left", true], ["left", false]]);
+  assert.ok(called("input.moveTo").at(-1)[1] > hovered[1], "the tip draws");
+});
+
+test("a long press is felt when it becomes the right button, once, and not where the device has no such effect", async () => {
+  await opened(painter, { draws: true });
+  const felt = () => app.calls.filter(({ name }) => name === "vibrator.startVibration");
+  await app.longPress("#pad");
+  await app.until(() => called("input.button").some(([, button, down]) => button === "right" && !down));
+  assert.equal(felt().length, 1);
+  const [effect, attribute] = felt()[0].args;
+  assert.deepEqual([effect.type, attribute.usage], ["preset", "physicalFeedback"]);
+  finger("#pad", "pointerdown", { clientX: 100, clientY: 400 });
+  finger("#pad", "pointerup", { clientX: 100, clientY: 400 });
+  await app.until(() => called("input.button").some(([, button]) => button === "left"));
+  assert.equal(felt().length, 1, "a tap is not felt");
+});
+
 /** The view model alone, on a module that does as it is told. */
 async function model(over = {}) {
   const log = [];

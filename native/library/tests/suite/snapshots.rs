@@ -288,7 +288,9 @@ fn a_suspended_machine_is_resumed_once_and_nothing_else_touches_it() {
     std::fs::write(&memory, b"memory").expect("saved");
     b.m().set_document(&document("b")).expect("cleans up meanwhile");
     assert!(memory.exists());
-    b.m().commit_suspend(&memory, 5).expect("suspended");
+    let picture = b"\x89PNG\r\n\x1a\nwhat the screen showed";
+    b.m().commit_suspend(&memory, 5, Some(picture)).expect("suspended");
+    assert_eq!(b.m().suspended_thumbnail().expect("is read").as_deref(), Some(&picture[..]));
     let Bench { machine, qemu, root, .. } = &mut b;
     let refused = machine.as_mut().expect("held").grow_drive(qemu, root, 2 * SIZE);
     assert!(matches!(refused, Err(Error::Suspended)));
@@ -299,8 +301,17 @@ fn a_suspended_machine_is_resumed_once_and_nothing_else_touches_it() {
     b.reopen();
     assert_eq!(b.m().suspended(), None);
     assert!(memory.exists(), "the snapshot has it");
+    assert_eq!(b.m().suspended_thumbnail().expect("nothing to read"), None);
+    assert_eq!(b.m().thumbnail(&kept).expect("is read").as_deref(), Some(&picture[..]), "and the picture");
     b.m().delete_snapshot(&kept).expect("deleted");
     assert!(!memory.exists());
+    assert_eq!(std::fs::read_dir(b.m().path().join("thumbs")).expect("a folder").count(), 0);
+    // A picture that cannot be kept keeps nobody from being suspended.
+    let memory = b.m().plan_suspend().expect("planned");
+    std::fs::write(&memory, b"memory").expect("saved");
+    b.m().commit_suspend(&memory, 6, Some(b"no picture")).expect("suspended");
+    assert_eq!(b.m().suspended_thumbnail().expect("nothing to read"), None);
+    b.m().consume_suspended().expect("resumed");
     // A suspension that was cut short is none.
     let memory = b.m().plan_suspend().expect("planned");
     std::fs::write(&memory, b"half").expect("saved");
@@ -343,7 +354,7 @@ fn a_suspension_that_may_come_back_after_a_power_loss_is_taken_back_for_good() {
         std::fs::write(&memory, b"memory").expect("saved");
         hook.fails.store(true, Ordering::Relaxed);
         hook.hides.store(hides, Ordering::Relaxed);
-        m.commit_suspend(&memory, 1).expect_err("is not durable");
+        m.commit_suspend(&memory, 1, None).expect_err("is not durable");
         if hides {
             assert!(m.suspended().is_none(), "nothing was to be seen");
             std::fs::rename(m.path().join("hidden"), m.path().join("manifest.json")).expect("is there");

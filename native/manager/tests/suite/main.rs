@@ -2,6 +2,7 @@
 //! a terminal.
 
 mod accidents;
+mod background;
 mod common;
 mod downloads;
 #[path = "../../../../tests/example.rs"]

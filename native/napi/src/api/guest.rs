@@ -5,7 +5,7 @@ use crate::job::{Job, begin_of, number, text};
 use crate::promise::promise;
 use napi::bindgen_prelude::{Either8, Env, PromiseRaw, Uint8Array};
 use napi_derive::napi;
-use sampan_control::{GivenTo, Reply, Reporter, Request};
+use sampan_control::{Reply, Reporter, Request};
 use sampan_manager::Error;
 
 /// Who answers in a guest.

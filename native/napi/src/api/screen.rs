@@ -300,6 +300,19 @@ pub struct Touch {
     pub y: f64,
 }
 
+/// Holds the mouse pointer where it is, or lets it go: how far the mouse moves is told to the page all the same. `window` is the id that the
+/// system gives the window; when that loses the focus the system lets the pointer go by itself. Rejects with `no_pointer_lock` where
+/// the system has nothing of the kind, and with `pointer_not_locked`.
+#[napi(namespace = "input", catch_unwind)]
+pub fn lock_pointer(env: &Env, window: i32, on: bool) -> napi::Result<PromiseRaw<'_, ()>> {
+    promise(env, move |_| async move {
+        // It waits for the thread that this call came from.
+        let set = move || sampan_ohos::CursorLock::load()?.set(window, on);
+        tokio::task::spawn_blocking(set).await.map_err(|_| Error::Thread)??;
+        Ok(())
+    })
+}
+
 /// Fingers, for guests with a touch screen.
 #[napi(namespace = "input", catch_unwind)]
 pub fn touch(screen: String, points: Vec<Touch>) {

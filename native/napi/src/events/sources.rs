@@ -94,7 +94,7 @@ impl From<&sampan_config::HostFigures> for Figures {
 /// Tells of machines and jobs while somebody listens.
 async fn machines(manager: &Manager) {
     let mut events = manager.events();
-    let mut jobs = BTreeMap::new();
+    let mut jobs: BTreeMap<String, JobInfo> = BTreeMap::new();
     while hub().is_heard(&OF_MACHINES) {
         // Statuses have figures that change without an event: a machine that runs is looked at again.
         let next = tokio::time::timeout(PICTURES, events.next()).await;
@@ -105,7 +105,9 @@ async fn machines(manager: &Manager) {
                     all.iter().map(JobInfo::from).map(|job| (job.id.clone(), job)).collect();
                 // One that is over is told once more.
                 for (_, over) in jobs.into_iter().filter(|(id, _)| !now.contains_key(id)) {
-                    hub().tell(Payload::Job(JobInfo { state: JobState::Done, ..over }));
+                    let was_cancelled = over.id.parse().is_ok_and(|id: u64| manager.was_cancelled(id));
+                    let state = if was_cancelled { JobState::Cancelled } else { JobState::Done };
+                    hub().tell(Payload::Job(JobInfo { state, ..over }));
                 }
                 now.values().cloned().for_each(|job| hub().tell(Payload::Job(job)));
                 hub().keep_present(Kind::Job, |id| now.contains_key(id));

@@ -196,3 +196,8 @@ pub enum Interrupt {
 pub fn interrupt_speaker(how: Interrupt) {
     symbol::<extern "C" fn(i32, i32)>(c"stand_in_interrupt")(1, how as i32);
 }
+
+/// The window that holds the mouse pointer; 0 if none does.
+pub fn cursor_holder() -> i32 {
+    symbol::<extern "C" fn() -> i32>(c"stand_in_cursor_holder")()
+}

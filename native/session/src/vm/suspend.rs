@@ -58,8 +58,10 @@ impl Vm {
 
     async fn save_and_note(&self, memory: &Path, time: u64, progress: &ProgressFn) -> Result<(), VmError> {
         self.save_memory(memory, progress).await?;
+        // The guest stands still: this is what it shows when it goes on.
+        let picture = self.picture().await;
         let memory = memory.to_owned();
-        self.with_locked(move |locked| locked.commit_suspend(&memory, time)).await
+        self.with_locked(move |locked| locked.commit_suspend(&memory, time, picture.as_deref())).await
     }
 
     /// The machine is paused afterwards.

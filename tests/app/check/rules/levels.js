@@ -10,6 +10,8 @@ const HOOK = 'entry/hvigorfile.ts';
 /** What is asked for without a call in a page. */
 const ELSEWHERE = {
   'ohos.permission.INTERNET': 'the native module opens sockets',
+  'ohos.permission.LOCK_WINDOW_CURSOR': 'the native module holds the pointer',
+  'ohos.permission.MICROPHONE': 'the native module records',
   'ohos.permission.kernel.ALLOW_WRITABLE_CODE_MEMORY': 'QEMU translates code'
 };
 

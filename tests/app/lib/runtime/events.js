@@ -1,5 +1,6 @@
 // The attributes that every component has and that are events: pointers, keys, focus, appearing, sizes; and identity and access.
-import { guard } from "./env.js";
+import { env, guard } from "./env.js";
+import { DroppedFile } from "./kits/dropped.js";
 import { keyEvent } from "./keys.js";
 import { member } from "./enumeration.js";
 import { textOf } from "./resources.js";
@@ -105,6 +106,20 @@ export const events = {
       // Where there is an onKeyEvent it goes first.
       node.on("click.key", "keydown", (event) => node.handlers.get("key.down")?.handler || node.pressByKey(event));
     }
+  },
+  allowDrop(node, types) {
+    node.takes = types ?? [];
+  },
+  /** A test's event has `uris`; a browser's has files, which are sent to where the app reads them. */
+  onDrop(node, handler) {
+    node.on("drop.over", "dragover", handler && ((event) => event.preventDefault()));
+    const drop = async (event) => {
+      event.preventDefault();
+      const sent = async () => (await Promise.all([...event.dataTransfer.files].map((file) => env.files.upload(file)))).map(({ uri }) => uri);
+      const records = (event.uris ?? (await sent())).map((uri) => new DroppedFile(uri));
+      if (!disabled(node)) handler({ ...place(node, event), getData: () => ({ getRecords: () => records }), getResult: () => 0, setResult() {} });
+    };
+    node.on("drop", "drop", handler && drop);
   },
   onTouch(node, handler) {
     if (handler && !scrolls(node)) node.css["touch-action"] = "none";

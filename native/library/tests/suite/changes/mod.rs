@@ -92,7 +92,7 @@ pub const CHANGES: &[Change] = &[
             backing: None,
         }])
         .expect("saved");
-        m.commit_suspend(&memory, 1).expect("suspended");
+        m.commit_suspend(&memory, 1, None).expect("suspended");
     }),
     ("resume", |l, _| machine(l).consume_suspended().expect("consumed")),
     ("delete snapshot", |l, _| {

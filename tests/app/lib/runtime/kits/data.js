@@ -1,4 +1,5 @@
 // Basic services kit: the clipboard. ArkData: preferences.
+import { DroppedFile, UnifiedRecord } from "./dropped.js";
 import { env } from "../env.js";
 import { businessError, emitter, strict } from "../strict.js";
 
@@ -136,6 +137,7 @@ export const dataShims = {
       createPlainTextData: (text) => new PasteData("text/plain", text),
     },
   },
+  "@ohos.data.unifiedDataChannel": { default: { File: DroppedFile, UnifiedRecord } },
   "@ohos.data.preferences": {
     default: {
       getPreferencesSync: preferencesOf,

@@ -1,7 +1,7 @@
 // Image kit: pictures out of bytes. Core file kit: files and the pickers.
 import { env } from "../env.js";
 import { businessError, strict } from "../strict.js";
-import { record } from "./record.js";
+import { notedAsync, record } from "./record.js";
 
 const base64 = (bytes) => {
   let text = "";
@@ -228,10 +228,12 @@ export const mediaShims = {
   },
   "@ohos.fileshare": {
     default: {
-      persistPermission: async () => {},
-      activatePermission: async () => {},
-      deactivatePermission: async () => {},
-      revokePermission: async () => {},
+      // Phones lend nothing for good.
+      persistPermission: async (policies) => {
+        if ((env.device.type ?? "phone") === "phone") throw businessError(801, "capability not supported");
+        record("fileShare.persistPermission", policies);
+      },
+      ...notedAsync("fileShare", "activatePermission", "deactivatePermission", "revokePermission"),
     },
   },
   "@ohos.file.environment": {

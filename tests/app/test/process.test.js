@@ -1,0 +1,57 @@
+// The kind of process that machines run in: each with its reason, for all machines and for one.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { paintingMachine } from "../../napi/lib/machines.js";
+import { home, library, native, openPage, seen, start } from "./lib/pages.js";
+
+let app, painter;
+
+before(async () => {
+  await library();
+  painter = await paintingMachine(home, "painter");
+});
+after(async () => {
+  await app?.close();
+  await native.host.setProcess(null);
+});
+
+test("a kind is chosen for all machines, kept, and told again when the app is started anew", async () => {
+  const preferences = {};
+  app = await start({ preferences });
+  await app.until(() => app.has("#tab_mine"));
+  const { router } = await app.env.modules["viewmodel/Router"]();
+  router().openMine("settings");
+  await app.until(() => app.has("#set_process"));
+  await app.click("#set_process");
+  await app.until(() => app.has("#proc_fork"));
+  // This computer has no HarmonyOS: why not is told, and it cannot be chosen.
+  const why = app.find("#proc_nativeChild_why").textContent;
+  assert.ok(why.length > 10, why);
+  await app.click("#proc_nativeChild");
+  assert.equal((await native.host.capabilities()).process ?? null, null);
+  await seen(app, "base", "err_host_runs_apart_what", "#proc_fork_why").catch(() => {});
+  assert.match(app.find("#proc_fork_why").textContent, /process of its own/i);
+  await app.click("#proc_inProcess");
+  await app.until(async () => (await native.host.capabilities()).process === "inProcess");
+  await app.until(() => /Chosen/.test(app.find("#proc_inProcess").getAttribute("aria-description") ?? "Chosen"));
+  assert.equal(preferences.settings.process, "inProcess");
+  await app.close();
+  await native.host.setProcess(null);
+  app = await start({ preferences });
+  await app.until(async () => (await native.host.capabilities()).process === "inProcess");
+  router();
+});
+
+test("a machine has a choice of its own, or goes along with all", async () => {
+  await app.close();
+  app = await start({ language: "zh_CN" });
+  await openPage(app, painter, "#more_process");
+  await app.until(() => app.has("#proc_fork"));
+  await app.click("#proc_fork");
+  await app.until(async () => (await native.host.processOf(painter)) === "fork");
+  await app.click("#proc_auto");
+  await app.until(async () => (await native.host.processOf(painter)) === null);
+  await native.life.start(painter).run();
+  await seen(app, "zh_CN", "hw_counts_next");
+  await native.life.forceOff(painter);
+});
