@@ -300,7 +300,8 @@ impl NamedFile {
             // The guest can write there, too: nothing that it put there is followed or replaced.
             let mut part =
                 tempfile::NamedTempFile::new_in(&folder).map_err(crate::Error::io(shown.clone()))?;
-            lent::copy_bytes(&open_named(&self.path)?, self.size, &mut part, &reporter).map_err(lent::at(&shown))?;
+            lent::copy_bytes(&open_named(&self.path)?, self.size, &mut part, &reporter)
+                .map_err(lent::at(&shown))?;
             part.as_file()
                 .set_permissions(PermissionsExt::from_mode(MODE))
                 .map_err(crate::Error::io(shown.clone()))?;
@@ -377,7 +378,8 @@ mod tests {
             file.reader().await.expect("opens").read_to_string(&mut read).await.expect("is read");
             assert_eq!(read, "sent");
         }
-        let name = file.to_folder(folder.path().into(), "a".into(), &Reporter::new()).await.expect("is copied");
+        let name =
+            file.to_folder(folder.path().into(), "a".into(), &Reporter::new()).await.expect("is copied");
         assert_eq!(std::fs::read(folder.path().join(name)).expect("is there"), b"sent");
     }
 
