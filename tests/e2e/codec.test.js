@@ -56,11 +56,11 @@ async function decibels(base64) {
 /** Waits until a viewer shows what the guest's screen, which rests, has, as well as that. */
 async function shows(sampan, viewer, least) {
   const file = join(sampan.dir, "truth.png");
-  await sampan.ctl("screenshot", file);
-  const truth = readFileSync(file).toString("base64");
   let seen;
   await until(async () => {
-    seen = await viewer.page.evaluate(decibels, truth);
+    // Anew each time: the guest may still be painting.
+    await sampan.ctl("screenshot", file);
+    seen = await viewer.page.evaluate(decibels, readFileSync(file).toString("base64"));
     return seen >= least;
   }, () => `${least} dB; last seen ${seen}`);
   return seen;
