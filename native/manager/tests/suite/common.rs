@@ -1,6 +1,6 @@
 //! A library of real machines, with libqemu.
 
-use sampan_config::{Arch, Preset};
+use sampan_config::{Arch, FirmwareKind, Preset};
 use sampan_control::Reporter;
 use sampan_emulator::LibqemuDir;
 use sampan_library::{Library, SourceFormat, VmId};
@@ -149,13 +149,16 @@ pub async fn tiny_machine(manager: &Manager, name: &str, port: &Port, more: &[(&
             .await
             .expect("is brought in");
     }
-    let new =
-        NewMachine { preset: Some(Preset::Linux), memory_mib: Some(192), ..smallest(name, NewDisk::None) };
+    let new = NewMachine {
+        preset: Some(Preset::Linux),
+        firmware: Some(FirmwareKind::Bios),
+        memory_mib: Some(192),
+        ..smallest(name, NewDisk::None)
+    };
     let id = made(manager, new).await;
     let kernel = serde_json::json!({ "kernel": "kernel", "initrd": "initrd", "append": "console=ttyS0 quiet no_timer_check" });
     let own = [
         ("firmware.kernel", kernel.to_string()),
-        ("firmware.kind", "bios".into()),
         ("extra.arguments", serde_json::json!(port.arguments()).to_string()),
     ];
     let more = more.iter().map(|(field, value)| (*field, (*value).to_owned()));

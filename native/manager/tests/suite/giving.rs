@@ -35,7 +35,7 @@ async fn a_file_goes_to_the_shared_folder_that_the_guest_may_write_and_else_nowh
     // What the guest may only read is not ours to fill.
     let read = share("books", false).await;
     manager.start(id, HERE, None, &|_| {}).await.expect("starts");
-    assert_eq!(give().await.expect_err("nobody takes it").code(), "no_file_agent");
+    assert_eq!(give().await.expect_err("nobody takes it").message().code, "no_file_agent");
     assert_eq!(std::fs::read_dir(read).expect("is read").count(), 0);
     manager.force_off(id).await.expect("ends");
 
