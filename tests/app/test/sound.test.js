@@ -91,7 +91,7 @@ test("the same is in the hardware of a machine that is off, and a permission tha
   await native.life.forceOff(painter);
   await native.sound.set(painter, 0.3, false, true);
   app = await start({ device: { permissions: { "ohos.permission.MICROPHONE": false } }, language: "zh_CN" });
-  await openPage(app, painter, "#open_hardware");
+  await openPage(app, painter, "#detail_hardware");
   await app.until(() => app.has("#snd_volume"));
   assert.equal(app.find("#snd_volume").value, "30");
   await seen(app, "zh_CN", "snd_refused");
