@@ -162,6 +162,7 @@ test("a folder that was shared is lent again at each start, and given back when 
   const [preferences, device] = [{}, { type: "tablet" }];
   await fresh({ picks: [[`file://${kept}`]], preferences, device });
   await openPage(app, still, "#detail_shares");
+  await app.until(() => app.has("#share_add"));
   await app.click("#share_add");
   await app.until(() => app.has("#share_done"));
   await app.type("#share_tag", "kept");
@@ -185,6 +186,7 @@ test("a folder that was shared is lent again at each start, and given back when 
   // A phone lends nothing for good: the folder is shared until the app ends, and nothing is remembered.
   await fresh({ picks: [[`file://${kept}`]], preferences, device: { type: "phone" } });
   await openPage(app, still, "#detail_shares");
+  await app.until(() => app.has("#share_add"));
   await app.click("#share_add");
   await app.until(() => app.has("#share_done"));
   await app.type("#share_tag", "kept");

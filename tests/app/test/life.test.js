@@ -68,15 +68,17 @@ test("on a PC they run on", async () => {
 });
 
 test("work that goes on while nobody looks is told by notices, which go when somebody looks again", async () => {
+  // One that was never started: what is suspended is not cloned.
+  const still = await paintingMachine(home, "still");
   await app?.close();
   app = await start({ language: "zh_CN" });
-  await app.until(() => app.has(`#act_${id}`) || app.has("#machine_primary"));
+  await app.until(() => app.has(`#machine_${still}`));
   await app.background();
-  const { id: copy } = await native.machines.clone(id, "copy", false).run();
+  const { id: copy } = await native.machines.clone(still, "copy", false).run();
   const noticed = (what) => app.calls.filter(({ name }) => name === `notificationManager.${what}`);
   await app.until(() => noticed("publish").some(({ args }) => args[0].content.normal.text === "已完成"));
   const [last] = noticed("publish").at(-1).args;
-  assert.match(last.content.normal.title, /painter/);
+  assert.match(last.content.normal.title, /still/);
   await app.foreground();
   await app.until(() => noticed("cancel").length > 0);
   await native.machines.remove(copy);
