@@ -47,7 +47,7 @@ export const scenes = [
     await page.waitForTimeout(500);
   } },
   { name: "suspended", act: (page, { suspended }) => openMachine(page, suspended) },
-  { name: "screen-more", act: async (page, { running }) => {
+  { name: "screen-more", widths: ["phone", "tablet"], act: async (page, { running }) => {
     await tap(page, `#picture_${running}`);
     await tap(page, "#dock_more");
     await there(page, "#snd_volume");
