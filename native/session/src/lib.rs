@@ -54,6 +54,7 @@ pub use command::{Command, CommandError, ProgressFn, Remedy, Reply};
 pub use disks::{DriveInfo, Overlay};
 pub use machine_log::{Level, LogCrate, LogLine, LogSink, LogSource};
 pub use sampan_audio as audio;
+pub use sampan_guest as viewers;
 pub use sampan_qmp::agent;
 pub use sampan_vdagent as vdagent;
 pub use screenshot::Screenshot;

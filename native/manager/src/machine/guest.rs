@@ -3,13 +3,13 @@
 use super::LocalMachine;
 use super::give::{NamedFile, give_file};
 use super::pull::pull_file;
-use sampan_audio::Output;
 use sampan_control::{GivenTo, Progress, Reply, Reporter};
 use sampan_frame::{Screen, Size};
-use sampan_guest::{Clipboard, Files, Given, Guest, GuestError, GuestStatus, Pending, Typed};
 use sampan_input::{Event, Locks};
 use sampan_library::{Library, RESERVE};
 use sampan_message::{Coded, Message};
+use sampan_session::audio::Output;
+use sampan_session::viewers::{Clipboard, Files, Given, Guest, GuestError, GuestStatus, Pending, Typed};
 use sampan_session::vm::{Vm, VmError};
 use std::fs::File;
 use std::path::PathBuf;
