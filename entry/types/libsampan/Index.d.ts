@@ -89,6 +89,49 @@ export type EntryKind =
   /** Nothing from here: a person brings a file from the vendor's page. */
   | 'bringYourOwn';
 
+/** Something that a guest exchanges with its owner. */
+export type FeatureKind =
+  /** The guest is heard. */
+  | 'sound'
+  /** It hears the microphone. */
+  | 'microphone'
+  /** Its clipboard is shared. */
+  | 'clipboard'
+  /** It is given files. */
+  | 'files'
+  /** Its screen has the size that its viewer wants. */
+  | 'sizes'
+  /** Programs are run in it, its addresses are known, it shuts down when it is asked to. */
+  | 'agent';
+
+/** How it is with that. */
+export type FeatureState =
+  /** All that it needs is there. */
+  | 'works'
+  /** The guest's own driver does it, where the guest has one. */
+  | 'byDriver'
+  /** A setting has turned it off. */
+  | 'off'
+  /** The machine lacks the device for it, which it gets by a setting. */
+  | 'noDevice'
+  /** Nobody answers in the guest: a program is not installed there, or does not run. */
+  | 'noAgent'
+  /** It depends on the guest, which does not run. */
+  | 'notKnown';
+
+/** A kind of system, by how programs are installed in it. */
+export type GuestSystem =
+  /** Debian, Ubuntu and their kin. */
+  | 'debian'
+  /** Fedora, Rocky and their kin. */
+  | 'fedora'
+  /** openEuler. */
+  | 'openEuler'
+  /** Alpine. */
+  | 'alpine'
+  /** Windows. */
+  | 'windows';
+
 /** The state of a job. */
 export type JobState =
   /** It goes on. */
@@ -508,6 +551,18 @@ export interface Exit {
   stderr: string;
 }
 
+/** How a guest exchanges something with its owner, or what it lacks for that. */
+export interface Feature {
+  /** What. */
+  feature: FeatureKind;
+  /** How it is with it. */
+  state: FeatureState;
+  /** The field of the description that has turned it off, or gives the machine the device. */
+  field?: string;
+  /** What to do in the guest: one entry where it is known which system it is, else one for each that it may be. */
+  install: Array<Install>;
+}
+
 /** This host's figures. */
 export interface Figures {
   /** Cores that programs may use. */
@@ -576,6 +631,14 @@ export interface GuestKind {
   by?: string;
 }
 
+/** What to do in a guest for a program that it lacks. */
+export interface Install {
+  /** Where. */
+  system: GuestSystem;
+  /** What to type as the guest's administrator; on Windows the program to run, of virtio-win's CD. */
+  line: string;
+}
+
 /** A job in a list. */
 export interface JobInfo {
   /** Its id. */
@@ -622,6 +685,8 @@ export interface Machine {
   document: string;
   /** Remarks of its owner. */
   notes: string;
+  /** What its guest exchanges with its owner, and what it lacks for that. What depends on the guest is known while it runs. */
+  features: Array<Feature>;
 }
 
 /** An image in the library, which machines are made of. */
@@ -1125,7 +1190,8 @@ export namespace guest {
   function exec(machine: string, argv: Array<string>, span: number, stdin?: Uint8Array): Job<Exit>;
   /**
    * Gives a file that a picker has opened to whoever uses the guest's desktop, under its own name or one with a number. Comes to where
-   * it is: its full name in the guest, or an empty text for the downloads of the desktop's user, where their agent has put it.
+   * it is: its full name in the guest; an empty text for the downloads of the desktop's user, where their agent has put it; or, where no
+   * agent answers in the guest, `9p:TAG/NAME` for a folder that the machine shares and its guest may write.
    */
   function give(machine: string, file: FileRef): Job<string>;
   /**

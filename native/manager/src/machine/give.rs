@@ -85,7 +85,7 @@ async fn by_first_way(
     let mut folders = folders.into_iter().filter(|(share, _)| !share.read_only);
     let Some(agent) = vm.listening_agent().await else {
         let Some((share, folder)) = folders.next() else { return Err(desktop.message()) };
-        let name = file.to_folder(folder, name.to_owned(), reporter).await?;
+        let name = file.copy_to(folder, name.to_owned(), reporter).await?;
         return given(GivenTo::Shared { tag: share.tag, name, path: None });
     };
     // Only Linux has such a table; and a folder of the host's is mounted by its tag.
@@ -95,7 +95,7 @@ async fn by_first_way(
         Some((share.tag, folder, mount.point.clone()))
     });
     if let Some((tag, folder, point)) = mounted {
-        let name = file.to_folder(folder, name.to_owned(), reporter).await?;
+        let name = file.copy_to(folder, name.to_owned(), reporter).await?;
         let path = Some(format!("{}/{name}", point.trim_end_matches('/')));
         return given(GivenTo::Shared { tag, name, path });
     }
@@ -160,7 +160,7 @@ async fn to_all(agent: &Agent, file: NamedFile, name: &str, reporter: &Reporter)
     let folder = if is_windows { r"C:\Users\Public\Downloads\" } else { "/var/tmp/" };
     let path = free_name(agent, folder, name).await?;
     let mut part = Part { agent: agent.clone(), path: path.clone(), is_windows, is_kept: false };
-    file.to_agent(agent, &path, reporter).await?;
+    file.push_to(agent, &path, reporter).await?;
     part.is_kept = true;
     Ok(path)
 }
@@ -265,7 +265,7 @@ impl NamedFile {
     ///
     /// # Errors
     /// [`FileError::NoSpace`] before anything is written, where the guest tells how much is free; the agent refuses.
-    pub async fn to_agent(self, agent: &Agent, to: &str, reporter: &Reporter) -> Result<u64, Message> {
+    pub async fn push_to(self, agent: &Agent, to: &str, reporter: &Reporter) -> Result<u64, Message> {
         // The agent tells no more than that a write has failed.
         let free = agent.free_space(to).await.ok().flatten();
         if free.is_some_and(|free| free < self.size) {
@@ -289,7 +289,7 @@ impl NamedFile {
     ///
     /// # Errors
     /// No space; the folder may not be written to.
-    async fn to_folder(self, folder: PathBuf, name: String, reporter: &Reporter) -> Result<String, Message> {
+    async fn copy_to(self, folder: PathBuf, name: String, reporter: &Reporter) -> Result<String, Message> {
         let reporter = reporter.clone();
         let copied = crate::blocking(move || {
             let shown = folder.display().to_string();
@@ -350,7 +350,7 @@ mod tests {
             .expect("a link");
         let give = async || {
             let file = NamedFile::open(&from).await.expect("opens");
-            file.to_folder(shared.clone(), "a.txt".into(), &Reporter::new()).await
+            file.copy_to(shared.clone(), "a.txt".into(), &Reporter::new()).await
         };
         assert_eq!(give().await.expect("is copied"), "a.txt");
         assert_eq!(give().await.expect("is copied"), "a (3).txt");
@@ -359,8 +359,7 @@ mod tests {
         let reporter = Reporter::new();
         reporter.cancel();
         let file = NamedFile::open(&from).await.expect("opens");
-        let cancelled =
-            file.to_folder(shared.clone(), "b".into(), &reporter).await.expect_err("is not wanted");
+        let cancelled = file.copy_to(shared.clone(), "b".into(), &reporter).await.expect_err("is not wanted");
         assert_eq!(cancelled.code, "cancelled");
         let names = std::fs::read_dir(&shared).expect("is read").count();
         assert_eq!(names, 3, "nothing is left of what was given up");

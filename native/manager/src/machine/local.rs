@@ -443,7 +443,7 @@ async fn push(vm: &Vm, from: &Path, to: &str, reporter: &Reporter) -> Result<Rep
     let agent = vm.agent().map_err(|e| e.message())?;
     let file = NamedFile::open(from).await?;
     tokio::select! {
-        bytes = file.to_agent(agent, to, reporter) => Ok(Reply::Copied { bytes: bytes?, to: None }),
+        bytes = file.push_to(agent, to, reporter) => Ok(Reply::Copied { bytes: bytes?, to: None }),
         () = reporter.cancelled() => Err(crate::Error::Cancelled.message()),
     }
 }
