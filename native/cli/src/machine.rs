@@ -196,7 +196,7 @@ mod tests {
             (&file("g.img", b"<html>"), "web page"),
             (&dir.path().join("none").display().to_string(), "not there"),
             (&dir.path().display().to_string(), "is a folder"),
-            ("/dev/zero", "neither a file nor a disk"),
+            (&"/dev/zero".to_owned(), "neither a file nor a disk"),
         ] {
             let error = format!("{:#}", disk(text).expect_err(words));
             assert!(error.contains(words), "{error}");
