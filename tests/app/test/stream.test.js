@@ -33,17 +33,19 @@ async function opened(more = {}) {
   };
   const answered = [];
   const kicked = [];
+  const given = [];
   const stream = {
     ...native.stream,
     answer: async (...args) => void answered.push(args),
     kick: async (...args) => void kicked.push(args),
+    give: async (...args) => void given.push(args),
   };
   app = await start({ native: { ...native, on, stream, host: { ...native.host, init: () => library() } }, ...more });
   await app.until(() => app.has(`#machine_${painter}`));
   const { router } = await app.env.modules["viewmodel/Router"]();
   router().openStream(painter);
   await app.until(() => app.has("#stream_other") && !app.sees("Loading"));
-  return { answered, kicked };
+  return { answered, kicked, given };
 }
 
 /** The machine runs: an app that ended has saved it. */
@@ -106,8 +108,8 @@ test("a device that asks is let in with what the owner chooses, or not", options
 });
 
 test("who watches is listed, counted in the title, and sent away", options, async () => {
-  const { kicked } = await opened();
-  const viewer = { viewer: "3", device: "d", name: "Tablet", address: "192.0.2.9", rights: ["watch", "drive"], driving: true, since: Date.now() - 60_000 };
+  const { kicked, given } = await opened();
+  const viewer = { viewer: "3", device: "d", name: "Tablet", address: "192.0.2.9", rights: ["watch", "drive"], driving: true, asking: false, since: Date.now() - 60_000 };
   const stream = { url: "https://192.0.2.1:4433", lasting: false };
   await runs();
   if (app.has("#stream_enable")) await app.click("#stream_enable");
@@ -115,6 +117,19 @@ test("who watches is listed, counted in the title, and sent away", options, asyn
   tell("viewers", { machine: painter, stream, viewers: [viewer] });
   await app.until(() => app.has("#kick_3"));
   assert.ok(app.texts(app.find("#stream_viewers")).some((one) => one.startsWith("In control")));
+  assert.ok(!app.has("#kick_3_drive"), "it drives already");
+  // Another one asks, and is let drive; who may only watch never is.
+  const asks = { ...viewer, viewer: "4", name: "Phone", driving: false, asking: true };
+  const watches = { ...viewer, viewer: "5", name: "TV", driving: false, rights: ["watch"] };
+  tell("viewers", { machine: painter, stream, viewers: [viewer, asks, watches] });
+  await app.until(() => app.has("#kick_5"));
+  assert.ok(!app.has("#kick_5_drive"));
+  assert.ok(app.texts(app.find("#stream_viewers")).some((one) => one.startsWith("Asks for control")));
+  await app.click("#kick_4_drive");
+  await app.until(() => given.length === 1);
+  assert.deepEqual(given[0], [painter, "4"]);
+  tell("viewers", { machine: painter, stream, viewers: [viewer] });
+  await app.until(() => !app.has("#kick_4"));
   await app.click("#kick_3");
   await app.until(() => kicked.length === 1);
   assert.deepEqual(kicked[0], [painter, "3"]);

@@ -377,8 +377,7 @@ mod tests {
             file.reader().await.expect("opens").read_to_string(&mut read).await.expect("is read");
             assert_eq!(read, "sent");
         }
-        let name =
-            file.to_folder(folder.path().into(), "a".into(), &Reporter::new()).await.expect("is copied");
+        let name = file.copy_to(folder.path().into(), "a".into(), &Reporter::new()).await.expect("is copied");
         assert_eq!(std::fs::read(folder.path().join(name)).expect("is there"), b"sent");
     }
 

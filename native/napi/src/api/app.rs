@@ -88,12 +88,7 @@ pub fn to_background(env: &Env, policy: WhileAway, grace: f64) -> napi::Result<P
 pub fn to_foreground(env: &Env, in_front: Option<String>) -> napi::Result<PromiseRaw<'_, Vec<Done>>> {
     promise(env, move |core| async move {
         let front = in_front.as_deref().map(id).transpose()?;
-        let all = core.manager.to_foreground(front).await;
-        // It is the only one that may have been started.
-        if let Some(front) = front.filter(|_| all.iter().any(|one| one.did == core_app::Did::Started)) {
-            crate::sound_devices::attach(&core.manager, front).await;
-        }
-        Ok(done(all))
+        Ok(done(core.manager.to_foreground(front).await))
     })
 }
 
