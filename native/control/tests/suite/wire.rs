@@ -116,7 +116,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         (any::<u64>(), text())
             .prop_map(|(bytes, path)| Reply::Copied { bytes, to: Some(GivenTo::Path(path)) }),
         any::<u64>().prop_map(|bytes| Reply::Copied { bytes, to: Some(GivenTo::Downloads) }),
-        (any::<u64>(), ".*", ".*", proptest::option::of(".*")).prop_map(|(bytes, tag, name, path)| {
+        (any::<u64>(), ".*", ".*", option::of(".*")).prop_map(|(bytes, tag, name, path)| {
             Reply::Copied { bytes, to: Some(GivenTo::Shared { tag, name, path }) }
         }),
         (text(), any::<(Option<String>, Option<String>)>(), any::<Vec<String>>()).prop_map(

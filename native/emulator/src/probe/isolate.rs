@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_forked_probe_holds_no_lock_of_ours() {
-        let lock = |file: &std::fs::File| {
+        let lock = |file: &File| {
             let whole = libc::flock {
                 l_type: libc::F_WRLCK as libc::c_short,
                 l_whence: libc::SEEK_SET as libc::c_short,
