@@ -435,7 +435,7 @@ test("a click into a guest with a relative mouse holds the pointer there, Ctrl+A
   await app.until(() => app.has(`#machine_${painter}`) || app.has(`#picture_${painter}`));
   const { router } = await app.env.modules["viewmodel/Router"]();
   router().openScreen(painter);
-  await app.until(() => called("screen.draw").length > 0);
+  await app.until(() => called("screen.draw").length > 0 && !app.all("[id^='cover_']").length);
   const { machines } = await app.env.modules["viewmodel/Machines"]();
   const machine = await app.until(() => machines().find(painter).status?.absolute === false && machines().find(painter));
   await seen(app, "base", "scr_relative_click");

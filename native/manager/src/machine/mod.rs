@@ -3,7 +3,6 @@
 mod agent;
 mod clipboard;
 mod give;
-#[cfg(not(target_env = "ohos"))]
 mod guest;
 mod local;
 mod offline;
