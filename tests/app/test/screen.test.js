@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { until } from "../../napi/lib/module.js";
 import { lent, painted, paintingMachine, smallest, state } from "../../napi/lib/machines.js";
 import { loadModule, mountApp } from "../lib/harness/node.js";
-import { home, library, native, seen, start, text } from "./lib/pages.js";
+import { home, library, native, runs, seen, start, text } from "./lib/pages.js";
 
 const [CTRL, TAB] = [2072, 2049];
 let painter, app, calls, tellScreen;
@@ -51,7 +51,7 @@ const called = (name) => calls.filter(([one]) => one === name).map(([, ...args])
 
 /** The app with the screen of a machine open. */
 async function opened(id, { draws = false, run = true, ...options } = {}) {
-  if (run) await native.life.start(id).run();
+  if (run) await runs(id);
   app = await start({ native: spied(draws), ...options });
   await app.until(() => app.has(`#machine_${id}`) || app.has(`#picture_${id}`));
   const { router } = await app.env.modules["viewmodel/Router"]();
@@ -430,7 +430,7 @@ test("a click into a guest with a relative mouse holds the pointer there, Ctrl+A
   const locks = [];
   const module = spied(true);
   module.input = { ...module.input, lockPointer: async (...args) => void locks.push(args) };
-  await native.life.start(painter).run();
+  await runs(painter);
   app = await start({ native: module, device: { type: "2in1", api: 22 }, width: 1280, height: 800 });
   await app.until(() => app.has(`#machine_${painter}`) || app.has(`#picture_${painter}`));
   const { router } = await app.env.modules["viewmodel/Router"]();

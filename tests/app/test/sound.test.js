@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { paintingMachine } from "../../napi/lib/machines.js";
-import { home, library, native, openPage, seen, start } from "./lib/pages.js";
+import { home, library, native, openPage, runs, seen, start } from "./lib/pages.js";
 
 let app, painter;
 const file = join(home, "letter — 信.txt");
@@ -21,23 +21,11 @@ after(async () => {
 
 const described = async () => JSON.parse((await native.machines.show(painter)).document).sound;
 
-/** The machine runs. An app that has ended may still be saving it. */
-async function runs(options) {
-  for (const until = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
-    try {
-      return await native.life.start(painter, options).run();
-    } catch (error) {
-      if (error.code === "runs_already") return;
-      if (error.code !== "in_use" || Date.now() > until) throw error;
-    }
-  }
-}
-
 /** The app with the sheet of a running machine's screen. */
 async function opened(options = {}) {
   await app?.close();
   // An app that ends saves what runs.
-  await runs();
+  await runs(painter);
   app = await start(options);
   await app.until(() => app.has(`#machine_${painter}`) || app.has(`#picture_${painter}`));
   const { router } = await app.env.modules["viewmodel/Router"]();
@@ -99,7 +87,7 @@ test("the microphone is asked for when it is turned on, and stays off where the 
 test("the same is in the hardware of a machine that is off, and a permission that was taken back is told", async () => {
   await app.close();
   // The app that ended has saved it, and a saved machine is changed no more.
-  await runs({ discardState: true });
+  await runs(painter, { discardState: true });
   await native.life.forceOff(painter);
   await native.sound.set(painter, 0.3, false, true);
   app = await start({ device: { permissions: { "ohos.permission.MICROPHONE": false } }, language: "zh_CN" });

@@ -42,3 +42,11 @@ export async function openPage(app, machine, control) {
   await app.until(() => app.has(control));
   await app.click(control);
 }
+
+/** The machine runs. An app that has ended may still be pausing and saving what ran: somebody looks again, so that ends first. */
+export async function runs(id, options) {
+  await native.app.toForeground();
+  await native.life.start(id, options).run().catch((error) => {
+    if (error.code !== "runs_already") throw error;
+  });
+}
