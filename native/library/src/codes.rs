@@ -22,7 +22,7 @@ impl Error {
             Self::Io { doing, path, source } => {
                 (io_code(source), path_of(path).with("doing", *doing).with("why", source.to_string()))
             }
-            Self::InUse { name, pid, since } => {
+            Self::InUse { name, pid, since, .. } => {
                 let params = name_of(name).with("since", *since);
                 ("in_use", pid.map_or(params.clone(), |pid| params.with("pid", pid)))
             }
@@ -104,7 +104,7 @@ impl Error {
                 ErrorKind::StorageFull => io(ErrorKind::NotFound),
                 ErrorKind::NotFound => io(ErrorKind::PermissionDenied),
                 ErrorKind::PermissionDenied => io(ErrorKind::BrokenPipe),
-                _ => Self::InUse { name: name(), pid: Some(7), since: 0 },
+                _ => Self::InUse { name: name(), pid: Some(7), since: 0, runs: true },
             },
             Self::InUse { .. } => Self::LibraryBusy("/vms".into()),
             Self::LibraryBusy(_) => Self::NoLibrary("/vms".into()),

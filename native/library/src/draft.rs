@@ -4,23 +4,39 @@ use crate::bundle::{Bundle, FOLDERS, MANIFEST, Sections, TMP, write_generation};
 use crate::error::{Error, Result};
 use crate::id::{VmId, check_medium, check_name};
 use crate::library::{CLAIM, DRAFT, Library, MEDIA, same_id};
+use crate::lock::PASSING;
 use crate::locked::Locked;
 use crate::manifest::Manifest;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// In a draft's folder for unfinished work.
 const NEW_MEDIUM: &str = "medium.part";
 
 impl Library {
     /// Takes the machine's lock: whoever runs or changes it holds the result. It is recovered from whatever interrupted
-    /// its last holder, and what nothing refers to is removed.
+    /// its last holder, and what nothing refers to is removed. Blocks for some seconds where somebody has it who does not run
+    /// the machine: most such holders are gone by then.
     ///
     /// # Errors
     ///
     /// [`Error::InUse`] with the holder, or why the bundle cannot be read.
     pub fn lock(&self, id: VmId) -> Result<Locked> {
+        self.lock_within(id, PASSING)
+    }
+
+    /// The same at once: for what can do without the lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lock`].
+    pub fn try_lock(&self, id: VmId) -> Result<Locked> {
+        self.lock_within(id, Duration::ZERO)
+    }
+
+    fn lock_within(&self, id: VmId, patience: Duration) -> Result<Locked> {
         let path = self.vm_path(id);
-        let lock = self.lock_bundle(&path, id)?;
+        let lock = self.lock_bundle(&path, id, patience)?;
         let bundle = Bundle::read(&path)?;
         same_id(&bundle, id)?;
         Locked::open(self.clone(), bundle, lock)
@@ -49,7 +65,7 @@ impl Library {
             let _names = self.lock_names()?;
             self.check_free(name, None)?;
             self.fs.create_dir(&path)?;
-            self.lock_bundle(&path, id)?
+            self.lock_bundle(&path, id, PASSING)?
         };
         let mut draft = Draft { locked: None, library: self.clone(), path };
         for folder in FOLDERS {

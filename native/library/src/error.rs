@@ -35,6 +35,8 @@ pub enum Error {
         pid: Option<u32>,
         /// Seconds since 1970; 0 if unknown.
         since: u64,
+        /// Whoever holds it runs the machine.
+        runs: bool,
     },
     /// Somebody else changes the library's list of machines.
     #[error("the library {} is being changed by another process: try again in a moment", .0.display())]

@@ -8,6 +8,7 @@ use crate::id::{VmId, folded};
 use crate::lock::{LOCK, Lock, Refused};
 use crate::owner;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The most machines that are listed.
 pub const MAX_MACHINES: usize = 10_000;
@@ -175,17 +176,17 @@ impl Library {
         Ok(bundle)
     }
 
-    /// Takes the lock of the bundle in a folder, be it readable or not.
-    pub(crate) fn lock_bundle(&self, path: &Path, id: VmId) -> Result<Lock> {
+    /// Takes the lock of the bundle in a folder, be it readable or not. A holder that does not run the machine is waited for so long.
+    pub(crate) fn lock_bundle(&self, path: &Path, id: VmId, patience: Duration) -> Result<Lock> {
         if !path.is_dir() {
             return Err(Error::not_found(id));
         }
         // Before a file is made in it.
         owner::folder(path)?;
-        Lock::take(&path.join(LOCK)).map_err(|refused| match refused {
-            Refused::Held { pid, since } => {
+        Lock::take_within(&path.join(LOCK), patience).map_err(|refused| match refused {
+            Refused::Held { pid, since, runs } => {
                 let name = Bundle::read(path).map_or_else(|_| id.to_string(), |b| b.name().to_owned());
-                Error::InUse { name, pid, since }
+                Error::InUse { name, pid, since, runs }
             }
             Refused::Gone => Error::not_found(id),
             Refused::Failed(e) => e,

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fs::{self, Fs};
 use crate::id::{DriveId, FileName, check_name};
 use crate::library::Library;
-use crate::lock::Lock;
+use crate::lock::{LOCK, Lock};
 use crate::manifest::{Image, Manifest};
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -58,6 +58,12 @@ impl Locked {
     #[must_use]
     pub fn lock_file(&self) -> BorrowedFd<'_> {
         self.lock.file.as_fd()
+    }
+
+    /// Notes that the machine runs from now on, until this is dropped: whoever wants its lock is refused at once, while they
+    /// wait some seconds for a holder that only passes by.
+    pub fn note_run(&self) {
+        self.lock.runs(&self.bundle.path.join(LOCK));
     }
 
     pub(crate) fn fs(&self) -> &Fs {

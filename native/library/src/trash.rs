@@ -6,6 +6,7 @@ use crate::fs::{names, open_regular};
 use crate::id::{FileName, VmId};
 use crate::image::ReadAt;
 use crate::library::{Entry, GONE, Library, entries, pick};
+use crate::lock::PASSING;
 use crate::locked::Locked;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,7 +19,7 @@ impl Library {
     /// [`Error::InUse`] while it runs, [`Error::HasDependents`] while linked clones are built on it.
     pub fn delete(&self, id: VmId, now: u64) -> Result<()> {
         let path = self.vm_path(id);
-        let _lock = self.lock_bundle(&path, id)?;
+        let _lock = self.lock_bundle(&path, id, PASSING)?;
         let _names = self.lock_names()?;
         match Bundle::read(&path) {
             Ok(mut bundle) => {
@@ -73,7 +74,7 @@ impl Library {
     /// [`Error::NameTaken`]; [`Error::HasDependents`] never: what a machine is built on cannot be deleted before it.
     pub fn undelete(&self, id: VmId, name: Option<&str>) -> Result<Locked> {
         let from = self.trash_folder().join(id.folder());
-        let lock = self.lock_bundle(&from, id)?;
+        let lock = self.lock_bundle(&from, id, PASSING)?;
         {
             let _names = self.lock_names()?;
             let mut bundle = Bundle::read(&from)?;
@@ -103,7 +104,7 @@ impl Library {
     /// [`Error::NotFound`], [`Error::HasDependents`].
     pub fn purge(&self, id: VmId) -> Result<()> {
         let path = self.trash_folder().join(id.folder());
-        let _lock = self.lock_bundle(&path, id)?;
+        let _lock = self.lock_bundle(&path, id, PASSING)?;
         let name = Bundle::read(&path).map_or_else(|_| id.to_string(), |b| b.name().to_owned());
         let gone = {
             let _names = self.lock_names()?;

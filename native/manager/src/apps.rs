@@ -162,9 +162,8 @@ impl Manager {
             let vm = local.vm().map_err(Error::Told)?;
             return Ok(vm.change_host(change).await?);
         }
-        let library = self.library().clone();
+        let locked = self.lock(id).await?;
         blocking(move || {
-            let locked = library.lock(id)?;
             let mut host = locked.host()?;
             change(&mut host);
             Ok(locked.set_host(&host)?)

@@ -25,7 +25,7 @@ pub(crate) fn kill(library: &Library, bundle: &Bundle, hint: Option<u32>) -> Res
     let found = likely.chain(all()).find_map(|pid| Some((pid, supervisor(bundle, pid)?)));
     let Some((pid, process)) = found else {
         // It may have gone by itself meanwhile.
-        return match library.lock(bundle.id()) {
+        return match library.try_lock(bundle.id()) {
             Err(LibraryError::InUse { .. }) => Err(Error::ProcessUnknown { name: name() }),
             _ => Ok(()),
         };

@@ -7,7 +7,7 @@ use crate::run::{self, EndRecord, Restarts, StartOptions, Starting, Tell};
 use crate::supervisor::{self, Started};
 use crate::{Machine, Manager, Placement, blocking};
 use sampan_control::{ClientError, Reporter, Request, State};
-use sampan_library::{Bundle, Error as LibraryError, VmId};
+use sampan_library::{Bundle, Error as LibraryError, Locked, VmId};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -101,8 +101,8 @@ impl Manager {
         };
         // Who lists machines sees it from here on.
         self.changed();
+        let locked = self.lock(id).await?;
         let (starting, cut_off) = blocking(move || {
-            let locked = library.lock(id)?;
             let (starting, cut_off) = Starting::new(library, locked, again);
             Ok((starting.with_log_file()?, cut_off))
         })
@@ -156,7 +156,7 @@ impl Manager {
             let mut found = Vec::new();
             for bundle in library.list()?.into_iter().filter_map(|entry| entry.bundle.ok()) {
                 // Somebody who holds the lock runs it.
-                if let Ok(locked) = library.lock(bundle.id()) {
+                if let Ok(locked) = library.try_lock(bundle.id()) {
                     found.extend(run::settle(locked.path(), locked.name()).map(|end| (bundle.id(), end)));
                 }
             }
@@ -234,10 +234,21 @@ impl Manager {
     }
 
     async fn quit(&self, bundle: &Bundle) -> Result<Ended> {
-        let machine = self.machine(bundle.id()).await?;
-        if !machine.runs() {
-            return Ok(Ended::WasOff);
-        }
+        let begun = Instant::now();
+        let machine = loop {
+            let machine = self.machine(bundle.id()).await?;
+            if machine.runs() {
+                break machine;
+            }
+            // Nobody answers for it any more, or not yet, but whoever asks means to change it or start it anew.
+            if !self.is_held_by_run(bundle.id()).await? {
+                return Ok(Ended::WasOff);
+            }
+            if begun.elapsed() > ENDING {
+                return Err(Error::StillRuns { name: bundle.name().to_owned(), seconds: ENDING.as_secs() });
+            }
+            tokio::time::sleep(PACE).await;
+        };
         let state = machine.status().await?.map(|status| status.state);
         machine.tell(Request::Quit).await?;
         drop(machine);
@@ -266,6 +277,34 @@ impl Manager {
         if machine.runs() { Ok(machine) } else { Err(Error::NotRunning { name: machine.name().to_owned() }) }
     }
 
+    /// Takes the machine's lock. A run of this very process that has ended, and is about to let go, is waited for.
+    ///
+    /// # Errors
+    /// The machine is in use, or cannot be read.
+    pub(crate) async fn lock(&self, id: VmId) -> Result<Locked> {
+        let begun = Instant::now();
+        loop {
+            let library = self.library().clone();
+            match blocking(move || Ok(library.lock(id))).await? {
+                Err(LibraryError::InUse { runs: true, pid: Some(pid), .. })
+                    if pid == std::process::id()
+                        && self.runs().local(id).is_none()
+                        && begun.elapsed() < LAST_MOMENTS =>
+                {
+                    tokio::time::sleep(PACE).await;
+                }
+                locked => return Ok(locked?),
+            }
+        }
+    }
+
+    /// Whether somebody holds the machine's lock who runs it.
+    async fn is_held_by_run(&self, id: VmId) -> Result<bool> {
+        let library = self.library().clone();
+        blocking(move || Ok(matches!(library.try_lock(id), Err(LibraryError::InUse { runs: true, .. }))))
+            .await
+    }
+
     /// Waits until nobody runs the machine any more, and whoever did has let go of it: it may be started then, or changed.
     ///
     /// # Errors
@@ -276,7 +315,7 @@ impl Manager {
             let (library, id) = (self.library().clone(), bundle.id());
             // The socket goes first: whoever holds the lock need not be listening any more.
             let held =
-                blocking(move || Ok(matches!(library.lock(id), Err(LibraryError::InUse { .. })))).await?;
+                blocking(move || Ok(matches!(library.try_lock(id), Err(LibraryError::InUse { .. })))).await?;
             if !held && self.runs().local(id).is_none() {
                 return Ok(());
             }

@@ -52,8 +52,8 @@ impl Manager {
     ) -> Result<Arrived> {
         let (library, layer, reporter) =
             (self.library().clone(), self.block_layer(reporter)?, reporter.clone());
+        let mut original = self.lock(id).await?;
         let arrived = blocking(move || {
-            let mut original = library.lock(id)?;
             let CloneOptions { name, linked, snapshot } = options;
             let identity = Identity::of_copy(&library, &original);
             let mut change = |sections: &mut Sections| identity.give(Some(&name), sections);
@@ -75,13 +75,9 @@ impl Manager {
     /// # Errors
     /// The machine is in use, no space; what was done before stays done.
     pub async fn detach(&self, id: VmId, drive: Option<DriveId>, reporter: &Reporter) -> Result<usize> {
-        let (library, layer, reporter) =
-            (self.library().clone(), self.block_layer(reporter)?, reporter.clone());
-        blocking(move || {
-            let mut locked = library.lock(id)?;
-            Ok(locked.flatten(&layer, drive.as_ref(), &mut copying(&reporter))?)
-        })
-        .await
+        let (layer, reporter) = (self.block_layer(reporter)?, reporter.clone());
+        let mut locked = self.lock(id).await?;
+        blocking(move || Ok(locked.flatten(&layer, drive.as_ref(), &mut copying(&reporter))?)).await
     }
 
     /// Writes a machine into a file, which is there whole or not at all; how many bytes it has.
@@ -89,10 +85,9 @@ impl Manager {
     /// # Errors
     /// The machine is in use, no space.
     pub async fn export(&self, id: VmId, file: PathBuf, reporter: &Reporter) -> Result<u64> {
-        let (library, layer, reporter) =
-            (self.library().clone(), self.block_layer(reporter)?, reporter.clone());
+        let (layer, reporter) = (self.block_layer(reporter)?, reporter.clone());
+        let machine = self.lock(id).await?;
         blocking(move || {
-            let machine = library.lock(id)?;
             let file = std::path::absolute(&file).map_err(Error::io("the file's name"))?;
             Ok(machine.export(&layer, None, &file, &mut copying(&reporter))?.bytes)
         })

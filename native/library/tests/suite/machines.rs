@@ -42,8 +42,9 @@ fn one_holder_at_a_time_and_the_error_names_it() {
     let (_home, library) = library();
     let machine = library.create("mine", &document("a"), 1).expect("made");
     let id = machine.id();
+    machine.note_run();
     match library.lock(id) {
-        Err(Error::InUse { name, pid, since }) => {
+        Err(Error::InUse { name, pid, since, runs: true }) => {
             assert_eq!((name.as_str(), pid), ("mine", Some(std::process::id())));
             assert!(since > 1_700_000_000);
         }
@@ -53,6 +54,29 @@ fn one_holder_at_a_time_and_the_error_names_it() {
     assert_eq!(library.read(id).expect("reading needs no lock").name(), "mine");
     drop(machine);
     library.lock(id).expect("free again");
+}
+
+#[test]
+fn a_holder_that_only_passes_by_makes_nobody_fail() {
+    let (_home, library) = library();
+    let machine = library.create("mine", &document("a"), 1).expect("made");
+    let id = machine.id();
+    assert!(
+        matches!(library.try_lock(id), Err(Error::InUse { runs: false, .. })),
+        "who can do without it is told"
+    );
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| library.lock(id).map(|_| ()));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!waiting.is_finished(), "it waits");
+        drop(machine);
+        waiting.join().expect("no panic").expect("has it then");
+    });
+    // Whoever ran it last is gone: that it ran says nothing of the next holder.
+    library.lock(id).expect("free").note_run();
+    let looking = library.lock(id).expect("free again");
+    assert!(matches!(library.try_lock(id), Err(Error::InUse { runs: false, .. })));
+    drop(looking);
 }
 
 #[test]

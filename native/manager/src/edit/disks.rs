@@ -174,8 +174,8 @@ impl Manager {
         id: VmId,
         work: impl FnOnce(&mut Locked) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let library = self.library().clone();
-        let done = blocking(move || work(&mut library.lock(id)?)).await?;
+        let mut locked = self.lock(id).await?;
+        let done = blocking(move || work(&mut locked)).await?;
         self.changed();
         Ok(done)
     }
@@ -195,7 +195,7 @@ impl Manager {
         blocking(move || {
             let bundle = library.read(id)?;
             // A running machine's images are not looked into: what is noted of them must do.
-            let locked = library.lock(id).ok();
+            let locked = library.try_lock(id).ok();
             let size = |image| bundle.manifest().images.get(image).map(|record| record.size);
             let mut drives = Vec::new();
             for (drive, image) in &bundle.manifest().drives {

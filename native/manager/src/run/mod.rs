@@ -72,6 +72,7 @@ impl Starting {
     /// Notes that a run begins; with the end of the last one, if nobody had noted that. `again` says that the run follows a
     /// crash by itself.
     pub fn new(library: Library, locked: Locked, again: bool) -> (Self, Option<EndRecord>) {
+        locked.note_run();
         let folder = locked.path().to_owned();
         if let Err(error) = sampan_library::private_folder(&logs::logs_folder(&folder)) {
             log::warn!("{error}");
