@@ -119,19 +119,28 @@ async fn swap(
 }
 
 /// A guest that has locked the tray (it has mounted the CD) is asked to eject, which QEMU does not wait for
-/// (`do_open_tray` in block/qapi-sysemu.c).
+/// (`do_open_tray` in block/qapi-sysemu.c). One that closes a tray which it has not locked, as firmware does that looks at its
+/// drives, finds it opened anew.
 async fn open_tray(qmp: &Qmp, drive: &str, device: &str, force: bool) -> Result<(), CommandError> {
-    qmp.execute_json("blockdev-open-tray", json!({ "id": device, "force": force })).await?;
+    let open = async || {
+        qmp.execute_json("blockdev-open-tray", json!({ "id": device, "force": force })).await.map(drop)
+    };
+    open().await?;
     let begun = Instant::now();
     loop {
+        let block = disks::block(qmp, drive).await?;
         // A drive without a tray tells none.
-        if disks::block(qmp, drive).await?["tray_open"].as_bool() != Some(false) {
+        if block["tray_open"].as_bool() != Some(false) {
             return Ok(());
         }
         if begun.elapsed() > LETTING_GO {
             return Err(CommandError::MediumHeld(drive.to_owned()));
         }
         tokio::time::sleep(PACE).await;
+        // Whoever has locked it was asked once.
+        if block["locked"].as_bool() == Some(false) {
+            open().await?;
+        }
     }
 }
 

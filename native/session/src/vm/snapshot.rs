@@ -1,8 +1,9 @@
 //! Snapshots of a running machine.
 
-use super::{AGENT, Vm, VmError};
+use super::{AGENT, UEFI_VARIABLES, Vm, VmError};
 use crate::machine_log::MachineLog;
 use crate::{Command, Overlay, ProgressFn, Reply};
+use sampan_config::FirmwareKind;
 use sampan_library::{DriveId, Locked, NewSnapshot, Planned, SnapshotId};
 use sampan_qmp::agent::Frozen;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ impl Vm {
         let drives: Vec<DriveId> =
             self.with_locked(|locked| Ok(locked.manifest().drives.keys().cloned().collect())).await?;
         let mut sizes = BTreeMap::new();
-        for drive in drives {
+        for drive in drives.into_iter().filter(|drive| self.runs_with(drive)) {
             let size = self.session.drive(drive.as_str()).await?.size;
             sizes.insert(drive, size);
         }
@@ -153,6 +154,11 @@ impl Vm {
         }
     }
 
+    /// Whether QEMU has a drive of the bundle: UEFI's variables are kept, and snapshotted, while a machine starts without UEFI.
+    fn runs_with(&self, drive: &DriveId) -> bool {
+        drive.as_str() != UEFI_VARIABLES || self.document().firmware.kind == FirmwareKind::Uefi
+    }
+
     /// What the screen shows, small; nothing where it shows nothing.
     pub async fn picture(&self) -> Option<Vec<u8>> {
         let Ok(Reply::Screenshot(shot)) = self.session.execute(Command::Screenshot).await else {
@@ -169,7 +175,7 @@ impl Vm {
         let pending = self.with_locked(|locked| Ok(locked.manifest().pending.clone())).await?;
         let Some(pending) = pending else { return Ok(()) };
         let mut switched = false;
-        for drive in pending.overlays.keys() {
+        for drive in pending.overlays.keys().filter(|drive| self.runs_with(drive)) {
             let node = self.session.drive(drive.as_str()).await?.node;
             switched |= node == node_name(drive.as_str(), pending.id.as_str());
         }
@@ -183,6 +189,7 @@ impl Vm {
         let overlays: Vec<Overlay> = planned
             .overlays
             .iter()
+            .filter(|(drive, _)| self.runs_with(drive))
             .map(|(drive, file)| Overlay {
                 drive: drive.to_string(),
                 file: file.clone(),

@@ -5,11 +5,11 @@ use crate::common::logs::Kept;
 use crate::common::{child, state, until};
 use sampan_config::{Arch, ClipboardPolicy, Section, VmConfig};
 use sampan_library::fs::Fs;
-use sampan_library::{Bundle, IfNoReflink, Library, SnapshotId};
+use sampan_library::{Bundle, DriveId, IfNoReflink, Library, SnapshotId, Target};
 use sampan_message::Coded;
 use sampan_session::images::QemuBlockLayer;
 use sampan_session::vdagent::{ClipboardError, Content, Kind};
-use sampan_session::vm::{Applied, RunOptions, Vm, VmError};
+use sampan_session::vm::{Applied, RunOptions, UEFI_VARIABLES, Vm, VmError};
 use sampan_session::{ClipboardStatus, Command, CommandError, ProgressFn, State};
 use std::ops::ControlFlow::Continue;
 use std::path::Path;
@@ -83,6 +83,29 @@ async fn snapshots_are_renamed_described_and_deleted_while_it_runs() {
     let vm = started(&machine).await;
     assert!(counts(vm.session())[0] > last);
     ended(vm).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_uefi_has_kept_is_snapshotted_while_the_machine_starts_without_uefi() {
+    let machine = machine().await;
+    let place = &machine.place;
+    let (library, images) = (place.library.clone(), place.images.clone());
+    let variables: DriveId = UEFI_VARIABLES.parse().expect("an id");
+    let drive = variables.clone();
+    blocking(move || {
+        let mut locked = library.lock(library.find(NAME).expect("is there")).expect("is locked");
+        locked.create_drive(&images, &drive, 1 << 20, Target::default()).expect("is made");
+    })
+    .await;
+    let vm = started(&machine).await;
+    let id = vm.snapshot(named("first"), false, &ProgressFn::none()).await.expect("is taken");
+    counting(vm.session(), 2).await;
+    ended(vm).await;
+    let manifest = bundle(&place.library, NAME).manifest().clone();
+    let snapshot = &manifest.snapshots[&id];
+    assert!(snapshot.drives.contains_key(&variables), "{:?}", snapshot.drives);
+    assert_ne!(snapshot.drives[&variables], manifest.drives[&variables], "what comes later is not in it");
+    ended(started(&machine).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
