@@ -241,20 +241,39 @@ pub(super) async fn piece(
             Err(gone())
         }
     })?;
-    let mut incoming = taken?;
-    let written = write(&inner, &mut incoming, at, body).await;
+    let mut back = Back { inner: &inner, id: &id, number, incoming: Some(taken?) };
+    let incoming = back.incoming.as_mut().expect("taken by `drop` alone");
+    let written = write(&inner, incoming, at, body).await;
     let (have, whole) = (incoming.have, incoming.have == incoming.size);
-    with(&inner, &id, |transfer| {
-        // It may have been given up meanwhile.
-        if transfer.is(number) {
-            transfer.set(number, Work::Incoming(incoming));
-        }
-    })?;
+    drop(back);
+    // It may have been given up meanwhile, or its viewer be gone.
+    with(&inner, &id, |_| ())?;
     written?;
     if whole {
         given_when_whole(&inner, &id, number)?;
     }
     Ok(Json(serde_json::json!({ "have": have })).into_response())
+}
+
+/// Puts a file back of which a piece was being written: also where the request ended before its piece was whole, as on a path that
+/// breaks off, so that the viewer can go on from there.
+struct Back<'a> {
+    inner: &'a Inner,
+    id: &'a str,
+    number: u64,
+    incoming: Option<Incoming>,
+}
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        let Some(incoming) = self.incoming.take() else { return };
+        let _ = with(self.inner, self.id, |transfer| {
+            // It may have been given up meanwhile.
+            if transfer.is(self.number) {
+                transfer.set(self.number, Work::Incoming(incoming));
+            }
+        });
+    }
 }
 
 async fn write(inner: &Arc<Inner>, incoming: &mut Incoming, at: u64, body: Body) -> Result<(), Refused> {

@@ -177,6 +177,42 @@ async fn a_file_comes_in_pieces_and_is_given_when_it_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_whose_path_breaks_off_is_sent_again() {
+    let here = Here::new().await;
+    let id = here.announce("a", 3).await;
+    let (address, token) = parts(&here.server.url());
+    let path = format!("/files/{id}/0");
+    let bearer = format!("Bearer {token}");
+    let line = format!("PUT {}{path}", here.page.location);
+    let head = request(address, &line, &[("Authorization", &bearer)], "");
+    let mut broken = tokio::net::TcpStream::connect(address).await.expect("connects");
+    let begun = head.replace("Content-Length: 0", "Content-Length: 3") + "a";
+    broken.write_all(begun.as_bytes()).await.expect("sends");
+    // The file is taken by the piece that is under way.
+    let begun = tokio::time::Instant::now();
+    let elsewhere = format!("/files/{id}/2");
+    while here.ask("PUT", &elsewhere, &[], "x").await.status != 429 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "the piece is never under way");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(broken);
+    loop {
+        let answer = here.ask("PUT", &path, &[], "abc").await;
+        if answer.status == 200 {
+            break;
+        }
+        assert!(
+            answer.status == 429 && begun.elapsed() < std::time::Duration::from_secs(30),
+            "{}",
+            answer.body
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    until("the file", || here.given() == [("a".to_owned(), b"abc".to_vec())]).await;
+    here.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_are_given_up_when_asked_to_and_with_their_viewer() {
     let here = Here::new().await;
     here.guest.files.open.send_replace(false);
