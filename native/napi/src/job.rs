@@ -1,12 +1,9 @@
 //! Work that outlives its page: it is begun when it is asked for, goes on when nobody waits for it, and is joined again by its
 //! id.
 
-use crate::api::downloads::Medium;
-use crate::api::guest::Exit;
-use crate::api::hardware::Added;
 use crate::core::{core, hub, runtime};
 use crate::promise::{Failure, Outcome, free_promise, refused_by_engine, to_js};
-use crate::types::{Arrived, Message as Told, Progress};
+use crate::types::{Added, Arrived, Exit, Medium, Message as Told, Progress};
 use napi::bindgen_prelude::{Either8, Env, Function, PromiseRaw};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking;
 use napi_derive::napi;

@@ -1,7 +1,6 @@
 //! The values that cross, and how they are made of the core's. Sizes are in bytes, memory in MiB, times in milliseconds
 //! since 1970 where they are moments.
 
-use crate::api::guest::Agent;
 use crate::promise::params;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -536,4 +535,67 @@ impl FileRef {
         })?;
         Ok(manager::Lent { file: file.into(), name: self.name.clone() })
     }
+}
+
+/// Who answers in a guest.
+#[napi(object, object_from_js = false)]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// The agent's version.
+    pub version: String,
+    /// The guest's system, if it tells.
+    pub system: Option<String>,
+    /// The guest's addresses in its networks.
+    pub addresses: Vec<String>,
+}
+
+impl From<&sampan_control::AgentInfo> for Agent {
+    fn from(info: &sampan_control::AgentInfo) -> Self {
+        let sampan_control::AgentInfo { version, system, addresses, id: _ } = info.clone();
+        Self { version, system, addresses }
+    }
+}
+
+/// How a program in the guest ended.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct Exit {
+    /// Its exit code, if it ended by itself.
+    pub code: Option<i64>,
+    /// The signal that ended it, or the exception code on Windows.
+    pub signal: Option<i64>,
+    /// Whether some of its output is missing.
+    pub truncated: bool,
+    /// What it wrote to stdout, as text.
+    pub stdout: String,
+    /// What it wrote to stderr, as text.
+    pub stderr: String,
+}
+
+/// An image in the library, which machines are made of.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct Medium {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size: i64,
+    /// The machines that name it.
+    pub used_by: Vec<String>,
+}
+
+impl Medium {
+    pub(crate) fn of(medium: &sampan_library::Medium) -> Self {
+        Self { name: medium.name.clone(), size: int(medium.size), used_by: Vec::new() }
+    }
+}
+
+/// A disk that was made of an image.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct Added {
+    /// The drive's id.
+    pub drive: String,
+    /// What a person must know of it: what the image had and the disk has not.
+    pub notes: Vec<Message>,
 }

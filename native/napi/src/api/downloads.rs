@@ -2,7 +2,7 @@
 
 use crate::job::{Answer, Job, begin};
 use crate::promise::{Failure, promise};
-use crate::types::{Arch, Message, Preset, confirmed, int};
+use crate::types::{Arch, Medium, Message, Preset, confirmed, int};
 use napi::bindgen_prelude::{Either8, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config as config;
@@ -54,24 +54,6 @@ pub struct Entry {
     pub page: Option<String>,
     /// What a person has to do, for one to bring.
     pub words: Option<String>,
-}
-
-/// An image in the library, which machines are made of.
-#[napi(object, object_from_js = false)]
-#[derive(Clone)]
-pub struct Medium {
-    /// Its name.
-    pub name: String,
-    /// Its size.
-    pub size: i64,
-    /// The machines that name it.
-    pub used_by: Vec<String>,
-}
-
-impl Medium {
-    pub(crate) fn of(medium: &sampan_library::Medium) -> Self {
-        Self { name: medium.name.clone(), size: int(medium.size), used_by: Vec::new() }
-    }
 }
 
 /// The catalogue of systems.

@@ -3,45 +3,11 @@
 use crate::core::id;
 use crate::job::{Job, begin_of, number, text};
 use crate::promise::promise;
+use crate::types::{Agent, Exit};
 use napi::bindgen_prelude::{Either8, Env, PromiseRaw, Uint8Array};
 use napi_derive::napi;
 use sampan_control::{Reply, Reporter, Request};
 use sampan_manager::Error;
-
-/// Who answers in a guest.
-#[napi(object, object_from_js = false)]
-#[derive(Clone, Debug, PartialEq)]
-pub struct Agent {
-    /// The agent's version.
-    pub version: String,
-    /// The guest's system, if it tells.
-    pub system: Option<String>,
-    /// The guest's addresses in its networks.
-    pub addresses: Vec<String>,
-}
-
-impl From<&sampan_control::AgentInfo> for Agent {
-    fn from(info: &sampan_control::AgentInfo) -> Self {
-        let sampan_control::AgentInfo { version, system, addresses, id: _ } = info.clone();
-        Self { version, system, addresses }
-    }
-}
-
-/// How a program in the guest ended.
-#[napi(object, object_from_js = false)]
-#[derive(Clone)]
-pub struct Exit {
-    /// Its exit code, if it ended by itself.
-    pub code: Option<i64>,
-    /// The signal that ended it, or the exception code on Windows.
-    pub signal: Option<i64>,
-    /// Whether some of its output is missing.
-    pub truncated: bool,
-    /// What it wrote to stdout, as text.
-    pub stdout: String,
-    /// What it wrote to stderr, as text.
-    pub stderr: String,
-}
 
 /// Who answers in a running guest; rejects where nobody does.
 #[napi(namespace = "guest", catch_unwind)]

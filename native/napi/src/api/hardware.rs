@@ -4,7 +4,7 @@ use super::presets::invalid;
 use crate::core::id;
 use crate::job::{Job, begin_of, number, text};
 use crate::promise::{Failure, promise};
-use crate::types::{FileRef, Message, confirmed, int, messages, ms};
+use crate::types::{Added, FileRef, confirmed, int, messages, ms};
 use napi::bindgen_prelude::{Either8, Env, PromiseRaw};
 use napi_derive::napi;
 use sampan_config::{DriveKind as Drives, Protocol as Transport, Vnc, VncPassword};
@@ -118,16 +118,6 @@ pub fn disk_add(machine: String, size: i64, fixed: bool, codes: Vec<String>) -> 
         let drive = manager.add_disk(vm, bytes(size)?, fixed, &confirmed(codes), &reporter).await?;
         Ok(text(drive.to_string()))
     })
-}
-
-/// A disk that was made of an image.
-#[napi(object, object_from_js = false)]
-#[derive(Clone)]
-pub struct Added {
-    /// The drive's id.
-    pub drive: String,
-    /// What a person must know of it: what the image had and the disk has not.
-    pub notes: Vec<Message>,
 }
 
 /// Gives a machine a copy of a disk image that a picker has opened.

@@ -1,9 +1,9 @@
 //! The library's images, which machines are made of.
 
-use super::downloads::{Medium, medium_answer};
+use super::downloads::medium_answer;
 use crate::job::{Job, begin};
 use crate::promise::promise;
-use crate::types::{FileRef, confirmed, int};
+use crate::types::{FileRef, Medium, confirmed, int};
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 
