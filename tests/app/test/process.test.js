@@ -48,7 +48,29 @@ test("a machine has a choice of its own, or goes along with all", async () => {
   await app.until(async () => (await native.host.processOf(painter)) === "fork");
   await app.click("#proc_auto");
   await app.until(async () => (await native.host.processOf(painter)) === null);
+  // What is tapped last counts, also while the one before is still being kept.
+  await app.click("#proc_fork");
+  app.click("#proc_inProcess");
+  await app.until(async () => (await native.host.processOf(painter)) === "inProcess");
+  await app.click("#proc_auto");
+  await app.until(async () => (await native.host.processOf(painter)) === null);
   await native.life.start(painter).run();
   await seen(app, "zh_CN", "hw_counts_next");
   await native.life.forceOff(painter);
+});
+
+test("what is done to one thing keeps nobody from doing it to another, and nothing is done twice", async () => {
+  const { Work } = await app.env.modules["viewmodel/Work"]();
+  const work = new Work();
+  const done = [];
+  let end;
+  const gate = new Promise((resolve) => (end = resolve));
+  const remove = (what) => work.does("remove", async () => {
+    done.push(what);
+    await gate;
+  }, what);
+  const all = [remove("one"), remove("one"), remove("other")];
+  end();
+  assert.deepEqual(await Promise.all(all), [true, false, true]);
+  assert.deepEqual(done, ["one", "other"]);
 });
