@@ -18,7 +18,7 @@ after(async () => {
 });
 
 /** The app with the page open. Events of `pairing` and `viewers` come from the module, and from `tell`. */
-async function opened(more = {}) {
+async function opened({ devices, ...more } = {}) {
   await app?.close();
   const listeners = [];
   // What a device would do is played: from then on the module, which knows of none, tells nothing of that kind.
@@ -39,6 +39,7 @@ async function opened(more = {}) {
     answer: async (...args) => void answered.push(args),
     kick: async (...args) => void kicked.push(args),
     give: async (...args) => void given.push(args),
+    ...(devices && { devices: async () => devices }),
   };
   app = await start({ native: { ...native, on, stream, host: { ...native.host, init: () => library() } }, ...more });
   await app.until(() => app.has(`#machine_${painter}`));
@@ -93,11 +94,15 @@ test("a device that asks is let in with what the owner chooses, or not", options
   assert.equal(app.find("#stream_check").textContent, "4711");
   assert.equal(app.find("#stream_request_name").textContent, request.name);
   await seen(app, "base", "check");
-  await app.click("#stream_right_drive");
+  for (const note of ["drive_note", "right_clipboard_note", "right_files_note"]) await seen(app, "base", note);
+  // The clipboard needs control, files do not: who is not let drive gets no clipboard.
   await app.click("#stream_right_clipboard");
+  await app.click("#stream_right_drive");
+  await assert.rejects(app.click("#stream_right_clipboard"), /switched off/);
+  await app.click("#stream_right_files");
   await app.click("#stream_allow");
   await app.until(() => answered.length === 1);
-  assert.deepEqual(answered[0], [painter, "7", ["watch", "clipboard"]]);
+  assert.deepEqual(answered[0], [painter, "7", ["watch", "files"]]);
   tell("pairing", { machine: painter, request: { ...request, request: "8" } });
   // The one before has to be answered first.
   await app.until(() => app.has("#stream_refuse") && !app.find("#stream_refuse").hasAttribute("disabled")
@@ -105,6 +110,13 @@ test("a device that asks is let in with what the owner chooses, or not", options
   await app.click("#stream_refuse");
   await app.until(() => answered.length === 2);
   assert.deepEqual(answered[1], [painter, "8", []]);
+  tell("pairing", { machine: painter, request: { ...request, request: "9" } });
+  await app.until(() => app.has("#stream_allow") && app.find("#stream_allow").getAttribute("aria-disabled") !== "true");
+  await app.click("#stream_right_clipboard");
+  await app.click("#stream_right_files");
+  await app.click("#stream_allow");
+  await app.until(() => answered.length === 3);
+  assert.deepEqual(answered[2], [painter, "9", ["watch", "drive", "clipboard", "files"]]);
 });
 
 test("who watches is listed, counted in the title, and sent away", options, async () => {
@@ -139,6 +151,20 @@ test("who watches is listed, counted in the title, and sent away", options, asyn
   await app.until(() => app.has("#screen_facts") && app.texts(app.find("#screen_facts")).join().includes("1 device watches"));
   assert.equal(app.find("#screen_share").getAttribute("aria-label"), "1 device watches");
 });
+
+for (const language of ["base", "zh_CN"]) {
+  test(`what each device may do is told (${language})`, options, async () => {
+    const may = [["watch", "drive", "clipboard", "files"], ["watch", "files"], ["watch"]];
+    const device = (rights, n) => ({ device: `d${n}`, name: `Device ${n}`, machine: painter, rights, paired: Date.now(), lastSeen: Date.now() });
+    await opened({ language, devices: may.map(device) });
+    await app.until(() => app.has("#revoke_d2"));
+    const told = app.texts(app.find("#stream_devices"));
+    const [control, clipboard, files, watch] = language === "base" ? ["Control", "Clipboard", "Files", "Watch"] : ["可操作", "剪贴板", "文件", "只看"];
+    for (const rights of [[control, clipboard, files], [watch, files], [watch]]) {
+      assert.ok(told.some((one) => one.startsWith(`${rights.join(" · ")} · `)), `${rights} in ${told}`);
+    }
+  });
+}
 
 test("devices that may come again are listed with their machines", options, async () => {
   await opened();

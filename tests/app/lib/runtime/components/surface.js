@@ -99,9 +99,12 @@ export const surfaces = {
       onErrorReceive(node, handler) {
         node.failed = handler;
       },
+      onSslErrorEventReceive(node, handler) {
+        node.sslError = handler;
+      },
+      javaScriptAccess: (node, on) => node.attribute("sandbox", on ? "allow-scripts allow-same-origin allow-downloads" : ""),
       ...Object.fromEntries(
         [
-          "javaScriptAccess",
           "domStorageAccess",
           "fileAccess",
           "onlineImageAccess",
@@ -116,7 +119,6 @@ export const surfaces = {
           "onProgressChange",
           "onTitleReceive",
           "onHttpErrorReceive",
-          "onSslErrorEventReceive",
           "onConsole",
           "onAlert",
           "onConfirm",

@@ -253,6 +253,20 @@ export const serviceShims = {
       stopVibrationSync() {},
     },
   },
+  "@ohos.security.cryptoFramework": {
+    default: {
+      createMd(name) {
+        if (name !== "SHA256") throw new TypeError(`the preview has no ${name}`);
+        let all = new Uint8Array();
+        return {
+          update: async ({ data }) => {
+            all = Uint8Array.from([...all, ...data]);
+          },
+          digest: async () => ({ data: new Uint8Array(await crypto.subtle.digest("SHA-256", all)) }),
+        };
+      },
+    },
+  },
   "@ohos.web.webview": {
     default: {
       WebviewController: class WebviewController {
@@ -281,6 +295,13 @@ export const serviceShims = {
         }
         requestFocus() {}
         clearHistory() {}
+        clearSslCache() {
+          record("webview.clearSslCache");
+        }
+        /** A browser tells pages nothing of certificates: a test gives one in DER. */
+        getCertificate() {
+          return Promise.resolve(env.certificate ? [{ getEncoded: async () => ({ data: env.certificate, encodingFormat: 0 }) }] : []);
+        }
       },
     },
   },
