@@ -53,6 +53,7 @@ mod pipeline;
 mod screen;
 mod server;
 mod share;
+mod sound;
 mod stats;
 mod transport;
 mod viewers;
@@ -64,6 +65,8 @@ pub use error::samples;
 pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
 #[doc(hidden)]
 pub use pipeline::Budget;
+#[doc(hidden)]
+pub use sound::{Voice, VoicePacket};
 pub use server::{Server, ServerConfig};
 pub use share::ShareConfig;
 pub use stats::{Stats, ViewerStats};
