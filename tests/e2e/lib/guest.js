@@ -93,7 +93,8 @@ export class Guest {
     } catch {
       return;
     }
-    message.heard = now;
+    // Not of what the guest has recorded, which has that name, too.
+    message.heard ??= now;
     const waiting = message.id === undefined ? undefined : this.#answers.get(message.id);
     if (waiting) {
       this.#answers.delete(message.id);
