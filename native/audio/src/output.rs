@@ -33,6 +33,11 @@ pub enum StreamError {
 /// Told whenever it begins or ends that a guest plays or records.
 pub(crate) type Told = Box<dyn Fn(bool) + Send + Sync>;
 
+/// By how much a piece may be late for a listener that has no buffer behind it, and for one whose own listeners have buffers that mend
+/// what this one does not.
+const MARGIN: Duration = Duration::from_millis(20);
+const SMALL_MARGIN: Duration = Duration::from_millis(10);
+
 /// Wakes a listener that rests.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
@@ -65,6 +70,7 @@ struct Stream {
 struct Listening {
     streams: Vec<Heard>,
     gain: Gain,
+    margin: Duration,
     wake: Option<Wake>,
     is_resting: bool,
 }
@@ -97,20 +103,21 @@ impl Output {
 
     /// Somebody listens from now on, to 48000 frames a second.
     pub fn listen(&self) -> Playback {
-        self.listen_by(None)
+        self.listen_by(MARGIN, None)
     }
 
-    /// The same for a listener that rests while there is nothing to be heard ([`Playback::rest`]): `wake` is called when something
-    /// comes. It must not block, and must call nothing of this output's.
-    pub fn listen_resting(&self, wake: impl Fn() + Send + Sync + 'static) -> Playback {
-        self.listen_by(Some(Box::new(wake)))
+    /// The same for one that sends it on, to receivers with buffers of their own: less is kept for what may be late. It rests while
+    /// there is nothing to be heard ([`Playback::rest`]), and `wake` is called when something comes, which must not block, and must
+    /// call nothing of this output's.
+    pub fn listen_to_send(&self, wake: impl Fn() + Send + Sync + 'static) -> Playback {
+        self.listen_by(SMALL_MARGIN, Some(Box::new(wake)))
     }
 
-    fn listen_by(&self, wake: Option<Wake>) -> Playback {
+    fn listen_by(&self, margin: Duration, wake: Option<Wake>) -> Playback {
         let mut inner = self.inner.lock();
         let gain = Gain::at(inner.gain());
         let listening =
-            Arc::new(Mutex::new(Listening { streams: Vec::new(), gain, wake, is_resting: false }));
+            Arc::new(Mutex::new(Listening { streams: Vec::new(), gain, margin, wake, is_resting: false }));
         inner.listeners.retain(|listener| listener.strong_count() > 0);
         inner.listeners.push(Arc::downgrade(&listening));
         Playback { origin: self.origin, listening }
@@ -286,7 +293,7 @@ impl Listening {
         if self.streams.len() >= 2 * MAX_STREAMS {
             self.streams.remove(0);
         }
-        let mut buffer = JitterBuffer::new(rate, RATE);
+        let mut buffer = JitterBuffer::new(rate, RATE).with_margin(self.margin);
         buffer.push(now, frames);
         self.streams.push(Heard { id, rate, buffer });
     }

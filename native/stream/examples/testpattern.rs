@@ -130,7 +130,8 @@ fn beep(output: &Output, input: &Input) -> Result<(), Box<dyn Error + Send + Syn
         output.write(1, &bytes)?;
         input.read(1, 1920, &mut recorded)?;
         if recorded.len() >= 4 * RATE as usize {
-            let loudest = recorded.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]]).unsigned_abs()).max();
+            let loudest =
+                recorded.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]]).unsigned_abs()).max();
             println!("recorded a second, at most {} of 32768", loudest.unwrap_or(0));
             recorded.clear();
         }

@@ -65,9 +65,9 @@ pub use error::samples;
 pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
 #[doc(hidden)]
 pub use pipeline::Budget;
-#[doc(hidden)]
-pub use sound::{Voice, VoicePacket};
 pub use server::{Server, ServerConfig};
 pub use share::ShareConfig;
+#[doc(hidden)]
+pub use sound::{Voice, VoicePacket};
 pub use stats::{Stats, ViewerStats};
 pub use transport::{Channel, Rates};

@@ -197,7 +197,7 @@ fn a_listener_that_rests_is_woken_once_by_what_comes() {
     output.set_enabled(1, true).unwrap();
     let woken = Arc::new(Mutex::new(0));
     let count = Arc::clone(&woken);
-    let mut playback = output.listen_resting(move || *count.lock().unwrap() += 1);
+    let mut playback = output.listen_to_send(move || *count.lock().unwrap() += 1);
     let mut frames = [SILENCE; 4_800];
     assert!(!playback.pull(&mut frames));
     assert!(playback.rest(), "there is nothing");

@@ -182,8 +182,7 @@ mod tests {
         let heard = through(440.0, 0.5, |packet| packet % 10 == 9);
         assert_eq!(heard.len(), RATE as usize * 4 / 5);
         assert!((pitch(&heard) - 440.0).abs() < 8.0, "{}", pitch(&heard));
-        let quietest =
-            heard.chunks(PACKET).map(power).fold(f32::INFINITY, f32::min);
+        let quietest = heard.chunks(PACKET).map(power).fold(f32::INFINITY, f32::min);
         assert!(quietest > 0.1, "a hole of {quietest}");
     }
 
@@ -196,9 +195,10 @@ mod tests {
             let bytes = encoder.encode(&frames).expect("encoded");
             decoder.decode(&bytes, &mut heard).expect("decoded");
         }
-        let (left, right) = heard[RATE as usize / 5..].iter().fold((0.0f32, 0.0f32), |(left, right), frame| {
-            (left.max(frame[0].abs()), right.max(frame[1].abs()))
-        });
+        let (left, right) =
+            heard[RATE as usize / 5..].iter().fold((0.0f32, 0.0f32), |(left, right), frame| {
+                (left.max(frame[0].abs()), right.max(frame[1].abs()))
+            });
         assert!(left > 0.4 && right < 0.05, "{left} and {right}");
     }
 

@@ -77,9 +77,9 @@ impl Peer {
         let label = self.label.clone();
         let media = send_frames(&connection, &seat, &last);
         let (sound, wants) = (self.sound.clone(), self.wants.subscribe());
-        let play = sound.clone().map(|sound| {
-            sound::play(connection.clone(), sound, seat.outbox().flow(), wants.clone())
-        });
+        let play = sound
+            .clone()
+            .map(|sound| sound::play(connection.clone(), sound, seat.outbox().flow(), wants.clone()));
         let voice = self.voice.take().zip(sound);
         let people = self.drive.people();
         let speak = voice.map(|(voice, sound)| sound::speak(label.clone(), sound, voice, people, wants));

@@ -36,7 +36,7 @@ impl Lane {
     pub fn start(output: &Output, counters: Arc<Counters>) -> Result<Arc<Self>, SoundError> {
         let signal = Arc::new(Signal::default());
         let wake = signal.clone();
-        let playback = output.listen_resting(move || wake.raise());
+        let playback = output.listen_to_send(move || wake.raise());
         let lane = Arc::new(Self { signal, queues: Mutex::default(), stop: AtomicBool::new(false) });
         let encoder = Encoder::new()?;
         let worker = Worker { lane: lane.clone(), playback, encoder, spurts: Spurts::default(), counters };

@@ -255,7 +255,6 @@ impl Interceptor for Pace {
         self.at_once.retain(|ssrc| *ssrc != info.ssrc);
     }
 
-
     fn bind_remote_stream(&mut self, _: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }

@@ -203,11 +203,15 @@ mod tests {
         assert_eq!((choice.opus, choice.red), (111, Some((63, "111/111".to_owned()))));
         assert!(choice.fmtp.ends_with("stereo=1"));
         assert_eq!(choose(&whole).expect("has H.264").payload_type, 109, "the picture is as it was");
-        for (from, to) in [("111/111", "111/0"), ("111/111", ""), ("red/48000", "red/8000"), ("rtpmap:63", "rtpmap:64")] {
+        for (from, to) in
+            [("111/111", "111/0"), ("111/111", ""), ("red/48000", "red/8000"), ("rtpmap:63", "rtpmap:64")]
+        {
             let choice = choose_sound(&whole.replace(from, to)).expect("has Opus");
             assert_eq!(choice.red, None, "{from} as {to}");
         }
-        for (from, to) in [("opus", "speex"), ("sendrecv", "sendonly"), ("sendrecv", "inactive"), ("m=audio", "m=text")] {
+        for (from, to) in
+            [("opus", "speex"), ("sendrecv", "sendonly"), ("sendrecv", "inactive"), ("m=audio", "m=text")]
+        {
             assert_eq!(choose_sound(&whole.replace(from, to)), None, "{from} as {to}");
         }
         assert_eq!(choose_sound(OFFER), None);
