@@ -74,6 +74,8 @@ pub struct JitterBuffer {
     pushed: Duration,
     pulled: Duration,
     margin: f64,
+    /// What the margin goes back to.
+    least: f64,
     level: f64,
     haste: f64,
     fade: f64,
@@ -98,12 +100,20 @@ impl JitterBuffer {
             pushed: Duration::ZERO,
             pulled: Duration::ZERO,
             margin: MARGIN,
+            least: MARGIN,
             level: 0.0,
             haste: 0.0,
             fade: 0.0,
             older: None,
             counts: Counts::default(),
         }
+    }
+
+    /// The same, with another margin than 20 ms beyond a whole piece to begin with and to go back to.
+    pub fn with_margin(mut self, margin: Duration) -> Self {
+        self.least = margin.as_secs_f64().min(MAX_MARGIN);
+        self.margin = self.least;
+        self
     }
 
     /// Takes a piece that came `now`.
@@ -234,7 +244,7 @@ impl JitterBuffer {
         }
         let passed = now.saturating_sub(self.pulled).as_secs_f64();
         self.pulled = now;
-        self.margin = (self.margin - passed * LESS_MARGIN).max(MARGIN);
+        self.margin = (self.margin - passed * LESS_MARGIN).max(self.least);
         self.level += (after - self.level) * (1.0 - (-passed / AVERAGE).exp());
         let over = self.level - target;
         let beyond = if self.is_over { 0.0 } else { over - over.clamp(-CALM, CALM) };

@@ -33,6 +33,14 @@ pub enum StreamError {
 /// Told whenever it begins or ends that a guest plays or records.
 pub(crate) type Told = Box<dyn Fn(bool) + Send + Sync>;
 
+/// By how much a piece may be late for a listener that has no buffer behind it, and for one whose own listeners have buffers that mend
+/// what this one does not.
+const MARGIN: Duration = Duration::from_millis(20);
+const SMALL_MARGIN: Duration = Duration::from_millis(10);
+
+/// Wakes a listener that rests.
+type Wake = Box<dyn Fn() + Send + Sync>;
+
 /// What a guest plays.
 ///
 /// **Invariant:** no call waits for a listener, and what a guest sends makes nothing grow: a listener keeps at most a second of
@@ -62,6 +70,9 @@ struct Stream {
 struct Listening {
     streams: Vec<Heard>,
     gain: Gain,
+    margin: Duration,
+    wake: Option<Wake>,
+    is_resting: bool,
 }
 
 /// A stream as a listener has it.
@@ -92,9 +103,21 @@ impl Output {
 
     /// Somebody listens from now on, to 48000 frames a second.
     pub fn listen(&self) -> Playback {
+        self.listen_by(MARGIN, None)
+    }
+
+    /// The same for one that sends it on, to receivers with buffers of their own: less is kept for what may be late. It rests while
+    /// there is nothing to be heard ([`Playback::rest`]), and `wake` is called when something comes, which must not block, and must
+    /// call nothing of this output's.
+    pub fn listen_to_send(&self, wake: impl Fn() + Send + Sync + 'static) -> Playback {
+        self.listen_by(SMALL_MARGIN, Some(Box::new(wake)))
+    }
+
+    fn listen_by(&self, margin: Duration, wake: Option<Wake>) -> Playback {
         let mut inner = self.inner.lock();
         let gain = Gain::at(inner.gain());
-        let listening = Arc::new(Mutex::new(Listening { streams: Vec::new(), gain }));
+        let listening =
+            Arc::new(Mutex::new(Listening { streams: Vec::new(), gain, margin, wake, is_resting: false }));
         inner.listeners.retain(|listener| listener.strong_count() > 0);
         inner.listeners.push(Arc::downgrade(&listening));
         Playback { origin: self.origin, listening }
@@ -257,6 +280,11 @@ impl Inner {
 
 impl Listening {
     fn push(&mut self, now: Duration, id: u64, rate: u32, frames: &[Frame]) {
+        if std::mem::take(&mut self.is_resting)
+            && let Some(wake) = &self.wake
+        {
+            wake();
+        }
         if let Some(heard) = self.streams.iter_mut().find(|heard| heard.id == id && heard.rate == rate) {
             return heard.buffer.push(now, frames);
         }
@@ -265,7 +293,7 @@ impl Listening {
         if self.streams.len() >= 2 * MAX_STREAMS {
             self.streams.remove(0);
         }
-        let mut buffer = JitterBuffer::new(rate, RATE);
+        let mut buffer = JitterBuffer::new(rate, RATE).with_margin(self.margin);
         buffer.push(now, frames);
         self.streams.push(Heard { id, rate, buffer });
     }
@@ -280,7 +308,8 @@ impl Playback {
 
     fn pull_at(&mut self, now: Duration, out: &mut [Frame]) -> bool {
         let mut listening = self.listening.lock();
-        let Listening { streams, gain } = &mut *listening;
+        let Listening { streams, gain, is_resting, .. } = &mut *listening;
+        *is_resting = false;
         let mut is_sound = false;
         out.fill(SILENCE);
         for heard in streams.iter_mut() {
@@ -289,6 +318,14 @@ impl Playback {
         gain.apply(out);
         out.iter_mut().flatten().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
         is_sound
+    }
+
+    /// Whether the listener may stop to pull until it is woken: there is nothing that it has not pulled. What comes from now on wakes
+    /// it once.
+    pub fn rest(&mut self) -> bool {
+        let mut listening = self.listening.lock();
+        listening.is_resting = listening.streams.iter().all(|heard| heard.buffer.is_empty());
+        listening.is_resting
     }
 
     /// The time that sound spends here, the longest of its streams'.

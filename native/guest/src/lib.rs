@@ -32,7 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use sampan_audio::Output;
+use sampan_audio::{Input, Output};
 use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Locks};
 use std::borrow::Cow;
@@ -197,9 +197,14 @@ pub trait Guest: Send + Sync + 'static {
         None
     }
 
-    /// What it plays; `None` for one without a sound card. A stream pulls 20 ms of it ([`sampan_audio::PIECE`]) every 20 ms by its own
-    /// clock, and encodes them or, where [`Playback::pull`](sampan_audio::Playback::pull) says that they are silence, need not.
+    /// What it plays; `None` for one without a sound card. Each viewer that hears it pulls by a clock of its own.
     fn sound(&self) -> Option<Arc<Output>> {
+        None
+    }
+
+    /// What it records; `None` for one without a sound card. What a viewer says is a microphone's
+    /// ([`Origin::Microphone`](sampan_audio::Origin::Microphone)), heard while the machine's owner allows it.
+    fn microphone(&self) -> Option<Arc<Input>> {
         None
     }
 }

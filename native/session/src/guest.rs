@@ -3,7 +3,7 @@
 use crate::clipboard::Clipboard;
 use crate::input::Queue;
 use crate::machine_log::MachineLog;
-use sampan_audio::Output;
+use sampan_audio::{Input, Output};
 use sampan_display::Console;
 use sampan_frame::{Screen, Size};
 use sampan_guest::{Guest, GuestStatus, Typed};
@@ -22,6 +22,7 @@ pub struct SessionGuest {
     pub wish: watch::Sender<ResizeRequest>,
     pub status: watch::Receiver<GuestStatus>,
     pub sound: Option<Arc<Output>>,
+    pub microphone: Option<Arc<Input>>,
     pub locks: watch::Receiver<Option<Locks>>,
     pub touch_screen: bool,
     pub clipboard: Arc<OnceLock<Clipboard>>,
@@ -66,6 +67,10 @@ impl Guest for SessionGuest {
 
     fn sound(&self) -> Option<Arc<Output>> {
         self.sound.clone()
+    }
+
+    fn microphone(&self) -> Option<Arc<Input>> {
+        self.microphone.clone()
     }
 }
 

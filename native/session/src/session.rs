@@ -276,6 +276,7 @@ impl Session {
             wish: self.wish.clone(),
             status: self.for_viewers.subscribe(),
             sound: self.sound().map(|sound| Arc::clone(sound.output())),
+            microphone: self.sound().map(|sound| Arc::clone(sound.input())),
             locks: self.console.locks(),
             touch_screen: self.touch_screen,
             clipboard: Arc::clone(&self.clipboard),

@@ -1,11 +1,13 @@
 //! Serves a synthetic screen: a moving bar, a counter of 32 blocks, and a pointer that follows the viewer's.
 //!
-//! `cargo run -p sampan-stream --example testpattern -- [--idle] [--size WxH] [--fps N] [--listen ADDR:PORT] [--touch]`
+//! `cargo run -p sampan-stream --example testpattern -- [--idle] [--size WxH] [--fps N] [--listen ADDR:PORT] [--touch] [--tone]`
 //!
 //! Keys: `i` pauses and resumes the painting, `r` makes the pointer relative and absolute again; Caps Lock and Num Lock are
-//! locks. It has a touch screen with `--touch`. Text is printed, and refused if there is a `?` in it. What viewers send is
+//! locks. It has a touch screen with `--touch`, and with `--tone` a sound card: each second it plays 1 kHz for 100 ms and prints when
+//! (milliseconds since 1970), and it hears a microphone. Text is printed, and refused if there is a `?` in it. What viewers send is
 //! printed, and once a second (with `--stats`) what the server did.
 
+use sampan_audio::{Described, Input, Output, RATE};
 use sampan_frame::{Cursor, PixelFormat, Screen, Size};
 use sampan_guest::{Guest, GuestError, GuestState, GuestStatus, Typed};
 use sampan_input::{Event, Key, Locks};
@@ -13,7 +15,7 @@ use sampan_stream::{Server, ServerConfig};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 struct Pattern {
@@ -22,6 +24,7 @@ struct Pattern {
     moving: AtomicBool,
     locks: watch::Sender<Option<Locks>>,
     touch_screen: bool,
+    sound: Option<(Arc<Output>, Arc<Input>)>,
 }
 
 impl Guest for Pattern {
@@ -81,6 +84,59 @@ impl Guest for Pattern {
     fn status(&self) -> watch::Receiver<GuestStatus> {
         self.status.subscribe()
     }
+
+    fn sound(&self) -> Option<Arc<Output>> {
+        self.sound.as_ref().map(|(output, _)| output.clone())
+    }
+
+    fn microphone(&self) -> Option<Arc<Input>> {
+        self.sound.as_ref().map(|(_, input)| input.clone())
+    }
+}
+
+/// What a sound card with 16 bits and two channels says of itself.
+const PCM: Described = Described {
+    bits: 16,
+    is_signed: true,
+    is_float: false,
+    rate: RATE,
+    channels: 2,
+    bytes_per_frame: 4,
+    bytes_per_second: 4 * RATE,
+    is_big_endian: false,
+};
+
+/// Plays in pieces of 10 ms, by this computer's clock, and listens.
+fn beep(output: &Output, input: &Input) -> Result<(), Box<dyn Error + Send + Sync>> {
+    output.init(1, &PCM)?;
+    output.set_enabled(1, true)?;
+    input.init(1, &PCM)?;
+    input.set_enabled(1, true)?;
+    input.allow_microphone(true);
+    let (begun, mut recorded) = (Instant::now(), Vec::new());
+    for piece in 0u32.. {
+        let next = begun + Duration::from_millis(10) * piece;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        let is_loud = piece % 100 < 10;
+        let sample = |n: u32| {
+            let phase = f64::from(n) * std::f64::consts::TAU * 1_000.0 / f64::from(RATE);
+            (if is_loud { phase.sin() * 16_000.0 } else { 0.0 }) as i16
+        };
+        let bytes: Vec<u8> = (0..480).flat_map(|n| [sample(n).to_le_bytes(); 2]).flatten().collect();
+        if piece % 100 == 0 {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+            println!("tone at {:.1}", since.as_secs_f64() * 1000.0);
+        }
+        output.write(1, &bytes)?;
+        input.read(1, 1920, &mut recorded)?;
+        if recorded.len() >= 4 * RATE as usize {
+            let loudest =
+                recorded.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]]).unsigned_abs()).max();
+            println!("recorded a second, at most {} of 32768", loudest.unwrap_or(0));
+            recorded.clear();
+        }
+    }
+    Ok(())
 }
 
 /// Paints frame `counter`: scrolling rows of blocks that look like text, a bar, and the counter's bits as black and
@@ -141,13 +197,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     screen.move_cursor(100, 100, true);
     let running = GuestStatus { state: GuestState::Running, detail: String::new(), absolute: true };
     let idle = std::env::args().any(|arg| arg == "--idle");
+    let has_sound = std::env::args().any(|arg| arg == "--tone");
     let guest = Arc::new(Pattern {
         screen: screen.clone(),
         status: watch::Sender::new(running),
         moving: AtomicBool::new(!idle),
         locks: watch::Sender::new(None),
         touch_screen: std::env::args().any(|arg| arg == "--touch"),
+        sound: has_sound.then(|| (Output::new(|_| {}), Input::new(|_| {}))),
     });
+    if let Some((output, input)) = guest.sound.clone() {
+        std::thread::spawn(move || {
+            if let Err(error) = beep(&output, &input) {
+                println!("cannot play: {error}");
+            }
+        });
+    }
     let mut config = ServerConfig::default();
     if let Some(listen) = option("--listen") {
         config.listen = listen.parse()?;

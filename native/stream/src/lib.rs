@@ -53,6 +53,7 @@ mod pipeline;
 mod screen;
 mod server;
 mod share;
+mod sound;
 mod stats;
 mod transport;
 mod viewers;
@@ -66,5 +67,7 @@ pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
 pub use pipeline::Budget;
 pub use server::{Server, ServerConfig};
 pub use share::ShareConfig;
+#[doc(hidden)]
+pub use sound::{Voice, VoicePacket};
 pub use stats::{Stats, ViewerStats};
 pub use transport::{Channel, Rates};

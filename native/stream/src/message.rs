@@ -52,6 +52,13 @@ pub enum Request {
     Give(String),
     /// No control for the viewer of this number, which asks for it.
     Refuse(String),
+    /// Sound, or no more of it.
+    Sound {
+        /// To hear the guest.
+        hear: bool,
+        /// To be heard by it.
+        speak: bool,
+    },
 }
 
 #[derive(Deserialize)]
@@ -70,6 +77,7 @@ enum Keys {
     Withdraw {},
     Give { to: String },
     Refuse { to: String },
+    Sound { hear: bool, speak: bool },
 }
 
 #[derive(Deserialize)]
@@ -259,6 +267,7 @@ fn request(message: Keys) -> Result<Request, MessageError> {
         Keys::Withdraw {} => return Ok(Request::Withdraw),
         Keys::Give { to } => return number(to).map(Request::Give),
         Keys::Refuse { to } => return number(to).map(Request::Refuse),
+        Keys::Sound { hear, speak } => return Ok(Request::Sound { hear, speak }),
     }))
 }
 
@@ -300,6 +309,13 @@ pub enum Tell<'a> {
     },
     /// How far a file of the page's is.
     File(&'a crate::exchange::FileNews),
+    /// The guest's sound, which the page can hear.
+    Sound {
+        /// Whether the machine's settings let the guest hear a microphone.
+        microphone: bool,
+        /// Whether the guest records now.
+        recording: bool,
+    },
     /// What the page may exchange with the guest's clipboard.
     Clipboard {
         /// Whether an agent answers in the guest.
@@ -426,6 +442,10 @@ mod tests {
         assert_eq!(read(Keys, r#"{"t":"withdraw"}"#), Ok(Some(Request::Withdraw)));
         assert_eq!(read(Keys, r#"{"t":"give","to":"12"}"#), Ok(Some(Request::Give("12".into()))));
         assert_eq!(read(Keys, r#"{"t":"refuse","to":"3"}"#), Ok(Some(Request::Refuse("3".into()))));
+        assert_eq!(
+            read(Keys, r#"{"t":"sound","hear":true,"speak":false}"#),
+            Ok(Some(Request::Sound { hear: true, speak: false }))
+        );
     }
 
     #[test]
@@ -484,6 +504,9 @@ mod tests {
             (Channel::Keys, r#"{"t":"give","to":"1x"}"#),
             (Channel::Keys, r#"{"t":"give"}"#),
             (Channel::Keys, r#"{"t":"refuse","to":"123456789012345678901"}"#),
+            (Channel::Keys, r#"{"t":"sound","hear":1,"speak":false}"#),
+            (Channel::Keys, r#"{"t":"sound","hear":true}"#),
+            (Channel::Motion, r#"{"t":"sound","hear":true,"speak":true}"#),
             (Channel::Motion, r#"{"t":"ask"}"#),
             (Channel::Keys, r#"{"t":"text","text":""}"#),
             (Channel::Keys, r#"{"t":"text","text":1}"#),

@@ -3,10 +3,11 @@
 use crate::drive::{Drive, NotGiven};
 use crate::error::ServeError;
 use crate::http;
-use crate::peer::Peer;
+use crate::peer::{Peer, Wants};
 use crate::pipeline::{Limits, Pipeline, Seat};
 use crate::screen::{self, ScreenState};
 use crate::share::Share;
+use crate::sound::Sound;
 use crate::stats::{Stats, ViewerStats};
 use crate::transport::{Connection, MediaTransport, Rates, TransportError, WebRtc};
 use crate::viewers::{Client, NoRoom, Viewer, Viewers};
@@ -73,6 +74,7 @@ impl Server {
         let changes = watch::Sender::new(0);
         let inner = Arc::new(Inner {
             pipeline: Pipeline::new(guest.screen(), limits),
+            sound: guest.sound().map(|output| Sound::new(output, guest.microphone())),
             transport: Arc::new(WebRtc::new(local.ip(), config.rates)),
             rates: config.rates,
             guard,
@@ -168,6 +170,8 @@ impl Drop for Server {
 /// What requests and viewers share.
 pub struct Inner {
     pipeline: Arc<Pipeline>,
+    /// The guest's sound; `None` for one without a sound card.
+    sound: Option<Arc<Sound>>,
     transport: Arc<dyn MediaTransport>,
     pub(crate) rates: Rates,
     guest: Arc<dyn Guest>,
@@ -257,7 +261,7 @@ impl Inner {
                 seat.wake();
             }
         });
-        let accepted = transport.accept(offer, client.from, wake).await?;
+        let accepted = transport.accept(offer, client.from, self.sound.is_some(), wake).await?;
         let (codec, flow) = (accepted.codec, accepted.flow.clone());
         let joined = self.pipeline.join(codec, flow).map(Arc::new).map_err(JoinError::from);
         let joined = joined.and_then(|seat| Ok((seat, web::random_text(16)?)));
@@ -271,7 +275,9 @@ impl Inner {
         let _ = seat.set(Arc::downgrade(&taken));
         let stop = watch::Sender::new(false);
         let stopped = stop.subscribe();
-        let label = place.fill(&id, client.clone(), accepted.connection.clone(), taken.clone(), stop);
+        let wants = watch::Sender::new(Wants::default());
+        let heard = wants.subscribe();
+        let label = place.fill(&id, client.clone(), accepted.connection.clone(), taken.clone(), heard, stop);
         log::info!("viewer {label} joined, with {codec}");
         let (inner, name) = (Arc::downgrade(self), id.clone());
         let connected = Box::new(move || {
@@ -291,6 +297,9 @@ impl Inner {
             client,
             drive: self.drive.clone(),
             files: self.viewers.with(&id, |viewer| viewer.transfer.news()),
+            sound: self.sound.clone().filter(|_| accepted.voice.is_some()),
+            voice: accepted.voice,
+            wants,
             connected,
         };
         let (inner, name) = (self.clone(), id.clone());
@@ -334,11 +343,13 @@ impl Inner {
             let mut stats = ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed());
             stats.driving = people.is_driver(&viewer.label);
             stats.asking = person.is_some_and(|person| person.asks);
+            let wants = *viewer.wants.borrow();
+            (stats.hears, stats.speaks) = (wants.hear, wants.speak && stats.driving);
             stats
         };
         let mut viewers: Vec<ViewerStats> = self.viewers.map(stats);
         viewers.sort_by_key(|viewer| std::cmp::Reverse(viewer.seconds));
-        Stats::of(self.pipeline.counters(), viewers)
+        Stats::of(self.pipeline.counters(), self.sound.as_deref(), viewers)
     }
 
     /// The same with the guest.

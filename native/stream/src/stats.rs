@@ -2,6 +2,7 @@
 
 use crate::codec::Codec;
 use crate::pipeline::{Counters, Seat};
+use crate::sound::Sound;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,6 +22,10 @@ pub struct Stats {
     pub bytes: u64,
     /// Microseconds spent on conversion and encoding.
     pub encode_us: u64,
+    /// Packets of sound encoded, 10 ms each.
+    pub sound_packets: u64,
+    /// Bytes of sound encoded; what every viewer gets counts once.
+    pub sound_bytes: u64,
     /// The viewers now, the longest-standing first.
     pub viewers: Vec<ViewerStats>,
 }
@@ -46,10 +51,14 @@ pub struct ViewerStats {
     pub driving: bool,
     /// Whether it asks for control.
     pub asking: bool,
+    /// Whether it hears the guest.
+    pub hears: bool,
+    /// Whether it speaks to the guest: it drives, and has its microphone on.
+    pub speaks: bool,
 }
 
 impl Stats {
-    pub(crate) fn of(counters: &Counters, viewers: Vec<ViewerStats>) -> Self {
+    pub(crate) fn of(counters: &Counters, sound: Option<&Sound>, viewers: Vec<ViewerStats>) -> Self {
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Self {
             frames_encoded: get(&counters.frames),
@@ -58,6 +67,8 @@ impl Stats {
             resent: get(&counters.resent),
             bytes: get(&counters.bytes),
             encode_us: get(&counters.encode_nanos) / 1000,
+            sound_packets: sound.map_or(0, |sound| get(&sound.counters().packets)),
+            sound_bytes: sound.map_or(0, |sound| get(&sound.counters().bytes)),
             viewers,
         }
     }
@@ -77,6 +88,8 @@ impl ViewerStats {
             silent: flow.muted(),
             driving: false,
             asking: false,
+            hears: false,
+            speaks: false,
         }
     }
 }

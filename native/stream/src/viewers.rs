@@ -1,6 +1,7 @@
 //! The viewers there are, and whether there is room for one more.
 
 use crate::exchange::Transfer;
+use crate::peer::Wants;
 use crate::pipeline::Seat;
 use crate::transport::Connection;
 use parking_lot::{Mutex, MutexGuard};
@@ -65,6 +66,8 @@ pub struct Viewer {
     pub unix: u64,
     /// Who it is.
     pub client: Client,
+    /// What it wants of the guest's sound.
+    pub wants: watch::Receiver<Wants>,
     /// What its requests are known by, of a paired device.
     pub session: Option<Session>,
     /// A file of its that is on its way.
@@ -196,6 +199,7 @@ impl Reserved {
         client: Client,
         connection: Arc<dyn Connection>,
         seat: Arc<Seat>,
+        wants: watch::Receiver<Wants>,
         stop: watch::Sender<bool>,
     ) -> String {
         let mut state = self.viewers.state();
@@ -208,6 +212,7 @@ impl Reserved {
             since: Instant::now(),
             unix: unix(),
             client,
+            wants,
             session: None,
             transfer: Transfer::default(),
             connected: false,

@@ -58,6 +58,18 @@ export class Guest {
     return guest;
   }
 
+  /** The same of a guest whose port QEMU connects to this server. */
+  static async behind(server, timeoutMs = 120_000) {
+    const guest = new Guest();
+    const [socket] = await deadline(once(server, "connection"), timeoutMs, "QEMU to connect the guest's port");
+    guest.#take(socket);
+    const end = Date.now() + timeoutMs;
+    while (!(await guest.#answersSoon())) {
+      if (Date.now() > end) throw new Error("the guest never answered on its port");
+    }
+    return guest;
+  }
+
   #take(socket) {
     this.#socket = socket;
     socket.on("error", () => socket.destroy());
@@ -81,7 +93,8 @@ export class Guest {
     } catch {
       return;
     }
-    message.heard = now;
+    // Not of what the guest has recorded, which has that name, too.
+    message.heard ??= now;
     const waiting = message.id === undefined ? undefined : this.#answers.get(message.id);
     if (waiting) {
       this.#answers.delete(message.id);

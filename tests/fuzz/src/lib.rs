@@ -22,6 +22,7 @@ mod sound;
 mod source;
 mod trust;
 mod vdagent;
+mod voice;
 
 pub use source::Source;
 
@@ -54,4 +55,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ssh_keys", seed::ssh_keys),
     ("vdagent", vdagent::agent),
     ("sound", sound::sound),
+    ("voice", voice::voice),
 ];

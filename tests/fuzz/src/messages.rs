@@ -19,7 +19,7 @@ pub(crate) fn input(data: &[u8]) {
                     pressed.note(&event);
                 }
                 Request::Text(text) => assert!(!text.is_empty() && text.len() <= 4096),
-                Request::Ask | Request::Withdraw => {}
+                Request::Ask | Request::Withdraw | Request::Sound { .. } => {}
                 Request::Give(viewer) | Request::Refuse(viewer) => {
                     assert!(!viewer.is_empty() && viewer.bytes().all(|byte| byte.is_ascii_digit()));
                 }

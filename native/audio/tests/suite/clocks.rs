@@ -105,6 +105,31 @@ fn an_hour_of_two_clocks_that_differ() {
     }
 }
 
+/// What a stream pulls: 10 ms at a time, with little kept for what is late, by clocks that differ as computers' do.
+#[test]
+fn an_hour_of_a_small_margin() {
+    for (drift, late) in [(2e-4, 0.002), (-2e-4, 0.002), (2e-4, 0.008), (-2e-4, 0.008)] {
+        let mut buffer = JitterBuffer::new(RATE, RATE).with_margin(Duration::from_millis(10));
+        let mut producer = Producer::new(drift, late);
+        producer.piece = RATE as usize / 100;
+        let mut irregular = Irregular(3);
+        let mut steps = Steps::default();
+        let mut frames = [SILENCE; RATE as usize / 100];
+        let (mut longest, mut silent) = (Duration::ZERO, 0);
+        for n in 0..360_000 {
+            let now = f64::from(n) * 0.01 + irregular.next(late / 2.0);
+            producer.run(now, &mut buffer);
+            silent += usize::from(!pull(&mut buffer, now, &mut frames));
+            steps.look(&frames);
+            longest = longest.max(buffer.latency());
+        }
+        assert!(silent < 6, "{drift} with {late} s: {silent} pieces of silence");
+        assert_eq!(buffer.counts(), Default::default(), "{drift} with {late} s");
+        assert!(longest <= Duration::from_millis(40), "{drift} with {late} s: {longest:?}");
+        assert!(steps.largest <= STEP, "{drift} with {late} s: a step of {}", steps.largest);
+    }
+}
+
 #[test]
 fn at_one_speed_frames_pass_as_they_are() {
     let mut buffer = JitterBuffer::new(RATE, RATE);

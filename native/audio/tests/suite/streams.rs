@@ -189,3 +189,27 @@ fn reads_are_paced_whatever_is_asked_for() {
     input.read(1, 1 << 20, &mut bytes).unwrap();
     assert!(bytes.len() / 4 <= 2_880, "{}", bytes.len() / 4);
 }
+
+#[test]
+fn a_listener_that_rests_is_woken_once_by_what_comes() {
+    let output = Output::new(|_| {});
+    output.init(1, &PCM).unwrap();
+    output.set_enabled(1, true).unwrap();
+    let woken = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&woken);
+    let mut playback = output.listen_to_send(move || *count.lock().unwrap() += 1);
+    let mut frames = [SILENCE; 4_800];
+    assert!(!playback.pull(&mut frames));
+    assert!(playback.rest(), "there is nothing");
+    assert_eq!(*woken.lock().unwrap(), 0);
+    output.write(1, &loud(4_800)).unwrap();
+    output.write(1, &loud(4_800)).unwrap();
+    assert_eq!(*woken.lock().unwrap(), 1);
+    assert!(!playback.rest(), "there is something that was not pulled");
+    output.set_enabled(1, false).unwrap();
+    while playback.pull(&mut frames) {}
+    output.set_enabled(1, true).unwrap();
+    output.write(1, &loud(480)).unwrap();
+    assert_eq!(*woken.lock().unwrap(), 1, "who pulls is not woken");
+    playback.pull(&mut frames);
+}

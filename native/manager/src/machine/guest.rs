@@ -8,7 +8,7 @@ use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Locks};
 use sampan_library::{Library, RESERVE};
 use sampan_message::{Coded, Message};
-use sampan_session::audio::Output;
+use sampan_session::audio::{Input, Output};
 use sampan_session::viewers::{Clipboard, Files, Given, Guest, GuestError, GuestStatus, Pending, Typed};
 use sampan_session::vm::{Vm, VmError};
 use std::fs::File;
@@ -73,6 +73,10 @@ impl Guest for MachineGuest {
 
     fn sound(&self) -> Option<Arc<Output>> {
         self.session.sound()
+    }
+
+    fn microphone(&self) -> Option<Arc<Input>> {
+        self.session.microphone()
     }
 }
 

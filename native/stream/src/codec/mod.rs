@@ -1,6 +1,7 @@
-//! Video encoders behind one trait.
+//! Video encoders behind one trait, and Opus for sound.
 
 mod h264;
+pub mod opus;
 mod planar;
 #[cfg(vp8)]
 mod vp8;

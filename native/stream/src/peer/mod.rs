@@ -3,6 +3,7 @@
 mod keyrequest;
 mod liveness;
 mod resizes;
+mod sound;
 mod teller;
 
 use crate::drive::{Drive, Participant, People};
@@ -10,6 +11,7 @@ use crate::exchange::FileNews;
 use crate::message::{Reader, Request};
 use crate::pipeline::Seat;
 use crate::screen::ScreenState;
+use crate::sound::{Sound, VoicePacket};
 use crate::transport::{Channel, Connection, PeerEvent};
 use crate::viewers::Client;
 use keyrequest::{KeyRequests, LastFrame};
@@ -18,6 +20,8 @@ use parking_lot::Mutex;
 use resizes::Resizes;
 use sampan_guest::{Guest, GuestError};
 use sampan_trust::Right;
+use sound::SoundStatus;
+pub use sound::Wants;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teller::{News, Teller};
@@ -55,25 +59,47 @@ pub struct Peer {
     pub drive: Arc<Drive>,
     /// How far a file of its is.
     pub files: Option<watch::Receiver<Option<FileNews>>>,
+    /// The guest's sound, where there is any and the viewer takes it.
+    pub sound: Option<Arc<Sound>>,
+    /// What it says.
+    pub voice: Option<mpsc::Receiver<VoicePacket>>,
+    /// What it wants of the sound.
+    pub wants: watch::Sender<Wants>,
     /// Called once it is connected.
     pub connected: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Peer {
     /// Serves the viewer until one of both sides ends it. Whatever it held down is released then.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let last = Arc::new(Mutex::new(None));
         let (connection, seat) = (self.connection.clone(), self.seat.clone());
         let label = self.label.clone();
         let media = send_frames(&connection, &seat, &last);
+        let (sound, wants) = (self.sound.clone(), self.wants.subscribe());
+        let play = sound
+            .clone()
+            .map(|sound| sound::play(connection.clone(), sound, seat.outbox().flow(), wants.clone()));
+        let voice = self.voice.take().zip(sound);
+        let people = self.drive.people();
+        let speak = voice.map(|(voice, sound)| sound::speak(label.clone(), sound, voice, people, wants));
         let control = Control::new(self, last.clone());
         let reason = tokio::select! {
             () = media => "its media path ended",
+            () = or_never(play) => "its sound ended",
+            () = or_never(speak) => "its voice ended",
             reason = control.run() => reason,
         };
         log::info!("viewer {label} left: {reason}");
         seat.outbox().close();
         connection.close().await;
+    }
+}
+
+async fn or_never(task: Option<impl Future<Output = ()>>) {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -219,12 +245,14 @@ impl Control {
             let clipboard = clipboard.as_ref().filter(|_| drives).map(|clipboard| *clipboard.borrow());
             let file = files.as_ref().and_then(|files| files.borrow().clone());
             let (file, files) = (file.as_ref(), may_files);
+            let sound = self.peer.sound.as_deref().map(SoundStatus::of);
             let news = News {
                 status: &status,
                 people: &people,
                 clipboard,
                 files,
                 file,
+                sound,
                 touch,
                 locks,
                 screen: &screen,
@@ -279,6 +307,10 @@ impl Control {
             Ok(Some(Request::Withdraw)) => part.withdraw(),
             Ok(Some(Request::Give(to))) => part.give(&to),
             Ok(Some(Request::Refuse(whom))) => part.refuse(&whom, Instant::now()),
+            Ok(Some(Request::Sound { hear, speak })) => {
+                let wants = Wants { hear, speak };
+                self.peer.wants.send_if_modified(|before| std::mem::replace(before, wants) != wants);
+            }
             Ok(None) => {}
             Err(error) => {
                 if self.bad_messages == 0 {

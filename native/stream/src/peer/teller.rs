@@ -1,5 +1,6 @@
 //! Keeps a page told of everything but the picture.
 
+use super::sound::SoundStatus;
 use crate::drive::People;
 use crate::exchange::FileNews;
 use crate::message::Tell;
@@ -37,6 +38,7 @@ pub struct Teller {
     people: Option<People>,
     clipboard: Option<ClipboardStatus>,
     file: Option<FileNews>,
+    sound: Option<SoundStatus>,
     locks: Option<Locks>,
     /// Why a text did not reach the guest; the last reason is enough.
     untyped: Option<GuestError>,
@@ -58,6 +60,8 @@ pub struct News<'a> {
     pub files: bool,
     /// How far a file of the page's is.
     pub file: Option<&'a FileNews>,
+    /// Its sound, for a page that can hear it.
+    pub sound: Option<SoundStatus>,
     /// Its clipboard, for a page that may use it.
     pub clipboard: Option<ClipboardStatus>,
     /// Whether it has a touch screen.
@@ -99,6 +103,7 @@ impl Teller {
             people: None,
             clipboard: None,
             file: None,
+            sound: None,
             locks: None,
             untyped: None,
             size: None,
@@ -148,7 +153,7 @@ impl Teller {
 
     async fn try_tell(
         &mut self,
-        &News { status, people, clipboard, files, file, touch, locks, screen, notice }: &News<'_>,
+        &News { status, people, clipboard, files, file, sound, touch, locks, screen, notice }: &News<'_>,
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
@@ -178,6 +183,12 @@ impl Teller {
         if let Some(now) = file.filter(|now| self.file.as_ref() != Some(*now)) {
             self.say(Channel::Keys, &Tell::File(now)).await?;
             self.file = Some(now.clone());
+        }
+        if let Some(now @ SoundStatus { microphone, recording }) = sound
+            && self.sound != sound
+        {
+            self.say(Channel::Keys, &Tell::Sound { microphone, recording }).await?;
+            self.sound = Some(now);
         }
         if self.size != Some(screen.size) {
             let (w, h) = screen.size.map_or((0, 0), |size| (size.width, size.height));

@@ -11,6 +11,7 @@ pub use budget::Budget;
 #[cfg(test)]
 pub use budget::KEY_TIME;
 pub use outbox::Outbox;
+pub use signal::Signal;
 
 use crate::codec::Codec;
 use crate::transport::{Flow, Rates};

@@ -12,6 +12,7 @@ pub use flow::Flow;
 pub use webrtc::{Rates, WebRtc};
 
 use crate::codec::Codec;
+use crate::sound::{Packet, VoicePacket};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::net::IpAddr;
@@ -108,12 +109,15 @@ pub struct Accepted {
     pub events: mpsc::Receiver<PeerEvent>,
     /// How fast the path takes bytes.
     pub flow: Arc<Flow>,
+    /// What the viewer says, where there is sound; what finds no room is lost.
+    pub voice: Option<mpsc::Receiver<VoicePacket>>,
 }
 
 /// Makes connections to viewers.
 #[async_trait]
 pub trait MediaTransport: Send + Sync + 'static {
-    /// Answers an offer from a viewer at `from`. `wake` is called whenever the path can take bytes again; it must be quick.
+    /// Answers an offer from a viewer at `from`, with sound or without. `wake` is called whenever the path can take bytes again; it
+    /// must be quick.
     ///
     /// # Errors
     /// [`TransportError::Offer`] or [`TransportError::NoCodec`] if the offer is at fault.
@@ -121,6 +125,7 @@ pub trait MediaTransport: Send + Sync + 'static {
         &self,
         offer: &str,
         from: IpAddr,
+        sound: bool,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Accepted, TransportError>;
 }
@@ -133,6 +138,12 @@ pub trait Connection: Send + Sync + 'static {
     /// # Errors
     /// [`TransportError::Closed`] or [`TransportError::Library`].
     async fn send(&self, frame: &Frame) -> Result<(), TransportError>;
+
+    /// Sends one packet of sound, ahead of pictures that wait.
+    ///
+    /// # Errors
+    /// [`TransportError::Closed`], also where no sound was agreed on, or [`TransportError::Library`].
+    async fn send_sound(&self, packet: &Packet) -> Result<(), TransportError>;
 
     /// Sends a message, or refuses it if too many wait: it never blocks for long.
     ///

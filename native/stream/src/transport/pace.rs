@@ -51,6 +51,8 @@ pub struct Pace {
     /// What is sent again.
     again: VecDeque<TaggedPacket>,
     waiting_bytes: usize,
+    /// Streams whose packets wait for nothing: sound, which is small and late at once.
+    at_once: Vec<u32>,
     nacks: Nacks,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
@@ -76,6 +78,7 @@ impl Pace {
             waiting: VecDeque::new(),
             again: VecDeque::new(),
             waiting_bytes: 0,
+            at_once: Vec::new(),
             nacks: Nacks::default(),
             inbound: VecDeque::new(),
             outbound: VecDeque::new(),
@@ -116,6 +119,10 @@ impl Pace {
             }
         }
         *reports = sifted;
+    }
+
+    fn is_at_once(&self, packet: &TaggedPacket) -> bool {
+        matches!(&packet.message.packet, Packet::Rtp(rtp) if self.at_once.contains(&rtp.header.ssrc))
     }
 
     fn tell_backlog(&self) {
@@ -180,7 +187,12 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
         }
         self.bucket.refill(packet.now);
         let bits = bytes as f64 * 8.0;
-        if self.first().is_none() && self.bucket.can_release(bits) {
+        if self.is_at_once(&packet) {
+            // It takes from what pictures may have.
+            self.bucket.consume(bits);
+            self.flow.count_sent(1);
+            self.outbound.push_back(packet);
+        } else if self.first().is_none() && self.bucket.can_release(bits) {
             self.bucket.consume(bits);
             self.flow.count_sent(1);
             self.outbound.push_back(packet);
@@ -233,8 +245,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
 }
 
 impl Interceptor for Pace {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_local_stream(&mut self, info: &StreamInfo) {
+        if info.mime_type.starts_with("audio/") {
+            self.at_once.push(info.ssrc);
+        }
+    }
+
+    fn unbind_local_stream(&mut self, info: &StreamInfo) {
+        self.at_once.retain(|ssrc| *ssrc != info.ssrc);
+    }
+
     fn bind_remote_stream(&mut self, _: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
@@ -340,6 +360,24 @@ mod tests {
         let expected = 450.0 * 1200.0 * 8.0 / (f64::from(target) * PACING_FACTOR);
         let took = (now - start).as_secs_f64();
         assert!((expected * 0.8..expected * 1.2).contains(&took), "{took} s instead of {expected}");
+    }
+
+    #[test]
+    fn sound_does_not_wait_for_pictures() {
+        let (flow, start) = (Arc::new(Flow::new(300_000)), Instant::now());
+        let (mut pace, ..) = pace(&flow);
+        pace.bind_local_stream(&StreamInfo { ssrc: 9, mime_type: "audio/opus".into(), ..Default::default() });
+        for _ in 0..100 {
+            pace.handle_write(media(start)).expect("accepted");
+        }
+        while pace.poll_write().is_some() {}
+        let sound = rtp::header::Header { ssrc: 9, ..Default::default() };
+        let payload = bytes::Bytes::from_static(&[0; 120]);
+        let sound = packet(start, Packet::Rtp(rtp::Packet { header: sound, payload }));
+        pace.handle_write(sound).expect("accepted");
+        let left = pace.poll_write().expect("at once");
+        assert!(matches!(&left.message.packet, Packet::Rtp(rtp) if rtp.header.ssrc == 9));
+        assert!(pace.poll_write().is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a viewer's offer says about the video it can decode.
+//! What a viewer's offer says about the video that it can decode, and about sound.
 
 use super::TransportError;
 use crate::codec::Codec;
@@ -22,7 +22,7 @@ pub struct Choice {
 /// # Errors
 /// [`TransportError::NoCodec`] if the offer has neither for us to send.
 pub fn choose(offer: &str) -> Result<Choice, TransportError> {
-    let section = video_section(offer).ok_or(TransportError::NoCodec)?;
+    let section = section(offer, "m=video ").ok_or(TransportError::NoCodec)?;
     let formats: Vec<Format> = section.iter().filter_map(|line| Format::parse(line, &section)).collect();
     let best = formats.iter().filter_map(|f| Some((f.rank()?, f))).min_by_key(|(rank, _)| *rank);
     let (rank, format) = best.ok_or(TransportError::NoCodec)?;
@@ -39,14 +39,45 @@ pub fn choose(offer: &str) -> Result<Choice, TransportError> {
     Ok(Choice { codec, payload_type: format.payload_type, fmtp: format.fmtp.clone(), rtx })
 }
 
+/// How sound goes to and from a viewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoundChoice {
+    /// The viewer's payload type for Opus.
+    pub opus: u8,
+    /// Its format parameters, repeated in the answer.
+    pub fmtp: String,
+    /// The same of redundant packets of it (RFC 2198), if the viewer knows such.
+    pub red: Option<(u8, String)>,
+}
+
+/// The formats of sound, if the viewer offers to hear any: Opus, and redundant packets of nothing else.
+pub fn choose_sound(offer: &str) -> Option<SoundChoice> {
+    let section = section(offer, "m=audio ")?;
+    let formats: Vec<Format> = section.iter().filter_map(|line| Format::parse(line, &section)).collect();
+    let named = |name: &'static str| {
+        formats.iter().filter(move |f| f.clock == SOUND_CLOCK && f.name.eq_ignore_ascii_case(name))
+    };
+    let opus = named("opus").next()?;
+    let is_of_opus = |fmtp: &str| {
+        let mut types = fmtp.split('/').peekable();
+        types.peek().is_some() && types.all(|one| one.trim().parse() == Ok(opus.payload_type))
+    };
+    let red = named("red").find(|f| is_of_opus(&f.fmtp));
+    let red = red.map(|f| (f.payload_type, f.fmtp.clone()));
+    Some(SoundChoice { opus: opus.payload_type, fmtp: opus.fmtp.clone(), red })
+}
+
+/// RTP ticks of a second of Opus, whatever is in it (RFC 7587, section 4.1).
+const SOUND_CLOCK: u32 = 48_000;
+
 const FULL_RANK: u8 = 0;
 const VP8_RANK: u8 = 3;
 
-/// The lines of the first video section that the viewer wants to receive.
-fn video_section(offer: &str) -> Option<Vec<&str>> {
+/// The lines of the first section of a kind that the viewer wants to receive.
+fn section<'a>(offer: &'a str, kind: &str) -> Option<Vec<&'a str>> {
     let mut lines = offer.lines().map(str::trim_end).peekable();
     while let Some(line) = lines.next() {
-        if !line.starts_with("m=video ") {
+        if !line.starts_with(kind) {
             continue;
         }
         let mut section = Vec::new();
@@ -161,15 +192,43 @@ mod tests {
         assert_eq!(choose(&OFFER.replace("recvonly", "sendonly")), Err(TransportError::NoCodec));
     }
 
+    const SOUND: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 63 111 9 0\r\na=sendrecv\r\na=rtpmap:63 red/48000/2\r\n\
+        a=fmtp:63 111/111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1;stereo=1\r\n\
+        a=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\n";
+
+    #[test]
+    fn opus_and_redundant_packets_of_it() {
+        let whole = format!("{OFFER}{SOUND}");
+        let choice = choose_sound(&whole).expect("has Opus");
+        assert_eq!((choice.opus, choice.red), (111, Some((63, "111/111".to_owned()))));
+        assert!(choice.fmtp.ends_with("stereo=1"));
+        assert_eq!(choose(&whole).expect("has H.264").payload_type, 109, "the picture is as it was");
+        for (from, to) in
+            [("111/111", "111/0"), ("111/111", ""), ("red/48000", "red/8000"), ("rtpmap:63", "rtpmap:64")]
+        {
+            let choice = choose_sound(&whole.replace(from, to)).expect("has Opus");
+            assert_eq!(choice.red, None, "{from} as {to}");
+        }
+        for (from, to) in
+            [("opus", "speex"), ("sendrecv", "sendonly"), ("sendrecv", "inactive"), ("m=audio", "m=text")]
+        {
+            assert_eq!(choose_sound(&whole.replace(from, to)), None, "{from} as {to}");
+        }
+        assert_eq!(choose_sound(OFFER), None);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_answered(offer: String) {
             let _ = choose(&offer);
+            let _ = choose_sound(&offer);
         }
 
         #[test]
         fn any_damage_is_answered(at in 0..OFFER.len(), with in "\\PC{0,8}") {
             let _ = choose(&format!("{}{with}{}", &OFFER[..at], &OFFER[(at + 1).min(OFFER.len())..]));
+            let at = at % SOUND.len();
+            let _ = choose_sound(&format!("{}{with}{}", &SOUND[..at], &SOUND[at + 1..]));
         }
     }
 }

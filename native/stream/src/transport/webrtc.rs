@@ -3,13 +3,14 @@
 use super::candidates::Candidates;
 use super::channels::{self, Channels};
 use super::pace::{Notify, Pace, Shown};
-use super::sdp::{Choice, choose};
+use super::sdp::{Choice, SoundChoice, choose, choose_sound};
 use super::{Accepted, Channel, Connection, Flow, Frame, MediaTransport, PeerEvent, TransportError};
 use crate::codec::Codec;
+use crate::sound::{self, VoicePacket};
 use async_trait::async_trait;
 use rtc::interceptor::{
-    CongestionControlBuilder, Gcc, NackResponderBuilder, Registry, SenderReportBuilder, Slot,
-    TwccSenderBuilder,
+    CongestionControlBuilder, Gcc, NackResponderBuilder, ReceiverReportBuilder, Registry,
+    SenderReportBuilder, Slot, TwccSenderBuilder,
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
@@ -29,6 +30,7 @@ use webrtc::data_channel::DataChannel;
 use webrtc::error::Error;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
     RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription,
@@ -46,6 +48,12 @@ const MESSAGE_BACKLOG: usize = 1 << 20;
 
 /// Packets kept for retransmission: about two megabytes, more than a second at the highest rate.
 const RESEND_PACKETS: u16 = 2048;
+
+/// Packets of what a viewer says that may wait for its task: a third of a second of Chromium's.
+const VOICE_PACKETS: usize = 16;
+
+/// What a path must take, in bits per second, for packets of sound to be sent again with those after them: three times 96 kb/s.
+const REDUNDANT_RATE: u32 = 2_000_000;
 
 /// How long ICE may take to gather candidates of sockets that are already bound.
 const GATHERING: Duration = Duration::from_secs(5);
@@ -101,8 +109,22 @@ impl WebRtc {
         }
     }
 
-    fn engine(choice: &Choice, codec: &RTCRtpCodecParameters) -> Result<MediaEngine, Error> {
+    fn engine(
+        choice: &Choice,
+        codec: &RTCRtpCodecParameters,
+        sound: Option<&SoundChoice>,
+    ) -> Result<MediaEngine, Error> {
         let mut engine = MediaEngine::default();
+        if let Some(sound) = sound {
+            let opus = sound_codec("audio/opus", &sound.fmtp);
+            let opus = RTCRtpCodecParameters { rtp_codec: opus, payload_type: sound.opus };
+            engine.register_codec(opus, RtpCodecKind::Audio)?;
+            if let Some((payload_type, fmtp)) = &sound.red {
+                let red = sound_codec("audio/red", fmtp);
+                let red = RTCRtpCodecParameters { rtp_codec: red, payload_type: *payload_type };
+                engine.register_codec(red, RtpCodecKind::Audio)?;
+            }
+        }
         engine.register_codec(codec.clone(), RtpCodecKind::Video)?;
         if let Some(payload_type) = choice.rtx {
             let rtp_codec = RTCRtpCodec {
@@ -130,6 +152,7 @@ impl WebRtc {
             .with(Slot::TwccSender, TwccSenderBuilder::new().build())
             .with(Slot::Pacer, Pace::new(flow.clone(), notify))
             .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RESEND_PACKETS).build())
+            .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
             .with(Slot::SenderReport, SenderReportBuilder::new().build())
     }
 }
@@ -140,9 +163,11 @@ impl MediaTransport for WebRtc {
         &self,
         offer: &str,
         from: IpAddr,
+        sound: bool,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Accepted, TransportError> {
         let choice = choose(offer)?;
+        let sound = choose_sound(offer).filter(|_| sound);
         let codec = Self::codec(&choice);
         let candidates = Candidates::new(from);
         let offer = RTCSessionDescription::offer(candidates.of_offer(offer))
@@ -157,14 +182,16 @@ impl MediaTransport for WebRtc {
             // A request that finds no room is repeated by the viewer.
             key: Box::new(move || drop(requests.try_send(PeerEvent::KeyRequest))),
         };
-        let engine = Self::engine(&choice, &codec).map_err(library)?;
+        let engine = Self::engine(&choice, &codec, sound.as_ref()).map_err(library)?;
         let settings = SettingEngineBuilder::new()
             .with_include_loopback_candidate(true)
             .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), None)
             .build();
         let (gathered, mut gathering) = watch::channel(false);
         let channels = Arc::new(Channels::default());
-        let handler = Arc::new(Handler { events, gathered, channels: channels.clone() });
+        let (speak, voice) = mpsc::channel(VOICE_PACKETS);
+        let speaks = sound.clone().map(|sound| (sound, speak));
+        let handler = Arc::new(Handler { events, gathered, channels: channels.clone(), speaks });
         let pc = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_media_engine(engine)
@@ -177,8 +204,9 @@ impl MediaTransport for WebRtc {
             .await
             .map_err(library)?;
         let pc: Arc<dyn PeerConnection> = Arc::new(pc);
-        let negotiated = negotiate(&pc, offer, &choice, codec.rtp_codec, &mut gathering).await;
-        let (track, ssrc, answer) = match negotiated {
+        let negotiated =
+            negotiate(&pc, offer, &choice, codec.rtp_codec, sound.as_ref(), &mut gathering).await;
+        let (track, ssrc, sound_track, answer) = match negotiated {
             Ok(done) => done,
             Err(error) => {
                 // The driver's task and socket live until told otherwise.
@@ -186,7 +214,10 @@ impl MediaTransport for WebRtc {
                 return Err(error);
             }
         };
+        let voice = sound_track.is_some().then_some(voice);
         let connection = Arc::new(Peer {
+            sound: sound_track,
+            flow: flow.clone(),
             pc,
             track,
             ssrc,
@@ -195,7 +226,17 @@ impl MediaTransport for WebRtc {
             channels,
             candidates,
         });
-        Ok(Accepted { answer, codec: choice.codec, connection, events: receiver, flow })
+        Ok(Accepted { answer, codec: choice.codec, connection, events: receiver, flow, voice })
+    }
+}
+
+fn sound_codec(mime_type: &str, fmtp: &str) -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: mime_type.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: fmtp.to_owned(),
+        rtcp_feedback: Vec::new(),
     }
 }
 
@@ -204,8 +245,9 @@ async fn negotiate(
     offer: RTCSessionDescription,
     choice: &Choice,
     codec: RTCRtpCodec,
+    sound: Option<&SoundChoice>,
     gathering: &mut watch::Receiver<bool>,
-) -> Result<(Arc<TrackLocalStaticRTP>, u32, String), TransportError> {
+) -> Result<(Arc<TrackLocalStaticRTP>, u32, Option<SoundTrack>, String), TransportError> {
     pc.set_remote_description(offer).await.map_err(|e| TransportError::Offer(e.to_string()))?;
     let ssrc = random_u32()?;
     let rtx = choice.rtx.map(|_| RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) });
@@ -222,6 +264,10 @@ async fn negotiate(
         vec![encoding],
     )));
     pc.add_track(track.clone() as Arc<dyn TrackLocal>).await.map_err(library)?;
+    let sound = match sound {
+        Some(sound) => Some(SoundTrack::add(pc, sound).await?),
+        None => None,
+    };
     let answer = pc.create_answer(None).await.map_err(|e| TransportError::Offer(e.to_string()))?;
     pc.set_local_description(answer).await.map_err(library)?;
     // Sockets are bound already: this is quick, and the answer needs no trickling.
@@ -230,7 +276,7 @@ async fn negotiate(
         .map_err(|_| TransportError::Library("gathering candidates took too long".to_owned()))?
         .map_err(|_| TransportError::Closed)?;
     let description = pc.local_description().await.ok_or(TransportError::Closed)?;
-    Ok((track, ssrc, description.sdp))
+    Ok((track, ssrc, sound, description.sdp))
 }
 
 fn library(error: Error) -> TransportError {
@@ -241,10 +287,82 @@ fn random_u32() -> Result<u32, TransportError> {
     getrandom::u32().map_err(|e| TransportError::Library(e.to_string()))
 }
 
+/// The way of sound to a viewer.
+struct SoundTrack {
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    opus: u8,
+    red: Option<u8>,
+    sequence: AtomicU16,
+}
+
+impl SoundTrack {
+    async fn add(pc: &Arc<dyn PeerConnection>, sound: &SoundChoice) -> Result<Self, TransportError> {
+        let ssrc = random_u32()?;
+        let encoding = RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            codec: sound_codec("audio/opus", &sound.fmtp),
+            ..Default::default()
+        };
+        // A stream of its own: of tracks of one stream browsers hold back the picture until the sound is there.
+        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+            "sampan-sound".to_owned(),
+            "sound".to_owned(),
+            "sound".to_owned(),
+            RtpCodecKind::Audio,
+            vec![encoding],
+        )));
+        pc.add_track(track.clone() as Arc<dyn TrackLocal>).await.map_err(library)?;
+        let (red, sequence) = (sound.red.as_ref().map(|(red, _)| *red), AtomicU16::new(random_u32()? as u16));
+        Ok(Self { track, ssrc, opus: sound.opus, red, sequence })
+    }
+
+    /// The packet as it is sent where there is room for `rate` bits per second.
+    fn packet(&self, packet: &sound::Packet, rate: u32) -> rtp::Packet {
+        let red = self.red.filter(|_| rate >= REDUNDANT_RATE);
+        let (payload_type, payload) = match red {
+            Some(red) => (red, sound::pack(self.opus, &packet.before, &packet.data)),
+            None => (self.opus, packet.data.clone()),
+        };
+        let header = rtp::header::Header {
+            version: 2,
+            // RFC 7587, section 4.1: the first packet after a silence.
+            marker: packet.first,
+            payload_type,
+            sequence_number: self.sequence.fetch_add(1, Ordering::Relaxed),
+            timestamp: packet.timestamp,
+            ssrc: self.ssrc,
+            ..Default::default()
+        };
+        rtp::Packet { header, payload }
+    }
+}
+
+/// Passes on what comes on a viewer's track of sound, until it ends.
+async fn listen(track: Arc<dyn TrackRemote>, sound: SoundChoice, voice: mpsc::Sender<VoicePacket>) {
+    while let Some(event) = track.poll().await {
+        let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
+        let (payload_type, timestamp) = (packet.header.payload_type, packet.header.timestamp);
+        let red = match &sound.red {
+            Some((red, _)) if *red == payload_type => Some(sound.opus),
+            _ if payload_type == sound.opus => None,
+            _ => continue,
+        };
+        // Whoever takes them may be gone or busy: what is said is said now or not at all.
+        if let Err(mpsc::error::TrySendError::Closed(_)) =
+            voice.try_send(VoicePacket { timestamp, payload: packet.payload, red })
+        {
+            return;
+        }
+    }
+}
+
 struct Handler {
     events: mpsc::Sender<PeerEvent>,
     gathered: watch::Sender<bool>,
     channels: Arc<Channels>,
+    /// Where what the viewer says goes to.
+    speaks: Option<(SoundChoice, mpsc::Sender<VoicePacket>)>,
 }
 
 #[async_trait]
@@ -268,6 +386,14 @@ impl PeerConnectionEventHandler for Handler {
         tokio::spawn(async move { events.send(event).await });
     }
 
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        if let Some((sound, voice)) = self.speaks.clone()
+            && track.kind().await == RtpCodecKind::Audio
+        {
+            tokio::spawn(listen(track, sound, voice));
+        }
+    }
+
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
         let (events, channels) = (self.events.clone(), self.channels.clone());
         tokio::spawn(async move { channels::serve(channel, events, channels).await });
@@ -276,6 +402,8 @@ impl PeerConnectionEventHandler for Handler {
 
 struct Peer {
     pc: Arc<dyn PeerConnection>,
+    sound: Option<SoundTrack>,
+    flow: Arc<Flow>,
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
     payload_type: u8,
@@ -306,6 +434,12 @@ impl Connection for Peer {
             self.track.write_rtp_with_extensions(packet, extensions).await.map_err(library)?;
         }
         Ok(())
+    }
+
+    async fn send_sound(&self, packet: &sound::Packet) -> Result<(), TransportError> {
+        let sound = self.sound.as_ref().ok_or(TransportError::Closed)?;
+        let packet = sound.packet(packet, self.flow.target());
+        sound.track.write_rtp(packet).await.map_err(library)
     }
 
     async fn say(&self, channel: Channel, text: &str) -> Result<(), TransportError> {

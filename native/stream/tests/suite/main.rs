@@ -8,6 +8,7 @@ mod http;
 #[cfg(target_env = "gnu")]
 mod memory;
 mod share;
+mod sound;
 // It looks at decoded pictures, see `common::decoder`.
 #[cfg(not(target_env = "ohos"))]
 mod stream;

@@ -7,6 +7,7 @@ import { isFinal, ofSignalling } from "./failure.ts";
 import type { Failure } from "./failure.ts";
 import { decode, encode } from "./messages.ts";
 import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
+import { inStereo, redundantFirst } from "./sdp.ts";
 import { Refusal, SignallingError, ask, endSession, patchCandidates, postOffer, sdpFragment } from "./whep.ts";
 
 export type ConnectionState =
@@ -33,6 +34,8 @@ export interface ConnectionEvents {
   open(): void;
   message(message: ServerMessage): void;
   stream(stream: MediaStream): void;
+  /** What the guest plays. */
+  sound(stream: MediaStream): void;
 }
 
 /** A network that hiccups comes back by itself within this time; afterwards we connect anew. */
@@ -48,6 +51,7 @@ interface Attempt {
   readonly peer: RTCPeerConnection;
   readonly keys: RTCDataChannel;
   readonly motion: RTCDataChannel;
+  readonly sound: RTCRtpTransceiver;
   readonly abort: AbortController;
   location: string | undefined;
   timer: number | undefined;
@@ -118,6 +122,12 @@ export class Connection {
     return this.#attempt?.peer;
   }
 
+  /** Where this device's microphone goes, in a connection that agreed on sound. */
+  get microphone(): RTCRtpSender | undefined {
+    const sound = this.#attempt?.sound;
+    return sound?.currentDirection === "sendrecv" || sound?.currentDirection === "sendonly" ? sound.sender : undefined;
+  }
+
   sendKeys(message: KeysMessage): void {
     const channel = this.#attempt?.keys;
     if (channel?.readyState === "open") channel.send(encode(message));
@@ -131,10 +141,14 @@ export class Connection {
 
   async #connect(): Promise<void> {
     const peer = new RTCPeerConnection();
+    const { receiver } = peer.addTransceiver("video", { direction: "recvonly" });
+    // The newest picture is wanted, not an even flow.
+    receiver.jitterBufferTarget = 0;
     const attempt: Attempt = {
       peer,
       keys: peer.createDataChannel("keys", { ordered: true }),
       motion: peer.createDataChannel("motion", { ordered: false, maxRetransmits: 0 }),
+      sound: soundOf(peer),
       abort: new AbortController(),
       location: undefined,
       timer: undefined,
@@ -143,9 +157,6 @@ export class Connection {
     this.#attempt = attempt;
     this.#giveUpAfter(attempt, CONNECT_DEADLINE_MS);
     this.#watch(attempt);
-    const { receiver } = peer.addTransceiver("video", { direction: "recvonly" });
-    // The newest picture is wanted, not an even flow.
-    receiver.jitterBufferTarget = 0;
     try {
       await this.#offer(attempt);
     } catch (error) {
@@ -161,7 +172,7 @@ export class Connection {
     const trickle = new Trickle(this.#token);
     peer.onicecandidate = ({ candidate }) => trickle.add(candidate);
     const offer = await peer.createOffer();
-    await peer.setLocalDescription(offer);
+    await peer.setLocalDescription({ type: "offer", sdp: inStereo(offer.sdp ?? "") });
     const sdp = peer.localDescription?.sdp ?? offer.sdp ?? "";
     const session = await postOffer(sdp, this.#token, attempt.abort.signal);
     if (attempt !== this.#attempt) {
@@ -177,7 +188,10 @@ export class Connection {
     const { peer, keys, motion } = attempt;
     const current = () => attempt === this.#attempt;
     peer.ontrack = ({ streams, track }) => {
-      if (current()) this.#events.stream(streams[0] ?? new MediaStream([track]));
+      if (!current()) return;
+      const stream = streams[0] ?? new MediaStream([track]);
+      if (track.kind === "audio") this.#events.sound(stream);
+      else this.#events.stream(stream);
     };
     peer.onconnectionstatechange = () => {
       if (!current()) return;
@@ -253,6 +267,18 @@ export class Connection {
     if (attempt.location !== undefined) endSession(attempt.location, this.#token);
     attempt.peer.close();
   }
+}
+
+/** Sound both ways. Nothing is sent until a microphone is put in. */
+function soundOf(peer: RTCPeerConnection): RTCRtpTransceiver {
+  const transceiver = peer.addTransceiver("audio", { direction: "sendrecv" });
+  transceiver.receiver.jitterBufferTarget = 0;
+  try {
+    transceiver.setCodecPreferences(redundantFirst(RTCRtpReceiver.getCapabilities("audio")?.codecs ?? []));
+  } catch {
+    // In the browser's own order then.
+  }
+  return transceiver;
 }
 
 /** How much has come over the chosen path, with the answers to ICE's own questions. */

@@ -16,6 +16,7 @@ import { admit } from "./pair.ts";
 import { PeopleView, drives } from "./people.ts";
 import { Pointer } from "./pointer.ts";
 import { Screen } from "./screen.ts";
+import { SoundView } from "./sound.ts";
 import { StatsPanel } from "./stats.ts";
 import { Sticky } from "./sticky.ts";
 import { strings } from "./strings.ts";
@@ -68,6 +69,7 @@ class Viewer {
   readonly #peopleView: PeopleView;
   readonly #clipboard: ClipboardExchange;
   readonly #files: FilesView;
+  readonly #sound: SoundView;
   readonly #notice = new NoticeCard(() => this.#connection.start());
 
   constructor(token: string) {
@@ -76,6 +78,7 @@ class Viewer {
       open: () => this.#opened(),
       message: (message) => this.#receive(message),
       stream: (stream) => this.#screen.show(stream),
+      sound: (stream) => this.#sound.show(stream),
     });
     this.#connection = connection;
     this.#cursor = new CursorView(this.#screen);
@@ -121,6 +124,17 @@ class Viewer {
     this.#clipboard = new ClipboardExchange((method, path, more) => connection.ask(method, path, more), (text) => this.#tell(text));
     this.#files = new FilesView((method, path, more) => connection.ask(method, path, more));
     takeDrops(this.#screen.stage, this.#files);
+    this.#sound = new SoundView({
+      send: (message) => connection.sendKeys(message),
+      sender: () => connection.microphone,
+      tell: (text) => this.#tell(text),
+      changed: (state) => {
+        this.#toolbar.setSound(state);
+        if (state.card) document.documentElement.dataset["sound"] = state.hears ? "on" : "off";
+        else delete document.documentElement.dataset["sound"];
+        document.documentElement.dataset["microphone"] = state.speaks ? "on" : "off";
+      },
+    });
     const path = new PathDialog(this.#files);
     this.#menu = new Menu({
       sendFiles: () => choose(this.#files),
@@ -141,11 +155,13 @@ class Viewer {
         this.#pointer.setMode(mode);
       },
       zoomOut: () => this.#screen.zoomOut(),
-    }, { follows: this.#follow.enabled, contents: this.#follow.scale, touch: touchMode });
+    }, { follows: this.#follow.enabled, contents: this.#follow.scale, touch: touchMode, sound: this.#sound.controls });
     this.#toolbar = new Toolbar({
       write: () => this.#write(),
       keys: () => this.#toggleKeys(),
       more: () => this.#menu?.toggle() === true,
+      hear: () => this.#sound.hear(),
+      speak: () => void this.#sound.speak(),
       leaveToolbar: () => {
         this.#closeMenu();
         this.#focusGuest();
@@ -156,7 +172,7 @@ class Viewer {
     this.#screen.stage.append(this.#text.root);
     document.body.append(
       this.#toolbar.root, this.#screen.stage, this.#notice.root, this.#peopleView.root, this.#stats.root, this.#keys.root,
-      this.#clipboard.root, this.#files.root, path.root);
+      this.#clipboard.root, this.#files.root, path.root, this.#sound.audio);
     this.#listen();
   }
 
@@ -202,6 +218,7 @@ class Viewer {
 
   #opened(): void {
     this.#files.reset();
+    this.#sound.opened();
     this.#keyboard.reset();
     this.#pointer.reset();
     this.#cursor?.reset();
@@ -230,6 +247,9 @@ class Viewer {
         break;
       case "file":
         this.#files.told(message);
+        break;
+      case "sound":
+        this.#sound.told(message);
         break;
       case "clipboard":
         this.#clipboard.show(message);
@@ -275,6 +295,7 @@ class Viewer {
     // What was down went up in the guest with the change of hands.
     this.#keyboard.reset();
     this.#pointer.setDriving(now);
+    this.#sound.setDriving(now);
     if (now) {
       this.#follow.restart();
     } else {

@@ -36,7 +36,7 @@ export class Menu {
   readonly #take: HTMLButtonElement;
   readonly #files: readonly HTMLButtonElement[];
 
-  constructor(actions: MenuActions, now: { follows: boolean; contents: ContentScale; touch: TouchMode }) {
+  constructor(actions: MenuActions, now: { follows: boolean; contents: ContentScale; touch: TouchMode; sound: HTMLElement }) {
     this.#record = action(strings.record, () => actions.record());
     this.#record.setAttribute("aria-pressed", "false");
     this.#record.hidden = !Recorder.possible;
@@ -55,6 +55,7 @@ export class Menu {
     this.files(false);
     this.root.append(
       this.#zoomOut,
+      now.sound,
       this.#paste,
       this.#take,
       ...this.#files,

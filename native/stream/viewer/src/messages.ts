@@ -59,7 +59,9 @@ export type KeysMessage =
   | { readonly t: "ask" }
   | { readonly t: "withdraw" }
   | { readonly t: "give"; readonly to: string }
-  | { readonly t: "refuse"; readonly to: string };
+  | { readonly t: "refuse"; readonly to: string }
+  /** To hear the guest, and to be heard by it. */
+  | { readonly t: "sound"; readonly hear: boolean; readonly speak: boolean };
 
 export type GuestState = "starting" | "running" | "paused" | "stopped" | "died";
 
@@ -126,6 +128,15 @@ export interface ClipboardMessage {
   readonly copied: number;
 }
 
+/** The guest's sound; not sent of a guest without a sound card. */
+export interface SoundMessage {
+  readonly t: "sound";
+  /** Whether the machine's settings let the guest hear a microphone. */
+  readonly microphone: boolean;
+  /** Whether the guest records now. */
+  readonly recording: boolean;
+}
+
 /** A cursor shape; without `rgba` it is one sent before. */
 export interface CursorMessage {
   readonly t: "cursor";
@@ -188,6 +199,7 @@ export type ServerMessage =
   | StatusMessage
   | PeopleMessage
   | ClipboardMessage
+  | SoundMessage
   | FileMessage
   | LocksMessage
   | UntypedMessage
@@ -245,6 +257,8 @@ export function decode(data: unknown): ServerMessage | undefined {
       return decodeFile(fields);
     case "clipboard":
       return decodeClipboard(fields);
+    case "sound":
+      return { t: "sound", microphone: fields["microphone"] === true, recording: fields["recording"] === true };
     case "cursor":
       return decodeCursor(fields);
     case "cursorpos":

@@ -1,6 +1,7 @@
 /** The bar at the top edge: state in words and the page's few controls. It hides when not needed. */
-import { element, iconButton } from "./dom.ts";
+import { element, icon, iconButton } from "./dom.ts";
 import type { IconName } from "./dom.ts";
+import type { SoundState } from "./sound.ts";
 import { strings } from "./strings.ts";
 
 const HIDE_AFTER_MS = 2500;
@@ -12,6 +13,9 @@ export interface ToolbarActions {
   write(): boolean;
   keys(): boolean;
   more(): boolean;
+  /** What becomes of them is told by `setSound`. */
+  hear(): void;
+  speak(): void;
   leaveToolbar(): void;
 }
 
@@ -28,6 +32,8 @@ export class Toolbar {
   readonly #bar: HTMLElement;
   readonly #write: HTMLButtonElement;
   readonly #more: HTMLButtonElement;
+  readonly #hear = iconButton("silent", strings.sound.button);
+  readonly #speak = iconButton("microphone", strings.sound.microphone);
   #timer: number | undefined;
   #pinned = true;
 
@@ -41,20 +47,25 @@ export class Toolbar {
     keys.setAttribute("aria-controls", "keys");
     this.#more = toggle("more", strings.more, "aria-expanded", actions.more);
     this.#more.setAttribute("aria-controls", "menu");
+    this.#hear.addEventListener("click", () => actions.hear());
+    this.#speak.addEventListener("click", () => actions.speak());
+    this.setSound({ card: false, hears: false, drives: false, speaks: false });
     this.#bar = element(
       "div",
       { class: "bar", role: "toolbar", "aria-label": strings.toolbarLabel },
       this.#recording,
       this.#state,
+      this.#hear,
+      this.#speak,
       this.#write,
       keys,
       this.#more,
       fullscreen,
     );
     this.root = element("header", { class: "toolbar" }, this.#bar, this.#handle);
-    // A click here leaves the focus, and so the keys that are down, on the screen. Lists need theirs to open.
+    // A click here leaves the focus, and so the keys that are down, on the screen. Lists and sliders need theirs.
     this.root.addEventListener("mousedown", (event) => {
-      if (!(event.target instanceof HTMLSelectElement)) event.preventDefault();
+      if (!(event.target instanceof HTMLSelectElement || event.target instanceof HTMLInputElement)) event.preventDefault();
     });
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape") actions.leaveToolbar();
@@ -85,6 +96,16 @@ export class Toolbar {
   /** Whether text is written by this device's input method. */
   setWriting(on: boolean): void {
     this.#write.setAttribute("aria-pressed", String(on));
+  }
+
+  /** A machine without a sound card has no such buttons, and who does not drive no microphone. */
+  setSound({ card, hears, drives, speaks }: SoundState): void {
+    this.#hear.hidden = !card;
+    this.#hear.setAttribute("aria-pressed", String(hears));
+    this.#hear.replaceChildren(icon(hears ? "sound" : "silent"));
+    this.#speak.hidden = !card || !drives;
+    this.#speak.setAttribute("aria-pressed", String(speaks));
+    this.#speak.classList.toggle("live", speaks);
   }
 
   menuClosed(): void {

@@ -1,5 +1,6 @@
 //! A guest that paints what it is told to and remembers what was done to it.
 
+use sampan_audio::{Described, Input, Output, RATE};
 use sampan_frame::{PixelFormat, Rect, Screen, Size};
 use sampan_guest::{
     Clipboard, ClipboardKind, ClipboardStatus, Files, Given, Guest, GuestError, GuestState, GuestStatus,
@@ -20,8 +21,22 @@ pub struct TestGuest {
     pub resized: Mutex<Vec<(Size, (u16, u16))>>,
     pub clipboard: Arc<TestClipboard>,
     pub files: TestFiles,
+    /// What it plays and records, if it has a sound card.
+    pub sound: Option<(Arc<Output>, Arc<Input>)>,
     own: Weak<TestGuest>,
 }
+
+/// 16 bits, two channels, 48000 frames a second.
+pub const PCM: Described = Described {
+    bits: 16,
+    is_signed: true,
+    is_float: false,
+    rate: RATE,
+    channels: 2,
+    bytes_per_frame: 4,
+    bytes_per_second: 4 * RATE,
+    is_big_endian: false,
+};
 
 /// What was put into the clipboard, and what is in it.
 #[derive(Default)]
@@ -136,6 +151,15 @@ impl Files for FilesOf {
 
 impl TestGuest {
     pub fn new(width: u32, height: u32) -> Arc<Self> {
+        Self::with(width, height, None)
+    }
+
+    /// One with a sound card.
+    pub fn with_sound(width: u32, height: u32) -> Arc<Self> {
+        Self::with(width, height, Some((Output::new(|_| {}), Input::new(|_| {}))))
+    }
+
+    fn with(width: u32, height: u32, sound: Option<(Arc<Output>, Arc<Input>)>) -> Arc<Self> {
         let screen = Screen::new();
         screen.set_blank(Size { width, height });
         let running = GuestStatus { state: GuestState::Running, detail: String::new(), absolute: true };
@@ -147,6 +171,7 @@ impl TestGuest {
             resized: Mutex::default(),
             clipboard: Arc::default(),
             files: TestFiles::default(),
+            sound,
         })
     }
 
@@ -205,6 +230,60 @@ impl Guest for TestGuest {
     fn files(&self) -> Option<Arc<dyn Files>> {
         Some(Arc::new(FilesOf(self.own.upgrade()?)))
     }
+
+    fn sound(&self) -> Option<Arc<Output>> {
+        self.sound.as_ref().map(|(output, _)| output.clone())
+    }
+
+    fn microphone(&self) -> Option<Arc<Input>> {
+        self.sound.as_ref().map(|(_, input)| input.clone())
+    }
+}
+
+/// Plays a tone, in pieces of 10 ms as they fall due, until dropped; at level 0 it is silence.
+pub struct Player {
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Player {
+    pub fn start(guest: &TestGuest, hz: f64, level: f64) -> Self {
+        let (output, _) = guest.sound.as_ref().expect("a sound card");
+        let (output, stop) = (output.clone(), Arc::new(AtomicBool::new(false)));
+        let over = stop.clone();
+        let thread = std::thread::spawn(move || {
+            output.init(1, &PCM).expect("a stream");
+            output.set_enabled(1, true).expect("a stream");
+            let begun = std::time::Instant::now();
+            for piece in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let frames = (piece * 480)..(piece + 1) * 480;
+                let bytes: Vec<u8> = frames.flat_map(|n| frame(n, hz, level)).collect();
+                output.write(1, &bytes).expect("plays");
+                let next = begun + Duration::from_millis(10) * (piece + 1);
+                std::thread::sleep(next.saturating_duration_since(std::time::Instant::now()));
+            }
+            output.fini(1).expect("a stream");
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("ends");
+        }
+    }
+}
+
+fn frame(n: u32, hz: f64, level: f64) -> [u8; 4] {
+    let sample = (f64::from(n) * hz * std::f64::consts::TAU / f64::from(RATE)).sin() * level * 32_767.0;
+    let [low, high] = (sample as i16).to_le_bytes();
+    [low, high, low, high]
 }
 
 /// Paints rising counters at a rate until dropped.

@@ -8,11 +8,15 @@ pub mod network;
 use decoder::Decoder;
 use rtc::data_channel::RTCDataChannelInit;
 use rtc::interceptor::Registry;
+use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::rtp::codec::h264::H264Packet;
 use rtc::rtp::packetizer::Depacketizer;
-use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RtpCodecKind,
+};
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
@@ -126,6 +132,10 @@ pub struct Client {
     pub keys: Arc<dyn DataChannel>,
     pub motion: Arc<dyn DataChannel>,
     pub state: watch::Receiver<RTCPeerConnectionState>,
+    /// Packets of sound.
+    pub sounds: mpsc::Receiver<rtc::rtp::Packet>,
+    /// Where what it says goes, if it has sound.
+    pub voice: Option<Arc<TrackLocalStaticRTP>>,
     track: watch::Receiver<Option<Arc<dyn TrackRemote>>>,
     tracks: watch::Sender<Option<Arc<dyn TrackRemote>>>,
 }
@@ -133,8 +143,17 @@ pub struct Client {
 impl Client {
     /// Connects to a server whose URL is `url`. `answer` may rewrite the server's answer.
     pub async fn connect(url: &str, answer: impl FnOnce(String) -> String) -> Client {
+        Self::connect_here(url, false, answer).await
+    }
+
+    /// The same of a viewer that hears and speaks.
+    pub async fn connect_with_sound(url: &str) -> Client {
+        Self::connect_here(url, true, |answer| answer).await
+    }
+
+    async fn connect_here(url: &str, sound: bool, answer: impl FnOnce(String) -> String) -> Client {
         let (address, token) = parts(url);
-        Self::connect_by("127.0.0.1:0", async |offer| {
+        Self::connect_as("127.0.0.1:0", sound, async |offer| {
             let bearer = format!("Bearer {token}");
             let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/sdp")];
             let response = http(address, "POST /whep", &headers, &offer).await;
@@ -150,7 +169,15 @@ impl Client {
         local: &'static str,
         post: impl AsyncFnOnce(String) -> (String, String),
     ) -> Client {
-        let (handler, state, gathered, frames, track) = Handler::new();
+        Self::connect_as(local, false, post).await
+    }
+
+    async fn connect_as(
+        local: &'static str,
+        sound: bool,
+        post: impl AsyncFnOnce(String) -> (String, String),
+    ) -> Client {
+        let (handler, state, gathered, frames, track, sounds) = Handler::new();
         let tracks = handler.track.clone();
         let pc = PeerConnectionBuilder::new()
             .with_media_engine(engine())
@@ -170,6 +197,10 @@ impl Client {
             send_encodings: vec![],
         };
         pc.add_transceiver_from_kind(RtpCodecKind::Video, Some(init)).await.expect("a transceiver");
+        let voice = sound.then(voice_track);
+        if let Some(voice) = &voice {
+            pc.add_track(voice.clone() as Arc<dyn TrackLocal>).await.expect("a track");
+        }
         let keys = pc.create_data_channel("keys", None).await.expect("a channel");
         let unreliable =
             RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() };
@@ -193,7 +224,7 @@ impl Client {
         let (location, answer) = post(offer).await;
         let description = RTCSessionDescription::answer(answer).expect("an answer");
         pc.set_remote_description(description).await.expect("their answer");
-        Client { pc, location, frames, messages, keys, motion, state, track, tracks }
+        Client { pc, location, frames, messages, keys, motion, state, sounds, voice, track, tracks }
     }
 
     /// The next decoded picture.
@@ -237,6 +268,37 @@ pub fn parts(url: &str) -> (SocketAddr, String) {
     (address.parse().expect("an address"), token.to_owned())
 }
 
+/// The payload types of sound, and what a viewer's voice is known by.
+pub const OPUS: u8 = 111;
+pub const RED: u8 = 63;
+pub const VOICE: u32 = 0x5eed;
+
+fn sound_codec(mime_type: &str, fmtp: &str) -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: mime_type.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: fmtp.to_owned(),
+        rtcp_feedback: Vec::new(),
+    }
+}
+
+fn voice_track() -> Arc<TrackLocalStaticRTP> {
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(VOICE), ..Default::default() },
+        codec: sound_codec("audio/opus", "minptime=10;useinbandfec=1"),
+        ..Default::default()
+    };
+    let name = || "voice".to_owned();
+    Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        name(),
+        name(),
+        name(),
+        RtpCodecKind::Audio,
+        vec![encoding],
+    )))
+}
+
 fn engine() -> MediaEngine {
     let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
     let codec = |mime: &str, fmtp: &str, payload_type| RTCRtpCodecParameters {
@@ -258,6 +320,13 @@ fn engine() -> MediaEngine {
     let mut engine = MediaEngine::default();
     engine.register_codec(codec("video/H264", h264, 102), RtpCodecKind::Video).expect("a codec");
     engine.register_codec(codec("video/rtx", "apt=102", 103), RtpCodecKind::Video).expect("a codec");
+    for (codec, payload_type) in [
+        (sound_codec("audio/opus", "minptime=10;useinbandfec=1"), OPUS),
+        (sound_codec("audio/red", "111/111"), RED),
+    ] {
+        let codec = RTCRtpCodecParameters { rtp_codec: codec, payload_type };
+        engine.register_codec(codec, RtpCodecKind::Audio).expect("a codec");
+    }
     let twcc = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
     let extension =
         rtc::rtp_transceiver::rtp_sender::RTCRtpHeaderExtensionCapability { uri: twcc.to_owned() };
@@ -270,6 +339,7 @@ struct Handler {
     gathered: watch::Sender<bool>,
     frames: mpsc::Sender<Seen>,
     track: watch::Sender<Option<Arc<dyn TrackRemote>>>,
+    sounds: mpsc::Sender<rtc::rtp::Packet>,
 }
 
 type Parts = (
@@ -278,6 +348,7 @@ type Parts = (
     watch::Receiver<bool>,
     mpsc::Receiver<Seen>,
     watch::Receiver<Option<Arc<dyn TrackRemote>>>,
+    mpsc::Receiver<rtc::rtp::Packet>,
 );
 
 impl Handler {
@@ -286,7 +357,8 @@ impl Handler {
         let (gathered, gathering) = watch::channel(false);
         let (frames, seen) = mpsc::channel(4096);
         let (track, tracks) = watch::channel(None);
-        (Handler { state, gathered, frames, track }, states, gathering, seen, tracks)
+        let (sounds, heard) = mpsc::channel(4096);
+        (Handler { state, gathered, frames, track, sounds }, states, gathering, seen, tracks, heard)
     }
 }
 
@@ -303,6 +375,18 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        if track.kind().await == RtpCodecKind::Audio {
+            let sounds = self.sounds.clone();
+            tokio::spawn(async move {
+                while let Some(event) = track.poll().await {
+                    if let TrackRemoteEvent::OnRtpPacket(packet) = event {
+                        // A test that listens to nobody has no use for them.
+                        let _ = sounds.try_send(packet);
+                    }
+                }
+            });
+            return;
+        }
         self.track.send_replace(Some(track.clone()));
         tokio::spawn(decode(track, self.frames.clone()));
     }

@@ -5,6 +5,7 @@ import type { ContentScale } from "../follow.ts";
 import type { TouchMode } from "../gestures.ts";
 import type { GuestState } from "../messages.ts";
 import type { Step } from "../people.ts";
+import type { NoMicrophone } from "../sound.ts";
 import type { Theme } from "../theme.ts";
 import { pairEn } from "../pairwords.ts";
 
@@ -104,6 +105,24 @@ export const en = {
     refused: (who: string) => `Control was refused. ${who} drives.`,
     asks: (who: string) => `${who} asks for control.`,
     steps: { ask: "Ask for control", take: "Take control", withdraw: "Withdraw", give: "Hand over", refuse: "Refuse" } satisfies Record<Step, string>,
+  },
+  sound: {
+    button: "Sound",
+    microphone: "Microphone",
+    volume: "Volume",
+    speaker: "Loudspeaker",
+    microphoneDevice: "Which microphone",
+    standardDevice: "As the system",
+    notPlayed: "The browser does not play the sound. Press the button again.",
+    noMicrophone: {
+      machine: "The machine is set to hear no microphone. Its owner can change that in its sound settings.",
+      driver: "The machine hears the microphone of whoever drives it.",
+      untrusted: "The browser does not trust this page, so it gives it no microphone.",
+      refused: "The browser refused the microphone. Allow it in the browser's settings for this page.",
+      none: "This device has no microphone.",
+      busy: "The microphone cannot be used. Another program may have it.",
+      ended: "The microphone has gone.",
+    } satisfies Record<NoMicrophone, string>,
   },
   clipboard: {
     paste: "Paste into the machine",

@@ -1,0 +1,109 @@
+//! What a guest plays, as Opus, encoded once for all who hear it; and what a viewer says, for the guest.
+//!
+//! Nobody who hears it: no encoder. A guest that is silent: no packet. The time of a packet (RTP) is that of its first frame, also after a
+//! silence, of which nothing is sent.
+
+mod lane;
+mod red;
+mod spurts;
+mod voice;
+
+pub use lane::Ear;
+pub use red::pack;
+pub use voice::{Voice, VoicePacket};
+
+use crate::codec::opus::OpusError;
+use bytes::Bytes;
+use lane::Lane;
+use parking_lot::Mutex;
+use sampan_audio::{Input, Output};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// One packet of sound, for every viewer that hears it.
+#[derive(Clone, Debug, Default)]
+pub struct Packet {
+    /// Opus.
+    pub data: Bytes,
+    /// The packets right before it, the oldest first, with how much older each is, in units of 1/48000 s.
+    pub before: Vec<(u32, Bytes)>,
+    /// Its time in units of 1/48000 s; it wraps around.
+    pub timestamp: u32,
+    /// Whether silence came before it.
+    pub first: bool,
+}
+
+/// What has been encoded so far.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Packets.
+    pub packets: AtomicU64,
+    /// Bytes of them; what every viewer gets counts once.
+    pub bytes: AtomicU64,
+}
+
+/// Why nobody can hear the guest.
+#[derive(Debug, thiserror::Error)]
+pub enum SoundError {
+    /// The codec.
+    #[error(transparent)]
+    Codec(#[from] OpusError),
+    /// The system has no thread for it.
+    #[error("cannot start the sound encoder: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A guest's sound and its viewers.
+pub struct Sound {
+    output: Arc<Output>,
+    input: Option<Arc<Input>>,
+    counters: Arc<Counters>,
+    lane: Mutex<Option<Arc<Lane>>>,
+}
+
+impl Sound {
+    /// What a guest plays, and what it records.
+    pub fn new(output: Arc<Output>, input: Option<Arc<Input>>) -> Arc<Self> {
+        Arc::new(Self { output, input, counters: Arc::default(), lane: Mutex::default() })
+    }
+
+    /// What the guest records.
+    pub fn input(&self) -> Option<&Arc<Input>> {
+        self.input.as_ref()
+    }
+
+    /// What has been encoded so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Somebody hears it from now on. The first one starts the encoder, the last one ends it.
+    ///
+    /// # Errors
+    /// [`SoundError`].
+    pub fn hear(self: &Arc<Self>) -> Result<Ear, SoundError> {
+        let mut lane = self.lane.lock();
+        let running = match lane.as_ref() {
+            Some(running) => running.clone(),
+            None => lane.insert(Lane::start(&self.output, self.counters.clone())?).clone(),
+        };
+        Ok(Ear::new(self, running))
+    }
+
+    /// One that heard it does no more.
+    fn leave(&self, ear: &Ear) {
+        let mut lane = self.lane.lock();
+        if ear.lane().leave(ear) {
+            ear.lane().stop();
+            *lane = None;
+        }
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.get_mut() {
+            lane.stop();
+        }
+    }
+}
