@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../napi/lib/module.js";
-import { paintingMachine, smallest } from "../../napi/lib/machines.js";
+import { painted as isPainted, paintingMachine, smallest } from "../../napi/lib/machines.js";
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "sampan");
 const disk = process.env.SAMPAN_GUEST_DISK || join(cache, "guest-disk/current/plain/disk.qcow2");
@@ -28,7 +28,10 @@ async function types(native, id, lines) {
 /** Machines that are there at once and show a colour: for whoever looks at the pages, not at guests. */
 async function painted(native, names) {
   const [web, kept] = [await paintingMachine(tmpdir(), names.web), await paintingMachine(tmpdir(), names.kept)];
-  for (const id of [web, kept]) await native.life.start(id).run();
+  for (const id of [web, kept]) {
+    await native.life.start(id).run();
+    await isPainted(id, "green");
+  }
   const [fresh, ready] = [await native.snapshots.create(web, names.fresh, "", false).run(), await native.snapshots.create(web, names.ready, "", false).run()];
   await native.life.suspend(kept).run();
   return { web, kept, fresh, ready };
@@ -59,7 +62,9 @@ async function debian(native, names) {
 export async function populate(native, small) {
   const names = NAMES.en;
   const { web, kept, fresh, ready } = await (small ? painted : debian)(native, names);
-  await native.forwards.add(web, { protocol: "tcp", address: "127.0.0.1", hostPort: 2222, guestPort: 22, count: 1 });
+  const forward = { protocol: "tcp", address: "127.0.0.1", hostPort: 2222, guestPort: 22, count: 1 };
+  // Another program of this computer may have the port.
+  while (!(await native.forwards.add(web, forward).then(() => true, ({ code }) => code !== "port_in_use"))) forward.hostPort += 1;
   const off = (await native.machines.create(smallest(names.off, { preset: "linux", memory: 512, disk: 2 ** 31 }), ["disk_may_outgrow"]).run()).id;
   const more = { preset: "windows11", memory: 4096, cpus: 2, disk: 2 ** 32 };
   const windows = (await native.machines.create(smallest(names.windows, more), ["disk_may_outgrow", "memory_over_comfort", "disk_too_small"]).run()).id;
@@ -70,11 +75,13 @@ export async function populate(native, small) {
 /** Gives them and their snapshots names of a language. */
 export async function rename(native, known, language) {
   const names = NAMES[language];
+  const isCalled = async (id) => (await native.machines.list()).find((one) => one.id === id).name;
   for (const [id, name] of [[known.running, names.web], [known.suspended, names.kept], [known.off, names.off], [known.windows, names.windows]]) {
-    await native.machines.change(id, [{ field: "name", value: JSON.stringify(name) }], []).catch(({ code }) => {
-      // What is suspended keeps its name until it is started.
-      if (code !== "suspended") throw new Error(code);
-    });
+    if (await isCalled(id) === name) continue;
+    // What is suspended keeps its name until it runs.
+    if (id === known.suspended) await native.life.start(id).run();
+    await native.machines.change(id, [{ field: "name", value: JSON.stringify(name) }], []);
+    if (id === known.suspended) await native.life.suspend(id).run();
   }
   await native.snapshots.edit(known.running, known.fresh, names.fresh, "");
   await native.snapshots.edit(known.running, known.ready, names.ready, "");

@@ -55,10 +55,16 @@ export const scenes = [
     await page.waitForTimeout(500);
   } },
   { name: "shares", act: of("#detail_shares") },
+  { name: "features", act: of("#detail_features") },
   { name: "logs", act: of("#more_logs") },
   { name: "programs", act: of("#more_programs") },
   { name: "process", act: of("#more_process") },
   { name: "stream", act: of("#detail_stream") },
+  { name: "remote", act: async (page) => {
+    await tap(page, "#machines_more");
+    await tap(page, "#add_remote");
+    await there(page, "#remote_address");
+  } },
   { name: "serial", act: of("#more_serial") },
   { name: "apps", act: async (page) => {
     await tap(page, "#tab_apps");

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Pictures of the app's pages, as a person would see them: real machines behind them, in Chromium.
 //
-//   tests/app/screens/shoot.js OUT [--only NAME,…] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc] [--small]
+//   tests/app/screens/shoot.js OUT [--only NAME,…] [--languages zh,en] [--themes light,dark] [--widths phone,tablet,pc] [--small] [--missing]
 //
-// With --small the guests are there at once and show a colour. sheets.js puts pictures together on sheets.
-import { mkdirSync } from "node:fs";
+// With --missing only what is not in OUT yet. With --small the guests are there at once and show a colour. sheets.js puts pictures together on sheets.
+import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { open, launch } from "../lib/harness/chromium.js";
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     themes: { type: "string", default: "light,dark" },
     widths: { type: "string", default: "phone,tablet,pc" },
     small: { type: "boolean", default: false },
+    missing: { type: "boolean", default: false },
   },
 });
 const out = resolve(positionals[0] ?? "screens");
@@ -40,19 +41,22 @@ const wanted = scenes.filter(({ name }) => !values.only || values.only.split(","
 async function shoot(scene, width, language, theme, known) {
   const query = { language: LANGUAGES[language], dark: theme === "dark" ? 1 : 0, device: width === "pc" ? "2in1" : width, ...scene.query };
   const [w, h] = SIZES[width];
-  const opened = await open(browser, server.url, { width: w, height: h, query });
   const file = `${scene.name}-${width}-${language}-${theme}.png`;
+  if (values.missing && existsSync(join(out, file))) return;
+  let opened;
   try {
+    opened = await open(browser, server.url, { width: w, height: h, query });
     await scene.act(opened.page, known, width);
     await opened.page.waitForTimeout(400);
     await opened.page.screenshot({ path: join(out, file) });
     shots++;
   } catch (error) {
+    // The others are worth having all the same.
     console.error(`${file}: ${error.message.split("\n")[0]}`);
-    await opened.page.screenshot({ path: join(out, `FAILED-${file}`) });
+    await opened?.page.screenshot({ path: join(out, `FAILED-${file}`) }).catch(() => {});
     process.exitCode = 1;
   }
-  await opened.close();
+  await opened?.close();
 }
 
 /** Ends and removes all machines: those of the next language have other names. A clone goes before what it is built on. */
