@@ -1103,7 +1103,10 @@ export function on(kind: 'sound', callback: (event: Sound) => void): () => void;
 export namespace app {
   /** The system ends the app in so many milliseconds: machines are saved. */
   function aboutToEnd(grace: number): Promise<Array<Done>>;
-  /** The system wants memory back. */
+  /**
+   * The system wants memory back: of the machines that nobody looks at, the one that was looked at longest ago is saved. While memory is
+   * short the system says so again.
+   */
   function lowMemory(): Promise<Array<Done>>;
   /**
    * Nobody looks at the app, and the system halts it in `grace` milliseconds unless machines run on. Comes back when all is done, the time is over

@@ -9,6 +9,7 @@ use sampan_control::{Reply, Reporter, Request, State};
 use sampan_library::VmId;
 use sampan_message::{Coded, Message};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,11 +34,20 @@ pub(crate) struct AppLife {
     /// Machines that were dealt with, and whether their guests ran. Held while the app leaves, so that coming back begins
     /// where leaving has ended.
     halted: Mutex<BTreeMap<VmId, bool>>,
+    /// When somebody looked at a machine's screen last. As long as the library at most.
+    looks: parking_lot::Mutex<BTreeMap<VmId, Instant>>,
+    /// Held while a machine is saved because memory is short.
+    making_room: Mutex<()>,
 }
 
 impl Default for AppLife {
     fn default() -> Self {
-        Self { away: watch::Sender::new(false), halted: Mutex::default() }
+        Self {
+            away: watch::Sender::new(false),
+            halted: Mutex::default(),
+            looks: parking_lot::Mutex::default(),
+            making_room: Mutex::default(),
+        }
     }
 }
 
@@ -290,21 +300,37 @@ impl Manager {
         done
     }
 
-    /// The system wants memory back: machines that nobody looks at are saved, for which each needs its memory's size on the disk.
+    /// Somebody looks at a machine's screen, or has looked at it until now.
+    pub fn looked_at(&self, id: VmId) {
+        self.app_life().looks.lock().insert(id, Instant::now());
+    }
+
+    /// The system wants memory back: of the machines that nobody looks at, the one that was looked at longest ago is saved, for which it
+    /// needs its memory's size on the disk; where that is refused, the next one. The system asks again while memory is short. What it
+    /// asks while one is being saved is answered by that one, and comes to nothing here.
     pub async fn low_memory(&self) -> Vec<Done> {
-        let mut done = Vec::new();
+        let life = self.app_life();
+        let Ok(_making_room) = life.making_room.try_lock() else { return Vec::new() };
+        let (mut done, mut unseen) = (Vec::new(), Vec::new());
         for (id, machine) in self.here().await {
             let facts = machine.status().await.ok().flatten().and_then(|status| status.facts);
-            drop(machine);
-            let unseen = facts.as_ref().and_then(|facts| facts.background).unwrap_or(false);
-            if !unseen {
-                done.push(Done::of(id, Did::Nothing));
-                continue;
+            match facts.filter(|facts| facts.background == Some(true) && facts.viewers.is_empty()) {
+                // Of those that nobody has looked at since this process began, the one that runs longest is first.
+                Some(facts) => unseen.push((life.looks.lock().get(&id).copied(), Reverse(facts.seconds), id)),
+                None => done.push(Done::of(id, Did::Nothing)),
             }
-            done.push(match self.suspend(id, &Reporter::new()).await {
-                Ok(()) => Done::of(id, Did::Suspended),
-                Err(error) => Done::refused(id, Did::Nothing, error.message()),
+        }
+        unseen.sort();
+        let mut saved = false;
+        for (_, _, id) in unseen {
+            done.push(match saved {
+                true => Done::of(id, Did::Nothing),
+                false => match self.suspend(id, &Reporter::new()).await {
+                    Ok(()) => Done::of(id, Did::Suspended),
+                    Err(error) => Done::refused(id, Did::Nothing, error.message()),
+                },
             });
+            saved |= done.last().is_some_and(|one| one.did == Did::Suspended);
         }
         done
     }

@@ -112,6 +112,52 @@ async fn what_is_paused_for_it_goes_on_and_what_a_person_paused_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_memory_is_short_one_machine_at_a_time_is_saved_the_one_not_looked_at_longest_first() {
+    use MachineState::{Running, Suspended};
+    let home = tempfile::tempdir().expect("a folder");
+    let manager = manager(home.path());
+    let throw_away = painting_machine(&manager, "gone", false).await;
+    manager.start(throw_away, StartOptions { throw_away: true, ..HERE }, None, &quiet).await.expect("starts");
+    let [never, last, first] =
+        [running(&manager, "a").await, running(&manager, "b").await, running(&manager, "c").await];
+    let all = [throw_away, never, first, last];
+    for id in [last, first, last] {
+        manager.looked_at(id);
+    }
+    assert!(
+        manager.low_memory().await.iter().all(|one| one.did == Did::Nothing),
+        "somebody looks at the app"
+    );
+    manager.to_background(WhileAway::RunOn, LONG).await;
+    // One whose memory cannot be saved is passed over. Of those that nobody has looked at, it may be the second.
+    for (asked, after) in [
+        [Running, Suspended, Running, Running],
+        [Running, Suspended, Suspended, Running],
+        [Running, Suspended, Suspended, Suspended],
+        [Running, Suspended, Suspended, Suspended],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let done = manager.low_memory().await;
+        assert_eq!(states(&manager, &all).await, after);
+        let told = done.iter().find(|one| one.machine == throw_away.to_string()).expect("is told");
+        let why = told.refused.as_ref().map(|why| why.code.as_ref());
+        assert!(asked == 0 || why == Some("throw_away_run"), "{told:?}");
+    }
+    // What the system asks while one is being saved is answered by that one.
+    manager.start(first, HERE, None, &quiet).await.expect("goes on");
+    manager.start(last, HERE, None, &quiet).await.expect("goes on");
+    manager.to_background(WhileAway::RunOn, LONG).await;
+    let (one, other) = tokio::join!(manager.low_memory(), manager.low_memory());
+    assert!(other.is_empty() && did(&one, first) == Some(Did::Suspended), "{one:?} {other:?}");
+    assert_eq!(states(&manager, &[first, last]).await, [Suspended, Running]);
+    for id in [throw_away, last] {
+        manager.force_off(id).await.expect("ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_being_started_is_waited_for_and_saved() {
     let home = tempfile::tempdir().expect("a folder");
     let manager = manager(home.path());

@@ -80,7 +80,11 @@ pub fn to_background(env: &Env, policy: WhileAway, grace: f64) -> napi::Result<P
         WhileAway::Pause => core_app::WhileAway::Pause,
         WhileAway::Save => core_app::WhileAway::Save,
     };
-    promise(env, move |core| async move { Ok(done(core.manager.to_background(policy, span(grace)).await)) })
+    promise(env, move |core| async move {
+        // Whoever leaves has looked at these until now.
+        core.screens.machines().into_iter().for_each(|machine| core.manager.looked_at(machine));
+        Ok(done(core.manager.to_background(policy, span(grace)).await))
+    })
 }
 
 /// Somebody looks at the app again: what ran goes on. Of the machines that were saved that is `in_front` alone, whose screen is shown.
@@ -92,7 +96,8 @@ pub fn to_foreground(env: &Env, in_front: Option<String>) -> napi::Result<Promis
     })
 }
 
-/// The system wants memory back.
+/// The system wants memory back: of the machines that nobody looks at, the one that was looked at longest ago is saved. While memory is
+/// short the system says so again.
 #[napi(namespace = "app", catch_unwind)]
 pub fn low_memory(env: &Env) -> napi::Result<PromiseRaw<'_, Vec<Done>>> {
     promise(env, |core| async move { Ok(done(core.manager.low_memory().await)) })

@@ -13,15 +13,17 @@ use sampan_control::{Reply, Reporter, Request};
 use sampan_frame::Size;
 use sampan_guest::Guest;
 use sampan_input::{Event, Key, TouchPhase};
+use sampan_library::VmId;
 use sampan_manager::{Error, Sentence, Unfit};
 use sampan_ohos::{Ndk, Placement, Scaling, Surface, SurfaceEvent, SurfaceStatus};
 use sampan_session::{Command, Session};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The screen of a running machine, while a page shows it.
 pub(crate) struct Attached {
+    machine: VmId,
     guest: Arc<dyn Guest>,
     session: Arc<Session>,
     /// What draws it; `None` where only input is taken.
@@ -42,6 +44,13 @@ struct All {
 /// The screens that pages show.
 #[derive(Default)]
 pub(crate) struct Screens(Mutex<All>);
+
+impl Screens {
+    /// The machines that pages show.
+    pub(crate) fn machines(&self) -> BTreeSet<VmId> {
+        self.0.lock().open.values().map(|attached| attached.machine).collect()
+    }
+}
 
 impl Attached {
     fn placement(&self) -> Option<(Placement, Size)> {
@@ -141,14 +150,17 @@ fn surface_id(text: &str) -> Result<u64, Failure> {
 pub fn attach(env: &Env, machine: String, width: u32, height: u32) -> napi::Result<PromiseRaw<'_, String>> {
     promise(env, move |core| async move {
         let size = Mutex::new(size_of(width, height)?);
-        let machine = core.manager.running(id(&machine)?).await?;
+        let vm = id(&machine)?;
+        let machine = core.manager.running(vm).await?;
+        core.manager.looked_at(vm);
         let local = machine.local().ok_or_else(|| Error::NotRunning { name: machine.name().to_owned() })?;
         let session = Arc::clone(local.session());
         let guest = session.guest();
         let mut all = core.screens.0.lock();
         all.last += 1;
         let id = all.last.to_string();
-        let attached = Attached { guest, session, surface: None, size, follows: AtomicBool::new(false) };
+        let follows = AtomicBool::new(false);
+        let attached = Attached { machine: vm, guest, session, surface: None, size, follows };
         all.open.insert(id.clone(), Arc::new(attached));
         Ok(id)
     })
@@ -181,6 +193,7 @@ pub fn draw(
         drawn.attach(surface, Some(size), opaque);
         let follows = AtomicBool::new(old.follows.load(Ordering::Relaxed));
         let attached = Attached {
+            machine: old.machine,
             guest: Arc::clone(&old.guest),
             session: Arc::clone(&old.session),
             surface: Some(drawn),
@@ -242,6 +255,7 @@ pub fn screen_detach(screen: String) {
     let Ok(core) = core() else { return };
     let gone = core.screens.0.lock().open.remove(&screen);
     if let Some(gone) = gone {
+        core.manager.looked_at(gone.machine);
         gone.guest.input(Event::ReleaseAll);
         hub().forget_screen(&screen);
         // The drawing thread ends with it, which may take a moment.
