@@ -162,6 +162,18 @@ describe("sound in a browser", () => {
     assert.match(answer, /^a=fmtp:\d+ .*\bstereo=1\b/m);
   });
 
+  test("on a narrow screen every button is in sight", async () => {
+    await page.setViewportSize({ width: 360, height: 640 });
+    await page.evaluate(() => document.querySelector(".handle").click());
+    const beyond = await page.evaluate(() => [...document.querySelectorAll(".bar button")]
+      .filter((node) => node.offsetParent !== null)
+      .map((node) => ({ name: node.title, box: node.getBoundingClientRect() }))
+      .filter(({ box }) => box.left < 0 || box.right > innerWidth || box.width < 24)
+      .map(({ name }) => name));
+    assert.deepEqual(beyond, []);
+    await page.setViewportSize({ width: 1024, height: 768 });
+  });
+
   test("the guest hears the page's microphone once its owner allows it", async (t) => {
     const record = async () => (await guest.ask({ cmd: "record", ms: 1000 }, PATIENCE_MS)).heard;
     assert.equal((await record()).peak, 0);

@@ -126,7 +126,7 @@ export class Toolbar {
   /** Moves the keyboard here: the way out of the screen. */
   focus(): void {
     this.reveal();
-    this.root.querySelector("button")?.focus();
+    this.root.querySelector<HTMLElement>("button:not([hidden])")?.focus();
   }
 
   #hide(): void {
