@@ -113,6 +113,7 @@ const pages = () => [
   ["storage", ["openMine", "storage"], "[id^='trash_restore']"],
   ["capabilities", ["openMine", "capabilities"], "#cap_ways"],
   ["settings", ["openMine", "settings"], "#set_process"],
+  ["the wizard", ["openWizard"], "#preset_linux"],
 ];
 
 for (const language of ["base", "zh_CN"]) {
