@@ -13,6 +13,7 @@ function without(source) {
   const add = RTCPeerConnection.prototype.addTransceiver;
   RTCPeerConnection.prototype.addTransceiver = function (...args) {
     const transceiver = add.apply(this, args);
+    if (args[0] !== "video") return transceiver;
     const { codecs } = RTCRtpReceiver.getCapabilities("video");
     transceiver.setCodecPreferences(codecs.filter((one) => !pattern.test(`${one.mimeType} ${one.sdpFmtpLine}`)));
     return transceiver;
