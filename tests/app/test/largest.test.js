@@ -149,3 +149,30 @@ test("a name takes two lines in a row of the usual type, and all of them in the 
   assert.ok(usual.tall > 30 && usual.tall < 60, `two lines of 16: ${JSON.stringify(usual)}`);
   assert.ok(largest.whole && largest.tall > usual.tall * 2, JSON.stringify(largest));
 });
+
+test("nothing of a system's tile leaves it, on any width and with any type", async () => {
+  const outside = (page) => page.evaluate(() => [...document.querySelectorAll("[id^=preset_]")].flatMap((tile) => {
+    const box = tile.getBoundingClientRect();
+    const words = document.createTreeWalker(tile, NodeFilter.SHOW_TEXT);
+    const out = [];
+    for (let node = words.nextNode(); node; node = words.nextNode()) {
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      for (const { left, right } of range.getClientRects()) if (left < box.left - 1 || right > box.right + 1) out.push(`${tile.id}: ${node.data}`);
+    }
+    return out;
+  }));
+  const found = {};
+  for (const [device, width] of [["phone", 360], ["tablet", 834], ["2in1", 1280]]) {
+    for (const [language, fontScale] of [["base", 1], ["base", 2], ["zh_CN", 2]]) {
+      const { page, close } = await open(browser, server.url, { width, height: 1600, query: { language, fontScale, device } });
+      await page.locator(`#act_${off}:visible, #machine_${off}:visible`).first().waitFor();
+      await go(page, "openWizard");
+      await page.locator("#preset_windows11:visible").last().waitFor();
+      const out = await outside(page);
+      if (out.length > 0) found[`${device} ${language} × ${fontScale}`] = out;
+      await close();
+    }
+  }
+  assert.deepEqual(found, {});
+});
