@@ -25,15 +25,29 @@ log_of() {
   printf '%s\n' "$cache/logs/$name.log"
 }
 
-# Where the time went: seconds and what they were for, a line each.
+# Where the time went: seconds, how busy the processors were in them, and what they were for, a line each.
 spent=()
 
-# spend LABEL SINCE: notes what the time since then went to.
-spend() { spent+=("$(printf '%5d s  %s' $((SECONDS - $2)) "$1")"); }
+# now: the seconds of this script so far, and the ticks that the machine's processors have worked and waited since it started.
+now() {
+  local user nice system idle iowait irq softirq steal
+  # shellcheck disable=SC2034
+  read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+  printf '%s %s %s\n' $SECONDS $((user + nice + system + irq + softirq + steal)) $((idle + iowait))
+}
+
+# spend LABEL SINCE: notes what the time since then, as `now` told it, went to.
+spend() {
+  local since=($2) till
+  read -ra till < <(now)
+  local busy=$((till[1] - since[1])) idle=$((till[2] - since[2]))
+  spent+=("$(printf '%5d s %3d %%  %s' $((till[0] - since[0])) $((100 * busy / (busy + idle + 1))) "$1")")
+}
 
 # timed LABEL COMMAND…: runs it and notes how long it took, also where it fails.
 timed() {
-  local label=$1 since=$SECONDS rc=0
+  local label=$1 since rc=0
+  since=$(now)
   shift
   "$@" || rc=$?
   spend "$label" "$since"
@@ -42,9 +56,9 @@ timed() {
 
 # tell_time: the longest parts, the longest first, and all of it.
 tell_time() {
-  say "where the time went"
-  printf '%s\n' "${spent[@]}" | sort -rn | head -n 12
-  printf '%5d s  all of it\n' $((SECONDS - begun))
+  say "where the time went, and how busy the processors were"
+  printf '%s\n' "${spent[@]}" | sort -rn | head -n 14
+  printf '%5d s        all of it\n' $((SECONDS - begun))
 }
 
 # quietly LABEL COMMAND…: runs it with its output in a log, whose end is shown if it fails.

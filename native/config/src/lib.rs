@@ -23,6 +23,7 @@ mod escape;
 mod finding;
 mod forward;
 mod host_kind;
+mod keyboard_layout;
 mod limits;
 mod mac;
 mod machine;
@@ -52,6 +53,7 @@ pub use forward::{
     Forward, ForwardError, MAX_FORWARD_PORTS, Protocol, forward_conflicts, human_monitor_command,
 };
 pub use host_kind::{HostKind, UnknownHostKind};
+pub use keyboard_layout::KeyboardLayout;
 pub use limits::{HostFigures, Limits, MAX_DISK_BYTES, MIN_DISK_BYTES, Range, Space};
 pub use mac::{MacAddress, NotAMac};
 pub use machine::{

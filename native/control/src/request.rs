@@ -23,8 +23,8 @@ pub enum Request {
         /// The most pixels from left to right.
         width: u32,
     },
-    /// Type a text on a US keyboard: all of it or nothing. One with characters that it does not have is pasted, where the guest
-    /// has a clipboard agent.
+    /// Type a text on the guest's keyboard: all of it or nothing. One with characters that it does not have is pasted, where the
+    /// guest has a clipboard agent.
     Type {
         /// The text.
         text: String,

@@ -17,13 +17,13 @@
 mod entry;
 mod event;
 mod key;
+mod layout;
 mod locks;
 mod pressed;
 mod table;
-mod text;
 
 pub use event::{Button, Event, TouchPhase, rescale};
 pub use key::Key;
+pub use layout::{Layout, Stroke};
 pub use locks::Locks;
 pub use pressed::Pressed;
-pub use text::{Stroke, stroke};

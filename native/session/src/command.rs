@@ -30,7 +30,7 @@ pub enum Command {
     Quit,
     /// What the screen shows.
     Screenshot,
-    /// Type a text on a US keyboard. One with characters that it does not have is pasted, where the guest has a clipboard agent.
+    /// Type a text on the guest's keyboard. One with characters that it does not have is pasted, where the guest has a clipboard agent.
     Type(String),
     /// Press these keys together, in this order, and let them go.
     Keys(Vec<Key>),
@@ -97,9 +97,9 @@ pub enum CommandError {
     /// The picture could not be read.
     #[error("the guest's screen cannot be read: {0}")]
     Read(#[from] ReadError),
-    /// A character that no US keyboard has.
+    /// A character that no key of the guest's keyboard types.
     #[error(
-        "no key of a US keyboard types {0:?}: such text is pasted where the guest has a clipboard agent (spice-vdagent), or reaches it through \
+        "no key of the guest's keyboard types {0:?}: such text is pasted where the guest has a clipboard agent (spice-vdagent), or reaches it through \
          its serial console, which takes any, or as a file or a command by its agent"
     )]
     Untypable(char),

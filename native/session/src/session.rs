@@ -13,7 +13,7 @@ use crate::{
     Clipboard, Command, CommandError, ProgressFn, Remedy, Reply, Screenshot, Sound, migration, monitor,
     sound, tasks,
 };
-use sampan_config::{ClipboardPolicy, Duty, PasteKeys};
+use sampan_config::{ClipboardPolicy, Duty, KeyboardLayout, PasteKeys};
 use sampan_display::{Console, ConsoleKind, Display};
 use sampan_emulator::{Control, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
@@ -245,6 +245,11 @@ impl Session {
         clipboard.follow_sizes(self.wish.subscribe());
         let _ = self.clipboard.set(clipboard);
         Ok(())
+    }
+
+    /// Sets the layout of the guest's keyboard, by which a text becomes keys. Until it is called that is a US keyboard.
+    pub fn set_keyboard_layout(&self, layout: KeyboardLayout) {
+        self.typist.set_layout(layout);
     }
 
     /// The guest's clipboard; `None` for a machine without the port for it.

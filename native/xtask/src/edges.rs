@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sampan-audio", &["sampan-message"]),
     ("sampan-frame", &[]),
     ("sampan-input", &[]),
-    ("sampan-config", &["sampan-message"]),
+    ("sampan-config", &["sampan-input", "sampan-message"]),
     ("sampan-trust", &["sampan-message"]),
     ("sampan-control", &["sampan-config", "sampan-message", "sampan-trust"]),
     ("sampan-guest", &["sampan-audio", "sampan-frame", "sampan-input"]),

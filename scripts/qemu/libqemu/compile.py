@@ -48,8 +48,9 @@ def _venv(cache):
 class Work:
     """The folder in which one source is patched, configured and built; survives an interruption."""
 
-    def __init__(self, directory, log):
-        self.directory, self.log = directory, log
+    def __init__(self, directory, log, environment):
+        """`environment` is that of configure and ninja, which compile."""
+        self.directory, self.log, self._environment = directory, log, environment
         self.source = directory / "source"
         self._pristine, self._deps = directory / "pristine", directory / "deps"
 
@@ -116,14 +117,14 @@ class Work:
         shutil.rmtree(objects, ignore_errors=True)
         objects.mkdir()
         run.logged("configure", [self.source / "configure", f"--python={python}", *options], self.log,
-                   cwd=objects, env={**os.environ, **variables})
+                   cwd=objects, env={**self._environment, **variables})
         stamp.write_text(wanted)
         return objects
 
     def build(self, objects, target):
         """Builds one of ninja's targets."""
         say(f"building {target}")
-        run.ninja(target, ["ninja", "-j", run.jobs(), target], self.log, cwd=objects)
+        run.ninja(target, ["ninja", "-j", run.jobs(), target], self.log, cwd=objects, env=self._environment)
 
     def _write_static_glib(self):
         """pkg-config files of our own, which name GLib's static archives in a folder that has no shared ones."""

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import compile as compiling, elf, firmware, libraries, licenses, results, tried
+from . import ccache, compile as compiling, elf, firmware, libraries, licenses, results, tried
 from .crates import Crates
 from .debian import Debian
 from .digest import sha256
@@ -82,7 +82,9 @@ class Build:
         result = self._result()
         result.mkdir(parents=True, exist_ok=True)
         prefix, common = self._libraries(python)
-        work = compiling.Work(self.cache / "work" / results.key_of(self.source.identity()), self.log)
+        directory = self.cache / "work" / results.key_of(self.source.identity())
+        identity = results.key_of([self.compiler.identity(), LIBRARY_FLAGS])
+        work = compiling.Work(directory, self.log, ccache.environment(self.root, directory, "clang", identity))
         work.unpack(self.source)
         work.patch(all_patches())
         work.devices(devices(self.compiler.arch))
@@ -173,7 +175,8 @@ class Build:
     def _configure(self, prefix, common):
         flags = " ".join([f"-I{prefix}/include -I{c.INCLUDE}", *SIZE_FLAGS])
         link = " ".join([*LINK_FLAGS, *lacking(), *self.compiler.link_args(prefix)])
-        return [*options_of_all(), f"--cross-prefix={common}", f"--cc={common}cc", "--cxx=false", "--host-cc=cc",
+        return [*options_of_all(), f"--cross-prefix={common}", f"--cc={ccache.command(f'{common}cc')}",
+                "--cxx=false", "--host-cc=cc",
                 f"--extra-cflags={flags}", f"--extra-ldflags={link}"]
 
     def _library(self, work, objects, arch, library, common, info):

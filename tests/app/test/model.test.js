@@ -1,5 +1,6 @@
 // The app's plain functions: figures, moments, links, the layout of snapshots.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { model, texts } from "./lib/models.js";
 
@@ -92,4 +93,14 @@ test("whatever is thrown is told as a message", () => {
   assert.deepEqual(toConfirm({ code: "needs_confirm", params: { codes: "a b" }, message: "" }), ["a", "b"]);
   assert.deepEqual(toConfirm({ code: "no_space", params: { codes: "a" }, message: "" }), []);
   assert.ok(cancelled({ code: "cancelled", params: {}, message: "" }));
+});
+
+test("every layout that the core knows has a title, and no other", async () => {
+  const { LAYOUTS, US_LAYOUT } = await model("layouts");
+  const file = await readFile(new URL("../../../native/input/layouts.txt", import.meta.url), "utf8");
+  const lines = file.split("\n").filter((line) => line && !line.startsWith("#") && !line.startsWith("dead "));
+  const known = new Set(lines.map((line) => line.split(" ")[0]));
+  assert.deepEqual(LAYOUTS.map((layout) => layout.name).sort(), [...known].sort());
+  assert.equal(LAYOUTS[0].name, US_LAYOUT);
+  assert.equal(new Set(LAYOUTS.map((layout) => layout.title)).size, LAYOUTS.length);
 });

@@ -649,6 +649,18 @@ test("texts and keys keep their order, and a modifier makes a text keys", async 
   input("insertText", "C");
   assert.deepEqual(log, ["+2072", "+2047", "+2019", "-2019", "-2047", "-2072"]);
   log.length = 0;
+  // On another keyboard the core finds the key, between the modifier's press and release.
+  keys.layout = "de";
+  keys.touchModifier(CTRL, true);
+  keys.touchModifier(CTRL, false);
+  input("insertText", "z");
+  await loaded.settle();
+  finish();
+  await loaded.settle();
+  assert.deepEqual(log, ["+2072", "z", "-2072"]);
+  assert.ok(keys.can("ä"), "which the core may know");
+  keys.layout = "us";
+  log.length = 0;
   input("insertText", "你");
   assert.deepEqual([untypable, log], [1, []]);
   input("sendFunctionKey", { enterKeyType: 2 });

@@ -1,7 +1,7 @@
 //! What a page or a person's words may hold.
 
 use crate::Source;
-use sampan_input::{Event, Key, Pressed, rescale, stroke};
+use sampan_input::{Event, Key, Layout, Pressed, rescale};
 use sampan_stream::{Channel, Reader, Request};
 
 /// Lines of messages, on both channels by turns: what is read is in range.
@@ -40,7 +40,10 @@ pub(crate) fn key_names(data: &[u8]) {
             assert!(!key.name().is_empty());
         }
     }
-    text.chars().filter_map(stroke).for_each(|stroke| assert!(stroke.key.qnum() > 0));
+    for layout in Layout::all() {
+        text.chars().filter_map(|c| layout.strokes(c)).for_each(|strokes| assert!(!strokes.is_empty()));
+    }
+    let _ = Layout::of_locale(&text);
     let mut source = Source::new(data);
     let (at, from, to) = (source.u32(), source.u32(), source.u32());
     assert!(rescale(at, from, to) < to.max(1));

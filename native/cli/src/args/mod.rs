@@ -331,7 +331,7 @@ pub enum Action {
         /// The file; - is stdout
         file: PathBuf,
     },
-    /// Type a text on a US keyboard
+    /// Type a text on the guest's keyboard
     Type {
         /// The text
         #[arg(allow_hyphen_values = true)]

@@ -1,7 +1,7 @@
 //! The sections as they stand in their files. What a file leaves out has its default.
 
 use crate::{
-    Arch, Bus, Channel, Chipset, ClipboardPolicy, Clock, DisplayKind, DriveKind, Forward, Keyboard,
+    Arch, Bus, Channel, Chipset, ClipboardPolicy, Clock, DisplayKind, DriveKind, Forward, Keyboard, KeyboardLayout,
     MacAddress, Mode, NicDevice, PasteKeys, Pointer, Preset, SerialPort, ShareSecurity, SoundDevice,
     Topology, UsbController, Vnc,
 };
@@ -301,6 +301,9 @@ pub struct Input {
     pub clipboard: ClipboardPolicy,
     /// What pastes in the guest, for text that has no keys.
     pub paste: PasteKeys,
+    /// The layout that the guest's keyboard is set to, by which text becomes keys.
+    #[serde(skip_serializing_if = "KeyboardLayout::is_default")]
+    pub layout: KeyboardLayout,
 }
 
 /// Serial ports and channels.

@@ -12,6 +12,7 @@ mod double;
 #[path = "../../../../tests/example.rs"]
 mod example;
 mod fork;
+mod hpet;
 mod in_process;
 mod jit;
 mod leaks;

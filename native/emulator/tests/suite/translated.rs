@@ -4,9 +4,8 @@
 //!
 //! The programs are the guest's own, without a system. They say `+` on the serial port, or `-`.
 
-use crate::common::{PATIENCE, in_process};
-use sampan_emulator::{Arch, LaunchSpec, Launcher};
-use std::io::Read;
+use crate::common::bare::{bare_pc, said};
+use sampan_emulator::{Arch, LaunchSpec};
 
 /// A PC's first sector, which enters 64-bit mode. No two of its pages share a place in the cache where translated code is found.
 #[rustfmt::skip]
@@ -196,41 +195,13 @@ const ARM: [u32; 85] = [
     0x17ff_ffff, // b 7b
 ];
 
-/// What the guest says on its serial port.
-fn said(spec: LaunchSpec) -> u8 {
-    let (ended, end) = std::sync::mpsc::channel();
-    let running = in_process().launch(spec, Box::new(move |exit| drop(ended.send(exit)))).expect("starts");
-    running.serial.set_read_timeout(Some(PATIENCE)).expect("is a socket");
-    let mut byte = [0];
-    (&running.serial).read_exact(&mut byte).expect("the guest says something");
-    running.control.terminate();
-    end.recv_timeout(PATIENCE).expect("ends");
-    byte[0]
-}
-
 #[test]
 fn a_pc_runs_the_code_that_is_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let disk = folder.path().join("disk.img");
-    let mut sectors = vec![0; 1 << 20];
-    sectors[..PC.len()].copy_from_slice(&PC);
-    sectors[510..512].copy_from_slice(&[0x55, 0xaa]);
-    std::fs::write(&disk, sectors).expect("writes");
     for cpus in ["1", "2"] {
-        let mut spec = LaunchSpec::new("pc", Arch::X86_64);
-        spec.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-m", "64", "-display", "none"]);
-        spec.args([
-            "-cpu",
-            "max,la57=off",
-            "-accel",
-            "tcg,thread=multi",
-            "-serial",
-            "chardev:serial",
-            "-smp",
-            cpus,
-        ]);
-        spec.args(["-drive", &format!("if=none,id=disk,format=raw,file={}", disk.display())]);
-        spec.args(["-device", "ide-hd,drive=disk"]);
+        let mut spec = bare_pc(&disk, &PC);
+        spec.args(["-smp", cpus]);
         assert_eq!(said(spec), b'+', "{cpus} CPU(s)");
     }
 }

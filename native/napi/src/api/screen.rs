@@ -421,7 +421,7 @@ pub fn release_all(screen: String) {
     input(&screen, Event::ReleaseAll);
 }
 
-/// Types a text on a US keyboard: all of it or nothing.
+/// Types a text on the guest's keyboard, by the layout that its machine's settings name (`input.layout`): all of it or nothing.
 #[napi(namespace = "input", js_name = "text", catch_unwind, ts_return_type = "Job<void>")]
 pub fn input_text(screen: String, text: String) -> Job {
     let found = attached(&screen);

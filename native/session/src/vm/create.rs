@@ -88,6 +88,10 @@ impl Recipe {
         if let Some(cd) = document.drives.drives.iter_mut().find(|drive| drive.kind == DriveKind::Cdrom) {
             cd.media = medium.map(str::to_owned);
         }
+        // Whoever chose one for our keys knows better than we.
+        if let Some(layout) = self.first_start.keyboard().filter(|_| document.input.layout.is_default()) {
+            document.input.layout = layout;
+        }
         self.first_start.add_drive(&mut document, &seed_medium("new"));
         document
     }

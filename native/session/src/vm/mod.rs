@@ -150,6 +150,7 @@ impl Vm {
                 return Err(error);
             }
         };
+        session.set_keyboard_layout(document.input.layout);
         if let Some(socket) = vdagent {
             session
                 .share_clipboard(socket, document.input.clipboard, document.input.paste)

@@ -1,9 +1,9 @@
 //! What a new machine's system is told at its first start: a small CD in a drive of its own.
 
-use sampan_config::{Bus, DriveKind, DriveSection, VmConfig};
+use sampan_config::{Bus, DriveKind, DriveSection, KeyboardLayout, VmConfig};
 use sampan_library::{Bundle, Library};
 use sampan_message::{Message, reasons};
-use sampan_seed::{Misfit, Seed, SeedError, WindowsAnswers, for_copy, iso};
+use sampan_seed::{Keyboard, Misfit, Seed, SeedError, WindowsAnswers, for_copy, iso};
 
 /// The drive that the seed is in.
 pub const SEED_DRIVE: &str = "cd1";
@@ -91,6 +91,19 @@ impl FirstStart {
                 iso::image("CIDATA", &[("user-data", bytes), ("meta-data", meta.as_bytes())]).map(Some)
             }
             Self::Windows(answers) => answers.image().map(Some),
+        }
+    }
+
+    /// The keyboard that the system will be set to, where it is one that we know.
+    pub(super) fn keyboard(&self) -> Option<KeyboardLayout> {
+        match self {
+            Self::None | Self::UserData { .. } => None,
+            Self::Cloud(seed) => {
+                let Keyboard { layout, variant } = seed.keyboard.as_ref()?;
+                let with_variant = variant.as_ref().and_then(|v| KeyboardLayout::named(&format!("{layout}-{v}")));
+                with_variant.or_else(|| KeyboardLayout::of_locale(layout))
+            }
+            Self::Windows(answers) => KeyboardLayout::of_locale(&answers.keyboard),
         }
     }
 

@@ -75,7 +75,7 @@ impl Vm {
     }
 
     /// Takes an edited [`Vm::next_document`], and says what of it takes effect when. Notes, the restart after a crash, the
-    /// clipboard's settings, and volume, mute and the microphone do at once. All else waits for the next start, also what can be changed while the machine runs: that have
+    /// keyboard's layout, the clipboard's settings, and volume, mute and the microphone do at once. All else waits for the next start, also what can be changed while the machine runs: that have
     /// [`Vm::add_forward`], [`Vm::change_medium`], [`Vm::set_mode`] and [`Vm::rename`], and the name stays as it is here.
     ///
     /// # Errors
@@ -92,11 +92,13 @@ impl Vm {
         running.system.restart_after_crash = edited.system.restart_after_crash;
         running.input.clipboard = edited.input.clipboard;
         running.input.paste = edited.input.paste;
+        running.input.layout = edited.input.layout;
         follow_sound(&mut running, SoundSettings::of(&edited.sound));
         let sound = SoundSettings::of(&edited.sound);
         let applied = Applied::of(&kept, &edited, &running);
-        let Input { clipboard: policy, paste, .. } = running.input;
+        let Input { clipboard: policy, paste, layout, .. } = running.input;
         self.set_documents(VmConfigs { running, kept: edited }).await?;
+        self.session.set_keyboard_layout(layout);
         if let Some(clipboard) = self.session.clipboard() {
             clipboard.configure(policy, paste).await;
         }

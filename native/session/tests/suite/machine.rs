@@ -4,7 +4,7 @@ use crate::common::{
     PATIENCE, child, colour_machine, colour_picture, in_process, picture, pixel, spec, state, tiny_guest,
     until,
 };
-use sampan_config::Arch;
+use sampan_config::{Arch, KeyboardLayout};
 use sampan_frame::Size;
 use sampan_input::{Button, Key};
 use sampan_session::{Command, CommandError, Ended, Session, StartError, State};
@@ -60,6 +60,13 @@ async fn whole_way(arch: Arch) {
     }
     execute(&session, Command::Keys(vec![Key::from_name("ret").expect("a key")])).await;
     port.wait_for("\"key\":28,\"down\":true").await;
+    // By another layout other keys are pressed: Z is where Y was, and @ is AltGr with Q.
+    session.set_keyboard_layout(KeyboardLayout::named("de").expect("is known"));
+    execute(&session, Command::Type("z@ê".into())).await;
+    for key in [21, 100, 16, 41, 18] {
+        port.wait_for(&format!("\"key\":{key},\"down\":true")).await;
+    }
+    port.wait_for("\"key\":18,\"down\":false").await;
 
     execute(&session, Command::Powerdown).await;
     state(&session, State::PoweredOff).await;

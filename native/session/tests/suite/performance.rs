@@ -2,7 +2,7 @@
 //! time a guest runs is compared with itself.
 
 use crate::common::{
-    PATIENCE, Port, child, colour_machine, in_process, libqemu, spec, state, tiny_guest, until,
+    PATIENCE, Port, child, colour_machine, colour_picture, in_process, libqemu, spec, state, tiny_guest, until,
 };
 use sampan_config::{Arch, Duty, FirmwareKind, Mode, Preset, VmConfig};
 use sampan_emulator::probe;
@@ -263,5 +263,54 @@ async fn pauses_and_resumes_at_any_moment_of_the_cycle_leave_it_going() {
         }
         assert_eq!(session.status().borrow().state, State::Running);
     }
+    session.execute(Command::Quit).await.expect("quits");
+}
+
+/// How often the threads of a process have gone to sleep so far.
+fn sleeps(process: &str) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+    let sleeps = |thread: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+        // A thread may end meanwhile.
+        let status = std::fs::read_to_string(thread.ok()?.path().join("status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+    };
+    tasks.filter_map(sleeps).sum()
+}
+
+/// Waits for a second in which QEMU's process wakes up less often than that.
+async fn rests(session: &Session, fewer: f64) {
+    let thread = threads(session).await[0];
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).expect("a thread");
+    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:")).expect("a process").trim();
+    let begun = Instant::now();
+    loop {
+        let (before, since) = (sleeps(process), Instant::now());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let per_second = (sleeps(process) - before) as f64 / since.elapsed().as_secs_f64();
+        if per_second < fewer {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it still wakes up {per_second:.0} times a second");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_display_that_shows_nothing_new_rests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let session = Session::start(child(), spec(&colour_machine(folder.path(), 3))).await.expect("starts");
+    colour_picture(&session, 3).await;
+    // A guest that stands has no timers: whatever wakes up QEMU is QEMU's own. By its own interval it would be 33 a second.
+    session.execute(Command::Pause).await.expect("pauses");
+    rests(&session, 10.0).await;
+    session.execute(Command::Quit).await.expect("quits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_does_nothing_lets_qemu_sleep() {
+    let (spec, mut port) = tiny_guest(Arch::X86_64);
+    let session = Session::start(child(), spec).await.expect("starts");
+    port.wait_for("\"hello\"").await;
+    // The HPET, which Linux has left at its tick, would be 250 a second.
+    rests(&session, 150.0).await;
     session.execute(Command::Quit).await.expect("quits");
 }

@@ -5,6 +5,9 @@
 use std::ffi::{c_int, c_uint, c_ulong};
 use std::ptr::NonNull;
 
+/// The side of a block (a macroblock, RFC 6386 section 2), in pixels.
+pub const BLOCK: usize = 16;
+
 /// The shim's own structure, never looked into.
 #[repr(C)]
 struct Context {
@@ -20,6 +23,7 @@ unsafe extern "C" {
         code: *mut c_int,
     ) -> *mut Context;
     fn sampan_vp8_bitrate(context: *mut Context, kilobits: c_uint) -> c_int;
+    fn sampan_vp8_active(context: *mut Context, map: *const u8, rows: c_uint, columns: c_uint) -> c_int;
     fn sampan_vp8_encode(
         context: *mut Context,
         y: *const u8,
@@ -89,6 +93,21 @@ impl RawEncoder {
     pub fn set_bitrate(&mut self, kilobits: u32) -> Result<(), i32> {
         // SAFETY: the context is live.
         match unsafe { sampan_vp8_bitrate(self.context.as_ptr(), kilobits) } {
+            0 => Ok(()),
+            code => Err(code),
+        }
+    }
+
+    /// Says which blocks may have changed since the last picture: a byte for each of 16 by 16 pixels, row by row. Without a map,
+    /// and in keyframes, all may have. Failure if the map has another size.
+    pub fn set_active(&mut self, map: Option<&[u8]>) -> Result<(), i32> {
+        let (rows, columns) = (self.height.div_ceil(BLOCK), self.width.div_ceil(BLOCK));
+        if map.is_some_and(|map| map.len() != rows * columns) {
+            return Err(-1);
+        }
+        let map = map.map_or(std::ptr::null(), <[u8]>::as_ptr);
+        // SAFETY: the context is live; the map has a byte for each block (checked above), and libvpx copies it.
+        match unsafe { sampan_vp8_active(self.context.as_ptr(), map, rows as c_uint, columns as c_uint) } {
             0 => Ok(()),
             code => Err(code),
         }

@@ -1,5 +1,5 @@
 /*
- * VP8 encoding by libvpx behind five functions of plain types.
+ * VP8 encoding by libvpx behind six functions of plain types.
  *
  * libvpx's structures differ between its versions, and its entry points check an ABI number that its headers define:
  * compiled here against the headers that are installed, both are right by construction.
@@ -67,6 +67,17 @@ int sampan_vp8_bitrate(struct sampan_vp8 *self, unsigned kilobits)
 {
     self->config.rc_target_bitrate = kilobits;
     return vpx_codec_enc_config_set(&self->codec, &self->config);
+}
+
+/*
+ * Says which blocks of 16 by 16 pixels may have changed, a byte each, row by row; the others are coded as what was there.
+ * Without a map all may have. A keyframe has all of them whatever was said.
+ */
+int sampan_vp8_active(struct sampan_vp8 *self, const uint8_t *map, unsigned rows, unsigned columns)
+{
+    vpx_active_map_t active = {(unsigned char *)map, rows, columns};
+
+    return vpx_codec_control(&self->codec, VP8E_SET_ACTIVEMAP, &active);
 }
 
 /*

@@ -24,6 +24,10 @@ const SHAPE_SIDE: u32 = 192;
 /// Positions go unreliably; one that has held this long is sent once more so that it arrives.
 const CONFIRM: Duration = Duration::from_millis(100);
 
+/// Bytes of new shapes in a second: keys' answers and pictures share the connection with a guest whose pointer never looks
+/// the same. An arrow of 32 pixels takes 20 ms of it, the largest shape three quarters of a second.
+const SHAPE_RATE: f64 = 256.0 * 1024.0;
+
 /// What a page knows, and how to tell it the rest. Nothing queues here: what could not be sent is told later, in its
 /// newest form.
 pub struct Teller {
@@ -45,6 +49,10 @@ pub struct Teller {
     size: Option<Option<Size>>,
     notice: Option<String>,
     shapes: VecDeque<u64>,
+    /// When the next new shape may go.
+    next_shape: Option<Instant>,
+    /// The same, where one waits for it.
+    shape_due: Option<Instant>,
     place: Option<Place>,
     sequence: u64,
     confirm: Option<Instant>,
@@ -109,6 +117,8 @@ impl Teller {
             size: None,
             notice: None,
             shapes: VecDeque::new(),
+            next_shape: None,
+            shape_due: None,
             place: None,
             sequence: 0,
             confirm: None,
@@ -134,7 +144,7 @@ impl Teller {
 
     /// When [`Teller::tell`] wants to be called although nothing changed.
     pub fn confirm_at(&self) -> Option<Instant> {
-        self.confirm
+        [self.confirm, self.shape_due].into_iter().flatten().min()
     }
 
     /// Notes that a text of the page's did not reach the guest.
@@ -213,15 +223,23 @@ impl Teller {
     }
 
     async fn tell_cursor(&mut self, cursor: &CursorState) -> Result<(), TransportError> {
-        if let Some(shape) = cursor.shape.as_ref().filter(|shape| !self.shapes.contains(&shape.hash)) {
-            self.say_shape(shape).await?;
-            if self.shapes.len() == SHAPES {
-                self.shapes.pop_front();
-            }
-            self.shapes.push_back(shape.hash);
-        }
-        let place = Place::of(cursor);
         let now = Instant::now();
+        let mut place = Place::of(cursor);
+        self.shape_due = None;
+        if let Some(shape) = cursor.shape.as_ref().filter(|shape| !self.shapes.contains(&shape.hash)) {
+            self.shape_due = self.next_shape.filter(|at| *at > now);
+            if self.shape_due.is_none() {
+                let bytes = self.say_shape(shape).await?;
+                self.next_shape = Some(now + Duration::from_secs_f64(bytes as f64 / SHAPE_RATE));
+                if self.shapes.len() == SHAPES {
+                    self.shapes.pop_front();
+                }
+                self.shapes.push_back(shape.hash);
+            } else {
+                // Until then the pointer looks as it did.
+                place.shape = self.place.and_then(|place| place.shape);
+            }
+        }
         if self.place != Some(place) {
             // The first goes reliably: there may be no second.
             let first = self.place.is_none() || !self.motion;
@@ -241,7 +259,8 @@ impl Teller {
         Ok(())
     }
 
-    async fn say_shape(&self, shape: &Cursor) -> Result<(), TransportError> {
+    /// Answers how many bytes it took.
+    async fn say_shape(&self, shape: &Cursor) -> Result<usize, TransportError> {
         let (w, h) = (shape.width.min(SHAPE_SIDE), shape.height.min(SHAPE_SIDE));
         let mut cut = Vec::with_capacity(w as usize * h as usize * 4);
         for row in shape.rgba.chunks_exact(shape.width as usize * 4).take(h as usize) {
@@ -250,7 +269,8 @@ impl Teller {
         let rgba = base64::engine::general_purpose::STANDARD.encode(cut);
         let hash = name_of(shape.hash);
         let (hx, hy) = (shape.hot_x.min(w - 1), shape.hot_y.min(h - 1));
-        self.say(Channel::Keys, &Tell::Cursor { hash: &hash, w, h, hx, hy, rgba: &rgba }).await
+        self.say(Channel::Keys, &Tell::Cursor { hash: &hash, w, h, hx, hy, rgba: &rgba }).await?;
+        Ok(rgba.len())
     }
 
     async fn say_place(&mut self, channel: Channel, place: Place) -> Result<(), TransportError> {

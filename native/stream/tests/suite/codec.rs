@@ -389,3 +389,26 @@ fn a_kept_keyframe_may_be_sent_again() {
         assert!(decoder.decode(&units[n].data).expect("decodes").is_some(), "{n}");
     }
 }
+
+#[cfg(vp8)]
+#[test]
+fn vp8_looks_at_blocks_that_changed_and_leaves_the_others() {
+    let size = Size { width: 640, height: 480 };
+    // A change of every row, of which the damage tells the leftmost column of blocks alone, or all.
+    let changed = |damage: Rect| {
+        let mut encoder = encoder(Codec::Vp8, settings(size.width, size.height)).expect("a size it takes");
+        let still = page(size, 1);
+        encode(&mut encoder, &still, 0, Kind::Key);
+        // What a keyframe has left coarse is looked at a few times more.
+        for frame in 1..12 {
+            let at = Duration::from_millis(frame * 17);
+            let still = Picture { pixels: &still, damage: &[], at, most: PLENTY };
+            encoder.encode(still, Kind::Delta).expect("encodes");
+        }
+        let (other, at) = (page(size, 2), Duration::from_secs(1));
+        let picture = Picture { pixels: &other, damage: &[damage], at, most: PLENTY };
+        encoder.encode(picture, Kind::Delta).expect("encodes").expect("a picture").data.len()
+    };
+    let (part, all) = (changed(Rect { x: 3, width: 10, ..size.rect() }), changed(size.rect()));
+    assert!(part * 8 < all, "{part} bytes for a fortieth of the screen, {all} for all of it");
+}

@@ -9,7 +9,7 @@ use sampan_input::{Button, Event, Key};
 use sampan_stream::{Server, ServerConfig};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use webrtc::peer_connection::RTCPeerConnectionState;
 
 async fn serve(guest: &Arc<TestGuest>) -> Server {
@@ -112,7 +112,7 @@ async fn a_viewer_that_asks_for_keyframes_without_end_gets_few() {
     let mut client = Client::connect(&server.url(), as_is).await;
     client.frame().await;
     until("the refined picture", || server.stats().refined == 1).await;
-    let (before, begun) = (server.stats().resent, std::time::Instant::now());
+    let (before, begun) = (server.stats().resent, Instant::now());
     let asked = 200;
     for _ in 0..asked {
         client.ask_key().await;
@@ -157,6 +157,43 @@ async fn size_status_and_cursor_follow_the_guest() {
     guest.screen.set_blank(Size { width: 320, height: 200 });
     client.message(r#"{"t":"notice","text":""}"#).await;
     within("a picture again", async { while client.frame().await.width != 320 {} }).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pointer_that_never_looks_the_same_takes_a_part_of_the_path_and_the_last_look_arrives() {
+    let guest = TestGuest::new(640, 360);
+    let server = serve(&guest).await;
+    let mut client = Client::connect(&server.url(), as_is).await;
+    client.message(r#""w":640,"h":360"#).await;
+    let shape = |n: u32| {
+        let pixels: Vec<u8> = (0..96 * 96).flat_map(|_| n.to_le_bytes()).collect();
+        Arc::new(Cursor::from_bgra(96, 96, 0, 0, &pixels).expect("a cursor"))
+    };
+    let begun = Instant::now();
+    for n in 0..300 {
+        guest.screen.set_cursor_shape(Some(shape(n)));
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    let last = format!("{:016x}", shape(299).hash);
+    let (mut sent, mut known) = (0, Vec::new());
+    loop {
+        let message = client.message("\"t\":\"cursor").await;
+        let hash = message.split("\"hash\":\"").nth(1).and_then(|rest| rest.get(..16)).map(str::to_owned);
+        if message.contains("\"cursorpos\"") {
+            // Never a shape that the page has not been given.
+            assert!(hash.is_none_or(|hash| known.contains(&hash)), "{message}");
+            continue;
+        }
+        sent += message.len();
+        known.push(hash.expect("a shape has one"));
+        if known.last() == Some(&last) {
+            break;
+        }
+    }
+    // 256 KiB a second, and one shape more: however long this took.
+    let most = begun.elapsed().as_secs_f64() * 262_144.0 + 65_536.0;
+    assert!(known.len() > 1 && (sent as f64) < most, "{} shapes, {sent} bytes, {most} are enough", known.len());
     server.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! Real VMs for tests, and the programs that Cargo builds with them.
 
+pub mod bare;
 mod vm;
 
 use sampan_emulator::Child;
