@@ -1,8 +1,8 @@
 //! Text as a person would type it: by the keys of the guest's keyboard, or pasted where it has no keys.
 
 use crate::{Clipboard, CommandError};
-use sampan_display::Console;
 use sampan_config::KeyboardLayout;
+use sampan_display::Console;
 use sampan_input::{Event, Key, Layout, Stroke};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The sections as they stand in their files. What a file leaves out has its default.
 
 use crate::{
-    Arch, Bus, Channel, Chipset, ClipboardPolicy, Clock, DisplayKind, DriveKind, Forward, Keyboard, KeyboardLayout,
-    MacAddress, Mode, NicDevice, PasteKeys, Pointer, Preset, SerialPort, ShareSecurity, SoundDevice,
-    Topology, UsbController, Vnc,
+    Arch, Bus, Channel, Chipset, ClipboardPolicy, Clock, DisplayKind, DriveKind, Forward, Keyboard,
+    KeyboardLayout, MacAddress, Mode, NicDevice, PasteKeys, Pointer, Preset, SerialPort, ShareSecurity,
+    SoundDevice, Topology, UsbController, Vnc,
 };
 use serde::{Deserialize, Serialize};
 

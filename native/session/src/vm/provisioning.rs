@@ -100,7 +100,8 @@ impl FirstStart {
             Self::None | Self::UserData { .. } => None,
             Self::Cloud(seed) => {
                 let Keyboard { layout, variant } = seed.keyboard.as_ref()?;
-                let with_variant = variant.as_ref().and_then(|v| KeyboardLayout::named(&format!("{layout}-{v}")));
+                let with_variant =
+                    variant.as_ref().and_then(|v| KeyboardLayout::named(&format!("{layout}-{v}")));
                 with_variant.or_else(|| KeyboardLayout::of_locale(layout))
             }
             Self::Windows(answers) => KeyboardLayout::of_locale(&answers.keyboard),

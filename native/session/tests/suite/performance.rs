@@ -2,7 +2,8 @@
 //! time a guest runs is compared with itself.
 
 use crate::common::{
-    PATIENCE, Port, child, colour_machine, colour_picture, in_process, libqemu, spec, state, tiny_guest, until,
+    PATIENCE, Port, child, colour_machine, colour_picture, in_process, libqemu, spec, state, tiny_guest,
+    until,
 };
 use sampan_config::{Arch, Duty, FirmwareKind, Mode, Preset, VmConfig};
 use sampan_emulator::probe;

@@ -193,7 +193,11 @@ async fn a_pointer_that_never_looks_the_same_takes_a_part_of_the_path_and_the_la
     }
     // 256 KiB a second, and one shape more: however long this took.
     let most = begun.elapsed().as_secs_f64() * 262_144.0 + 65_536.0;
-    assert!(known.len() > 1 && (sent as f64) < most, "{} shapes, {sent} bytes, {most} are enough", known.len());
+    assert!(
+        known.len() > 1 && (sent as f64) < most,
+        "{} shapes, {sent} bytes, {most} are enough",
+        known.len()
+    );
     server.stop().await;
 }
 
