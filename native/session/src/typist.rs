@@ -21,10 +21,6 @@ impl Typist {
         Self { console, clipboard }
     }
 
-    pub fn console(&self) -> &Console {
-        &self.console
-    }
-
     /// Types a text, or pastes it if it has characters that no key of a US keyboard types.
     pub async fn type_text(&self, text: &str) -> Result<(), CommandError> {
         if let Some(character) = text.chars().find(|c| stroke(*c).is_none()) {
