@@ -32,7 +32,7 @@ pub fn ctl(args: &CtlArgs, json: bool) -> Result<Code> {
 fn act(args: &CtlArgs, json: bool) -> Result<String> {
     // Looked at before the machine is asked.
     let target = match &args.action {
-        Action::Screenshot { file } => Some((Target::of(file)?, file)),
+        Action::Screenshot { file, .. } => Some((Target::of(file)?, file)),
         _ => None,
     };
     let reply =
@@ -75,7 +75,7 @@ fn act(args: &CtlArgs, json: bool) -> Result<String> {
 fn request(action: &Action) -> Request {
     match action {
         Action::Status => Request::Status,
-        Action::Screenshot { .. } => Request::Screenshot,
+        Action::Screenshot { display, .. } => Request::Screenshot { display: display.display },
         Action::Type { text } => Request::Type { text: text.clone() },
         Action::Key { names } => Request::Key { names: names.clone() },
         Action::Pointer { x, y } => Request::Pointer { x: *x, y: *y },
@@ -110,6 +110,13 @@ pub fn human_status(status: &Status) -> String {
     if let Some([width, height]) = facts.size {
         let pointer = if facts.absolute_pointer { "absolute" } else { "relative" };
         let _ = write!(out, "\n  screen {width} × {height}, pointer {pointer}");
+    }
+    if facts.displays.len() > 1 {
+        let displays = facts.displays.iter().zip(1..).map(|(size, number)| match size {
+            Some([width, height]) => format!("{number}: {width} × {height}"),
+            None => format!("{number}: dark"),
+        });
+        let _ = write!(out, "\n  displays {}", displays.collect::<Vec<_>>().join(", "));
     }
     if !facts.features.is_empty() {
         let _ = write!(out, "\n  {}", crate::vm::features_in_short(&facts.features));

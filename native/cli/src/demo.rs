@@ -31,6 +31,7 @@ pub fn run_args(args: DemoArgs) -> Result<RunArgs> {
         yes: false,
         firmware: None,
         display: DisplayArg::Virtio,
+        displays: 1,
         pointer: PointerArg::Tablet,
         in_process: true,
         child: false,

@@ -57,6 +57,10 @@ const HINTS: &[Hint] = &[
     of("paused", "`sampan resume {vm}` or `sampan stop {vm} --force`"),
     of("suspended", RESUME),
     of("not_shared", "`sampan stream on {vm}` does"),
+    of(
+        "no_display",
+        "`sampan set {vm} displays.heads=2` gives it a second, where its graphics card is virtio",
+    ),
     of("no_viewer", "`sampan stream status {vm}` shows those there are"),
     of("viewer_may_not_drive", "`sampan stream pair {vm} --drive` lets a device drive"),
     of("no_device", "`sampan stream devices` shows those there are"),

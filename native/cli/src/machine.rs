@@ -23,6 +23,7 @@ pub fn machine(args: &RunArgs, libqemu: &LibqemuDir, private: &Path) -> Result<M
         DisplayArg::Virtio => DisplayKind::Virtio,
         DisplayArg::Std => DisplayKind::Std,
     };
+    machine.heads = args.displays;
     machine.pointer = match (args.pointer, arch) {
         (PointerArg::Tablet, _) => Pointer::UsbTablet,
         // Every PC has one.

@@ -119,7 +119,7 @@ fn act(command: Command, json: bool) -> anyhow::Result<Code> {
         Command::Images(args) => vm::images(&args),
         Command::Download(args) => vm::download(&args),
         Command::Logs(args) => return vm::logs(&args, json),
-        Command::Screenshot { vm, file } => vm::screenshot(&vm.vm, &file),
+        Command::Screenshot { vm, file, display } => vm::screenshot(&vm.vm, &file, display.display),
         Command::Type { vm, text } => vm::ask(&vm.vm, &Request::Type { text }),
         Command::Sound(args) => return vm::sound(&args, json),
         Command::Clipboard(args) => return vm::clipboard(&args.action, json),

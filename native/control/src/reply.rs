@@ -160,6 +160,9 @@ pub struct Facts {
     pub seconds: u64,
     /// Width and height of the guest's screen in pixels, if it shows anything.
     pub size: Option<[u32; 2]>,
+    /// The same of each display; `null` for one that is dark, as each beyond the first is while nobody sees it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub displays: Vec<Option<[u32; 2]>>,
     /// Whether the guest has an absolute pointing device now.
     pub absolute_pointer: bool,
     /// Whether it is halted for a part of the time because nobody looks at it.

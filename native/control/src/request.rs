@@ -5,6 +5,7 @@ use sampan_trust::Rights;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// One request. Bytes are base64 on the wire.
@@ -16,8 +17,12 @@ pub enum Request {
     /// The machine's condition now and after every change, until the connection closes. While nothing changes a space is
     /// sent every two seconds.
     Watch,
-    /// What the screen shows. [`Reply::Picture`](crate::Reply::Picture).
-    Screenshot,
+    /// What a display shows. [`Reply::Picture`](crate::Reply::Picture).
+    Screenshot {
+        /// Its number, from 1; without it the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        display: Option<NonZeroU32>,
+    },
     /// The same, made small for a list. [`Reply::Picture`](crate::Reply::Picture).
     Thumbnail {
         /// The most pixels from left to right.

@@ -109,7 +109,6 @@ fn known_members(request: &Request) -> &'static [&'static str] {
     match request {
         Request::Status
         | Request::Watch
-        | Request::Screenshot
         | Request::Pause
         | Request::Resume
         | Request::Reset
@@ -120,6 +119,7 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         | Request::StreamOff
         | Request::StreamPair
         | Request::Agent => &["command"],
+        Request::Screenshot { .. } => &["command", "display"],
         Request::Thumbnail { .. } => &["command", "width"],
         Request::Type { .. } => &["command", "text"],
         Request::Key { .. } => &["command", "names"],

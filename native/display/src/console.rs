@@ -2,16 +2,18 @@
 
 use crate::bus::{self, Member, Properties, property};
 use crate::error::DisplayError;
-use crate::picture::GuestSize;
+use crate::fault::{DisplayFault, Faults};
+use crate::picture::{Budget, GuestSize, Picture};
 use crate::touch::Slots;
-use crate::{keyboard, mouse, touch};
+use crate::{keyboard, mouse, serve, touch};
 use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Locks, Pressed, TouchPhase, rescale};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use zbus::message::Sequence;
 use zbus::{Connection, MessageStream};
 
@@ -20,6 +22,9 @@ const REGISTER_LISTENER: Member =
     Member { interface: INTERFACE, name: "RegisterListener", text: "Console.RegisterListener" };
 const SET_UI_INFO: Member = Member { interface: INTERFACE, name: "SetUIInfo", text: "Console.SetUIInfo" };
 
+/// When QEMU ends it closes all connections, in any order; one that ends alone for so long was closed alone.
+const TOGETHER: Duration = Duration::from_millis(500);
+
 /// What a console shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsoleKind {
@@ -27,6 +32,57 @@ pub enum ConsoleKind {
     Graphic,
     /// A terminal that QEMU draws: a serial port or its monitor.
     Text,
+}
+
+/// What the listeners of a machine's consoles share.
+#[derive(Clone, Debug)]
+pub(crate) struct Listeners {
+    /// How long QEMU may take to answer.
+    pub patience: Duration,
+    pub budget: Arc<Budget>,
+    pub faults: Arc<Faults>,
+    /// Whether the main connection has ended.
+    pub closed: watch::Receiver<bool>,
+}
+
+/// Follows a console's picture while it is held: QEMU sends none that nobody holds.
+#[derive(Debug)]
+pub struct Watch(tokio::task::AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The listener there is, and the task that serves it.
+#[derive(Debug, Default)]
+struct Watching {
+    now: Weak<Watch>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// Darkens the screen of a console that is not watched any more: what it showed last is not what the guest shows.
+struct Darken {
+    screen: Arc<Screen>,
+    lit: watch::Sender<Option<bool>>,
+    armed: bool,
+}
+
+impl Darken {
+    /// Leaves the screen as it is.
+    fn disarm(&mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Darken {
+    fn drop(&mut self) {
+        if self.armed {
+            self.screen.disable();
+            self.lit.send_replace(None);
+        }
+    }
 }
 
 /// One console. Clones are the same console.
@@ -38,8 +94,11 @@ struct Inner {
     id: u32,
     path: String,
     connection: Connection,
+    listeners: Listeners,
     screen: Arc<Screen>,
     guest_size: Arc<GuestSize>,
+    lit: watch::Sender<Option<bool>>,
+    watching: Mutex<Watching>,
     absolute: watch::Sender<bool>,
     locks: watch::Sender<Option<Locks>>,
     facts: parking_lot::Mutex<Facts>,
@@ -68,7 +127,7 @@ struct Hand {
 }
 
 impl Console {
-    pub(crate) fn new(connection: Connection, id: u32) -> Self {
+    pub(crate) fn new(connection: Connection, id: u32, listeners: Listeners) -> Self {
         let facts = Facts {
             label: String::new(),
             head: 0,
@@ -82,8 +141,11 @@ impl Console {
             id,
             path: format!("/org/qemu/Display1/Console_{id}"),
             connection,
+            listeners,
             screen: Screen::new(),
             guest_size: Arc::default(),
+            lit: watch::Sender::new(None),
+            watching: Mutex::default(),
             absolute: watch::Sender::new(false),
             locks: watch::Sender::new(None),
             facts: parking_lot::Mutex::new(facts),
@@ -158,8 +220,42 @@ impl Console {
         }
     }
 
+    /// Follows the picture until all that this gave are dropped. While nobody follows it, a head beyond a card's first shows nothing.
+    ///
+    /// # Errors
+    /// As [`Display::connect`](crate::Display::connect).
+    pub async fn watch(&self) -> Result<Arc<Watch>, DisplayError> {
+        let mut watching = self.0.watching.lock().await;
+        if let Some(watch) = watching.now.upgrade() {
+            return Ok(watch);
+        }
+        // The one before may be about to darken the screen.
+        if let Some(task) = watching.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+        let (Listeners { patience, budget, faults, mut closed }, beyond) =
+            (self.0.listeners.clone(), self.head() > 0);
+        let (connection, stream) = self.register_listener(patience).await?;
+        let picture = Picture::new(self.screen(), self.0.guest_size.clone(), budget);
+        let picture = picture.of_output(self.0.lit.clone(), beyond);
+        let mut darken = Darken { screen: self.screen(), lit: self.0.lit.clone(), armed: beyond };
+        let task = tokio::spawn(async move {
+            serve::serve(connection, stream, picture, faults.clone()).await;
+            // QEMU has gone: what was shown last stays.
+            darken.disarm();
+            let all = closed.wait_for(|&closed| closed);
+            if tokio::time::timeout(TOGETHER, all).await.is_err() {
+                faults.note(&DisplayFault::ListenerClosed);
+            }
+        });
+        let watch = Arc::new(Watch(task.abort_handle()));
+        *watching = Watching { now: Arc::downgrade(&watch), task: Some(task) };
+        Ok(watch)
+    }
+
     /// Gives QEMU a socket and authenticates on it while the call is outstanding: QEMU's main loop waits for us.
-    pub(crate) async fn register_listener(
+    async fn register_listener(
         &self,
         patience: Duration,
     ) -> Result<(Connection, MessageStream), DisplayError> {
@@ -175,10 +271,6 @@ impl Console {
 
     pub(crate) fn path(&self) -> &str {
         &self.0.path
-    }
-
-    pub(crate) fn guest_size(&self) -> &Arc<GuestSize> {
-        &self.0.guest_size
     }
 
     /// QEMU's number of the console.
@@ -212,6 +304,11 @@ impl Console {
         self.0.screen.clone()
     }
 
+    /// Whether the guest uses this output, as far as that is known: `None` before the first picture, and of one that is not watched.
+    pub fn lit(&self) -> watch::Receiver<Option<bool>> {
+        self.0.lit.subscribe()
+    }
+
     /// Whether the pointing device takes positions ([`Event::Move`]) rather than motion ([`Event::Motion`]).
     ///
     /// It changes while the guest boots: a tablet counts only once the guest's driver uses it.
@@ -229,7 +326,8 @@ impl Console {
         self.0.guest_size.get().or_else(|| self.0.screen.size())
     }
 
-    /// Tells the guest how large its screen is shown, in pixels and millimetres (0 if that is not known).
+    /// Tells the guest how large its screen is shown, in pixels and millimetres (0 if that is not known). So a head beyond a card's first is
+    /// connected, too.
     ///
     /// # Errors
     /// [`DisplayError::Refused`] if the graphics device cannot be told, such as std VGA.
@@ -239,6 +337,17 @@ impl Console {
         (width_mm, height_mm): (u16, u16),
     ) -> Result<(), DisplayError> {
         let arguments = (width_mm, height_mm, 0i32, 0i32, size.width, size.height);
+        bus::call(&self.0.connection, &self.0.path, SET_UI_INFO, &arguments).await.map(drop)
+    }
+
+    /// Tells the guest that nothing is connected to this output any more. [`Console::set_ui_info`] connects it again.
+    ///
+    /// # Errors
+    /// As [`Console::set_ui_info`].
+    pub async fn disconnect(&self) -> Result<(), DisplayError> {
+        // A width and height of 0 disconnect (`virtio_gpu_ui_info` in `hw/display/virtio-gpu-base.c`). QEMU passes on only what differs from
+        // what it was told last, and that begins with zeros, so the millimetres differ: a guest whose saved memory was loaded may use it.
+        let arguments = (1_u16, 1_u16, 0_i32, 0_i32, 0_u32, 0_u32);
         bus::call(&self.0.connection, &self.0.path, SET_UI_INFO, &arguments).await.map(drop)
     }
 

@@ -2,11 +2,9 @@
 
 use crate::audio::{self, Sound};
 use crate::bus::{self, Properties};
-use crate::console::{Console, ConsoleKind};
+use crate::console::{Console, ConsoleKind, Listeners, Watch};
 use crate::error::DisplayError;
 use crate::fault::{DisplayFault, FaultKind, Faults};
-use crate::picture::{Budget, Picture};
-use crate::serve;
 use crate::vm::Vm;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
@@ -25,9 +23,6 @@ const MAX_CONSOLES: usize = 24;
 /// host is loaded; a call that takes longer than this will never be answered.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// When QEMU ends it closes all connections, in any order; one that ends alone for so long was closed alone.
-const TOGETHER: Duration = Duration::from_millis(500);
-
 /// The consoles that exist so far, for changes of their properties.
 type Known = Arc<Mutex<Vec<Console>>>;
 
@@ -39,6 +34,8 @@ pub struct Display {
     sound: Option<Sound>,
     faults: Arc<Faults>,
     closed: watch::Receiver<bool>,
+    /// Those of consoles that are always shown.
+    _watches: Vec<Arc<Watch>>,
     /// Ended with it.
     _tasks: Tasks,
 }
@@ -61,7 +58,7 @@ impl Tasks {
 
 impl Display {
     /// Connects over `main`, our end of a socket pair whose other end QEMU got by `add_client`, and starts to show
-    /// every console. Must run on a tokio runtime.
+    /// every console but those of heads beyond a card's first, which are shown while [`Console::watch`] is held. Must run on a tokio runtime.
     ///
     /// # Errors
     /// [`DisplayError::Silent`] if QEMU does not answer, [`DisplayError::NoConsole`] if there is nothing to show,
@@ -84,19 +81,20 @@ impl Display {
         tasks.spawn(follow(stream, known.clone(), ended));
 
         let vm = Vm::read(&connection).await?;
-        let budget = Arc::<Budget>::default();
-        let mut consoles = Vec::new();
+        let (budget, closing) = (Arc::default(), closed.clone());
+        let listeners = Listeners { patience, budget, faults: faults.clone(), closed: closing };
+        let (mut consoles, mut watches) = (Vec::new(), Vec::new());
         let mut failed = None;
         for (n, &id) in vm.consoles.iter().enumerate() {
             if n >= MAX_CONSOLES {
                 faults.note(&DisplayFault::Console(id));
                 break;
             }
-            let console = Console::new(connection.clone(), id);
+            let console = Console::new(connection.clone(), id, listeners.clone());
             known.lock().push(console.clone());
-            match watch_console(&console, patience, &budget, &faults, &closed).await {
-                Ok(task) => {
-                    tasks.spawn(task);
+            match read_and_watch(&console).await {
+                Ok(watch) => {
+                    watches.extend(watch);
                     consoles.push(console);
                 }
                 Err(e) => {
@@ -120,7 +118,7 @@ impl Display {
                 faults.note(&DisplayFault::SoundClosed(error.to_string()));
                 None
             });
-        Ok(Self { vm, consoles, sound, faults, closed, _tasks: tasks })
+        Ok(Self { vm, consoles, sound, faults, closed, _watches: watches, _tasks: tasks })
     }
 
     /// The machine's name as QEMU knows it; empty if it has none.
@@ -162,25 +160,13 @@ impl Display {
     }
 }
 
-/// Reads what the console is and registers a listener. Returns the task that serves it.
-async fn watch_console(
-    console: &Console,
-    patience: Duration,
-    budget: &Arc<Budget>,
-    faults: &Arc<Faults>,
-    closed: &watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + Send + use<>, DisplayError> {
+/// Reads what the console is, and watches it unless it is a further head, which the guest need not use.
+async fn read_and_watch(console: &Console) -> Result<Option<Arc<Watch>>, DisplayError> {
     console.read().await?;
-    let (connection, stream) = console.register_listener(patience).await?;
-    let picture = Picture::new(console.screen(), console.guest_size().clone(), budget.clone());
-    let (faults, mut closed) = (faults.clone(), closed.clone());
-    Ok(async move {
-        serve::serve(connection, stream, picture, faults.clone()).await;
-        let all = closed.wait_for(|&closed| closed);
-        if tokio::time::timeout(TOGETHER, all).await.is_err() {
-            faults.note(&DisplayFault::ListenerClosed);
-        }
-    })
+    if console.head() > 0 {
+        return Ok(None);
+    }
+    console.watch().await.map(Some)
 }
 
 /// Follows the changes of properties until the connection ends.

@@ -1,8 +1,9 @@
 //! QEMU's D-Bus display: pictures, cursor and size in, keys, pointer and touch out, sound both ways.
 //!
 //! [`Display::connect`] takes our end of a socket pair whose other end went to QEMU by `add_client`, and
-//! registers a listener for each console. From then on a console's [`Screen`](sampan_frame::Screen) shows what the
-//! guest shows, and [`Console::send`] brings it what a person does. [`Display::sound`] is what the guest plays and records.
+//! registers a listener for the first head of each card. From then on its console's [`Screen`](sampan_frame::Screen) shows what the
+//! guest shows, and [`Console::send`] brings it what a person does. Other heads are shown while somebody holds [`Console::watch`].
+//! [`Display::sound`] is what the guest plays and records.
 //!
 //! # Invariant
 //!
@@ -49,6 +50,7 @@ mod display;
 mod dmabuf;
 mod error;
 mod fault;
+mod inactive;
 mod keyboard;
 mod listener;
 mod map;
@@ -63,7 +65,7 @@ pub use audio::{Activity, Sound};
 pub use call::Call;
 #[doc(hidden)]
 pub use codes::samples;
-pub use console::{Console, ConsoleKind};
+pub use console::{Console, ConsoleKind, Watch};
 pub use display::Display;
 pub use error::DisplayError;
 pub use fault::{DisplayFault, FaultKind, Faults};

@@ -1,9 +1,11 @@
 //! What a listener knows about its console's picture, and how each call changes it.
 
 use crate::fault::DisplayFault;
+use crate::inactive::is_inactive;
 use sampan_frame::{Cursor, PixelFormat, Rect, Scanout, Screen, Size};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// Bytes that the pictures of all consoles of a machine may take, where they are not QEMU's own memory.
 ///
@@ -59,11 +61,17 @@ pub struct Picture {
     shown: Shown,
     /// The cursor's upper left corner, and whether it is shown.
     corner: (i32, i32, bool),
+    /// Told whether the guest uses the output.
+    lit: watch::Sender<Option<bool>>,
+    /// Whether nothing is shown of an output that the guest does not use.
+    hides_inactive: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Nothing,
+    /// The guest does not use the output: what QEMU draws there is left out.
+    Inactive,
     /// QEMU's memory.
     Shared(Size),
     /// Our memory, and the console's size when it was last replaced.
@@ -73,7 +81,23 @@ enum Shown {
 impl Picture {
     /// A picture that shows nothing yet on `screen`.
     pub fn new(screen: Arc<Screen>, guest_size: Arc<GuestSize>, budget: Arc<Budget>) -> Self {
-        Self { screen, guest_size, budget, held: 0, shown: Shown::Nothing, corner: (0, 0, false) }
+        let (shown, corner) = (Shown::Nothing, (0, 0, false));
+        Self {
+            screen,
+            guest_size,
+            budget,
+            held: 0,
+            shown,
+            corner,
+            lit: watch::Sender::new(None),
+            hides_inactive: false,
+        }
+    }
+
+    /// The same picture; `lit` is told whether the guest uses the output, and with `hides_inactive` nothing is shown while it does not.
+    pub(crate) fn of_output(mut self, lit: watch::Sender<Option<bool>>, hides_inactive: bool) -> Self {
+        (self.lit, self.hides_inactive) = (lit, hides_inactive);
+        self
     }
 
     /// Where it is shown.
@@ -87,7 +111,23 @@ impl Picture {
         let _ = self.hold(0);
     }
 
+    /// Notes whether the guest uses the output, by a new picture of it. True if the picture is not to be shown.
+    fn judge(&mut self, scanout: &Scanout) -> bool {
+        let inactive = is_inactive(scanout);
+        let lit = Some(!inactive);
+        self.lit.send_if_modified(|known| std::mem::replace(known, lit) != lit);
+        let hidden = inactive && self.hides_inactive;
+        if hidden {
+            self.disable();
+            self.shown = Shown::Inactive;
+        }
+        hidden
+    }
+
     pub(crate) fn share(&mut self, scanout: Scanout) {
+        if self.judge(&scanout) {
+            return;
+        }
         self.shown = Shown::Shared(scanout.size());
         self.screen.set_scanout(scanout);
         let _ = self.hold(0);
@@ -108,6 +148,9 @@ impl Picture {
             && shown == size
         {
             self.screen.write(size.rect(), stride, format, data)?;
+            if self.screen.scanout().is_some_and(|scanout| self.judge(&scanout)) {
+                return Ok(());
+            }
         } else {
             self.hold(size.area() * 4)?;
             let scanout = Scanout::blank(size);
@@ -117,6 +160,9 @@ impl Picture {
                 let held = if let Shown::Owned(shown, _) = self.shown { shown.area() * 4 } else { 0 };
                 let _ = self.hold(held);
                 return Err(e.into());
+            }
+            if self.judge(&scanout) {
+                return Ok(());
             }
             self.screen.set_scanout(scanout);
         }
@@ -150,6 +196,9 @@ impl Picture {
             return Err(sampan_frame::ScanoutError::TooShort { needed, available: data.len() as u64 }.into());
         }
         let reach = Size::new(x.saturating_add(width), y.saturating_add(height))?;
+        if self.shown == Shown::Inactive {
+            return Ok(());
+        }
         self.fit(reach)?;
         Ok(self.screen.write(rect, stride, format, data)?)
     }
@@ -161,7 +210,7 @@ impl Picture {
         let (old, resized) = match self.shown {
             Shown::Owned(size, then) if covers(size) => (Some(size), console != then),
             Shown::Owned(size, _) => (Some(size), true),
-            Shown::Shared(_) | Shown::Nothing => (None, true),
+            Shown::Shared(_) | Shown::Nothing | Shown::Inactive => (None, true),
         };
         if !resized {
             return Ok(());
@@ -187,7 +236,11 @@ impl Picture {
 
     /// `UpdateMap` and `UpdateDMABUF`: a part of the shared picture changed.
     pub(crate) fn update_shared(&mut self, [x, y, width, height]: [i32; 4]) -> Result<(), DisplayFault> {
-        let Shown::Shared(size) = self.shown else { return Err(DisplayFault::NotMapped) };
+        let size = match self.shown {
+            Shown::Shared(size) => size,
+            Shown::Inactive => return Ok(()),
+            Shown::Nothing | Shown::Owned(..) => return Err(DisplayFault::NotMapped),
+        };
         let rect = Rect::clipped(x, y, width, height, size).ok_or(DisplayFault::Rectangle {
             x,
             y,

@@ -35,6 +35,7 @@
 use sampan_audio::{Input, Output};
 use sampan_frame::{Screen, Size};
 use sampan_input::{Event, Locks};
+use std::any::Any;
 use std::borrow::Cow;
 use std::fs::File;
 use std::future::Future;
@@ -152,7 +153,27 @@ pub trait Files: Send + Sync {
     fn take(&self, path: String, progress: watch::Sender<u64>) -> Pending<(File, u64)>;
 }
 
+/// A display that somebody sees: its picture is kept up to date while this is held.
+pub struct Watched {
+    screen: Arc<Screen>,
+    _held: Box<dyn Any + Send + Sync>,
+}
+
+impl Watched {
+    /// A screen, and what keeps it up to date until it is dropped.
+    pub fn new(screen: Arc<Screen>, held: impl Any + Send + Sync) -> Self {
+        Self { screen, _held: Box::new(held) }
+    }
+
+    /// Its picture and its cursor. It has no size while the display is dark.
+    pub fn screen(&self) -> &Arc<Screen> {
+        &self.screen
+    }
+}
+
 /// One guest, as its viewers need it. Nothing here may block.
+///
+/// It has one display or more, counted from 0, and one keyboard. What names no display is about the first.
 pub trait Guest: Send + Sync + 'static {
     /// Its name for a window's title.
     fn name(&self) -> String;
@@ -160,8 +181,25 @@ pub trait Guest: Send + Sync + 'static {
     /// Its screen.
     fn screen(&self) -> Arc<Screen>;
 
+    /// Its displays: the size of each in pixels, `None` for one that is dark. A display beyond the first is dark until a viewer that
+    /// watches it asks for a size, and again when its last viewer has gone.
+    fn displays(&self) -> Vec<Option<Size>> {
+        vec![self.screen().size()]
+    }
+
+    /// Has a display shown from now on, while what this gives is held; `None` if there is none of this number.
+    fn watch(&self, display: usize) -> Option<Watched> {
+        (display == 0).then(|| Watched::new(self.screen(), ()))
+    }
+
     /// Takes one event of a viewer.
     fn input(&self, event: Event);
+
+    /// The same of a viewer that sees this display: positions are on it.
+    fn input_on(&self, display: usize, event: Event) {
+        let _ = display;
+        self.input(event);
+    }
 
     /// Takes a text that no key of the viewer's made, such as an input method's, and types it after the events before it and
     /// before those that follow. Whoever drops what this gives takes back a text that has not begun.
@@ -183,6 +221,13 @@ pub trait Guest: Send + Sync + 'static {
 
     /// Asks the guest for another resolution: `size` in pixels, shown at `mm` millimetres (0 if unknown).
     fn resize(&self, size: Size, mm: (u16, u16));
+
+    /// The same for one display.
+    fn resize_on(&self, display: usize, size: Size, mm: (u16, u16)) {
+        if display == 0 {
+            self.resize(size, mm);
+        }
+    }
 
     /// Its condition, and every change of it.
     fn status(&self) -> watch::Receiver<GuestStatus>;

@@ -359,7 +359,7 @@ impl Manager {
     /// [`Error::NotRunning`]; the guest shows nothing.
     pub async fn screenshot_to_lent(&self, id: VmId, lent: Lent) -> Result<u64> {
         let machine = self.running(id).await?;
-        match machine.call(Request::Screenshot, &Reporter::new()).await? {
+        match machine.call(Request::Screenshot { display: None }, &Reporter::new()).await? {
             Reply::Picture(picture) => blocking(move || lent.replace(&picture.png)).await,
             _ => Err(Error::Client(unexpected())),
         }

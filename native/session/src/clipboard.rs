@@ -1,7 +1,7 @@
 //! The guest's clipboard: its agent's port as QEMU tells of it, and pasting of text that has no keys.
 
 use crate::block_ops::is_port_open;
-use crate::guest::ResizeRequest;
+use crate::displays::Displays;
 use crate::state::{ClipboardStatus, Status};
 use crate::{CommandError, State};
 use sampan_config::{ClipboardPolicy, PasteKeys, VDAGENT_SOCKET};
@@ -112,14 +112,12 @@ impl Clipboard {
     }
 
     /// Says so for every size that a viewer asks for, until the machine is gone.
-    pub(crate) fn follow_sizes(&self, mut wishes: watch::Receiver<ResizeRequest>) {
-        let peer = self.peer.clone();
+    pub(crate) fn follow_sizes(&self, displays: &Displays) {
+        let (peer, (mut changes, displays)) = (self.peer.clone(), displays.changes());
         tokio::spawn(async move {
-            while wishes.changed().await.is_ok() {
-                let wish = *wishes.borrow_and_update();
-                if let Some((size, _)) = wish {
-                    tell_sizes(&peer, &[size]).await;
-                }
+            while changes.changed().await.is_ok() {
+                let Some(sizes) = displays.upgrade().map(|displays| displays.wanted()) else { return };
+                tell_sizes(&peer, &sizes).await;
             }
         });
     }

@@ -24,7 +24,8 @@ fn of_command(last: &CommandError) -> Option<CommandError> {
             Remedy::NobodyHears => wrong(State::Paused, Remedy::WaitForSaving),
             Remedy::WaitForSaving => CommandError::NoPicture,
         },
-        CommandError::NoPicture => CommandError::Read(ReadError::Shrank),
+        CommandError::NoPicture => CommandError::NoDisplay { display: 1, count: 1 },
+        CommandError::NoDisplay { .. } => CommandError::Read(ReadError::Shrank),
         CommandError::Read(ReadError::Shrank) => CommandError::Read(ReadError::OutOfBounds),
         CommandError::Read(ReadError::OutOfBounds) => {
             CommandError::Read(ReadError::Io(Error::from(ErrorKind::UnexpectedEof)))

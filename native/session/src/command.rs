@@ -28,8 +28,8 @@ pub enum Command {
     Powerdown,
     /// End the machine now. Disks are flushed; the guest is not asked.
     Quit,
-    /// What the screen shows.
-    Screenshot,
+    /// What a display shows, counted from 0. One beyond the first is watched for it, and dark unless a viewer sees it.
+    Screenshot(usize),
     /// Type a text on the guest's keyboard. One with characters that it does not have is pasted, where the guest has a clipboard agent.
     Type(String),
     /// Press these keys together, in this order, and let them go.
@@ -94,6 +94,14 @@ pub enum CommandError {
     /// There is no picture.
     #[error("the guest shows nothing: wait until its display is on")]
     NoPicture,
+    /// There is no such display.
+    #[error("the machine has no display {}: it has {count}, give it more (displays.heads) first", .display + 1)]
+    NoDisplay {
+        /// The number, from 0.
+        display: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// The picture could not be read.
     #[error("the guest's screen cannot be read: {0}")]
     Read(#[from] ReadError),
@@ -224,6 +232,7 @@ impl Coded for CommandError {
             Self::State { remedy: Remedy::WaitForSaving, .. } => "state_being_saved",
             Self::State { .. } => "wrong_state",
             Self::NoPicture => "no_picture",
+            Self::NoDisplay { .. } => "no_display",
             Self::Read(_) => "screen_unreadable",
             Self::Untypable(_) => "untypable",
             Self::NotPasted(_) => "not_pasted",
@@ -252,6 +261,7 @@ impl Coded for CommandError {
                 none.with("state", state.to_string()).with("reason", remedy.code())
             }
             Self::Read(error) => none.with("reason", error.code()).with("why", error.to_string()),
+            Self::NoDisplay { display, count } => none.with("display", display + 1).with("count", *count),
             Self::Untypable(character) => none.with("character", character.to_string()),
             Self::NotPasted(limit) => none.with("seconds", limit.as_secs()),
             Self::Clipboard(error) => error.params(),

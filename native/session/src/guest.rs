@@ -1,12 +1,13 @@
 //! The machine as viewers need it.
 
 use crate::clipboard::Clipboard;
+use crate::displays::Displays;
 use crate::input::Queue;
 use crate::machine_log::MachineLog;
 use sampan_audio::{Input, Output};
 use sampan_display::Console;
 use sampan_frame::{Screen, Size};
-use sampan_guest::{Guest, GuestStatus, Typed};
+use sampan_guest::{Guest, GuestStatus, Typed, Watched};
 use sampan_input::{Event, Locks};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -17,9 +18,8 @@ pub type ResizeRequest = Option<(Size, (u16, u16))>;
 /// What a session gives to viewers.
 pub struct SessionGuest {
     pub name: String,
-    pub screen: Arc<Screen>,
+    pub displays: Displays,
     pub queue: Arc<Queue>,
-    pub wish: watch::Sender<ResizeRequest>,
     pub status: watch::Receiver<GuestStatus>,
     pub sound: Option<Arc<Output>>,
     pub microphone: Option<Arc<Input>>,
@@ -34,11 +34,23 @@ impl Guest for SessionGuest {
     }
 
     fn screen(&self) -> Arc<Screen> {
-        Arc::clone(&self.screen)
+        self.displays.main().screen()
+    }
+
+    fn displays(&self) -> Vec<Option<Size>> {
+        self.displays.sizes()
+    }
+
+    fn watch(&self, display: usize) -> Option<Watched> {
+        self.displays.watch(display)
     }
 
     fn input(&self, event: Event) {
-        self.queue.push(event);
+        self.queue.push(0, event);
+    }
+
+    fn input_on(&self, display: usize, event: Event) {
+        self.queue.push(display, event);
     }
 
     fn text(&self, text: String) -> Typed {
@@ -54,7 +66,11 @@ impl Guest for SessionGuest {
     }
 
     fn resize(&self, size: Size, mm: (u16, u16)) {
-        self.wish.send_replace(Some((size, mm)));
+        self.displays.resize(0, (size, mm));
+    }
+
+    fn resize_on(&self, display: usize, size: Size, mm: (u16, u16)) {
+        self.displays.resize(display, (size, mm));
     }
 
     fn status(&self) -> watch::Receiver<GuestStatus> {

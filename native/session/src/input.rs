@@ -1,11 +1,13 @@
 //! Events and texts on their way to the guest: bounded, in order, and newest-wins where only the newest counts.
 
 use crate::CommandError;
+use crate::desktop::Desktop;
 use crate::typist::Typist;
 use sampan_display::DisplayError;
 use sampan_guest::{GuestError, Typed};
 use sampan_input::{Button, Event, TouchPhase};
 use sampan_message::Coded;
+use sampan_qmp::QmpError;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +22,8 @@ const TEXTS: usize = 32;
 /// What waits.
 #[derive(Debug)]
 enum Item {
-    Event(Event),
+    /// An event, and the display that its sender sees.
+    Event(usize, Event),
     /// A text, and who wants to know what became of it.
     Text(String, oneshot::Sender<Result<(), GuestError>>),
 }
@@ -40,11 +43,11 @@ impl Queue {
 
     /// Adds an event. Positions that follow one another are replaced, motion and wheel are added up. When the queue
     /// is full, what presses is dropped and what releases is not: a guest that comes back finds no key held.
-    pub fn push(&self, event: Event) {
+    pub fn push(&self, display: usize, event: Event) {
         let mut waiting = self.lock();
         let length = waiting.len();
         let last = match waiting.back_mut() {
-            Some(Item::Event(last)) => Some(last),
+            Some(Item::Event(on, last)) if *on == display => Some(last),
             _ => None,
         };
         match (last, event) {
@@ -56,13 +59,13 @@ impl Queue {
                 (*dx, *dy) = (dx.saturating_add(nx), dy.saturating_add(ny));
             }
             (_, Event::ReleaseAll) => {
-                waiting.retain(|item| !matches!(item, Item::Event(waits) if presses(waits)));
-                waiting.push_back(Item::Event(event));
+                waiting.retain(|item| !matches!(item, Item::Event(_, waits) if presses(waits)));
+                waiting.push_back(Item::Event(display, event));
             }
             _ if length >= QUEUE && !releases(&event) => {}
             // Releases have their own bound: one for each thing that can be down.
             _ if length >= 2 * QUEUE => {}
-            _ => waiting.push_back(Item::Event(event)),
+            _ => waiting.push_back(Item::Event(display, event)),
         }
         drop(waiting);
         self.more.notify_one();
@@ -99,12 +102,12 @@ impl Queue {
     }
 
     /// The next item if it moves the pointer. Waits until one that does is the next.
-    async fn next_motion(&self) -> Event {
+    async fn next_motion(&self) -> (usize, Event) {
         loop {
             let moves =
-                |item: &mut Item| matches!(item, Item::Event(Event::Move { .. } | Event::Motion { .. }));
-            if let Some(Item::Event(event)) = self.lock().pop_front_if(moves) {
-                return event;
+                |item: &mut Item| matches!(item, Item::Event(_, Event::Move { .. } | Event::Motion { .. }));
+            if let Some(Item::Event(display, event)) = self.lock().pop_front_if(moves) {
+                return (display, event);
             }
             self.more.notified().await;
         }
@@ -152,27 +155,26 @@ impl Pace {
     }
 }
 
-/// Brings events to a console until its connection is gone.
-pub async fn pump(queue: Arc<Queue>, typist: Typist, touch_screen: bool) {
-    let mut hand = Hand { typist, touch_screen, pace: Pace::default(), finger: None, refused: false };
+/// Brings events to the guest until its connection is gone.
+pub async fn pump(queue: Arc<Queue>, desktop: Desktop, typist: Typist, touch_screen: bool) {
+    let mut hand = Hand { desktop, touch_screen, pace: Pace::default(), finger: None, refused: false };
     loop {
         match queue.next().await {
-            Item::Event(event) => {
-                if !hand.bring(event).await {
+            Item::Event(display, event) => {
+                if !hand.bring(display, event).await {
                     return;
                 }
             }
             // Nobody wants it any more.
             Item::Text(_, done) if done.is_closed() => {}
             Item::Text(text, done) => {
-                let typist = hand.typist.clone();
                 let mut typing = std::pin::pin!(typist.type_text(&text));
                 // Keys and buttons wait, since they belong after the text. A pointer that stood still would look like a hang.
                 let typed = loop {
                     tokio::select! {
                         typed = &mut typing => break typed,
-                        event = queue.next_motion() => {
-                            if !hand.bring(event).await {
+                        (display, event) = queue.next_motion() => {
+                            if !hand.bring(display, event).await {
                                 return;
                             }
                         }
@@ -189,7 +191,7 @@ fn text_error(error: &CommandError) -> GuestError {
 }
 
 struct Hand {
-    typist: Typist,
+    desktop: Desktop,
     touch_screen: bool,
     pace: Pace,
     /// The finger that is the pointer.
@@ -199,14 +201,16 @@ struct Hand {
 
 impl Hand {
     /// False once the connection is gone.
-    async fn bring(&mut self, event: Event) -> bool {
+    async fn bring(&mut self, display: usize, event: Event) -> bool {
         if matches!(event, Event::Key { .. }) {
             tokio::time::sleep(self.pace.next(Instant::now())).await;
         }
         for event in as_pointer(event, self.touch_screen, &mut self.finger) {
-            match self.typist.console().send(event).await {
+            match self.desktop.send(display, event).await {
                 Ok(()) => {}
-                Err(DisplayError::Bus(e)) => {
+                Err(
+                    e @ (CommandError::Display(DisplayError::Bus(_)) | CommandError::Qmp(QmpError::Closed)),
+                ) => {
                     log::debug!("input ends: {e}");
                     return false;
                 }
@@ -260,7 +264,7 @@ mod tests {
         items
             .into_iter()
             .filter_map(|item| match item {
-                Item::Event(event) => Some(event),
+                Item::Event(_, event) => Some(event),
                 Item::Text(..) => None,
             })
             .collect()
@@ -279,25 +283,35 @@ mod tests {
             Event::Motion { dx: 1, dy: 2 },
             Event::Motion { dx: i32::MAX, dy: -2 },
         ] {
-            queue.push(event);
+            queue.push(0, event);
         }
         assert_eq!(all(&queue), [at(2), click, at(3), Event::Motion { dx: i32::MAX, dy: 0 }]);
+    }
+
+    #[test]
+    fn positions_on_one_display_replace_none_on_another() {
+        let queue = Queue::default();
+        let at = |x| Event::Move { x, y: 0, frame: (9, 9) };
+        for (display, x) in [(0, 1), (1, 2), (1, 3), (0, 4)] {
+            queue.push(display, at(x));
+        }
+        assert_eq!(all(&queue), [at(1), at(3), at(4)]);
     }
 
     #[test]
     fn a_full_queue_takes_no_presses_but_every_release() {
         let queue = Queue::default();
         for _ in 0..QUEUE {
-            queue.push(key("a", true));
-            queue.push(key("b", true));
+            queue.push(0, key("a", true));
+            queue.push(0, key("b", true));
         }
         assert_eq!(queue.lock().len(), QUEUE);
-        queue.push(key("a", false));
+        queue.push(0, key("a", false));
         assert_eq!(queue.lock().len(), QUEUE + 1);
-        queue.push(Event::ReleaseAll);
+        queue.push(0, Event::ReleaseAll);
         assert_eq!(all(&queue), [key("a", false), Event::ReleaseAll]);
         for _ in 0..10 * QUEUE {
-            queue.push(key("a", false));
+            queue.push(0, key("a", false));
         }
         assert!(queue.lock().len() <= 2 * QUEUE);
     }
@@ -306,15 +320,15 @@ mod tests {
     async fn texts_keep_their_order_and_their_number_is_bounded() {
         let queue = Queue::default();
         let at = Event::Move { x: 1, y: 0, frame: (9, 9) };
-        queue.push(key("a", true));
+        queue.push(0, key("a", true));
         let typed = queue.text("中".into());
-        queue.push(at);
-        queue.push(key("a", false));
-        assert!(matches!(queue.next().await, Item::Event(Event::Key { down: true, .. })));
+        queue.push(0, at);
+        queue.push(0, key("a", false));
+        assert!(matches!(queue.next().await, Item::Event(0, Event::Key { down: true, .. })));
         let Item::Text(text, done) = queue.next().await else { panic!("not the text") };
         assert_eq!(text, "中");
         // While it is typed the pointer goes on, and the keys do not.
-        assert_eq!(queue.next_motion().await, at);
+        assert_eq!(queue.next_motion().await, (0, at));
         assert!(tokio::time::timeout(Duration::from_millis(20), queue.next_motion()).await.is_err());
         drop(done);
         assert_eq!(typed.await.expect_err("nobody typed it").code, "ended");

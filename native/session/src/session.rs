@@ -2,7 +2,9 @@
 
 use crate::Serial;
 use crate::background::{self, Gate};
-use crate::guest::{ResizeRequest, SessionGuest, resizer};
+use crate::desktop::Desktop;
+use crate::displays::Displays;
+use crate::guest::SessionGuest;
 use crate::input::{Queue, pump};
 use crate::log_ring::LogRing;
 use crate::machine_log::{LogCrate, LogSink, MachineLog};
@@ -14,7 +16,7 @@ use crate::{
     sound, tasks,
 };
 use sampan_config::{ClipboardPolicy, Duty, KeyboardLayout, PasteKeys};
-use sampan_display::{Console, ConsoleKind, Display};
+use sampan_display::Display;
 use sampan_emulator::{Control, LaunchSpec, Launcher};
 use sampan_frame::{Screen, Size};
 use sampan_guest::Guest;
@@ -39,7 +41,8 @@ const QUIT: Duration = Duration::from_secs(30);
 pub struct Session {
     name: String,
     pub(crate) qmp: Qmp,
-    console: Console,
+    displays: Displays,
+    desktop: Desktop,
     display: Arc<Display>,
     control: Control,
     serial: Serial,
@@ -49,7 +52,6 @@ pub struct Session {
     typist: Typist,
     /// Whether the machine has a touch screen.
     touch_screen: bool,
-    wish: watch::Sender<ResizeRequest>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) gate: Gate,
     pub(crate) duty: watch::Sender<Option<Duty>>,
@@ -121,6 +123,8 @@ impl Session {
         let session = Self::halted(launcher, spec, MachineLog::new(log)).await?;
         let loaded = migration::load(&session.qmp, file, &mut |now| (progress.0)(now), &session.log).await;
         loaded.map_err(Box::new)?;
+        // Its guest may use displays that somebody saw when it was saved.
+        session.displays.disconnect().await?;
         Ok(session)
     }
 
@@ -132,16 +136,10 @@ impl Session {
         let name = spec.name.clone();
         let touch_screen = has_touch_screen(&spec.args);
         let Up { qmp, display, control, exit, serial, qemu_log } = bring_up(launcher, spec, &log).await?;
-        let consoles = display.consoles();
-        let console = consoles
-            .iter()
-            .find(|console| console.kind() == ConsoleKind::Graphic)
-            .or(consoles.first())
-            .ok_or(sampan_display::DisplayError::NoConsole)?
-            .clone();
+        let displays = Displays::of(display.consoles())?;
+        let desktop = Desktop::new(displays.clone(), qmp.clone());
         let status = watch::Sender::new(Status::new());
         let for_viewers = watch::Sender::new(status.borrow().for_viewers());
-        let wish = watch::Sender::new(None);
         let queue = Arc::new(Queue::default());
         let quitting = Arc::new(AtomicBool::new(false));
         let (gate, duty) = (Gate::default(), watch::Sender::new(None));
@@ -155,10 +153,10 @@ impl Session {
         ));
         running.spawn(monitor::follow(qmp.clone(), qmp.events(), status.clone(), log.clone()));
         let clipboard: Arc<OnceLock<Clipboard>> = Arc::default();
-        let typist = Typist::new(console.clone(), Arc::clone(&clipboard));
-        running.spawn(pump(Arc::clone(&queue), typist.clone(), touch_screen));
-        running.spawn(resizer(console.clone(), wish.subscribe(), log.clone()));
-        running.spawn(tasks::pointer_mode(console.clone(), status.clone()));
+        let typist = Typist::new(displays.main().clone(), Arc::clone(&clipboard));
+        running.spawn(pump(Arc::clone(&queue), desktop.clone(), typist.clone(), touch_screen));
+        displays.spawn(&mut running, &log);
+        running.spawn(tasks::pointer_mode(displays.main().clone(), status.clone()));
         running.spawn(tasks::tell_viewers(status.subscribe(), for_viewers.clone()));
         running.spawn(tasks::wait_for_end(exit, status.clone(), Arc::clone(&quitting)));
         let card = display.sound().cloned();
@@ -168,7 +166,8 @@ impl Session {
         Ok(Session {
             name,
             qmp,
-            console,
+            displays,
+            desktop,
             display: Arc::new(display),
             control,
             serial,
@@ -177,7 +176,6 @@ impl Session {
             queue,
             typist,
             touch_screen,
-            wish,
             status,
             gate,
             duty,
@@ -208,12 +206,17 @@ impl Session {
 
     /// The screen that viewers see.
     pub fn screen(&self) -> Arc<Screen> {
-        self.console.screen()
+        self.displays.main().screen()
+    }
+
+    /// The displays: the size of each in pixels, `None` for one that is dark. One beyond the first is while no viewer sees it.
+    pub fn displays(&self) -> Vec<Option<Size>> {
+        self.displays.sizes()
     }
 
     /// The guest's size by its console's own word.
     pub fn size(&self) -> Option<Size> {
-        self.console.size()
+        self.displays.main().size()
     }
 
     /// QEMU's version.
@@ -242,7 +245,7 @@ impl Session {
         paste: PasteKeys,
     ) -> std::io::Result<()> {
         let clipboard = Clipboard::start(socket, &self.qmp, policy, paste, self.status.clone()).await?;
-        clipboard.follow_sizes(self.wish.subscribe());
+        clipboard.follow_sizes(&self.displays);
         let _ = self.clipboard.set(clipboard);
         Ok(())
     }
@@ -276,13 +279,12 @@ impl Session {
     pub fn guest(&self) -> Arc<dyn Guest> {
         Arc::new(SessionGuest {
             name: self.name.clone(),
-            screen: self.screen(),
+            displays: self.displays.clone(),
             queue: Arc::clone(&self.queue),
-            wish: self.wish.clone(),
             status: self.for_viewers.subscribe(),
             sound: self.sound().map(|sound| Arc::clone(sound.output())),
             microphone: self.sound().map(|sound| Arc::clone(sound.input())),
-            locks: self.console.locks(),
+            locks: self.displays.main().locks(),
             touch_screen: self.touch_screen,
             clipboard: Arc::clone(&self.clipboard),
         })
@@ -341,26 +343,26 @@ impl Session {
                 self.qmp.execute(types::system_powerdown {}).await?;
             }
             Command::Quit => self.quit().await?,
-            Command::Screenshot => return self.screenshot().await.map(Reply::Screenshot),
+            Command::Screenshot(display) => return self.screenshot(display).await.map(Reply::Screenshot),
             Command::Type(text) => self.typist.type_text(&text).await?,
             Command::Keys(keys) => self.typist.chord(&keys).await?,
             Command::Pointer { x, y } => {
                 let size = self.size().ok_or(CommandError::NoPicture)?;
-                self.console.send(Event::Move { x, y, frame: (size.width, size.height) }).await?;
+                self.desktop.send(0, Event::Move { x, y, frame: (size.width, size.height) }).await?;
             }
             Command::Click(button) => {
-                self.console.send(Event::Button { button, down: true }).await?;
+                self.desktop.send(0, Event::Button { button, down: true }).await?;
                 tokio::time::sleep(typist::KEY_PACE).await;
-                self.console.send(Event::Button { button, down: false }).await?;
+                self.desktop.send(0, Event::Button { button, down: false }).await?;
             }
-            Command::Wheel(notches) => self.console.send(Event::Wheel { dx: 0, dy: notches }).await?,
+            Command::Wheel(notches) => self.desktop.send(0, Event::Wheel { dx: 0, dy: notches }).await?,
             Command::Resize(size) => {
                 if let Some(clipboard) = self.clipboard() {
-                    clipboard.set_sizes(&[size]).await;
+                    clipboard.set_sizes(&self.displays.wanted_with(size)).await;
                 }
-                self.console.set_ui_info(size, (0, 0)).await?;
+                self.displays.main().set_ui_info(size, (0, 0)).await?;
             }
-            Command::Input(event) => self.console.send(event).await?,
+            Command::Input(event) => self.desktop.send(0, event).await?,
             Command::Sound(settings) => {
                 self.sound().ok_or(CommandError::NoSound)?.configure(settings);
                 // Whoever follows the status hears of it, also where nothing in it has changed.
@@ -421,9 +423,11 @@ impl Session {
         Ok(())
     }
 
-    async fn screenshot(&self) -> Result<Screenshot, CommandError> {
-        let screen = self.screen();
-        tokio::task::spawn_blocking(move || Screenshot::take(&screen))
+    async fn screenshot(&self, display: usize) -> Result<Screenshot, CommandError> {
+        let none = CommandError::NoDisplay { display, count: self.displays.count() };
+        let watched = self.displays.watch(display).ok_or(none)?;
+        self.displays.first_picture(display).await;
+        tokio::task::spawn_blocking(move || Screenshot::take(watched.screen()))
             .await
             .unwrap_or(Err(CommandError::NoPicture))
     }

@@ -34,10 +34,6 @@ impl Typist {
         Layout::named(layout.name())
     }
 
-    pub fn console(&self) -> &Console {
-        &self.console
-    }
-
     /// Types a text, or pastes it if it has characters that no key of the guest's keyboard types.
     pub async fn type_text(&self, text: &str) -> Result<(), CommandError> {
         let layout = self.layout();

@@ -3,6 +3,10 @@
 //! The first who may drive does. Whoever drives hands over to somebody who may, or refuses somebody who asks; the owner does
 //! either at any time, and takes over by asking. When the driver leaves, whoever has asked for longest follows, then whoever
 //! has been here for longest. What the driver held down is released before anybody else's input is taken.
+//!
+//! A person may see several displays at a time, each in a window of its own: windows of one person (the owner, or a paired
+//! device) drive together where each sees another display than the one that control was given to. They have one hand: what any
+//! of them releases is released.
 
 use crate::viewers::Client;
 use parking_lot::{Mutex, MutexGuard};
@@ -36,12 +40,16 @@ pub struct Person {
     pub asks: bool,
     /// Whether its last question was refused.
     pub refused: bool,
+    /// Whether it drives: it is the driver, or another window of the driver's, on another display.
+    pub drives: bool,
+    /// The display it sees, from 1.
+    pub display: usize,
 }
 
 /// Who is there, and who drives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
-    /// The number of the viewer that drives.
+    /// The number of the viewer that drives; of several windows of one person, that of the one which control was given to.
     pub driver: Option<String>,
     /// All of them, the longest-standing first.
     pub all: Vec<Person>,
@@ -50,7 +58,7 @@ pub struct People {
 impl People {
     /// Whether this viewer drives.
     pub fn is_driver(&self, id: &str) -> bool {
-        self.driver.as_deref() == Some(id)
+        self.all.iter().any(|person| person.drives && person.id == id)
     }
 }
 
@@ -74,6 +82,14 @@ struct Member {
     away: bool,
 }
 
+impl Member {
+    /// Whether this is another window of the same person, who sees another display in it.
+    fn accompanies(&self, other: &Member) -> bool {
+        let same = self.device == other.device && self.person.own == other.person.own;
+        same && self.person.may && self.person.display != other.person.display
+    }
+}
+
 #[derive(Default)]
 struct State {
     members: Vec<Member>,
@@ -92,9 +108,25 @@ impl State {
         self.driver.as_deref() == Some(id)
     }
 
+    /// The other windows of the driver's, the longest-standing first.
+    fn companions(&self) -> impl Iterator<Item = &Member> {
+        let driver = self.members.iter().find(|member| self.is_driver(&member.person.id));
+        self.members.iter().filter(move |member| driver.is_some_and(|driver| member.accompanies(driver)))
+    }
+
+    /// Whether a viewer drives.
+    fn drives(&self, id: &str) -> bool {
+        self.is_driver(id) || self.companions().any(|member| member.person.id == id)
+    }
+
+    /// The window that goes on where the driver's is closed or away.
+    fn heir(&self) -> Option<String> {
+        self.companions().find(|member| !member.away).map(|member| member.person.id.clone())
+    }
+
     /// Whether a viewer decides about control.
     fn decides(&self, id: &str) -> bool {
-        self.is_driver(id) || self.members.iter().any(|member| member.person.id == id && member.person.own)
+        self.drives(id) || self.members.iter().any(|member| member.person.id == id && member.person.own)
     }
 
     /// Who follows where nobody drives, or the driver is away.
@@ -105,8 +137,9 @@ impl State {
     }
 
     fn people(&self) -> People {
-        let all = self.members.iter().map(|member| member.person.clone()).collect();
-        People { driver: self.driver.clone(), all }
+        let person =
+            |member: &Member| Person { drives: self.drives(&member.person.id), ..member.person.clone() };
+        People { driver: self.driver.clone(), all: self.members.iter().map(person).collect() }
     }
 }
 
@@ -134,8 +167,8 @@ impl Drive {
         self.people.subscribe()
     }
 
-    /// A viewer is connected. It leaves when what this gives is dropped.
-    pub fn enter(self: &Arc<Self>, id: &str, client: &Client) -> Participant {
+    /// A viewer is connected, and sees a display. It leaves when what this gives is dropped.
+    pub fn enter(self: &Arc<Self>, id: &str, client: &Client, display: usize) -> Participant {
         let person = Person {
             id: id.to_owned(),
             name: client.device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),
@@ -143,6 +176,8 @@ impl Drive {
             may: client.rights.has(Right::Drive),
             asks: false,
             refused: false,
+            drives: false,
+            display: display + 1,
         };
         let device = client.device.as_ref().map(|device| device.id.clone());
         let mut state = self.state();
@@ -191,7 +226,7 @@ impl Drive {
         let driver = driver.and_then(|id| state.members.iter().find(|member| member.person.id == id));
         if driver.is_none_or(|member| member.away) {
             // One that is away stays where there is nobody else.
-            match (state.next(), driver.is_none()) {
+            match (state.heir().or_else(|| state.next()), driver.is_none()) {
                 (Some(next), _) => self.hand(state, Some(next)),
                 (None, true) => self.hand(state, None),
                 (None, false) => {}
@@ -223,7 +258,7 @@ impl Participant {
     /// Passes on what it does, if it drives.
     pub fn input(&self, event: Event) {
         let mut state = self.drive.state();
-        if !state.is_driver(&self.id) {
+        if !state.drives(&self.id) {
             return;
         }
         if event == Event::ReleaseAll {
@@ -231,32 +266,45 @@ impl Participant {
             self.release_all(&mut state);
         } else {
             state.pressed.note(&event);
-            self.drive.guest.input(event);
+            self.drive.guest.input_on(self.display(&mut state), event);
         }
     }
 
     /// Passes a text on, if it drives.
     pub fn text(&self, text: String) -> Option<Typed> {
         let state = self.drive.state();
-        state.is_driver(&self.id).then(|| self.drive.guest.text(text))
+        state.drives(&self.id).then(|| self.drive.guest.text(text))
     }
 
-    /// Asks the guest for another size, if it drives.
+    /// Asks the guest for another size of the display it sees, if it drives.
     pub fn resize(&self, size: Size, mm: (u16, u16)) {
-        if self.drives() {
-            self.drive.guest.resize(size, mm);
+        let mut state = self.drive.state();
+        if state.drives(&self.id) {
+            self.drive.guest.resize_on(self.display(&mut state), size, mm);
         }
     }
 
-    /// Whether it drives.
-    pub fn drives(&self) -> bool {
-        self.drive.state().is_driver(&self.id)
+    /// It sees another display from now on. What it holds down there is released.
+    pub fn see(&self, display: usize) {
+        let mut state = self.drive.state();
+        if state.drives(&self.id) {
+            self.release_all(&mut state);
+        }
+        if let Some(member) = state.member(&self.id) {
+            member.person.display = display + 1;
+        }
+        self.drive.settle(&mut state);
+    }
+
+    /// The display it sees, from 0.
+    fn display(&self, state: &mut State) -> usize {
+        state.member(&self.id).map_or(0, |member| member.person.display - 1)
     }
 
     /// Whether anything is heard of it. Nobody else lets go of what it holds, and another one drives meanwhile.
     pub fn present(&self, present: bool) {
         let mut state = self.drive.state();
-        if !present && state.is_driver(&self.id) {
+        if !present && state.drives(&self.id) {
             self.release_all(&mut state);
         }
         if let Some(member) = state.member(&self.id) {
@@ -332,9 +380,12 @@ impl Participant {
 impl Drop for Participant {
     fn drop(&mut self) {
         let mut state = self.drive.state();
-        if state.is_driver(&self.id) {
+        if state.drives(&self.id) {
             self.release_all(&mut state);
-            state.driver = None;
+        }
+        if state.is_driver(&self.id) {
+            // Another window of the same person drove already.
+            state.driver = state.heir();
         }
         state.members.retain(|member| member.person.id != self.id);
         self.drive.settle(&mut state);
@@ -391,12 +442,13 @@ mod tests {
         fn device(&self, id: &str, device: &str, rights: &[Right]) -> Participant {
             let tag = DeviceTag { id: device.into(), name: device.to_uppercase() };
             let rights: Rights = rights.iter().copied().collect();
-            self.drive.enter(id, &Client { from: Ipv4Addr::LOCALHOST.into(), rights, device: Some(tag) })
+            let client = Client { from: Ipv4Addr::LOCALHOST.into(), rights, device: Some(tag) };
+            self.drive.enter(id, &client, 0)
         }
 
         fn owner(&self, id: &str) -> Participant {
             let client = Client { from: Ipv4Addr::LOCALHOST.into(), rights: Rights::ALL, device: None };
-            self.drive.enter(id, &client)
+            self.drive.enter(id, &client, 0)
         }
 
         fn driver(&self) -> Option<String> {
@@ -542,5 +594,40 @@ mod tests {
         assert_eq!(table.driver().as_deref(), Some("2"));
         again.present(false);
         assert_eq!(table.driver().as_deref(), Some("1"));
+    }
+    #[test]
+    fn windows_of_one_person_on_several_displays_drive_together() {
+        let table = Table::new();
+        let drives = |id: &str| table.drive.people().borrow().is_driver(id);
+        let (left, right) = (table.device("1", "pc", DRIVE), table.device("2", "pc", DRIVE));
+        let phone = table.device("3", "phone", DRIVE);
+        assert!(drives("1") && !drives("2"), "two windows on one display");
+        phone.see(1);
+        assert!(!drives("3"), "somebody else's");
+        right.see(1);
+        assert!(drives("1") && drives("2"));
+        left.input(key("ShiftLeft", true));
+        right.input(key("KeyA", true));
+        right.input(Event::ReleaseAll);
+        let [shift, a] = ["ShiftLeft", "KeyA"];
+        assert_eq!(table.events()[..2], [key(shift, true), key(a, true)]);
+        // Its other window goes on, however long somebody else has waited.
+        phone.ask(Instant::now());
+        drop(left);
+        assert_eq!((table.driver().as_deref(), drives("2")), (Some("2"), true));
+        right.give("3");
+        assert!(drives("3") && !drives("2"));
+        right.input(key("KeyA", true));
+        assert!(table.events().iter().all(|event| *event != key("KeyA", true)));
+    }
+
+    #[test]
+    fn who_turns_to_another_display_lets_go_of_what_was_held() {
+        let table = Table::new();
+        let phone = table.device("1", "phone", DRIVE);
+        phone.input(key("KeyA", true));
+        phone.see(1);
+        assert_eq!(table.events(), [key("KeyA", true), key("KeyA", false)]);
+        assert_eq!(table.drive.people().borrow().all[0].display, 2);
     }
 }

@@ -43,6 +43,7 @@
 pub const LICENSES: &str = include_str!(concat!(env!("OUT_DIR"), "/licenses.txt"));
 
 pub mod codec;
+mod displays;
 mod drive;
 mod error;
 mod exchange;

@@ -42,6 +42,8 @@ pub enum Request {
     Input(Event),
     /// A text to type.
     Text(String),
+    /// To see another display, by its number from 0.
+    Display(usize),
     /// Another resolution, at so many millimetres.
     Resize(Size, (u16, u16)),
     /// Control of the guest, which somebody else has.
@@ -73,6 +75,7 @@ enum Keys {
     Rel { s: u64, dx: i64, dy: i64 },
     Release {},
     Resize { w: u32, h: u32, mmw: u16, mmh: u16 },
+    Display { n: u32 },
     Ask {},
     Withdraw {},
     Give { to: String },
@@ -263,6 +266,10 @@ fn request(message: Keys) -> Result<Request, MessageError> {
             let size = Size::new(w, h).map_err(|_| MessageError::Range("size"))?;
             return Ok(Request::Resize(size, (mmw, mmh)));
         }
+        Keys::Display { n } => {
+            let number = n.checked_sub(1).and_then(|n| usize::try_from(n).ok());
+            return number.map(Request::Display).ok_or(MessageError::Range("display"));
+        }
         Keys::Ask {} => return Ok(Request::Ask),
         Keys::Withdraw {} => return Ok(Request::Withdraw),
         Keys::Give { to } => return number(to).map(Request::Give),
@@ -306,6 +313,13 @@ pub enum Tell<'a> {
         driver: Option<&'a str>,
         /// All of them, the page among them.
         all: &'a [crate::drive::Person],
+    },
+    /// The displays there are, and which the page sees. What follows is about that one.
+    Displays {
+        /// How many there are, lit or dark.
+        count: usize,
+        /// The one that the page sees, from 1.
+        n: usize,
     },
     /// How far a file of the page's is.
     File(&'a crate::exchange::FileNews),

@@ -1,11 +1,11 @@
 //! Serves one guest to its viewers.
 
+use crate::displays::Displays;
 use crate::drive::{Drive, NotGiven};
 use crate::error::ServeError;
 use crate::http;
 use crate::peer::{Peer, Wants};
-use crate::pipeline::{Limits, Pipeline, Seat};
-use crate::screen::{self, ScreenState};
+use crate::pipeline::{Limits, Seat};
 use crate::share::Share;
 use crate::sound::Sound;
 use crate::stats::{Stats, ViewerStats};
@@ -58,7 +58,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct Server {
     pub(crate) inner: Arc<Inner>,
     address: SocketAddr,
-    follower: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -70,15 +69,13 @@ impl Server {
         let (listener, local) = web::listen(config.listen).await?;
         let guard = Arc::new(Guard::new(local, config.token)?);
         let limits = Limits { max_fps: config.max_fps, rates: config.rates };
-        let (screen, follower) = screen::follow(guest.screen());
         let changes = watch::Sender::new(0);
         let inner = Arc::new(Inner {
-            pipeline: Pipeline::new(guest.screen(), limits),
+            displays: Displays::new(guest.clone(), limits),
             sound: guest.sound().map(|output| Sound::new(output, guest.microphone())),
             transport: Arc::new(WebRtc::new(local.ip(), config.rates)),
             rates: config.rates,
             guard,
-            screen,
             viewers: Viewers::new(config.max_viewers),
             stop: watch::Sender::new(false),
             share: Mutex::default(),
@@ -88,7 +85,7 @@ impl Server {
             guest,
         });
         tokio::spawn(web::serve(listener, http::router(inner.clone()), inner.stop.subscribe()));
-        Ok(Self { inner, address: local, follower })
+        Ok(Self { inner, address: local })
     }
 
     /// Where the page is, with the token in its fragment, which browsers do not send.
@@ -163,20 +160,18 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.inner.stop.send_replace(true);
-        self.follower.abort();
     }
 }
 
 /// What requests and viewers share.
 pub struct Inner {
-    pipeline: Arc<Pipeline>,
+    displays: Arc<Displays>,
     /// The guest's sound; `None` for one without a sound card.
     sound: Option<Arc<Sound>>,
     transport: Arc<dyn MediaTransport>,
     pub(crate) rates: Rates,
     guest: Arc<dyn Guest>,
     guard: Arc<Guard>,
-    screen: watch::Receiver<ScreenState>,
     pub(crate) viewers: Arc<Viewers>,
     /// Who of them drives.
     pub(crate) drive: Arc<Drive>,
@@ -228,26 +223,28 @@ impl Inner {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Answers the offer of a viewer on this host: the new viewer's name and our SDP.
+    /// Answers the offer of a viewer on this host, which is to see a display: the new viewer's name and our SDP.
     ///
     /// # Errors
     /// [`JoinError`].
     pub async fn join_here(
         self: &Arc<Self>,
         offer: &str,
+        display: usize,
         from: IpAddr,
     ) -> Result<(String, String), JoinError> {
         let client = Client { from, rights: Rights::ALL, device: None };
-        self.join(offer, client, &self.transport).await
+        self.join(offer, display, client, &self.transport).await
     }
 
-    /// The same of any viewer, over a transport.
+    /// The same of any viewer, over a transport. Where there is no such display, it sees the first.
     ///
     /// # Errors
     /// [`JoinError`].
     pub async fn join(
         self: &Arc<Self>,
         offer: &str,
+        display: usize,
         client: Client,
         transport: &Arc<dyn MediaTransport>,
     ) -> Result<(String, String), JoinError> {
@@ -263,7 +260,8 @@ impl Inner {
         });
         let accepted = transport.accept(offer, client.from, self.sound.is_some(), wake).await?;
         let (codec, flow) = (accepted.codec, accepted.flow.clone());
-        let joined = self.pipeline.join(codec, flow).map(Arc::new).map_err(JoinError::from);
+        let shown = self.displays.show(display).unwrap_or_else(|| self.displays.first().clone());
+        let joined = shown.pipeline().join(codec, flow).map(Arc::new).map_err(JoinError::from);
         let joined = joined.and_then(|seat| Ok((seat, web::random_text(16)?)));
         let (taken, id) = match joined {
             Ok(joined) => joined,
@@ -292,7 +290,8 @@ impl Inner {
             connection: accepted.connection,
             events: accepted.events,
             seat: taken,
-            screen: self.screen.clone(),
+            shown,
+            displays: self.displays.clone(),
             stop: stopped,
             client,
             drive: self.drive.clone(),
@@ -343,18 +342,19 @@ impl Inner {
             let mut stats = ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed());
             stats.driving = people.is_driver(&viewer.label);
             stats.asking = person.is_some_and(|person| person.asks);
+            stats.display = person.map_or(1, |person| person.display);
             let wants = *viewer.wants.borrow();
             (stats.hears, stats.speaks) = (wants.hear, wants.speak && stats.driving);
             stats
         };
         let mut viewers: Vec<ViewerStats> = self.viewers.map(stats);
         viewers.sort_by_key(|viewer| std::cmp::Reverse(viewer.seconds));
-        Stats::of(self.pipeline.counters(), self.sound.as_deref(), viewers)
+        Stats::of(self.displays.counters(), self.sound.as_deref(), viewers)
     }
 
     /// The same with the guest.
     pub fn report(&self) -> Report {
-        let size = self.screen.borrow().size;
+        let size = self.displays.first().screen().borrow().size;
         let (width, height) = size.map_or((0, 0), |size| (size.width, size.height));
         let guest = self.guest.status().borrow().clone();
         Report { name: self.guest.name(), guest, width, height, stats: self.stats() }

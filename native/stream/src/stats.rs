@@ -35,6 +35,8 @@ pub struct Stats {
 pub struct ViewerStats {
     /// Its number, as log messages name it.
     pub label: String,
+    /// The display it sees, from 1.
+    pub display: usize,
     /// What it is sent.
     pub codec: Codec,
     /// Since when it watches.
@@ -80,6 +82,7 @@ impl ViewerStats {
         let flow = outbox.flow();
         Self {
             label: label.to_owned(),
+            display: 1,
             codec: seat.codec(),
             seconds: age.as_secs(),
             bitrate: flow.target(),

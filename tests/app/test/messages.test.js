@@ -30,7 +30,7 @@ const LEFT_OUT = {
     "bad_pairing_message", "no_pairing_code", "pairing_code_used", "pairing_tried_too_often", "wrong_pairing_code", "not_paired",
     "stale_nonce", "wrong_signature",
   ],
-  "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices"],
+  "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices", "no_display"],
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
     "bad_cursor", "bad_rectangle", "bad_sound", "sound_not_connected", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",

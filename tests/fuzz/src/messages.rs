@@ -23,6 +23,7 @@ pub(crate) fn input(data: &[u8]) {
                 Request::Give(viewer) | Request::Refuse(viewer) => {
                     assert!(!viewer.is_empty() && viewer.bytes().all(|byte| byte.is_ascii_digit()));
                 }
+                Request::Display(number) => assert!(number < u32::MAX as usize),
                 Request::Resize(size, _) => assert!(size.width > 0 && size.height > 0),
             }
         }

@@ -12,6 +12,9 @@ pub const PAPER: Color = 0x18_2430;
 pub const INK: Color = 0xe8_f0f8;
 const FAINT: Color = 0x90_a4b8;
 
+/// Colours of displays beyond the first, which have no desk.
+pub const FURTHER_PAPERS: [Color; 3] = [0x30_1824, 0x18_3024, 0x30_3018];
+
 /// Colours of a stroke's middle while the left, the right and the middle button are held.
 pub const PENS: [Color; 3] = [0xff_2020, 0x20_ff20, 0x20_60ff];
 /// Colour of a stroke's middle under a finger.
@@ -70,6 +73,16 @@ impl Field {
     fn redraw(&mut self, canvas: &mut Canvas<'_>) {
         text::draw(canvas, self.x, self.y, self.style, &self.shown);
     }
+}
+
+/// Paints the whole of a display beyond the first, whose `number` counts from 1.
+pub fn paint_further(canvas: &mut Canvas<'_>, number: u32) -> Rect {
+    let paper = FURTHER_PAPERS[number.saturating_sub(2) as usize % FURTHER_PAPERS.len()];
+    let bounds = canvas.bounds();
+    canvas.fill(bounds, paper);
+    let words = format!("Display {number} {}x{}", bounds.w, bounds.h);
+    text::draw(canvas, LEFT, TITLE_Y, Style::new(2, INK, paper), &words);
+    bounds
 }
 
 /// The desk. Every call paints at once and returns the rectangle it changed.

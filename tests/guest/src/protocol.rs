@@ -153,6 +153,13 @@ pub enum Message {
         /// When it was set.
         t: u64,
     },
+    /// The displays are others than before.
+    Displays {
+        /// Width and height of each in pixels, from left to right.
+        displays: Vec<[u32; 2]>,
+        /// When they were found.
+        t: u64,
+    },
     /// Answer to [`Command::Time`].
     Time {
         /// The clock when the command was read.
@@ -326,6 +333,7 @@ mod tests {
             Message::Wheel { wheel: [0, -1], t: 1 },
             Message::Touch { touch: 0, down: true, at: [1, 2], t: 1 },
             Message::Size { size: [640, 480], t: 1 },
+            Message::Displays { displays: vec![[640, 480], [800, 600]], t: 1 },
             Message::Time { time_ns: 5, id: Some(1) },
             Message::State { state, id: None },
             Message::Done { done: "workload".to_owned(), t: 1, id: None },

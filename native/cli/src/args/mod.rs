@@ -18,6 +18,7 @@ pub use vm::*;
 use clap::{Parser, Subcommand, ValueEnum};
 use sampan_config::Arch;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Virtual machines, their screens in a browser
@@ -113,6 +114,8 @@ pub enum Command {
         vm: Vm,
         /// The file; - is stdout
         file: PathBuf,
+        #[command(flatten)]
+        display: OfDisplay,
     },
     /// Type a text on a machine's keyboard, or paste it where it has characters without a key
     Type {
@@ -271,6 +274,9 @@ pub struct RunArgs {
     /// The graphics device
     #[arg(long, value_enum, default_value_t)]
     pub display: DisplayArg,
+    /// Number of displays: up to 16 with virtio, 1 with std. Those beyond the first are on while a viewer sees them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub displays: u32,
     /// The pointing device
     #[arg(long, value_enum, default_value_t)]
     pub pointer: PointerArg,
@@ -321,6 +327,14 @@ pub struct CtlArgs {
     pub action: Action,
 }
 
+/// One of a machine's displays.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct OfDisplay {
+    /// Which of its displays, from 1; without it the first. Others are dark unless a viewer sees them
+    #[arg(long, value_name = "N")]
+    pub display: Option<NonZeroU32>,
+}
+
 /// What a machine can be told.
 #[derive(Subcommand, Debug)]
 pub enum Action {
@@ -330,6 +344,8 @@ pub enum Action {
     Screenshot {
         /// The file; - is stdout
         file: PathBuf,
+        #[command(flatten)]
+        display: OfDisplay,
     },
     /// Type a text on the guest's keyboard
     Type {

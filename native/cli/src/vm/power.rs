@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use sampan_control::{ClientError, Picture, Reply, Reporter, Request};
 use sampan_manager::{Ended, Error};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,12 +28,13 @@ pub fn suspend(vm: &str) -> Result<Answer> {
     Ok(Answer::new(json!({ "state": "suspended" }), ""))
 }
 
-/// `sampan screenshot VM FILE`.
-pub fn screenshot(vm: &str, file: &Path) -> Result<Answer> {
+/// `sampan screenshot VM FILE [--display N]`.
+pub fn screenshot(vm: &str, file: &Path, display: Option<NonZeroU32>) -> Result<Answer> {
     let target = Target::of(file)?;
     let app = App::open()?;
     let machine = app.running(vm)?;
-    let Reply::Picture(picture) = app.wait(machine.call(Request::Screenshot, &Reporter::new()))? else {
+    let request = Request::Screenshot { display };
+    let Reply::Picture(picture) = app.wait(machine.call(request, &Reporter::new()))? else {
         anyhow::bail!("the machine sent no picture");
     };
     let saved = save(&picture, file, &target)?;

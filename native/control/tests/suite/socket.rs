@@ -59,7 +59,9 @@ impl Handler for Played {
     async fn call(&self, request: Request, reporter: &Reporter) -> Result<Reply, Message> {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status()))),
-            Request::Screenshot => Ok(Reply::Picture(Picture { width: 2, height: 1, png: vec![0, 255, 10] })),
+            Request::Screenshot { .. } => {
+                Ok(Reply::Picture(Picture { width: 2, height: 1, png: vec![0, 255, 10] }))
+            }
             // A memory that is saved until somebody cancels it.
             Request::Suspend => {
                 for done in 0.. {
@@ -92,6 +94,7 @@ impl Handler for Played {
             pid: None,
             seconds: 1,
             size: Some([800, 600]),
+            displays: vec![Some([640, 480]), None],
             absolute_pointer: true,
             slowed: false,
             paused_by: None,
@@ -215,7 +218,7 @@ async fn requests_are_answered_and_refusals_have_codes() {
         panic!("another answer");
     };
     assert_eq!(*status, site.machine.status());
-    let picture = client.call(&Request::Screenshot).await.expect("is answered");
+    let picture = client.call(&Request::Screenshot { display: None }).await.expect("is answered");
     assert_eq!(picture, Reply::Picture(Picture { width: 2, height: 1, png: vec![0, 255, 10] }));
     let Err(ClientError::Refused(message)) = client.call(&Request::Reset).await else { panic!("is refused") };
     assert_eq!(message, Message::new("wrong_state", "it cannot be reset: wait").with("seconds", 3_u32));

@@ -8,6 +8,7 @@ use sampan_control::{
     Reply, Request, wire,
 };
 use sampan_message::Message;
+use std::num::NonZeroU32;
 
 fn request() -> impl Strategy<Value = Request> {
     let text = any::<String>;
@@ -16,7 +17,8 @@ fn request() -> impl Strategy<Value = Request> {
         prop_oneof![
             Just(Request::Status),
             Just(Request::Watch),
-            Just(Request::Screenshot),
+            option::of(1..=u32::MAX)
+                .prop_map(|display| Request::Screenshot { display: display.and_then(NonZeroU32::new) }),
             Just(Request::Pause),
             Just(Request::Resume),
             Just(Request::Reset),

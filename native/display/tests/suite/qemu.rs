@@ -63,14 +63,37 @@ async fn a_graphics_mode_comes_pixel_for_pixel() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_consoles_are_shown() {
+async fn the_first_head_of_each_card_is_shown() {
     let mut qemu = start_qemu(&["-device", "secondary-vga", "-device", "virtio-vga,max_outputs=3"]);
     let display = qemu.display().await;
     let heads: Vec<_> = display.consoles().iter().map(|c| (c.id(), c.head())).collect();
     assert_eq!(heads, [(0, 0), (1, 0), (2, 1), (3, 2)]);
-    // Each has a picture of its own, even if it is QEMU's word that the display is not active.
-    for console in display.consoles() {
+    // The first head of each card has a picture of its own.
+    for console in &display.consoles()[..2] {
         Watcher::new(console).until("a picture", |s| lit(&s.pixels) > 0).await;
+    }
+    assert_eq!(display.faults(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_further_head_is_followed_while_it_is_watched_and_dark_while_its_guest_does_not_use_it() {
+    let mut qemu = start_qemu(&["-device", "virtio-vga,max_outputs=2"]);
+    let display = qemu.display().await;
+    let console = &display.consoles()[1];
+    let mut is_lit = console.lit();
+    // QEMU has a picture of it from the start, which would be there after the two that are asked for here.
+    let size = Size::new(1024, 768).unwrap();
+    console.set_ui_info(size, (0, 0)).await.unwrap();
+    console.disconnect().await.unwrap();
+    assert_eq!(*is_lit.borrow(), None, "nobody watches it");
+    for _ in 0..2 {
+        let (watch, again) = (console.watch().await.unwrap(), console.watch().await.unwrap());
+        eventually("QEMU's word for it", || is_lit.borrow_and_update().is_some()).await;
+        assert_eq!((*is_lit.borrow(), console.screen().size()), (Some(false), None));
+        drop(watch);
+        assert_eq!(*is_lit.borrow_and_update(), Some(false), "somebody still watches it");
+        drop(again);
+        eventually("its end", || is_lit.borrow_and_update().is_none()).await;
     }
     assert_eq!(display.faults(), []);
 }

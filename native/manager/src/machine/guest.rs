@@ -9,7 +9,9 @@ use sampan_input::{Event, Locks};
 use sampan_library::{Library, RESERVE};
 use sampan_message::{Coded, Message};
 use sampan_session::audio::{Input, Output};
-use sampan_session::viewers::{Clipboard, Files, Given, Guest, GuestError, GuestStatus, Pending, Typed};
+use sampan_session::viewers::{
+    Clipboard, Files, Given, Guest, GuestError, GuestStatus, Pending, Typed, Watched,
+};
 use sampan_session::vm::{Vm, VmError};
 use std::fs::File;
 use std::path::PathBuf;
@@ -37,8 +39,20 @@ impl Guest for MachineGuest {
         self.session.screen()
     }
 
+    fn displays(&self) -> Vec<Option<Size>> {
+        self.session.displays()
+    }
+
+    fn watch(&self, display: usize) -> Option<Watched> {
+        self.session.watch(display)
+    }
+
     fn input(&self, event: Event) {
         self.session.input(event);
+    }
+
+    fn input_on(&self, display: usize, event: Event) {
+        self.session.input_on(display, event);
     }
 
     fn text(&self, text: String) -> Typed {
@@ -55,6 +69,10 @@ impl Guest for MachineGuest {
 
     fn resize(&self, size: Size, mm: (u16, u16)) {
         self.session.resize(size, mm);
+    }
+
+    fn resize_on(&self, display: usize, size: Size, mm: (u16, u16)) {
+        self.session.resize_on(display, size, mm);
     }
 
     fn status(&self) -> watch::Receiver<GuestStatus> {

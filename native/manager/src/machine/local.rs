@@ -24,6 +24,7 @@ use sampan_message::{Coded, Message};
 use sampan_session::agent::{Exec, Exited};
 use sampan_session::vm::{Vm, VmError};
 use sampan_session::{Command, CommandError, ProgressFn, Reply as SessionReply, Screenshot, Serial, Session};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -157,8 +158,8 @@ impl LocalMachine {
         self.session.execute(command).await.map(|_| Reply::Done).map_err(|e| e.message())
     }
 
-    async fn screenshot(&self, width: Option<u32>) -> Result<Reply, Message> {
-        let shot = match self.session.execute(Command::Screenshot).await.map_err(|e| e.message())? {
+    async fn screenshot(&self, display: usize, width: Option<u32>) -> Result<Reply, Message> {
+        let shot = match self.session.execute(Command::Screenshot(display)).await.map_err(|e| e.message())? {
             SessionReply::Screenshot(shot) => shot,
             SessionReply::Done => return Err(CommandError::NoPicture.message()),
         };
@@ -262,8 +263,12 @@ impl Handler for LocalMachine {
     async fn call(&self, request: Request, reporter: &Reporter) -> Result<Reply, Message> {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status()))),
-            Request::Screenshot => self.screenshot(None).await,
-            Request::Thumbnail { width } => self.screenshot(Some(width)).await,
+            Request::Screenshot { display } => {
+                let number = display.map_or(1, NonZeroU32::get);
+                // A number that no computer could count to is none of its displays either.
+                self.screenshot(usize::try_from(number - 1).unwrap_or(usize::MAX), None).await
+            }
+            Request::Thumbnail { width } => self.screenshot(0, Some(width)).await,
             Request::Type { text } => self.command(Command::Type(text)).await,
             Request::Key { names } => {
                 let key = |name: &String| {
@@ -353,6 +358,11 @@ impl Handler for LocalMachine {
                 pid: session.pid(),
                 seconds: since.elapsed().as_secs(),
                 size: session.size().map(|size| [size.width, size.height]),
+                displays: session
+                    .displays()
+                    .into_iter()
+                    .map(|size| size.map(|size| [size.width, size.height]))
+                    .collect(),
                 absolute_pointer: status.absolute,
                 slowed: status.slowed,
                 paused_by: status.paused_by.map(|by| match by {

@@ -270,7 +270,7 @@ pub fn screen_detach(screen: String) {
 pub fn screenshot(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, told::Picture>> {
     promise(env, move |core| async move {
         let machine = core.manager.running(id(&machine)?).await?;
-        match machine.call(Request::Screenshot, &Reporter::new()).await? {
+        match machine.call(Request::Screenshot { display: None }, &Reporter::new()).await? {
             Reply::Picture(picture) => Ok(picture.into()),
             _ => Err(Error::Thread.into()),
         }

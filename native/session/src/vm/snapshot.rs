@@ -161,7 +161,7 @@ impl Vm {
 
     /// What the screen shows, small; nothing where it shows nothing.
     pub async fn picture(&self) -> Option<Vec<u8>> {
-        let Ok(Reply::Screenshot(shot)) = self.session.execute(Command::Screenshot).await else {
+        let Ok(Reply::Screenshot(shot)) = self.session.execute(Command::Screenshot(0)).await else {
             return None;
         };
         super::on_thread(move || shot.smaller(PICTURE).to_png()).await.ok()

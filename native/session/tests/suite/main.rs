@@ -2,6 +2,7 @@
 
 mod common;
 mod confined;
+mod displays;
 #[path = "../../../../tests/example.rs"]
 mod example;
 mod failures;

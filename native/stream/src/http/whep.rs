@@ -6,8 +6,9 @@ use crate::web::{PeerAddress, refuse};
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub(crate) const SDP: &str = "application/sdp";
@@ -19,17 +20,25 @@ pub(crate) fn is(headers: &HeaderMap, kind: &str) -> bool {
     value.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(kind))
 }
 
+/// The display that an offer's address asks for, from 0; it counts from 1. An address that says nothing of the kind asks for the first.
+pub(crate) fn wanted_display(address: &Uri) -> usize {
+    let mut parts = address.query().unwrap_or_default().split('&');
+    let number = parts.find_map(|part| part.strip_prefix("display=")).and_then(|number| number.parse().ok());
+    number.map_or(0, |number: NonZeroUsize| number.get() - 1)
+}
+
 /// `POST /whep`: an offer, answered with a new viewer.
 pub async fn offer(
     State(inner): State<Arc<Inner>>,
     Extension(PeerAddress(from)): Extension<PeerAddress>,
+    address: Uri,
     headers: HeaderMap,
     body: String,
 ) -> Response {
     if !is(&headers, SDP) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send the offer as {SDP}"));
     }
-    match inner.join_here(&body, from).await {
+    match inner.join_here(&body, wanted_display(&address), from).await {
         Ok((id, answer)) => {
             let location = format!("/whep/{id}");
             (StatusCode::CREATED, [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location)], answer)
@@ -79,4 +88,24 @@ pub(crate) fn gone() -> Response {
 /// `GET /status`: the guest and its viewers in numbers.
 pub async fn status(State(inner): State<Arc<Inner>>) -> Response {
     Json(inner.report()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_asks_for_a_display_or_gets_the_first() {
+        for (address, display) in [
+            ("/whep", 0),
+            ("/whep?display=1", 0),
+            ("/whep?display=2", 1),
+            ("/whep?a=b&display=16", 15),
+            ("/whep?display=0", 0),
+            ("/whep?display=-1", 0),
+            ("/whep?display=99999999999999999999", 0),
+        ] {
+            assert_eq!(wanted_display(&address.parse().expect("an address")), display, "{address}");
+        }
+    }
 }

@@ -2,22 +2,23 @@
 
 mod keyrequest;
 mod liveness;
-mod resizes;
+mod paced;
 mod sound;
 mod teller;
 
+use crate::displays::{Displays, Shown};
 use crate::drive::{Drive, Participant, People};
 use crate::exchange::FileNews;
 use crate::message::{Reader, Request};
 use crate::pipeline::Seat;
-use crate::screen::ScreenState;
 use crate::sound::{Sound, VoicePacket};
 use crate::transport::{Channel, Connection, PeerEvent};
 use crate::viewers::Client;
 use keyrequest::{KeyRequests, LastFrame};
 use liveness::Liveness;
+use paced::Paced;
 use parking_lot::Mutex;
-use resizes::Resizes;
+use sampan_frame::Size;
 use sampan_guest::{Guest, GuestError};
 use sampan_trust::Right;
 use sound::SoundStatus;
@@ -49,8 +50,10 @@ pub struct Peer {
     pub events: mpsc::Receiver<PeerEvent>,
     /// Its place at the encoder.
     pub seat: Arc<Seat>,
-    /// Size and cursor.
-    pub screen: watch::Receiver<ScreenState>,
+    /// The display it sees.
+    pub shown: Arc<Shown>,
+    /// All of them.
+    pub displays: Arc<Displays>,
     /// Turns true when it is to end.
     pub stop: watch::Receiver<bool>,
     /// Who it is.
@@ -141,7 +144,10 @@ struct Control {
     teller: Teller,
     liveness: Liveness,
     requests: KeyRequests,
-    resizes: Resizes,
+    /// Sizes that it asks for.
+    resizes: Paced<(Size, (u16, u16))>,
+    /// Displays that it wants to see.
+    display: Paced<usize>,
     /// Texts on their way to the guest.
     texts: JoinSet<Result<(), GuestError>>,
     last: Arc<Mutex<Option<LastFrame>>>,
@@ -159,7 +165,8 @@ impl Control {
             reader: Reader::default(),
             liveness: Liveness::default(),
             requests: KeyRequests::default(),
-            resizes: Resizes::default(),
+            resizes: Paced::default(),
+            display: Paced::default(),
             texts: JoinSet::new(),
             last,
             bad_messages: 0,
@@ -171,6 +178,8 @@ impl Control {
         let begun = Instant::now();
         let mut status = self.peer.guest.status();
         let mut notices = self.peer.seat.notices();
+        let mut screen = self.peer.shown.screen();
+        let count = self.peer.displays.count();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut locks = self.peer.guest.locks();
@@ -182,7 +191,9 @@ impl Control {
         let mut clipboard = clipboard.map(|clipboard| clipboard.status());
         let (mut guest_gone, mut locks_gone) = (false, false);
         loop {
-            let (confirm, resize) = (self.teller.confirm_at(), self.resizes.due(Instant::now()));
+            let now = Instant::now();
+            let (confirm, resize, display) =
+                (self.teller.confirm_at(), self.resizes.due(now), self.display.due(now));
             let turn = tokio::select! {
                 event = self.peer.events.recv() => event.map_or(Turn::End("its connection ended"), Turn::Event),
                 changed = status.changed(), if !guest_gone => {
@@ -216,11 +227,12 @@ impl Control {
                     Ok(Err(error)) => Turn::Untyped(error),
                     _ => Turn::Tell,
                 },
-                changed = self.peer.screen.changed() => Turn::unless(changed.is_err(), "the server ended"),
+                changed = screen.changed() => Turn::unless(changed.is_err(), "the server ended"),
                 changed = notices.changed() => Turn::unless(changed.is_err(), "the encoder ended"),
                 _ = self.peer.stop.wait_for(|stop| *stop) => Turn::End("it was asked to"),
                 () = sleep_until(confirm), if confirm.is_some() => Turn::Tell,
-                () = sleep_until(resize), if resize.is_some() => Turn::Tell,
+                () = sleep_until(resize), if resize.is_some() && display.is_none() => Turn::Tell,
+                () = sleep_until(display), if display.is_some() => Turn::Tell,
                 _ = tick.tick() => Turn::Tick,
             };
             match turn {
@@ -235,11 +247,17 @@ impl Control {
                 Turn::Tick if self.connected => self.look_for_life(),
                 Turn::Tick | Turn::Tell => {}
             }
-            if let Some((size, mm)) = self.resizes.take(Instant::now()) {
+            if let Some(number) = self.display.take(Instant::now()) {
+                self.see(number);
+                (notices, screen) = (self.peer.seat.notices(), self.peer.shown.screen());
+            }
+            // A size that comes after a display is meant for that.
+            let is_there = self.display.due(Instant::now()).is_none();
+            if is_there && let Some((size, mm)) = self.resizes.take(Instant::now()) {
                 self.part.iter().for_each(|part| part.resize(size, mm));
             }
             let (status, notice) = (status.borrow().clone(), notices.borrow().clone());
-            let (screen, locks) = (self.peer.screen.borrow().clone(), *locks.borrow());
+            let (now, locks) = (screen.borrow().clone(), *locks.borrow());
             let people: People = people.borrow().clone();
             let drives = people.is_driver(&self.peer.label);
             let clipboard = clipboard.as_ref().filter(|_| drives).map(|clipboard| *clipboard.borrow());
@@ -249,13 +267,14 @@ impl Control {
             let news = News {
                 status: &status,
                 people: &people,
+                displays: (count, self.peer.shown.number() + 1),
                 clipboard,
                 files,
                 file,
                 sound,
                 touch,
                 locks,
-                screen: &screen,
+                screen: &now,
                 notice: &notice,
             };
             self.teller.tell(&news).await;
@@ -268,7 +287,7 @@ impl Control {
             PeerEvent::Connected => {
                 match &self.part {
                     Some(part) => part.present(true),
-                    None => self.part = Some(self.peer.drive.enter(&self.peer.label, &self.peer.client)),
+                    None => self.part = Some(self.enter()),
                 }
                 if !std::mem::replace(&mut self.connected, true) {
                     (self.peer.connected)();
@@ -303,6 +322,11 @@ impl Control {
             Ok(Some(Request::Input(event))) => part.input(event),
             Ok(Some(Request::Text(text))) => self.text(text),
             Ok(Some(Request::Resize(size, mm))) => self.resizes.ask((size, mm)),
+            // A size that is asked for from now on is this one's.
+            Ok(Some(Request::Display(number))) => {
+                self.resizes.forget();
+                self.display.ask(number);
+            }
             Ok(Some(Request::Ask)) => part.ask(Instant::now()),
             Ok(Some(Request::Withdraw)) => part.withdraw(),
             Ok(Some(Request::Give(to))) => part.give(&to),
@@ -320,6 +344,25 @@ impl Control {
                 self.bad_messages += 1;
             }
         }
+    }
+
+    fn enter(&self) -> Participant {
+        self.peer.drive.enter(&self.peer.label, &self.peer.client, self.peer.shown.number())
+    }
+
+    /// Shows another display; of one that there is not nothing becomes.
+    fn see(&mut self, number: usize) {
+        if number == self.peer.shown.number() {
+            return;
+        }
+        let Some(shown) = self.peer.displays.show(number) else { return };
+        if let Err(error) = self.peer.seat.move_to(shown.pipeline()) {
+            log::warn!("viewer {} stays with its display: {error}", self.peer.label);
+            return;
+        }
+        self.part.iter().for_each(|part| part.see(number));
+        self.peer.shown = shown;
+        self.peer.seat.wake();
     }
 
     fn text(&mut self, text: String) {

@@ -40,6 +40,7 @@ pub struct Teller {
     motion: bool,
     status: Option<GuestStatus>,
     people: Option<People>,
+    displays: Option<(usize, usize)>,
     clipboard: Option<ClipboardStatus>,
     file: Option<FileNews>,
     sound: Option<SoundStatus>,
@@ -64,6 +65,8 @@ pub struct News<'a> {
     pub status: &'a GuestStatus,
     /// Who sees it, and who drives it.
     pub people: &'a People,
+    /// How many displays there are, and which the page sees, from 1.
+    pub displays: (usize, usize),
     /// Whether the page may exchange files with it.
     pub files: bool,
     /// How far a file of the page's is.
@@ -109,6 +112,7 @@ impl Teller {
             motion: false,
             status: None,
             people: None,
+            displays: None,
             clipboard: None,
             file: None,
             sound: None,
@@ -163,7 +167,7 @@ impl Teller {
 
     async fn try_tell(
         &mut self,
-        &News { status, people, clipboard, files, file, sound, touch, locks, screen, notice }: &News<'_>,
+        &News { status, people, displays, clipboard, files, file, sound, touch, locks, screen, notice }: &News<'_>,
     ) -> Result<(), TransportError> {
         if self.status.as_ref() != Some(status) {
             let (state, absolute) = (status.state, status.absolute);
@@ -183,6 +187,13 @@ impl Teller {
             let tell = Tell::People { you: &self.label, driver: people.driver.as_deref(), all: &people.all };
             self.say(Channel::Keys, &tell).await?;
             self.people = Some(people.clone());
+        }
+        if self.displays != Some(displays) {
+            let (count, n) = displays;
+            self.say(Channel::Keys, &Tell::Displays { count, n }).await?;
+            self.displays = Some(displays);
+            // What was told of another display is not known of this one. Shapes have names that are theirs alone.
+            (self.size, self.notice, self.place, self.confirm) = (None, None, None, None);
         }
         if self.clipboard != clipboard {
             let ClipboardStatus { agent, to_guest: to, from_guest: from, text, png, copied } =

@@ -11,7 +11,7 @@ use crate::transport::{Frame, packetize, rtp_time};
 use parking_lot::{Mutex, MutexGuard};
 use sampan_frame::{Consumer, Rect, Screen, Size, Staging};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -27,6 +27,8 @@ const REMAKE_GAP: Duration = Duration::from_millis(100);
 
 /// What the thread and the viewers' tasks share.
 pub struct Lane {
+    /// Its number among all: outboxes take frames from one alone.
+    number: u64,
     codec: Codec,
     signal: Arc<Signal>,
     seats: Mutex<Vec<Arc<Outbox>>>,
@@ -46,7 +48,9 @@ impl Lane {
         counters: Arc<Counters>,
         epoch: Instant,
     ) -> std::io::Result<Arc<Self>> {
+        static LANES: AtomicU64 = AtomicU64::new(1);
         let lane = Arc::new(Self {
+            number: LANES.fetch_add(1, Ordering::Relaxed),
             codec,
             signal: Arc::default(),
             seats: Mutex::default(),
@@ -79,6 +83,7 @@ impl Lane {
 
     /// Adds a viewer.
     pub fn join(&self, outbox: Arc<Outbox>) {
+        outbox.follow(self.number);
         self.seats().push(outbox);
         self.signal.raise();
     }
@@ -178,7 +183,7 @@ impl Worker {
         let frames = self.kept.at(rtp_time(self.epoch.elapsed()));
         let needy = |seat: &&Arc<Outbox>| seat.needs_key(now).is_some_and(|at| at <= now) && seat.can_take();
         for seat in seats.iter().filter(needy) {
-            seat.replay(frames.clone());
+            seat.replay(self.lane.number, frames.clone());
             self.counters.resent.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -246,7 +251,7 @@ impl Worker {
         self.kept.add(&frame);
         self.key_at = if frame.key { Some(Instant::now()) } else { self.key_at };
         for seat in seats {
-            seat.push(&frame);
+            seat.push(self.lane.number, &frame);
         }
     }
 

@@ -1,4 +1,4 @@
-//! From the guest's screen to encoded frames: one encoder per codec, shared by its viewers.
+//! From a screen of the guest's to encoded frames: one encoder per codec, shared by its viewers.
 
 mod budget;
 mod kept;
@@ -50,25 +50,38 @@ pub struct Counters {
     pub encode_nanos: AtomicU64,
 }
 
-/// Starts an encoder when its first viewer comes and ends it when its last one goes.
-pub struct Pipeline {
-    screen: Arc<Screen>,
+/// What the pipelines of a guest's displays share.
+#[derive(Clone, Debug)]
+pub struct Shared {
     limits: Limits,
     counters: Arc<Counters>,
+    /// When the time of RTP began, which goes on for a viewer that sees another display.
     epoch: Instant,
-    lanes: Mutex<HashMap<Codec, Arc<Lane>>>,
 }
 
-impl Pipeline {
-    /// A pipeline of `screen`; it does nothing until someone joins.
-    pub fn new(screen: Arc<Screen>, limits: Limits) -> Arc<Self> {
-        let (counters, epoch, lanes) = (Arc::default(), Instant::now(), Mutex::default());
-        Arc::new(Self { screen, limits, counters, epoch, lanes })
+impl Shared {
+    /// Nothing has been encoded yet.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, counters: Arc::default(), epoch: Instant::now() }
     }
 
     /// What has been encoded so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+}
+
+/// Starts an encoder when its first viewer comes and ends it when its last one goes.
+pub struct Pipeline {
+    screen: Arc<Screen>,
+    shared: Shared,
+    lanes: Mutex<HashMap<Codec, Arc<Lane>>>,
+}
+
+impl Pipeline {
+    /// A pipeline of `screen`; it does nothing until someone joins.
+    pub fn new(screen: Arc<Screen>, shared: Shared) -> Arc<Self> {
+        Arc::new(Self { screen, shared, lanes: Mutex::default() })
     }
 
     /// Adds a viewer.
@@ -77,18 +90,23 @@ impl Pipeline {
     /// The system's, if it has no thread for the encoder.
     pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>) -> std::io::Result<Seat> {
         let outbox = Arc::new(Outbox::new(flow));
+        let place = self.place(codec, &outbox)?;
+        Ok(Seat { codec, place: Mutex::new(place), outbox })
+    }
+
+    fn place(self: &Arc<Self>, codec: Codec, outbox: &Arc<Outbox>) -> std::io::Result<Place> {
         let mut lanes = self.lanes.lock();
         let lane = match lanes.get(&codec) {
             Some(lane) => lane.clone(),
             None => {
-                let counters = self.counters.clone();
-                let lane = Lane::start(codec, &self.screen, self.limits, counters, self.epoch)?;
+                let Shared { limits, counters, epoch } = self.shared.clone();
+                let lane = Lane::start(codec, &self.screen, limits, counters, epoch)?;
                 lanes.insert(codec, lane.clone());
                 lane
             }
         };
         lane.join(outbox.clone());
-        Ok(Seat { pipeline: Arc::downgrade(self), codec, lane, outbox })
+        Ok(Place { pipeline: Arc::downgrade(self), lane })
     }
 }
 
@@ -99,11 +117,29 @@ impl Drop for Pipeline {
     }
 }
 
+/// An encoder, and where it is kept.
+struct Place {
+    pipeline: Weak<Pipeline>,
+    lane: Arc<Lane>,
+}
+
+impl Place {
+    fn leave(&self, codec: Codec, outbox: &Arc<Outbox>) {
+        let Some(pipeline) = self.pipeline.upgrade() else { return };
+        let mut lanes = pipeline.lanes.lock();
+        if self.lane.leave(outbox) {
+            self.lane.stop();
+            if lanes.get(&codec).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {
+                lanes.remove(&codec);
+            }
+        }
+    }
+}
+
 /// A viewer's place at an encoder; dropping it leaves.
 pub struct Seat {
-    pipeline: Weak<Pipeline>,
     codec: Codec,
-    lane: Arc<Lane>,
+    place: Mutex<Place>,
     outbox: Arc<Outbox>,
 }
 
@@ -118,27 +154,34 @@ impl Seat {
         &self.outbox
     }
 
+    /// Moves to the encoder of another display, which begins with a keyframe for this viewer.
+    ///
+    /// # Errors
+    /// The system's, if it has no thread for the encoder; the viewer stays where it is then.
+    pub fn move_to(&self, pipeline: &Arc<Pipeline>) -> std::io::Result<()> {
+        if self.place.lock().pipeline.ptr_eq(&Arc::downgrade(pipeline)) {
+            return Ok(());
+        }
+        let place = pipeline.place(self.codec, &self.outbox)?;
+        let old = std::mem::replace(&mut *self.place.lock(), place);
+        old.leave(self.codec, &self.outbox);
+        Ok(())
+    }
+
     /// Tells the encoder that this viewer can take more, or needs something.
     pub fn wake(&self) {
-        self.lane.wake();
+        self.place.lock().lane.wake();
     }
 
     /// Words from the encoder for the viewer, empty when all is well.
     pub fn notices(&self) -> watch::Receiver<String> {
-        self.lane.notices()
+        self.place.lock().lane.notices()
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.outbox.close();
-        let Some(pipeline) = self.pipeline.upgrade() else { return };
-        let mut lanes = pipeline.lanes.lock();
-        if self.lane.leave(&self.outbox) {
-            self.lane.stop();
-            if lanes.get(&self.codec).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {
-                lanes.remove(&self.codec);
-            }
-        }
+        self.place.get_mut().leave(self.codec, &self.outbox);
     }
 }

@@ -27,6 +27,8 @@ struct State {
     frames: VecDeque<Arc<Frame>>,
     /// How many of them, the first, repeat what others have had.
     replayed: usize,
+    /// The encoder whose frames are taken; what another one has on its way is another display's.
+    source: u64,
     /// The viewer lacks the frames that the next difference builds on.
     needs_key: bool,
     /// When it was given the last keyframe.
@@ -71,15 +73,23 @@ impl Outbox {
         state.needs_key.then(|| state.key_at.map_or(now, |at| now.max(at + KEY_GAP)))
     }
 
+    /// From now on frames come from another encoder, the first of them a keyframe. `source` is its number.
+    pub fn follow(&self, source: u64) {
+        let mut state = self.lock();
+        state.frames.clear();
+        (state.replayed, state.source) = (0, source);
+        (state.needs_key, state.key_at) = (true, None);
+    }
+
     /// Notes that the viewer asked for a keyframe.
     pub fn ask_key(&self) {
         self.lock().needs_key = true;
     }
 
-    /// Puts a frame in. Without room everything that waits is dropped, and the viewer waits for a keyframe.
-    pub fn push(&self, frame: &Arc<Frame>) {
+    /// Puts a frame of the encoder `source` in. Without room everything that waits is dropped, and the viewer waits for a keyframe.
+    pub fn push(&self, source: u64, frame: &Arc<Frame>) {
         let mut state = self.lock();
-        if state.closed {
+        if state.closed || state.source != source {
             return;
         }
         if self.flow.muted() {
@@ -107,9 +117,9 @@ impl Outbox {
     }
 
     /// Puts in a keyframe and what builds on it, up to the picture that others see.
-    pub fn replay(&self, frames: Vec<Arc<Frame>>) {
+    pub fn replay(&self, source: u64, frames: Vec<Arc<Frame>>) {
         let mut state = self.lock();
-        if state.closed || self.flow.muted() || frames.is_empty() {
+        if state.closed || state.source != source || self.flow.muted() || frames.is_empty() {
             return;
         }
         state.begin();
@@ -177,15 +187,15 @@ mod tests {
         let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
         let needs_key = || outbox.needs_key(Instant::now()).is_some();
         assert!(needs_key());
-        outbox.push(&frame(false));
+        outbox.push(0, &frame(false));
         assert!(outbox.can_take(), "a difference is of no use before the first keyframe");
-        outbox.push(&frame(true));
+        outbox.push(0, &frame(true));
         for _ in 0..CAPACITY {
-            outbox.push(&frame(false));
+            outbox.push(0, &frame(false));
         }
         assert!(needs_key());
         assert!(outbox.can_take(), "nothing stale is kept");
-        outbox.push(&frame(true));
+        outbox.push(0, &frame(true));
         assert!(outbox.next().await.expect("open").key);
         assert!(!outbox.can_take(), "one frame in flight");
         outbox.sent();
@@ -197,17 +207,32 @@ mod tests {
     #[tokio::test]
     async fn what_is_replayed_takes_no_room_from_what_is_new() {
         let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
-        outbox.replay((0..10).map(|n| frame(n == 0)).collect());
+        outbox.replay(0, (0..10).map(|n| frame(n == 0)).collect());
         for _ in 0..CAPACITY {
-            outbox.push(&frame(false));
+            outbox.push(0, &frame(false));
         }
         assert_eq!(outbox.needs_key(Instant::now()), None);
         for n in 0..10 + CAPACITY {
             assert_eq!(outbox.next().await.expect("open").key, n == 0);
             outbox.sent();
         }
-        outbox.push(&frame(false));
+        outbox.push(0, &frame(false));
         assert_eq!(outbox.dropped(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_sees_another_display_gets_nothing_of_the_one_before() {
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        outbox.push(0, &frame(true));
+        outbox.push(0, &frame(false));
+        outbox.follow(7);
+        outbox.push(0, &frame(true));
+        outbox.replay(0, vec![frame(true)]);
+        assert!(outbox.can_take() && outbox.needs_key(Instant::now()).is_some());
+        outbox.push(7, &frame(false));
+        assert!(outbox.can_take(), "a difference is of no use before the first keyframe");
+        outbox.push(7, &frame(true));
+        assert!(outbox.next().await.expect("open").key);
     }
 
     #[test]
@@ -215,7 +240,7 @@ mod tests {
         let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
         let now = Instant::now();
         assert_eq!(outbox.needs_key(now), Some(now), "one that has nothing is served at once");
-        outbox.replay(vec![frame(true)]);
+        outbox.replay(0, vec![frame(true)]);
         outbox.ask_key();
         let next = outbox.needs_key(now).expect("it needs one");
         assert!(next >= now + KEY_GAP);

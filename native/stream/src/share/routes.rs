@@ -3,7 +3,7 @@
 use super::{Share, now, tag};
 use crate::exchange;
 use crate::http::refused::Refused;
-use crate::http::whep::{FRAGMENT, SDP, gone, is, status_of};
+use crate::http::whep::{FRAGMENT, SDP, gone, is, status_of, wanted_display};
 use crate::server::{Inner, JoinError};
 use crate::viewers::{Client, unix};
 use crate::web::{self, Guard, PeerAddress, refuse};
@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -122,6 +122,7 @@ async fn device(
 async fn offer(
     State(site): State<Site>,
     Extension(PeerAddress(from)): Extension<PeerAddress>,
+    address: Uri,
     headers: HeaderMap,
     body: String,
 ) -> Result<Response, Refused> {
@@ -131,7 +132,7 @@ async fn offer(
     let (inner, share) = (site.inner()?, site.share()?);
     let (connect, device) = device(&share, &headers, &body).await?;
     let client = Client { from, rights: device.rights, device: Some(tag(&device)) };
-    let (id, answer) = match inner.join(&body, client, &share.transport).await {
+    let (id, answer) = match inner.join(&body, wanted_display(&address), client, &share.transport).await {
         Ok(joined) => joined,
         Err(error) => return Ok(not_joined(&error)),
     };

@@ -285,7 +285,7 @@ async fn one_of_several_viewers_drives_and_hands_over() {
     assert!(second.message(r#""t":"people""#).await.contains(r#""you":"2","driver":"1""#));
     let said = driver.message(r#""name":"tablet""#).await;
     assert!(
-        said.contains(r#"{"id":"2","name":"tablet","own":false,"may":true,"asks":false,"refused":false}"#)
+        said.contains(r#"{"id":"2","name":"tablet","own":false,"may":true,"asks":false,"refused":false,"drives":false,"display":1}"#)
     );
     let (a, b) = (Key::from_dom("KeyA").expect("a key"), Key::from_dom("KeyB").expect("a key"));
     let (down, up) = (|key| Event::Key { key, down: true }, |key| Event::Key { key, down: false });

@@ -3,13 +3,14 @@
 use crate::common::guest::{Painter, TestGuest};
 use crate::common::network::Network;
 use crate::common::{Client, until, within};
-use sampan_frame::{Cursor, Size};
-use sampan_guest::GuestState;
+use sampan_frame::{Cursor, Screen, Size};
+use sampan_guest::{Guest, GuestState, GuestStatus, Watched};
 use sampan_input::{Button, Event, Key};
 use sampan_stream::{Server, ServerConfig};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use webrtc::peer_connection::RTCPeerConnectionState;
 
 async fn serve(guest: &Arc<TestGuest>) -> Server {
@@ -284,4 +285,104 @@ async fn a_server_that_ends_says_goodbye() {
         )
     };
     within("the end", client.state.wait_for(closed)).await.expect("a state");
+}
+
+/// A guest with a second, smaller display.
+struct TwoDisplays {
+    first: Arc<TestGuest>,
+    second: Arc<Screen>,
+    /// Held by whoever watches the second.
+    watched: Arc<()>,
+    events: Mutex<Vec<(usize, Event)>>,
+    sizes: Mutex<Vec<(usize, Size)>>,
+}
+
+impl Guest for TwoDisplays {
+    fn name(&self) -> String {
+        self.first.name()
+    }
+
+    fn screen(&self) -> Arc<Screen> {
+        self.first.screen()
+    }
+
+    fn displays(&self) -> Vec<Option<Size>> {
+        vec![self.first.screen().size(), self.second.size()]
+    }
+
+    fn watch(&self, display: usize) -> Option<Watched> {
+        match display {
+            0 => Some(Watched::new(self.screen(), ())),
+            1 => Some(Watched::new(self.second.clone(), self.watched.clone())),
+            _ => None,
+        }
+    }
+
+    fn input(&self, event: Event) {
+        self.input_on(0, event);
+    }
+
+    fn input_on(&self, display: usize, event: Event) {
+        self.events.lock().expect("ok").push((display, event));
+    }
+
+    fn resize(&self, size: Size, mm: (u16, u16)) {
+        self.resize_on(0, size, mm);
+    }
+
+    fn resize_on(&self, display: usize, size: Size, _: (u16, u16)) {
+        self.sizes.lock().expect("ok").push((display, size));
+    }
+
+    fn status(&self) -> watch::Receiver<GuestStatus> {
+        self.first.status()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_turns_to_another_display_and_all_it_does_is_about_that_one() {
+    let second = Screen::new();
+    second.set_blank(Size { width: 320, height: 200 });
+    let guest = Arc::new(TwoDisplays {
+        first: TestGuest::new(640, 360),
+        second,
+        watched: Arc::default(),
+        events: Mutex::default(),
+        sizes: Mutex::default(),
+    });
+    let server = Server::start(ServerConfig::default(), guest.clone()).await.expect("serves");
+    let mut client = Client::connect(&server.url(), as_is).await;
+    assert_eq!(client.frame().await.width, 640);
+    assert_eq!(client.message("\"displays\"").await, r#"{"t":"displays","count":2,"n":1}"#);
+    assert_eq!(client.message("\"size\"").await, r#"{"t":"size","w":640,"h":360}"#);
+    assert_eq!(Arc::strong_count(&guest.watched), 1, "nobody watches the second");
+
+    for text in [r#"{"t":"display","n":7}"#, r#"{"t":"display","n":2}"#] {
+        client.keys.send_text(text).await.expect("sends");
+    }
+    assert_eq!(client.message("\"displays\"").await, r#"{"t":"displays","count":2,"n":2}"#);
+    assert_eq!(client.message("\"size\"").await, r#"{"t":"size","w":320,"h":200}"#);
+    // What the first had on its way may still come; the second begins with a keyframe.
+    let frame = loop {
+        let frame = client.frame().await;
+        if frame.width == 320 {
+            break frame;
+        }
+    };
+    assert!(frame.key && frame.height == 200);
+    assert_eq!((server.stats().viewers[0].display, Arc::strong_count(&guest.watched)), (2, 2));
+    client.motion.send_text(r#"{"t":"move","s":1,"x":3,"y":4,"w":320,"h":200}"#).await.expect("sends");
+    client.keys.send_text(r#"{"t":"resize","w":800,"h":600,"mmw":0,"mmh":0}"#).await.expect("sends");
+    until("what it does", || {
+        !guest.sizes.lock().expect("ok").is_empty() && !guest.events.lock().expect("ok").is_empty()
+    })
+    .await;
+    assert_eq!(*guest.events.lock().expect("ok"), [(1, Event::Move { x: 3, y: 4, frame: (320, 200) })]);
+    assert_eq!(*guest.sizes.lock().expect("ok"), [(1, Size { width: 800, height: 600 })]);
+
+    client.keys.send_text(r#"{"t":"display","n":1}"#).await.expect("sends");
+    while client.frame().await.width != 640 {}
+    until("the end of the second's encoder", || Arc::strong_count(&guest.watched) == 1).await;
+    client.close().await;
+    server.stop().await;
 }

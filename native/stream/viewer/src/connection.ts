@@ -63,6 +63,8 @@ export class Connection {
   readonly #events: ConnectionEvents;
   readonly #backoff = new Backoff();
   #token: string;
+  /** The display to see, from 1, when it connects. */
+  display = 1;
   #attempt: Attempt | undefined;
   #retry: number | undefined;
   #failed: Failed | undefined;
@@ -115,6 +117,11 @@ export class Connection {
     const location = this.#attempt?.location;
     if (location === undefined) return Promise.reject(new Refusal("", ""));
     return ask(location, this.#token, method, path, more);
+  }
+
+  /** The key to the machine; empty where the device has keys of its own. */
+  get token(): string {
+    return this.#token;
   }
 
   /** The live connection, for statistics. */
@@ -174,7 +181,7 @@ export class Connection {
     const offer = await peer.createOffer();
     await peer.setLocalDescription({ type: "offer", sdp: inStereo(offer.sdp ?? "") });
     const sdp = peer.localDescription?.sdp ?? offer.sdp ?? "";
-    const session = await postOffer(sdp, this.#token, attempt.abort.signal);
+    const session = await postOffer(sdp, this.#token, this.display, attempt.abort.signal);
     if (attempt !== this.#attempt) {
       endSession(session.location, this.#token);
       return;

@@ -57,9 +57,19 @@ export class Follow {
     this.now();
   }
 
+  /** The guest has nothing connected to the display yet: a size connects it, also where the guest's is not to follow the window. */
+  connect(): void {
+    this.#sent = "";
+    this.#ask();
+  }
+
   now(): void {
     window.clearTimeout(this.#timer);
-    if (!this.#enabled || document.visibilityState === "hidden") return;
+    if (this.#enabled) this.#ask();
+  }
+
+  #ask(): void {
+    if (document.visibilityState === "hidden") return;
     const stage = this.#stageSize();
     if (stage.width < 1 || stage.height < 1) return;
     const { width: w, height: h } = wantedSize(stage, window.devicePixelRatio / Number(this.#scale));

@@ -4,13 +4,14 @@ import { ClipboardExchange } from "./clipboard.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionState } from "./connection.ts";
 import { CursorView } from "./cursor.ts";
+import { DisplaysView, displayIn, queryFor } from "./displays.ts";
 import { FilesView, PathDialog, choose, takeDrops } from "./files.ts";
 import { Follow } from "./follow.ts";
 import type { Point } from "./geometry.ts";
 import { KeyMenu } from "./keymenu.ts";
 import { Keyboard } from "./keyboard.ts";
 import { Menu } from "./menu.ts";
-import type { KeysMessage, PeopleMessage, ServerMessage, StatusMessage } from "./messages.ts";
+import type { DisplaysMessage, KeysMessage, PeopleMessage, ServerMessage, StatusMessage } from "./messages.ts";
 import { NoticeCard } from "./notice.ts";
 import { admit } from "./pair.ts";
 import { PeopleView, drives } from "./people.ts";
@@ -45,6 +46,7 @@ class Viewer {
   #overdue = false;
   #pictureTimer: number | undefined;
   #displayOff = false;
+  #display = displayIn(location.search);
   #words = "";
   #capture: Capture = "none";
   #captureTimer: number | undefined;
@@ -67,6 +69,7 @@ class Viewer {
   readonly #recorder: Recorder;
   readonly #toolbar: Toolbar;
   readonly #peopleView: PeopleView;
+  readonly #displays: DisplaysView;
   readonly #clipboard: ClipboardExchange;
   readonly #files: FilesView;
   readonly #sound: SoundView;
@@ -81,6 +84,7 @@ class Viewer {
       sound: (stream) => this.#sound.show(stream),
     });
     this.#connection = connection;
+    connection.display = this.#display;
     this.#cursor = new CursorView(this.#screen);
     this.#text = new TextInput({
       text: (text) => this.#keyboard.text(text),
@@ -120,6 +124,18 @@ class Viewer {
       this.#toolbar.setRecording(recording);
     });
     this.#peopleView = new PeopleView((message) => connection.sendKeys(message));
+    this.#displays = new DisplaysView({
+      show: (n) => {
+        connection.sendKeys({ t: "display", n });
+        this.#closeMenu();
+        this.#focusGuest();
+      },
+      open: (n) => {
+        this.#closeMenu();
+        const hash = connection.token === "" ? "" : `#token=${encodeURIComponent(connection.token)}`;
+        window.open(`${location.pathname}${queryFor(location.search, n)}${hash}`, "_blank", "noopener");
+      },
+    });
     this.#keys = new KeyMenu(this.#keyboard, this.#sticky);
     this.#clipboard = new ClipboardExchange((method, path, more) => connection.ask(method, path, more), (text) => this.#tell(text));
     this.#files = new FilesView((method, path, more) => connection.ask(method, path, more));
@@ -167,7 +183,7 @@ class Viewer {
         this.#focusGuest();
       },
     });
-    this.#menu.root.prepend(this.#peopleView.list);
+    this.#menu.root.prepend(this.#peopleView.list, this.#displays.list);
     this.#toolbar.root.append(this.#menu.root);
     this.#screen.stage.append(this.#text.root);
     document.body.append(
@@ -213,6 +229,7 @@ class Viewer {
       if (document.visibilityState === "hidden") return;
       this.#connection.check();
       this.#follow.now();
+      this.#connectDisplay();
     });
   }
 
@@ -239,11 +256,14 @@ class Viewer {
         this.#pointer.setGuest(message.absolute, message.touch);
         this.#files.allowed = message.files;
         this.#menu?.files(message.files);
-        document.title = strings.title(message.name);
+        this.#titled();
         this.#refresh();
         break;
       case "people":
         this.#peopleChanged(message);
+        break;
+      case "displays":
+        this.#displaysChanged(message);
         break;
       case "file":
         this.#files.told(message);
@@ -258,6 +278,7 @@ class Viewer {
       case "size":
         this.#screen.setGuestSize(message);
         this.#displayOff = message.w === 0;
+        this.#connectDisplay();
         this.#refresh();
         break;
       case "notice":
@@ -285,6 +306,32 @@ class Viewer {
     else if ((message.t === "key" || message.t === "button") && message.down) this.#peopleView.remind();
   }
 
+  #displaysChanged(displays: DisplaysMessage): void {
+    this.#displays.show(displays);
+    document.documentElement.dataset["display"] = String(displays.n);
+    if (displays.n === this.#display) return;
+    this.#display = displays.n;
+    // It connects to this one again, and so does the page when it is loaded again.
+    this.#connection.display = displays.n;
+    history.replaceState(null, "", location.pathname + queryFor(location.search, displays.n) + location.hash);
+    this.#titled();
+    // What was down went up in the guest.
+    this.#keyboard.reset();
+    this.#pointer.reset();
+    this.#screen.zoomOut();
+    this.#follow.restart();
+  }
+
+  /** A display beyond the first is dark until whoever drives asks for a size of it. */
+  #connectDisplay(): void {
+    if (this.#displayOff && this.#display > 1 && drives(this.#people)) this.#follow.connect();
+  }
+
+  #titled(): void {
+    const name = this.#guest?.name ?? "";
+    document.title = strings.title(this.#display > 1 && name !== "" ? `${name} · ${strings.displays.name(this.#display)}` : name);
+  }
+
   #peopleChanged(people: PeopleMessage | undefined): void {
     const before = drives(this.#people);
     this.#people = people;
@@ -298,6 +345,7 @@ class Viewer {
     this.#sound.setDriving(now);
     if (now) {
       this.#follow.restart();
+      this.#connectDisplay();
     } else {
       this.#clipboard.show(undefined);
       this.#menu?.clipboard(undefined);
@@ -411,6 +459,7 @@ class Viewer {
       picture: this.#picture,
       overdue: this.#overdue,
       displayOff: this.#displayOff,
+      display: this.#display,
       words: this.#words,
       capture: this.#capture,
       told: this.#told,

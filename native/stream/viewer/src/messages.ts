@@ -58,6 +58,8 @@ export type KeysMessage =
   /** Control that another viewer has, and its being handed over. */
   | { readonly t: "ask" }
   | { readonly t: "withdraw" }
+  /** To see another display, from 1. */
+  | { readonly t: "display"; readonly n: number }
   | { readonly t: "give"; readonly to: string }
   | { readonly t: "refuse"; readonly to: string }
   /** To hear the guest, and to be heard by it. */
@@ -89,6 +91,10 @@ export interface Person {
   /** Whether it asks for control. */
   readonly asks: boolean;
   readonly refused: boolean;
+  /** Whether it drives: it is the driver, or another window of the driver's, on another display. */
+  readonly drives: boolean;
+  /** The display it sees, from 1. */
+  readonly display: number;
 }
 
 /** Who sees the machine, the longest-standing first, and who of them drives it. */
@@ -97,6 +103,13 @@ export interface PeopleMessage {
   readonly you: string;
   readonly driver: string | null;
   readonly all: readonly Person[];
+}
+
+/** How many displays the machine has, and which this page sees, from 1; what follows is about that one. */
+export interface DisplaysMessage {
+  readonly t: "displays";
+  readonly count: number;
+  readonly n: number;
 }
 
 /** How far a file of this page's is. */
@@ -198,6 +211,7 @@ export interface UntypedMessage {
 export type ServerMessage =
   | StatusMessage
   | PeopleMessage
+  | DisplaysMessage
   | ClipboardMessage
   | SoundMessage
   | FileMessage
@@ -253,6 +267,8 @@ export function decode(data: unknown): ServerMessage | undefined {
       return decodeStatus(fields);
     case "people":
       return decodePeople(fields);
+    case "displays":
+      return decodeDisplays(fields["count"], fields["n"]);
     case "file":
       return decodeFile(fields);
     case "clipboard":
@@ -294,7 +310,7 @@ function decodeStatus(fields: Record<string, unknown>): StatusMessage | undefine
 function decodePeople({ you, driver, all }: Record<string, unknown>): PeopleMessage | undefined {
   if (typeof you !== "string" || !Array.isArray(all)) return undefined;
   const people = (all as unknown[]).flatMap((one): Person[] => {
-    const { id, name, own, may, asks, refused } = (one ?? {}) as Record<string, unknown>;
+    const { id, name, own, may, asks, refused, drives, display } = (one ?? {}) as Record<string, unknown>;
     if (typeof id !== "string") return [];
     return [{
       id,
@@ -303,6 +319,8 @@ function decodePeople({ you, driver, all }: Record<string, unknown>): PeopleMess
       may: may === true,
       asks: asks === true,
       refused: refused === true,
+      drives: drives === true,
+      display: isInteger(display) && display > 0 ? display : 1,
     }];
   });
   return { t: "people", you, driver: typeof driver === "string" ? driver : null, all: people };
@@ -355,6 +373,10 @@ function decodeCursorPosition(fields: Record<string, unknown>): CursorPositionMe
   if (!isInteger(s) || !isInteger(x) || !isInteger(y)) return undefined;
   const shape = typeof hash === "string" ? hash : null;
   return { t: "cursorpos", s, x, y, visible: visible !== false, hash: shape };
+}
+
+function decodeDisplays(count: unknown, n: unknown): DisplaysMessage | undefined {
+  return isInteger(count) && isInteger(n) && n >= 1 && n <= count ? { t: "displays", count, n } : undefined;
 }
 
 function decodeSize(w: unknown, h: unknown): SizeMessage | undefined {

@@ -24,12 +24,12 @@ export function nameOf(person: Person | undefined): string {
 
 export function drives(people: PeopleMessage | undefined): boolean {
   // Until the server has told, it is the one to judge.
-  return people === undefined || people.driver === people.you;
+  return people === undefined || people.all.some((person) => person.drives && person.id === people.you);
 }
 
 /** Whether this page decides about control. */
 function decides(people: PeopleMessage): boolean {
-  return people.driver === people.you || people.all.some(({ id, own }) => own && id === people.you);
+  return drives(people) || people.all.some(({ id, own }) => own && id === people.you);
 }
 
 export function strip(people: PeopleMessage): Strip | undefined {
@@ -41,7 +41,7 @@ export function strip(people: PeopleMessage): Strip | undefined {
     const refuse = { step: "refuse", message: { t: "refuse", to: asks.id } } as const;
     return { text: strings.people.asks(nameOf(asks)), offers: [give, refuse] };
   }
-  if (driver === you) return undefined;
+  if (drives(people)) return undefined;
   const who = nameOf(all.find(({ id }) => id === driver));
   if (me?.may !== true) return { text: strings.people.watching(who), offers: [] };
   if (me.asks) return { text: strings.people.asked(who), offers: [{ step: "withdraw", message: { t: "withdraw" } }] };
@@ -90,9 +90,12 @@ export class PeopleView {
   #row(people: PeopleMessage, person: Person): HTMLElement {
     const you = person.id === people.you;
     const name = you ? strings.people.you(nameOf(person)) : nameOf(person);
-    const does = person.id === people.driver ? strings.people.drives : person.asks ? strings.people.wants : strings.people.watches;
+    const part = person.drives ? strings.people.drives : person.asks ? strings.people.wants : strings.people.watches;
+    // Of a machine with one display nobody asks which.
+    const several = people.all.some(({ display }) => display > 1);
+    const does = several ? `${part} · ${strings.displays.name(person.display)}` : part;
     const row = element("div", { class: "person" }, element("span", {}, name), element("span", { class: "does" }, does));
-    if (person.may && person.id !== people.driver && !you && decides(people)) {
+    if (person.may && !person.drives && !you && decides(people)) {
       row.append(this.#button({ step: "give", message: { t: "give", to: person.id } }, name));
     }
     return row;

@@ -15,6 +15,8 @@ export interface ViewState {
   readonly overdue: boolean;
   /** Whether the guest has turned its display off. */
   readonly displayOff: boolean;
+  /** The display that is shown, from 1. */
+  readonly display: number;
   /** What the server wants said; usually nothing. */
   readonly words: string;
   readonly capture: Capture;
@@ -41,7 +43,10 @@ export function noticeFor(view: ViewState): Notice | undefined {
     return { title: strings.guest[guest.state], detail };
   }
   if (view.words !== "") return { title: view.words, detail: "" };
-  if (view.displayOff) return { title: strings.displayOff, detail: strings.displayOffDetail };
+  if (view.displayOff) {
+    const detail = view.display > 1 ? strings.displays.dark : strings.displayOffDetail;
+    return { title: strings.displayOff, detail };
+  }
   if (!view.picture && view.overdue) return { title: strings.noPicture, detail: strings.noPictureDetail, retry: true };
   if (!view.picture) return { title: strings.waitingForPicture, detail: guest?.detail ?? "" };
   if (view.told !== "") return { title: view.told, detail: "", hint: true };

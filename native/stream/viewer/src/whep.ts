@@ -76,6 +76,7 @@ export interface WhepSession {
 export async function postOffer(
   offer: string,
   token: string,
+  display: number,
   signal: AbortSignal,
 ): Promise<WhepSession> {
   const host = trusted;
@@ -84,7 +85,7 @@ export async function postOffer(
     nonce = (await host?.nonce(signal)) ?? "";
     const signed = await host?.authorization(nonce, offer);
     const allowed = signed === undefined ? authorization(token) : { Authorization: signed };
-    response = await fetch(ENDPOINT, {
+    response = await fetch(display > 1 ? `${ENDPOINT}?display=${display}` : ENDPOINT, {
       method: "POST",
       headers: { ...allowed, "Content-Type": "application/sdp" },
       body: offer,

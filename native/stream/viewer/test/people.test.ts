@@ -6,15 +6,18 @@ import { drives, strip } from "../src/people.ts";
 import { strings } from "../src/strings.ts";
 
 const person = (id: string, change: Partial<Person> = {}): Person =>
-  ({ id, name: `device ${id}`, own: false, may: true, asks: false, refused: false, ...change });
+  ({ id, name: `device ${id}`, own: false, may: true, asks: false, refused: false, drives: false, display: 1, ...change });
 
-const people = (you: string, driver: string | null, ...all: Person[]): PeopleMessage => ({ t: "people", you, driver, all });
+const people = (you: string, driver: string | null, ...all: Person[]): PeopleMessage =>
+  ({ t: "people", you, driver, all: all.map((one) => ({ ...one, drives: one.drives || one.id === driver })) });
 
 const offered = (message: PeopleMessage) => strip(message)?.offers.map(({ step, message: sent }) => [step, JSON.stringify(sent)]);
 
 test("who drives alone is told nothing", () => {
   assert.equal(strip(people("1", "1", person("1"), person("2"))), undefined);
-  assert.ok(drives(undefined) && drives(people("1", "1")) && !drives(people("1", "2")) && !drives(people("1", null)));
+  const [one, two] = [person("1"), person("2")];
+  assert.ok(drives(undefined) && drives(people("1", "1", one, two)));
+  assert.ok(!drives(people("1", "2", one, two)) && !drives(people("1", null, one, two)));
 });
 
 test("who does not drive is told who does, and asks", () => {
@@ -25,6 +28,12 @@ test("who does not drive is told who does, and asks", () => {
   assert.equal(strip(people("2", "1", person("1"), person("2", { refused: true })))?.text, strings.people.refused("device 1"));
   assert.deepEqual(offered(people("2", "1", person("1"), person("2", { may: false }))), []);
   assert.deepEqual(offered(people("2", "1", person("1"), person("2", { own: true }))), [["take", '{"t":"ask"}']]);
+});
+
+test("a second window of the driver's, on another display, drives as well", () => {
+  const beside = people("2", "1", person("1"), person("2", { drives: true, display: 2 }), person("3", { asks: true }));
+  assert.ok(drives(beside));
+  assert.deepEqual(offered(beside)?.map(([step]) => step), ["give", "refuse"]);
 });
 
 test("the driver and the owner answer who asks", () => {
@@ -38,7 +47,7 @@ test("what the server says of people is read, and nothing that is none", () => {
   const one = person("1");
   assert.deepEqual(decode(JSON.stringify(people("1", null, one))), people("1", null, one));
   assert.deepEqual(decode(JSON.stringify({ t: "people", you: "1", all: [null, 7, { id: "2", own: "yes" }] })),
-    people("1", null, { id: "2", name: "", own: false, may: false, asks: false, refused: false }));
+    people("1", null, { id: "2", name: "", own: false, may: false, asks: false, refused: false, drives: false, display: 1 }));
   assert.equal(decode(JSON.stringify({ t: "people", all: [] })), undefined);
   assert.equal(decode(JSON.stringify({ t: "people", you: "1", all: {} })), undefined);
 });

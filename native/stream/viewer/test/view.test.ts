@@ -17,6 +17,7 @@ const view = (change: Partial<ViewState>): ViewState => ({
   picture: true,
   overdue: false,
   displayOff: false,
+  display: 1,
   words: "",
   capture: "none",
   told: "",
@@ -59,6 +60,7 @@ test("the server's own words come before waiting for a picture", () => {
   assert.equal(noticeFor(view({ picture: false, words: "too large" }))?.title, "too large");
   assert.equal(noticeFor(view({ picture: false }))?.title, strings.waitingForPicture);
   assert.equal(noticeFor(view({ displayOff: true }))?.title, strings.displayOff);
+  assert.equal(noticeFor(view({ displayOff: true, display: 2 }))?.detail, strings.displays.dark);
 });
 
 test("every failure has a title and says what helps, or the server's own words", () => {

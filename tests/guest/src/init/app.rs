@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use tiny_guest::desk::Desk;
+use tiny_guest::desk::{self, Desk};
 use tiny_guest::protocol::{Command, Message, Request, State, VERSION, Workload};
 
 use crate::display::Surface;
@@ -41,6 +41,8 @@ struct App {
     /// When the next frame of a workload that plays by itself is due.
     next_frame: u64,
     size: (u32, u32),
+    /// The sizes of displays beyond the first, to its right.
+    further: Vec<(u32, u32)>,
     driver: String,
     greeted: bool,
     key: Option<(u16, bool)>,
@@ -65,6 +67,7 @@ pub fn run(modules: Modules, uevents: Uevents) -> Result<Infallible, Failure> {
         fps: 0,
         next_frame: 0,
         size: (0, 0),
+        further: Vec::new(),
         driver: String::new(),
         greeted: false,
         key: None,
@@ -100,7 +103,8 @@ impl App {
     /// Serves a new screen until `stays` says that the display wants something else.
     fn on_screen(&mut self, surface: &mut dyn Surface, stays: impl Fn() -> bool) -> Result<(), Failure> {
         self.size = surface.size();
-        self.inputs.clamp(self.size);
+        self.further = surface.further();
+        self.inputs.clamp(self.desktop());
         self.repaint = true;
         self.paint_all(surface)?;
         let [width, height] = [self.size.0, self.size.1];
@@ -108,7 +112,58 @@ impl App {
         console::say(&format!("sampan-guest {what} {width}x{height}"));
         let t = machine::now();
         self.tell(&Message::Size { size: [width, height], t });
+        self.look_further(surface);
         self.serve(Some(surface), stays)
+    }
+
+    /// All displays together, side by side: what a pointer moves on.
+    fn desktop(&self) -> (u32, u32) {
+        let all = || std::iter::once(&self.size).chain(&self.further);
+        (all().map(|size| size.0).sum(), all().map(|size| size.1).max().unwrap_or(0))
+    }
+
+    /// The display beyond the first that a pixel of the desktop is on, and the column where that begins; `None` for the first.
+    fn further_at(&self, at: (u32, u32)) -> Option<(usize, u32)> {
+        let mut left = self.size.0;
+        for (which, size) in self.further.iter().enumerate() {
+            if (left..left + size.0).contains(&at.0) {
+                return Some((which, left));
+            }
+            left += size.0;
+        }
+        None
+    }
+
+    fn look_further(&mut self, surface: &mut dyn Surface) {
+        if !surface.look_further() {
+            return;
+        }
+        self.further = surface.further();
+        self.inputs.clamp(self.desktop());
+        let displays =
+            std::iter::once(&self.size).chain(&self.further).map(|size| [size.0, size.1]).collect();
+        self.tell(&Message::Displays { displays, t: machine::now() });
+    }
+
+    /// Draws what belongs to displays beyond the first, and leaves the rest.
+    fn draw_further(&self, events: &mut Vec<Event>, surface: &mut dyn Surface) {
+        events.retain(|event| {
+            let (from, at, pen) = match *event {
+                Event::Pointer { from, at, held, buttons } => {
+                    let pen = desk::PENS.get(buttons.trailing_zeros() as usize).copied();
+                    (if held & buttons == 0 { at } else { from }, at, pen)
+                }
+                Event::Touch { from, at, down, .. } => (from, at, down.then_some(desk::FINGER)),
+                Event::Key { .. } | Event::Wheel { .. } => return true,
+            };
+            let Some((which, left)) = self.further_at(at) else { return true };
+            if let Some(pen) = pen {
+                // A stroke that comes from another display begins where it enters this one.
+                let from = if self.further_at(from) == Some((which, left)) { from } else { at };
+                surface.stroke_further(which, (from.0 - left, from.1), (at.0 - left, at.1), pen);
+            }
+            false
+        });
     }
 
     /// Waits and answers until `stays` says no after the display changed.
@@ -119,6 +174,7 @@ impl App {
     ) -> Result<(), Failure> {
         if surface.is_none() {
             self.size = (0, 0);
+            self.further.clear();
         }
         let mut ready = Vec::with_capacity(16);
         let mut events = Vec::new();
@@ -139,15 +195,20 @@ impl App {
                 match event.data.u64() {
                     UEVENTS => display |= self.take_uevents(),
                     PORT => self.take_port({ event.flags }.contains(epoll::EventFlags::HUP)),
-                    token => self.inputs.read(token, self.size, &mut events),
+                    token => self.inputs.read(token, self.desktop(), &mut events),
                 }
             }
             if !events.is_empty() {
                 self.take_events(&events, surface.as_deref_mut())?;
                 events.clear();
             }
-            if display && !stays() {
-                return Ok(());
+            if display {
+                if !stays() {
+                    return Ok(());
+                }
+                if let Some(surface) = surface.as_deref_mut() {
+                    self.look_further(surface);
+                }
             }
         }
     }
@@ -291,7 +352,9 @@ impl App {
         }
         if self.workload == Workload::Desk {
             let (at, buttons) = (self.inputs.at, self.inputs.buttons);
-            let paint = self.picture.show(surface, events, at, buttons)?;
+            let mut events = events.to_owned();
+            self.draw_further(&mut events, surface);
+            let paint = self.picture.show(surface, &events, at, buttons)?;
             self.log(paint);
         }
         Ok(())

@@ -16,4 +16,17 @@ pub trait Surface {
 
     /// Moves the pointer on a plane of its own; `false` when there is none and it must be painted.
     fn move_pointer(&mut self, x: u32, y: u32) -> bool;
+
+    /// Looks for displays beyond this one; whether they are others than before.
+    fn look_further(&mut self) -> bool {
+        false
+    }
+
+    /// The sizes of displays beyond this one, which stand to its right, side by side.
+    fn further(&self) -> Vec<(u32, u32)> {
+        Vec::new()
+    }
+
+    /// Draws a stroke on one of these, in its pixels, and shows it.
+    fn stroke_further(&mut self, _which: usize, _from: (u32, u32), _to: (u32, u32), _pen: u32) {}
 }

@@ -1,5 +1,6 @@
 //! A display through the kernel's mode setting: one dumb buffer, shown at the size the display prefers.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,8 +13,9 @@ use ::drm::{Device, DriverCapability};
 use tiny_guest::canvas::Canvas;
 use tiny_guest::{Rect, cursor};
 
-use crate::Failure;
 use crate::display::Surface;
+use crate::further::Further;
+use crate::{Failure, console};
 
 /// Cursor planes that tell no size take this.
 const CURSOR_SIDE: u32 = 64;
@@ -24,10 +26,12 @@ pub struct Output {
     connector: connector::Handle,
     crtc: crtc::Handle,
     driver: String,
+    /// The displays beyond it.
+    further: RefCell<Vec<Further>>,
 }
 
 /// An opened `/dev/dri/card*`.
-struct Card(File);
+pub struct Card(File);
 
 impl AsFd for Card {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -57,9 +61,9 @@ impl Output {
             if info.state() != connector::State::Connected {
                 continue;
             }
-            if let Some(crtc) = crtc_for(&card, &resources, &info)? {
+            if let Some(crtc) = crtc_for(&card, &resources, &info, |_| true)? {
                 let driver = card.get_driver()?.name().to_string_lossy().into_owned();
-                return Ok(Some(Self { card, connector: handle, crtc, driver }));
+                return Ok(Some(Self { card, connector: handle, crtc, driver, further: RefCell::default() }));
             }
         }
         Ok(None)
@@ -72,12 +76,40 @@ impl Output {
 
     /// The mode that the display prefers now, `None` while nothing is connected.
     pub fn preferred(&self) -> io::Result<Option<Mode>> {
-        let info = self.card.get_connector(self.connector, true)?;
-        if info.state() != connector::State::Connected {
-            return Ok(None);
+        Ok(mode_of(&self.card.get_connector(self.connector, true)?))
+    }
+
+    /// Shows displays beyond the first as they are connected now; whether they are others than before.
+    fn look_further(&self) -> io::Result<bool> {
+        let (card, mut further, mut changed) = (&self.card, self.further.borrow_mut(), false);
+        let resources = card.resource_handles()?;
+        for (number, &handle) in (1..).zip(resources.connectors()) {
+            if handle == self.connector {
+                continue;
+            }
+            let info = card.get_connector(handle, true)?;
+            let mode = mode_of(&info);
+            let at = further.iter().position(|other| other.connector == handle);
+            if at.map(|at| further[at].mode) == mode {
+                continue;
+            }
+            changed = true;
+            let old = at.map(|at| further.remove(at));
+            let used = |crtc| crtc == self.crtc || further.iter().any(|other| other.crtc == crtc);
+            let crtc = crtc_for(card, &resources, &info, |crtc| !used(crtc))?;
+            if let Some((crtc, mode)) = crtc.zip(mode) {
+                let new = Further::show(card, (handle, crtc, mode), number);
+                if let Some(old) = old {
+                    old.remove(card, false);
+                }
+                // They keep the order of the connectors.
+                let place = at.unwrap_or(further.len());
+                further.insert(place, new?);
+            } else if let Some(old) = old {
+                old.remove(card, true);
+            }
         }
-        let preferred = info.modes().iter().find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED));
-        Ok(preferred.or(info.modes().first()).copied())
+        Ok(changed)
     }
 
     /// Makes a screen of a mode's size and lets `paint` use it until it returns. The mode is set with the first
@@ -148,14 +180,24 @@ impl Shown {
     }
 }
 
+/// The mode that a display prefers, `None` while nothing is connected.
+fn mode_of(info: &connector::Info) -> Option<Mode> {
+    if info.state() != connector::State::Connected {
+        return None;
+    }
+    let preferred = info.modes().iter().find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED));
+    preferred.or(info.modes().first()).copied()
+}
+
 fn crtc_for(
     card: &Card,
     resources: &ResourceHandles,
     connector: &connector::Info,
+    free: impl Fn(crtc::Handle) -> bool,
 ) -> io::Result<Option<crtc::Handle>> {
     for &encoder in connector.encoders() {
         let filter: CrtcListFilter = card.get_encoder(encoder)?.possible_crtcs();
-        if let Some(&crtc) = resources.filter_crtcs(filter).first() {
+        if let Some(crtc) = resources.filter_crtcs(filter).into_iter().find(|crtc| free(*crtc)) {
             return Ok(Some(crtc));
         }
     }
@@ -222,6 +264,29 @@ impl Surface for Screen<'_> {
 
     fn move_pointer(&mut self, x: u32, y: u32) -> bool {
         self.pointer.as_mut().is_some_and(|pointer| pointer.show(x, y).is_ok())
+    }
+
+    fn look_further(&mut self) -> bool {
+        self.output.look_further().unwrap_or_else(|error| {
+            console::say(&format!("sampan-guest: a further display is not shown: {error}"));
+            true
+        })
+    }
+
+    fn further(&self) -> Vec<(u32, u32)> {
+        self.output.further.borrow().iter().map(|further| further.size).collect()
+    }
+
+    fn stroke_further(&mut self, which: usize, from: (u32, u32), to: (u32, u32), pen: u32) {
+        let drawn = self
+            .output
+            .further
+            .borrow_mut()
+            .get_mut(which)
+            .map(|further| further.stroke(&self.output.card, from, to, pen));
+        if let Some(Err(error)) = drawn {
+            console::say(&format!("sampan-guest: a further display is not drawn on: {error}"));
+        }
     }
 }
 

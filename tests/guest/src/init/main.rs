@@ -9,6 +9,7 @@ mod console;
 mod display;
 mod drm;
 mod framebuffer;
+mod further;
 mod input;
 mod machine;
 mod modules;

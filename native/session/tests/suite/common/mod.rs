@@ -172,7 +172,11 @@ impl Port {
 }
 
 pub async fn screenshot(session: &Session) -> Option<Screenshot> {
-    match session.execute(Command::Screenshot).await {
+    screenshot_of(session, 0).await
+}
+
+pub async fn screenshot_of(session: &Session, display: usize) -> Option<Screenshot> {
+    match session.execute(Command::Screenshot(display)).await {
         Ok(Reply::Screenshot(shot)) => Some(shot),
         _ => None,
     }

@@ -106,6 +106,13 @@ export const en = {
     asks: (who: string) => `${who} asks for control.`,
     steps: { ask: "Ask for control", take: "Take control", withdraw: "Withdraw", give: "Hand over", refuse: "Refuse" } satisfies Record<Step, string>,
   },
+  displays: {
+    label: "Displays",
+    name: (n: number) => `Display ${n}`,
+    open: "Open beside",
+    openLabel: (name: string) => `Open ${name} in another window`,
+    dark: "The guest does not use this display yet. It is connected while whoever drives the machine has a window on it.",
+  },
   sound: {
     button: "Sound",
     microphone: "Microphone",

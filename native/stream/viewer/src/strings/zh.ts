@@ -97,6 +97,13 @@ export const zh: Strings = {
     asks: (who) => `${who}请求控制。`,
     steps: { ask: "请求控制", take: "接管控制", withdraw: "撤回", give: "移交", refuse: "拒绝" },
   },
+  displays: {
+    label: "显示器",
+    name: (n) => `显示器 ${n}`,
+    open: "另开窗口",
+    openLabel: (name) => `在另一个窗口中打开${name}`,
+    dark: "虚拟机尚未使用这台显示器。操作虚拟机的人打开它的窗口时，它才会接上。",
+  },
   sound: {
     button: "声音",
     microphone: "麦克风",

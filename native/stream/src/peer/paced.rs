@@ -1,24 +1,32 @@
-//! A viewer's requests for another size, not more often than a guest can follow.
+//! A viewer's requests for another size or another display, not more often than a guest and an encoder can follow.
 
-use sampan_frame::Size;
 use std::time::{Duration, Instant};
 
-/// Between two changes of the size: each has a guest set its display up anew.
+/// Between two changes: another size has a guest set its display up anew, another display has an encoder made.
 const PACE: Duration = Duration::from_millis(250);
 
-type Wanted = (Size, (u16, u16));
-
 /// The newest request wins; one that comes too early is kept until its time has come.
-#[derive(Debug, Default)]
-pub struct Resizes {
+#[derive(Debug)]
+pub struct Paced<T> {
     last: Option<Instant>,
-    waiting: Option<Wanted>,
+    waiting: Option<T>,
 }
 
-impl Resizes {
+impl<T> Default for Paced<T> {
+    fn default() -> Self {
+        Self { last: None, waiting: None }
+    }
+}
+
+impl<T> Paced<T> {
     /// A request.
-    pub fn ask(&mut self, wanted: Wanted) {
+    pub fn ask(&mut self, wanted: T) {
         self.waiting = Some(wanted);
+    }
+
+    /// The one that waits is not wanted any more.
+    pub fn forget(&mut self) {
+        self.waiting = None;
     }
 
     /// When the one that waits is due.
@@ -27,7 +35,7 @@ impl Resizes {
     }
 
     /// The one that waits, if its time has come.
-    pub fn take(&mut self, now: Instant) -> Option<Wanted> {
+    pub fn take(&mut self, now: Instant) -> Option<T> {
         if self.due(now).is_none_or(|due| due > now) {
             return None;
         }
@@ -39,13 +47,14 @@ impl Resizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sampan_frame::Size;
 
     #[test]
     fn the_first_is_passed_on_at_once_and_of_many_the_newest_later() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let wanted = |width| (Size { width, height: 600 }, (0, 0));
-        let mut resizes = Resizes::default();
+        let mut resizes = Paced::default();
         assert_eq!(resizes.due(start), None);
         let mut passed = Vec::new();
         for ms in 0..1000 {
