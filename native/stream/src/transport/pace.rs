@@ -336,6 +336,7 @@ mod tests {
         let start = Instant::now();
         let target = 12_000_000;
         let flow = Arc::new(Flow::new(target));
+        flow.set_known();
         let (mut pace, drained, _) = pace(&flow);
         for _ in 0..10 {
             pace.handle_write(media(start)).expect("accepted");

@@ -242,10 +242,10 @@ mod tests {
             let theirs = TcpStream::connect(address).await.expect("connects");
             held.push((listener.accept().await.expect("is let in"), theirs));
         }
-        let mut extra = TcpStream::connect(address).await.expect("connects");
+        let (mut extra, mut byte) = (TcpStream::connect(address).await.expect("connects"), [0; 1]);
         tokio::select! {
             _ = listener.accept() => panic!("one too many"),
-            read = extra.read(&mut [0; 1]) => assert_eq!(read.unwrap_or(0), 0, "it is closed"),
+            read = extra.read(&mut byte) => assert_eq!(read.unwrap_or(0), 0, "it is closed"),
         }
         held.pop();
         let _next = TcpStream::connect(address).await.expect("connects");
@@ -255,7 +255,7 @@ mod tests {
         let mut stranger = TcpStream::connect(address).await.expect("connects");
         tokio::select! {
             _ = listener.accept() => panic!("a stranger was let in"),
-            read = stranger.read(&mut [0; 1]) => assert_eq!(read.unwrap_or(0), 0, "it is closed"),
+            read = stranger.read(&mut byte) => assert_eq!(read.unwrap_or(0), 0, "it is closed"),
         }
     }
 
