@@ -1,11 +1,10 @@
 // What a browser offers decides how it is shown the guest: H.264 with a colour for every pixel, H.264, or VP8.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
 import { until } from "./lib/processes.js";
 import { Sampan } from "./lib/sampan.js";
+import { shows } from "./lib/truth.js";
 
 /** Runs in the page, before its own code: what this browser offers is all but the formats that match. */
 function without(source) {
@@ -33,38 +32,6 @@ async function codec() {
     if (found) return { type: found.mimeType, profile: /profile-level-id=(\w+)/.exec(found.sdpFmtpLine ?? "")?.[1] };
   }
   return undefined;
-}
-
-/** Runs in the page: decibels between the picture that it shows and a PNG, over all colours; nothing if their sizes differ. */
-async function decibels(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const truth = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
-  const { width, height } = truth;
-  const pixels = (source) => {
-    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true, alpha: false });
-    context.drawImage(source, 0, 0);
-    return context.getImageData(0, 0, width, height).data;
-  };
-  const video = document.querySelector("video");
-  // A size that is odd is shown cut, where the format has only even ones.
-  if (video.videoWidth - width > 1 || video.videoHeight - height > 1 || video.videoWidth < width) return undefined;
-  const [a, b] = [pixels(video), pixels(truth)];
-  let sum = 0;
-  for (let at = 0; at < a.length; at += 1) if (at % 4 !== 3) sum += (a[at] - b[at]) ** 2;
-  return 10 * Math.log10((255 * 255) / (Math.max(sum, 1) / (width * height * 3)));
-}
-
-/** Waits until a viewer shows what the guest's screen, which rests, has, as well as that. */
-async function shows(sampan, viewer, least) {
-  const file = join(sampan.dir, "truth.png");
-  let seen;
-  await until(async () => {
-    // Anew each time: the guest may still be painting.
-    await sampan.ctl("screenshot", file);
-    seen = await viewer.page.evaluate(decibels, readFileSync(file).toString("base64"));
-    return seen >= least;
-  }, () => `${least} dB; last seen ${seen}`);
-  return seen;
 }
 
 test("text at rest is as it was where the browser takes 4:4:4, and readable where it does not", async (t) => {

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
-import { LossyNetwork } from "./lib/lossy.js";
+import { Relay } from "./lib/relay.js";
 import { Sampan } from "./lib/sampan.js";
 
 describe("lossy network", () => {
   let sampan, guest, browser, viewer;
-  const network = new LossyNetwork();
+  const network = new Relay();
 
   before(async () => {
     [sampan, browser] = await Promise.all([Sampan.run(), launch()]);
@@ -31,7 +31,7 @@ describe("lossy network", () => {
     await guest.workload("scroll", 20);
     await viewer.reaches((await guest.state()).counter + 5);
     const before = await received();
-    network.loss = 0.05;
+    network.set({ loss: 0.05 });
     const counters = (await viewer.frames(150)).filter((counter) => counter !== null);
     const { counter } = await guest.state();
     await viewer.reaches(counter);
@@ -44,11 +44,11 @@ describe("lossy network", () => {
     t.diagnostic(`${network.lost} of ${network.lost + network.passed} datagrams lost, `
       + `${after.nackCount} NACKs, ${after.retransmittedPacketsReceived} retransmitted, `
       + `${after.freezeCount} freezes of ${after.totalFreezesDuration} s in all`);
-    network.loss = 0;
+    network.set({ loss: 0, down: false });
   });
 
   test("keys survive the loss in order", async () => {
-    network.loss = 0.1;
+    network.set({ loss: 0.1 });
     await guest.workload("desk");
     await guest.ask({ cmd: "clear" });
     const text = "the quick brown fox jumps over the lazy dog";
@@ -56,14 +56,14 @@ describe("lossy network", () => {
     const from = 0;
     await guest.event((e) => e.key === 34 && e.down === false, "the last key", { from, timeoutMs: 60_000 });
     assert.ok((await guest.state()).text.endsWith(text), (await guest.state()).text);
-    network.loss = 0;
+    network.set({ loss: 0, down: false });
   });
 
   test("a network that goes away and comes back is connected anew", async () => {
-    network.loss = 1;
+    network.set({ down: true });
     await viewer.page.waitForFunction(() => document.documentElement.dataset.connection !== "connected",
       undefined, { timeout: 120_000 });
-    network.loss = 0;
+    network.set({ loss: 0, down: false });
     await viewer.connected(120_000);
     await guest.workload("scroll", 20);
     await viewer.reaches((await guest.state()).counter + 5);

@@ -528,17 +528,17 @@ describe("a page without a connection", () => {
     async () => pattern.test(await viewer.page.textContent(".notice h1")),
     async () => `${pattern}, not ${await viewer.page.textContent(".notice")}`, 60_000);
 
-  test("UDP that does not come through is told as such, and tried again", async () => {
+  test("where neither UDP nor TCP comes through it is told as such, and tried again", async () => {
     const viewer = await Viewer.open(browser, sampan.url, {
       prepare: (page) => page.route("**/whep", async (route) => {
         const answer = await route.fetch();
         // Port 9 discards.
-        const body = (await answer.text()).replace(/^(a=candidate:\S+ \d+ udp \d+ \S+) \d+ /gim, "$1 9 ");
+        const body = (await answer.text()).replace(/^(a=candidate:\S+ \d+ (?:udp|tcp) \d+ \S+) \d+ /gim, "$1 9 ");
         await route.fulfill({ response: answer, body });
       }),
     });
     await title(viewer, /picture is blocked/);
-    assert.match(await viewer.page.textContent(".notice"), /UDP/);
+    assert.match(await viewer.page.textContent(".notice"), /UDP.*TCP.*Allow UDP/s);
     await viewer.page.unroute("**/whep");
     await button(viewer, "Try now").click();
     await viewer.connected();

@@ -43,7 +43,7 @@ impl Default for ServerConfig {
             token: None,
             max_viewers: 16,
             max_fps: 60,
-            rates: Rates { initial: 12_000_000, least: 100_000, most: 40_000_000 },
+            rates: Rates { initial: 1_000_000, least: 100_000, most: 40_000_000 },
         }
     }
 }
@@ -327,6 +327,18 @@ impl Inner {
     /// The connection of a viewer.
     pub fn connection(&self, id: &str) -> Option<Arc<dyn Connection>> {
         self.viewers.with(id, |viewer| viewer.connection.clone())
+    }
+
+    /// A viewer has begun ICE anew, from here.
+    pub(crate) fn moved(&self, id: &str, from: IpAddr) {
+        let label = self.viewers.with(id, |viewer| {
+            viewer.client.from = from;
+            viewer.label.clone()
+        });
+        if let Some(label) = label {
+            log::info!("viewer {label} looks for another path");
+            self.changed();
+        }
     }
 
     /// Sends a viewer away; answers whether it was there.

@@ -115,6 +115,15 @@ impl Session {
         mac(&self.key, &[method.as_bytes(), b"\0", path.as_bytes(), b"\0", &number.to_be_bytes(), body])
     }
 
+    /// The host's mark on its answer to a request that carried `NUMBER.MAC` and was accepted; nothing for one that cannot have been.
+    pub fn sign_answer(&self, carried: &str, path: &str, body: &[u8], answer: &[u8]) -> Option<String> {
+        let number: u64 = carried.split_once('.')?.0.parse().ok()?;
+        let (number, body, answer) = (number.to_be_bytes(), digest(body), digest(answer));
+        // No method of HTTP has a space in it: this is never what a request carries.
+        let parts = [b"sampan restart 1", b"\0".as_slice(), path.as_bytes(), b"\0", &number, &body, &answer];
+        Some(encode(&mac(&self.key, &parts)))
+    }
+
     /// Whether a request is the viewer's own and comes for the first time.
     pub fn accepts(&mut self, carried: &str, method: &str, path: &str, body: &[u8]) -> bool {
         let Some((number, given)) = carried.split_once('.') else { return false };
@@ -175,6 +184,25 @@ mod tests {
         assert!(session.accepts(&end, "DELETE", "/whep/a", b""));
         let other = Session::new(b"key", b"nonce", &[1; 32], &[3; 32]);
         assert!(!session.accepts(&other.sign(2, "PATCH", "/whep/a", b""), "PATCH", "/whep/a", b""));
+    }
+
+    #[test]
+    fn an_answer_belongs_to_its_request_and_is_no_request() {
+        let mut session = Session::new(b"key", b"nonce", &[1; 32], &[2; 32]);
+        let request = session.sign(7, "PATCH", "/whep/a", b"fragment");
+        let sign = |carried: &str, path, body, answer| session.sign_answer(carried, path, body, answer);
+        let signed = sign(&request, "/whep/a", b"fragment", b"answer").expect("has a number");
+        let other = session.sign(8, "PATCH", "/whep/a", b"fragment");
+        for (carried, path, body, answer) in [
+            (&other, "/whep/a", b"fragment".as_slice(), b"answer".as_slice()),
+            (&request, "/whep/b", b"fragment", b"answer"),
+            (&request, "/whep/a", b"other", b"answer"),
+            (&request, "/whep/a", b"fragment", b"other"),
+        ] {
+            assert_ne!(sign(carried, path, body, answer), Some(signed.clone()));
+        }
+        assert_eq!(sign("nonsense", "/whep/a", b"", b""), None);
+        assert!(!session.accepts(&format!("7.{signed}"), "sampan restart 1", "/whep/a", b"fragment"));
     }
 
     #[test]

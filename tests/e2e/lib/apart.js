@@ -4,11 +4,15 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { folder, run } from "./processes.js";
+import { folder, run, until } from "./processes.js";
 
 /** Addresses that are kept for tests between two networks (RFC 2544, appendix C.2.2). */
 const HERE = "198.18.77.1";
 const THERE = "198.18.77.2";
+
+/** Addresses of a network of one's own (RFC 4193), which no router knows. */
+const HERE_6 = "fd18:77::1";
+const THERE_6 = "fd18:77::2";
 
 async function ip(...args) {
   const { code, stderr } = await run("ip", args);
@@ -19,6 +23,8 @@ export class Apart {
   /** This computer's address, as the other one reaches it. */
   here = HERE;
   there = THERE;
+  here6 = HERE_6;
+  there6 = THERE_6;
   #name = `sampan-${process.pid}`;
   #cable = `sp${process.pid}`;
 
@@ -29,10 +35,21 @@ export class Apart {
     try {
       await ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", apart.#name);
       await ip("addr", "add", `${HERE}/30`, "dev", near);
+      // Without it an address counts only after a second, when nobody else has claimed it.
+      await ip("addr", "add", `${HERE_6}/64`, "dev", near, "nodad");
       await ip("link", "set", near, "up");
-      for (const words of [["addr", "add", `${THERE}/30`, "dev", far], ["link", "set", far, "up"], ["link", "set", "lo", "up"]]) {
+      for (const words of [
+        ["addr", "add", `${THERE}/30`, "dev", far], ["addr", "add", `${THERE_6}/64`, "dev", far, "nodad"],
+        ["link", "set", far, "up"], ["link", "set", "lo", "up"],
+      ]) {
         await ip("-n", apart.#name, ...words);
       }
+      // The addresses that the kernel gives each end count a second later: to a browser that is another network, in the middle of a load.
+      await until(async () => {
+        const ends = await Promise.all([run("ip", ["-6", "addr", "show", "dev", near, "tentative"]),
+          run("ip", ["-n", apart.#name, "-6", "addr", "show", "dev", far, "tentative"])]);
+        return ends.every(({ code, stdout }) => code === 0 && stdout.trim() === "");
+      }, "the cable's own addresses");
     } catch (error) {
       await apart.close();
       throw error;
@@ -49,6 +66,21 @@ export class Apart {
     const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync"];
     return chromium.launch({ executablePath: wrapper, headless: true, args });
+  }
+
+  /** A firewall over there that lets no UDP out, or does again: a rule of the kernel's own routing. */
+  async blockUdp(blocked = true) {
+    for (const family of ["-4", "-6"]) {
+      await ip("-n", this.#name, family, "rule", blocked ? "add" : "del", "ipproto", "udp", "type", "blackhole");
+    }
+  }
+
+  /** Another address over there in place of the one before, as after a change of networks. */
+  async move6(there) {
+    const far = `${this.#cable}b`;
+    await ip("-n", this.#name, "addr", "add", `${there}/64`, "dev", far, "nodad");
+    await ip("-n", this.#name, "addr", "del", `${this.there6}/64`, "dev", far);
+    this.there6 = there;
   }
 
   async close() {

@@ -1,13 +1,14 @@
 //! Signalling: an offer is posted and answered at once (draft-ietf-wish-whep).
 
 use crate::server::{Inner, JoinError};
-use crate::transport::TransportError;
+use crate::transport::{Connection, TransportError};
 use crate::web::{PeerAddress, refuse};
 use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -41,8 +42,8 @@ pub async fn offer(
     match inner.join_here(&body, wanted_display(&address), from).await {
         Ok((id, answer)) => {
             let location = format!("/whep/{id}");
-            (StatusCode::CREATED, [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location)], answer)
-                .into_response()
+            let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location), (ETAG, tag(0))];
+            (StatusCode::CREATED, headers, answer).into_response()
         }
         Err(error) => refuse(status_of(&error), error),
     }
@@ -58,20 +59,85 @@ pub(crate) fn status_of(error: &JoinError) -> StatusCode {
     }
 }
 
-/// `PATCH /whep/ID`: more candidates of the viewer's.
+/// What names ICE's generation (RFC 9725, section 4.3): another one after each restart.
+pub(crate) fn tag(restarts: u32) -> String {
+    format!("\"ice-{restarts}\"")
+}
+
+/// What a `PATCH` is about, by its `If-Match` (RFC 9725, sections 4.3.2 and 4.3.3).
+enum Patch {
+    Candidates,
+    Restart,
+    /// Candidates of a generation that is no more.
+    Stale,
+}
+
+impl Patch {
+    fn of(headers: &HeaderMap, connection: &dyn Connection) -> Self {
+        // Without one it is for the generation that there is: so viewers trickle that know no generations.
+        let Some(wanted) = headers.get(IF_MATCH) else { return Self::Candidates };
+        match wanted.to_str().unwrap_or_default().trim() {
+            // As the header's own grammar has it, and as the examples of RFC 9725 have it.
+            "*" | "\"*\"" => Self::Restart,
+            wanted if wanted == tag(connection.restarts()) => Self::Candidates,
+            _ => Self::Stale,
+        }
+    }
+}
+
+/// What came of a `PATCH`: a restart's own fragment, or nothing to say.
+pub(crate) async fn patched(
+    inner: &Inner,
+    id: &str,
+    from: IpAddr,
+    headers: &HeaderMap,
+    body: &str,
+) -> Result<Option<(String, String)>, Response> {
+    let Some(connection) = inner.connection(id) else { return Err(gone()) };
+    let done = match Patch::of(headers, &*connection) {
+        Patch::Candidates => connection.add_candidates(body).await.map(|()| None),
+        Patch::Restart => connection.restart(body, from).await.map(Some),
+        Patch::Stale => {
+            let words =
+                "these candidates are for a path that was given up: send them for the one that there is";
+            return Err(refuse(StatusCode::PRECONDITION_FAILED, words));
+        }
+    };
+    match done {
+        Ok(None) => Ok(None),
+        Ok(Some(answer)) => {
+            inner.moved(id, from);
+            Ok(Some((answer, tag(connection.restarts()))))
+        }
+        Err(error) => {
+            let status = match &error {
+                TransportError::TooManyRestarts => StatusCode::TOO_MANY_REQUESTS,
+                TransportError::Library(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                TransportError::Closed => StatusCode::NOT_FOUND,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            Err(refuse(status, error))
+        }
+    }
+}
+
+/// `PATCH /whep/ID`: more candidates of the viewer's, or, with `If-Match: "*"`, ICE anew.
 pub async fn trickle(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
+    Extension(PeerAddress(from)): Extension<PeerAddress>,
     headers: HeaderMap,
     body: String,
 ) -> Response {
     if !is(&headers, FRAGMENT) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send candidates as {FRAGMENT}"));
     }
-    let Some(connection) = inner.connection(&id) else { return gone() };
-    match connection.add_candidates(&body).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => refuse(StatusCode::BAD_REQUEST, error),
+    match patched(&inner, &id, from, &headers, &body).await {
+        Ok(None) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Some((answer, tag))) => {
+            ([(CONTENT_TYPE, FRAGMENT.to_owned()), (ETAG, tag)], answer).into_response()
+        }
+        Err(refused) => refused,
     }
 }
 

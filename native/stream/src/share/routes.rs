@@ -3,14 +3,14 @@
 use super::{Share, now, tag};
 use crate::exchange;
 use crate::http::refused::Refused;
-use crate::http::whep::{FRAGMENT, SDP, gone, is, status_of, wanted_display};
+use crate::http::whep::{FRAGMENT, SDP, is, patched, status_of, tag as ice_tag, wanted_display};
 use crate::server::{Inner, JoinError};
 use crate::viewers::{Client, unix};
 use crate::web::{self, Guard, PeerAddress, refuse};
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Path, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -160,6 +160,7 @@ async fn offer(
     let headers = [
         (CONTENT_TYPE.as_str(), SDP.to_owned()),
         (LOCATION.as_str(), format!("/whep/{id}")),
+        (ETAG.as_str(), ice_tag(0)),
         (SIGNATURE, signature),
     ];
     Ok((StatusCode::CREATED, headers, answer).into_response())
@@ -206,6 +207,7 @@ async fn own(State(site): State<Site>, request: Request, next: Next) -> Result<R
 async fn trickle(
     State(site): State<Site>,
     Path(id): Path<String>,
+    Extension(PeerAddress(from)): Extension<PeerAddress>,
     headers: HeaderMap,
     body: String,
 ) -> Result<Response, Refused> {
@@ -213,12 +215,20 @@ async fn trickle(
         return Ok(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send candidates as {FRAGMENT}")));
     }
     let inner = site.inner()?;
-    is_its_own(&inner, &id, ("PATCH", &format!("/whep/{id}")), &headers, body.as_bytes())?;
-    let Some(connection) = inner.connection(&id) else { return Ok(gone()) };
-    match connection.add_candidates(&body).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => Ok(refuse(StatusCode::BAD_REQUEST, error)),
-    }
+    let path = format!("/whep/{id}");
+    is_its_own(&inner, &id, ("PATCH", &path), &headers, body.as_bytes())?;
+    let (answer, tag) = match patched(&inner, &id, from, &headers, &body).await {
+        Ok(Some(restarted)) => restarted,
+        Ok(None) => return Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(refused) => return Ok(refused),
+    };
+    let carried = headers.get(MAC).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let signed = inner.viewers.with(&id, |viewer| {
+        viewer.session.as_ref()?.sign_answer(carried, &path, body.as_bytes(), answer.as_bytes())
+    });
+    let Some(signed) = signed.flatten() else { return Err(TrustError::WrongSignature.into()) };
+    let headers = [(CONTENT_TYPE.as_str(), FRAGMENT.to_owned()), (ETAG.as_str(), tag), (MAC, signed)];
+    Ok((headers, answer).into_response())
 }
 
 async fn leave(

@@ -4,8 +4,11 @@
 //! the address counts from which the viewer speaks to us anyway, a few ports of it. No other is needed: the viewer checks our
 //! candidate from wherever it is, and ICE learns its address from that (RFC 8445, 7.3.1.3).
 
+use parking_lot::Mutex;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Candidates of one viewer that are tried, those of its offer among them.
 pub const MOST: usize = 16;
@@ -13,18 +16,46 @@ pub const MOST: usize = 16;
 /// Fragments with candidates that one viewer may send.
 pub const FRAGMENTS: usize = 32;
 
+/// The least time between two restarts of ICE: each tries as many candidates again.
+pub const RESTART_GAP: Duration = Duration::from_millis(500);
+
 /// The candidates of one viewer.
 #[derive(Debug)]
 pub struct Candidates {
-    from: IpAddr,
+    /// Where it is; another place after it has moved.
+    from: Arc<Mutex<IpAddr>>,
     taken: AtomicUsize,
     fragments: AtomicUsize,
+    restarted: Mutex<Option<Instant>>,
 }
 
 impl Candidates {
     /// Those of a viewer that speaks to us from this address.
     pub fn new(from: IpAddr) -> Self {
-        Self { from: from.to_canonical(), taken: AtomicUsize::new(0), fragments: AtomicUsize::new(0) }
+        Self {
+            from: Arc::new(Mutex::new(from.to_canonical())),
+            taken: AtomicUsize::new(0),
+            fragments: AtomicUsize::new(0),
+            restarted: Mutex::default(),
+        }
+    }
+
+    /// Where it is.
+    pub fn from(&self) -> &Arc<Mutex<IpAddr>> {
+        &self.from
+    }
+
+    /// ICE begins anew at `now`, for a viewer that speaks to us from this address now. Whether it may: not too often.
+    pub fn restart(&self, from: IpAddr, now: Instant) -> bool {
+        let mut restarted = self.restarted.lock();
+        if restarted.is_some_and(|last| now.saturating_duration_since(last) < RESTART_GAP) {
+            return false;
+        }
+        *restarted = Some(now);
+        *self.from.lock() = from.to_canonical();
+        self.taken.store(0, Ordering::Relaxed);
+        self.fragments.store(0, Ordering::Relaxed);
+        true
     }
 
     /// Whether a line, `candidate:…`, is one to try.
@@ -34,7 +65,7 @@ impl Candidates {
         let is_udp = transport.is_some_and(|transport| transport.eq_ignore_ascii_case("udp"));
         // Names of mDNS are none: a browser that hides its addresses finds ours from its side.
         let address = address.and_then(|address| address.parse::<IpAddr>().ok());
-        let is_its_own = address.is_some_and(|address| address.to_canonical() == self.from);
+        let is_its_own = address.is_some_and(|address| address.to_canonical() == *self.from.lock());
         // One without an address leads nowhere: the library says what is wrong with it.
         let is_none = words.next().is_none();
         (is_none || is_udp && is_its_own) && self.taken.fetch_add(1, Ordering::Relaxed) < MOST
@@ -94,6 +125,19 @@ mod tests {
             assert_eq!(candidates.of_fragment(one), Some(Vec::new()));
         }
         assert_eq!(candidates.of_fragment(one), None);
+    }
+
+    #[test]
+    fn after_a_restart_it_may_be_elsewhere() {
+        let (candidates, now) = (of("192.0.2.7"), Instant::now());
+        let at = |address| format!("a=candidate:1 1 udp 2122 {address} 5000 typ host\r\n");
+        let tried = |address| candidates.of_fragment(&at(address)).expect("is taken").len();
+        assert_eq!((tried("192.0.2.7"), tried("192.0.2.8")), (1, 0));
+        let elsewhere = "192.0.2.8".parse().expect("an address");
+        assert!(candidates.restart(elsewhere, now));
+        assert_eq!((tried("192.0.2.7"), tried("192.0.2.8")), (0, 1));
+        assert!(!candidates.restart(elsewhere, now + RESTART_GAP / 2), "each tries as many again");
+        assert!(candidates.restart(elsewhere, now + RESTART_GAP));
     }
 
     proptest! {

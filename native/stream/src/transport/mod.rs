@@ -2,10 +2,13 @@
 
 mod candidates;
 mod channels;
+mod estimate;
 mod flow;
 mod nacks;
 mod pace;
+mod restart;
 mod sdp;
+mod tcp;
 mod webrtc;
 
 pub use flow::Flow;
@@ -89,6 +92,9 @@ pub enum TransportError {
     /// The viewer sends fragments with candidates without end.
     #[error("the viewer has sent candidates too often: connect again")]
     TooManyFragments,
+    /// The viewer restarts ICE without end.
+    #[error("the path was begun anew a moment ago: wait half a second")]
+    TooManyRestarts,
     /// The viewer does not take what it is sent.
     #[error("the viewer takes no more messages: it will be sent them later")]
     Full,
@@ -156,6 +162,17 @@ pub trait Connection: Send + Sync + 'static {
     /// # Errors
     /// [`TransportError::Offer`] if a candidate cannot be read; [`TransportError::TooManyFragments`].
     async fn add_candidates(&self, fragment: &str) -> Result<(), TransportError>;
+
+    /// Begins ICE anew with the credentials and candidates of a fragment, for a viewer that asks from `from`; everything else stays.
+    /// Our own, as a fragment.
+    ///
+    /// # Errors
+    /// [`TransportError::Offer`] if it has no other credentials; [`TransportError::TooManyRestarts`];
+    /// [`TransportError::Library`].
+    async fn restart(&self, fragment: &str, from: IpAddr) -> Result<String, TransportError>;
+
+    /// How often ICE was begun anew.
+    fn restarts(&self) -> u32;
 
     /// Closes it and frees what it holds.
     async fn close(&self);

@@ -1,6 +1,7 @@
 //! The place in the RTP chain where packets are paced and the viewer's reports are read.
 
 use super::Flow;
+use super::estimate::Estimate;
 use super::nacks::Nacks;
 use rtc::interceptor::{
     Attribute, BandwidthEstimator, EstimatorStats, Interceptor, Pacer, Packet, PacketReport, StreamInfo,
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 /// Packets leave at so many times the target rate: an estimate of the average is no reason to hold back one picture.
 /// (The factor of Chromium's pacer.)
 const PACING_FACTOR: f64 = 2.5;
+
+/// The same on a path that was full a short while ago: what leaves faster waits in its queue, in front of everything else.
+const CAREFUL_FACTOR: f64 = 1.25;
 
 /// Packets are never held back below this rate, in bits per second: a packet is not to wait for long, whatever is estimated.
 const LEAST_RATE: f64 = 250_000.0;
@@ -47,6 +51,8 @@ const RESEND_LIMIT: usize = 512;
 pub struct Pace {
     flow: Arc<Flow>,
     bucket: Pacer,
+    /// The rate of the bucket.
+    rate: f64,
     waiting: VecDeque<TaggedPacket>,
     /// What is sent again.
     again: VecDeque<TaggedPacket>,
@@ -70,11 +76,12 @@ pub struct Notify {
 impl Pace {
     /// A pacer for the path of `flow`.
     pub fn new(flow: Arc<Flow>, notify: Notify) -> Self {
-        let rate = rate(f64::from(flow.target()));
+        let rate = rate(&flow);
         let bucket = Pacer::new(rate).with_burst_bits(burst_bits(rate));
         Self {
             flow,
             bucket,
+            rate,
             waiting: VecDeque::new(),
             again: VecDeque::new(),
             waiting_bytes: 0,
@@ -86,8 +93,12 @@ impl Pace {
         }
     }
 
-    fn set_rate(&mut self, target: f64) {
-        let rate = rate(target);
+    fn follow(&mut self) {
+        let rate = rate(&self.flow);
+        if rate == self.rate {
+            return;
+        }
+        self.rate = rate;
         let mut bucket = std::mem::replace(&mut self.bucket, Pacer::new(rate));
         bucket.set_target_bitrate(rate);
         self.bucket = bucket.with_burst_bits(burst_bits(rate));
@@ -105,14 +116,14 @@ impl Pace {
     /// Leaves of requests for lost packets those that are due.
     fn sift(&mut self, reports: &mut Vec<Box<dyn rtc::rtcp::Packet>>, now: Instant) {
         let full = self.again.len() >= RESEND_LIMIT;
-        let nacks = &mut self.nacks;
+        let (nacks, way) = (&mut self.nacks, self.flow.way());
         let mut sifted: Vec<Box<dyn rtc::rtcp::Packet>> = Vec::with_capacity(reports.len());
         for report in reports.drain(..) {
             match report.as_any().downcast_ref::<TransportLayerNack>() {
                 None => sifted.push(report),
                 Some(_) if full => {}
                 Some(nack) => {
-                    if let Some(due) = nacks.due(nack, now) {
+                    if let Some(due) = nacks.due(nack, now, way) {
                         sifted.push(Box::new(due));
                     }
                 }
@@ -132,8 +143,9 @@ impl Pace {
     }
 }
 
-fn rate(target: f64) -> f64 {
-    (target * PACING_FACTOR).max(LEAST_RATE)
+fn rate(flow: &Flow) -> f64 {
+    let factor = if flow.is_careful() { CAREFUL_FACTOR } else { PACING_FACTOR };
+    (f64::from(flow.target()) * factor).max(LEAST_RATE)
 }
 
 fn burst_bits(rate: f64) -> f64 {
@@ -155,15 +167,17 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
     type Time = Instant;
 
     fn handle_read(&mut self, mut packet: TaggedPacket) -> Result<(), Error> {
-        let changed = Attribute::TargetBitrateChanged { bits_per_second: 0.0 };
-        if let Some(Attribute::TargetBitrateChanged { bits_per_second }) = packet.message.get(&changed) {
-            self.set_rate(*bits_per_second);
-        }
+        // The estimate is nearer to the wire: what it makes of a report is there before the report is.
+        self.follow();
         if let Packet::Rtcp(reports) = &mut packet.message.packet
             && !reports.is_empty()
         {
             self.sift(reports, packet.now);
             self.flow.count_heard();
+            // The estimate has it already; where the viewer reports no arrivals, any report will have to do.
+            if self.flow.sent() > 0 && self.flow.set_known() {
+                (self.notify.drained)();
+            }
             let asks = reports.iter().any(|report| {
                 report.as_any().is::<PictureLossIndication>() || report.as_any().is::<FullIntraRequest>()
             });
@@ -259,38 +273,25 @@ impl Interceptor for Pace {
     fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
-/// An estimator that shows its target to the encoder.
-pub struct Shown<E> {
+/// An estimator that shows its target to the encoder and to the pacer.
+pub struct Shown {
     /// The estimator that does the work.
-    pub inner: E,
+    pub inner: Estimate,
     /// Where its target is shown.
     pub flow: Arc<Flow>,
 }
 
-impl<E: BandwidthEstimator> Shown<E> {
-    fn show(&self) {
-        // A target above 4 Gb/s does not occur: the estimator has a maximum.
-        self.flow.set_target(self.inner.target_bitrate() as u32);
-    }
-}
-
-impl<E: BandwidthEstimator> BandwidthEstimator for Shown<E> {
+impl BandwidthEstimator for Shown {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
         self.inner.on_reports(now, reports);
-        self.show();
+        // A target above 4 Gb/s does not occur: the estimator has a maximum.
+        self.flow.set_target(self.inner.target_bitrate() as u32);
+        self.flow.set_careful(self.inner.is_careful(now));
+        self.flow.set_way(self.inner.way());
     }
 
     fn target_bitrate(&self) -> f64 {
         self.inner.target_bitrate()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.inner.handle_timeout(now);
-        self.show();
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.inner.poll_timeout()
     }
 
     fn stats(&self) -> EstimatorStats {
@@ -335,6 +336,7 @@ mod tests {
         let start = Instant::now();
         let target = 12_000_000;
         let flow = Arc::new(Flow::new(target));
+        flow.set_known();
         let (mut pace, drained, _) = pace(&flow);
         for _ in 0..10 {
             pace.handle_write(media(start)).expect("accepted");

@@ -14,6 +14,8 @@ pub struct Choice {
     pub fmtp: String,
     /// The payload type of its retransmissions (RFC 4588), if the viewer has one.
     pub rtx: Option<u8>,
+    /// Whether the viewer tells when packets arrive (transport-wide feedback): without it nothing is known of its path.
+    pub reports_arrivals: bool,
 }
 
 /// Chooses the video format: H.264 with a colour for every pixel (High 4:4:4 Predictive), then with a baseline profile, both with
@@ -36,7 +38,10 @@ pub fn choose(offer: &str) -> Result<Choice, TransportError> {
         VP8_RANK => Codec::Vp8,
         _ => Codec::H264,
     };
-    Ok(Choice { codec, payload_type: format.payload_type, fmtp: format.fmtp.clone(), rtx })
+    let feedback = format!("a=rtcp-fb:{} transport-cc", format.payload_type);
+    let reports_arrivals =
+        section.iter().any(|line| *line == feedback || *line == "a=rtcp-fb:* transport-cc");
+    Ok(Choice { codec, payload_type: format.payload_type, fmtp: format.fmtp.clone(), rtx, reports_arrivals })
 }
 
 /// How sound goes to and from a viewer.
@@ -164,6 +169,20 @@ mod tests {
         let choice = choose(OFFER).expect("has H.264");
         assert_eq!((choice.codec, choice.payload_type, choice.rtx), (Codec::H264, 109, Some(114)));
         assert!(choice.fmtp.contains("42e01f"));
+    }
+
+    #[test]
+    fn a_viewer_says_whether_it_tells_when_packets_arrive() {
+        assert!(!choose(OFFER).expect("has H.264").reports_arrivals);
+        for (line, reports) in [
+            ("109 transport-cc", true),
+            ("* transport-cc", true),
+            ("96 transport-cc", false),
+            ("109 nack", false),
+        ] {
+            let offer = format!("{OFFER}a=rtcp-fb:{line}\r\n");
+            assert_eq!(choose(&offer).expect("has H.264").reports_arrivals, reports, "{line}");
+        }
     }
 
     #[test]

@@ -2,15 +2,18 @@
 
 use super::candidates::Candidates;
 use super::channels::{self, Channels};
+use super::estimate::Estimate;
 use super::pace::{Notify, Pace, Shown};
+use super::restart::{Credentials, fragment, restarted};
 use super::sdp::{Choice, SoundChoice, choose, choose_sound};
+use super::tcp::ViewerRuntime;
 use super::{Accepted, Channel, Connection, Flow, Frame, MediaTransport, PeerEvent, TransportError};
 use crate::codec::Codec;
 use crate::sound::{self, VoicePacket};
 use async_trait::async_trait;
 use rtc::interceptor::{
-    CongestionControlBuilder, Gcc, NackResponderBuilder, ReceiverReportBuilder, Registry,
-    SenderReportBuilder, Slot, TwccSenderBuilder,
+    CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder,
+    Slot, TwccSenderBuilder,
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
@@ -23,9 +26,9 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, mpsc, watch};
 use webrtc::data_channel::DataChannel;
 use webrtc::error::Error;
 use webrtc::media_stream::track_local::TrackLocal;
@@ -55,12 +58,16 @@ const VOICE_PACKETS: usize = 16;
 /// What a path must take, in bits per second, for packets of sound to be sent again with those after them: three times 96 kb/s.
 const REDUNDANT_RATE: u32 = 2_000_000;
 
+/// What a path is taken for, in bits per second, of which a viewer tells nothing.
+const UNKNOWN_RATE: u32 = 6_000_000;
+
 /// How long ICE may take to gather candidates of sockets that are already bound.
 const GATHERING: Duration = Duration::from_secs(5);
 
-/// Without a sign of life for this long a path counts as interrupted, and after the second time as failed.
+/// Without a sign of life for this long a path counts as interrupted, and after the second time as failed: time for a viewer whose
+/// network has gone to find another one and begin ICE anew.
 const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
-const ICE_FAILED: Duration = Duration::from_secs(10);
+const ICE_FAILED: Duration = Duration::from_secs(26);
 
 /// Bit rates in bits per second.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +80,7 @@ pub struct Rates {
     pub most: u32,
 }
 
-/// Makes connections whose only candidate is a UDP port on one address.
+/// Makes connections whose candidates are a UDP port and a TCP port on one address.
 pub struct WebRtc {
     address: IpAddr,
     rates: Rates,
@@ -145,8 +152,9 @@ impl WebRtc {
 
     fn chain(&self, flow: &Arc<Flow>, notify: Notify) -> Registry {
         let rate = |bits: u32| f64::from(bits);
-        let gcc = Gcc::new(rate(self.rates.initial), rate(self.rates.least), rate(self.rates.most));
-        let estimator = Shown { inner: gcc, flow: flow.clone() };
+        let (initial, Rates { least, most, .. }) = (flow.target(), self.rates);
+        let estimate = Estimate::new(rate(initial), rate(least), rate(most));
+        let estimator = Shown { inner: estimate, flow: flow.clone() };
         Registry::new()
             .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
             .with(Slot::TwccSender, TwccSenderBuilder::new().build())
@@ -170,9 +178,12 @@ impl MediaTransport for WebRtc {
         let sound = choose_sound(offer).filter(|_| sound);
         let codec = Self::codec(&choice);
         let candidates = Candidates::new(from);
-        let offer = RTCSessionDescription::offer(candidates.of_offer(offer))
-            .map_err(|e| TransportError::Offer(e.to_string()))?;
-        let flow = Arc::new(Flow::new(self.rates.initial));
+        let remote = candidates.of_offer(offer);
+        let offer =
+            RTCSessionDescription::offer(remote.clone()).map_err(|e| TransportError::Offer(e.to_string()))?;
+        let known = if choice.reports_arrivals { self.rates.initial } else { UNKNOWN_RATE };
+        let initial = known.clamp(self.rates.least, self.rates.most);
+        let flow = Arc::new(Flow::new(initial));
         // Until it is connected, what is sent would be lost.
         flow.set_muted(true);
         let (events, receiver) = mpsc::channel(EVENTS);
@@ -187,11 +198,11 @@ impl MediaTransport for WebRtc {
             .with_include_loopback_candidate(true)
             .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), None)
             .build();
-        let (gathered, mut gathering) = watch::channel(false);
+        let (done, mut gathering) = watch::channel(false);
         let channels = Arc::new(Channels::default());
         let (speak, voice) = mpsc::channel(VOICE_PACKETS);
         let speaks = sound.clone().map(|sound| (sound, speak));
-        let handler = Arc::new(Handler { events, gathered, channels: channels.clone(), speaks });
+        let handler = Arc::new(Handler { events, gathered: done, channels: channels.clone(), speaks });
         let pc = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_media_engine(engine)
@@ -199,6 +210,8 @@ impl MediaTransport for WebRtc {
             .with_interceptor_registry(self.chain(&flow, notify))
             .with_handler(handler)
             .with_udp_addrs(vec![(self.address, 0_u16)])
+            .with_tcp_addrs(vec![(self.address, 0_u16)])
+            .with_runtime(Arc::new(ViewerRuntime::new(candidates.from().clone())))
             .with_data_channel_send_buffer_limit(MESSAGE_BACKLOG)
             .build()
             .await
@@ -225,6 +238,9 @@ impl MediaTransport for WebRtc {
             sequence: AtomicU16::new(random_u32()? as u16),
             channels,
             candidates,
+            remote: Mutex::new(remote),
+            gathering,
+            restarts: AtomicU32::new(0),
         });
         Ok(Accepted { answer, codec: choice.codec, connection, events: receiver, flow, voice })
     }
@@ -270,13 +286,24 @@ async fn negotiate(
     };
     let answer = pc.create_answer(None).await.map_err(|e| TransportError::Offer(e.to_string()))?;
     pc.set_local_description(answer).await.map_err(library)?;
-    // Sockets are bound already: this is quick, and the answer needs no trickling.
+    gathered(gathering).await?;
+    let description = pc.local_description().await.ok_or(TransportError::Closed)?;
+    Ok((track, ssrc, sound, of_use(&description.sdp)))
+}
+
+/// Sockets are bound already: this is quick, and an answer needs no trickling.
+async fn gathered(gathering: &mut watch::Receiver<bool>) -> Result<(), TransportError> {
     tokio::time::timeout(GATHERING, gathering.wait_for(|done| *done))
         .await
         .map_err(|_| TransportError::Library("gathering candidates took too long".to_owned()))?
         .map_err(|_| TransportError::Closed)?;
-    let description = pc.local_description().await.ok_or(TransportError::Closed)?;
-    Ok((track, ssrc, sound, description.sdp))
+    Ok(())
+}
+
+/// A description without candidates by which we would connect to a viewer: we only listen.
+fn of_use(description: &str) -> String {
+    let is_active = |line: &str| line.starts_with("a=candidate:") && line.contains(" tcptype active");
+    description.split_inclusive('\n').filter(|line| !is_active(line)).collect()
 }
 
 fn library(error: Error) -> TransportError {
@@ -410,6 +437,10 @@ struct Peer {
     sequence: AtomicU16,
     channels: Arc<Channels>,
     candidates: Candidates,
+    /// The viewer's description as it counts now; held while ICE is begun anew.
+    remote: Mutex<String>,
+    gathering: watch::Receiver<bool>,
+    restarts: AtomicU32,
 }
 
 #[async_trait]
@@ -457,6 +488,33 @@ impl Connection for Peer {
             self.pc.add_ice_candidate(init).await.map_err(|e| TransportError::Offer(e.to_string()))?;
         }
         Ok(())
+    }
+
+    async fn restart(&self, told: &str, from: IpAddr) -> Result<String, TransportError> {
+        let offer_error = |e: Error| TransportError::Offer(e.to_string());
+        let fresh = Credentials::of(told)
+            .ok_or_else(|| TransportError::Offer("a restart needs ICE credentials".to_owned()))?;
+        let mut remote = self.remote.lock().await;
+        // Looked at before anything counts as begun.
+        restarted(&remote, &fresh, &[])?;
+        if !self.candidates.restart(from, Instant::now()) {
+            return Err(TransportError::TooManyRestarts);
+        }
+        let theirs = self.candidates.of_fragment(told).ok_or(TransportError::TooManyFragments)?;
+        let offer = restarted(&remote, &fresh, &theirs)?;
+        let description = RTCSessionDescription::offer(offer.clone()).map_err(offer_error)?;
+        self.pc.set_remote_description(description).await.map_err(offer_error)?;
+        let answer = self.pc.create_answer(None).await.map_err(library)?;
+        self.pc.set_local_description(answer).await.map_err(library)?;
+        gathered(&mut self.gathering.clone()).await?;
+        *remote = offer;
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        let description = self.pc.local_description().await.ok_or(TransportError::Closed)?;
+        Ok(fragment(&of_use(&description.sdp)))
+    }
+
+    fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Relaxed)
     }
 
     async fn close(&self) {

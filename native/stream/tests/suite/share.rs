@@ -340,6 +340,59 @@ async fn one_of_several_viewers_drives_and_hands_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ice_begins_anew_and_everything_else_stays() {
+    let shown = Shown::new().await;
+    let _painter = Painter::start(shown.guest.clone(), 30);
+    let (device, host) = shown.pair("phone", drive()).await;
+    let (mut client, (nonce, offer, answer)) = shown.connect(&device, &host).await;
+    let of = (nonce.as_str(), offer.as_str(), answer.as_str());
+    client.message(r#""driver":"1""#).await;
+    client.frame().await;
+    let path = client.location.clone();
+    let line = format!("PATCH {path}");
+    let patch = async |number: u64, tag: &str, body: &str| {
+        let mac = device.mac(of, number, "PATCH", &path, body);
+        let kind = ("Content-Type", "application/trickle-ice-sdpfrag");
+        shown.https(&line, &[kind, ("If-Match", tag), ("Sampan-Mac", &mac)], body).await
+    };
+    // The same credentials again are no restart, and who is a stranger begins nothing.
+    let same: String =
+        offer.lines().filter(|line| line.starts_with("a=ice-")).map(|line| format!("{line}\r\n")).collect();
+    assert_eq!(patch(1, "*", &same).await.status, 400);
+    assert_eq!(patch(2, "*", "a=mid:0\r\n").await.status, 400);
+    let kind = ("Content-Type", "application/trickle-ice-sdpfrag");
+    assert_eq!(shown.https(&line, &[kind, ("If-Match", "*")], &same).await.status, 401);
+
+    client
+        .restart(async |fragment| {
+            let told = patch(3, "*", &fragment).await;
+            assert_eq!(told.status, 200, "{}", told.body);
+            assert_eq!(told.header("etag"), Some("\"ice-1\""));
+            assert_eq!(told.header("content-type"), Some("application/trickle-ice-sdpfrag"));
+            let mark = device.restart_mac(of, 3, &path, &fragment, &told.body);
+            assert_eq!(told.header("sampan-mac"), Some(mark.as_str()));
+            let again = patch(4, "*", &same.replace("ufrag:", "ufrag:x").replace("pwd:", "pwd:x")).await;
+            assert_eq!(again.status, 429, "a moment ago");
+            told.body
+        })
+        .await;
+    // Candidates of the generation before are of no use, those of the new one are.
+    let candidate = "a=candidate:7 1 udp 2122 127.0.0.1 9 typ host\r\n";
+    assert_eq!(patch(5, "\"ice-0\"", candidate).await.status, 412);
+    assert_eq!(patch(6, "\"ice-1\"", candidate).await.status, 204);
+    // Pictures that were sent before may come still: so many are not on their way.
+    for _ in 0..100 {
+        client.frame().await;
+    }
+    client.keys.send_text(r#"{"t":"key","code":"KeyA","down":true}"#).await.expect("sends");
+    let key = Key::from_dom("KeyA").expect("a key");
+    until("the key", || shown.guest.events().contains(&Event::Key { key, down: true })).await;
+    let viewers = shown.server.viewers();
+    assert_eq!(viewers.iter().map(|v| (v.viewer.as_str(), v.driving)).collect::<Vec<_>>(), [("1", true)]);
+    shown.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_the_viewers_own() {
     let shown = Shown::new().await;
     let (device, host) = shown.pair("phone", drive()).await;

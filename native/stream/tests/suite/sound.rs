@@ -6,13 +6,15 @@ use bytes::Bytes;
 use rtc::rtp;
 use sampan_audio::{Frame, RATE};
 use sampan_stream::codec::opus::{Decoder, Encoder, PACKET};
-use sampan_stream::{Server, ServerConfig};
+use sampan_stream::{Rates, Server, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 use webrtc::media_stream::track_local::TrackLocal;
 
 async fn serve(guest: &Arc<TestGuest>) -> Server {
-    Server::start(ServerConfig::default(), guest.clone()).await.expect("serves")
+    // The path is known to be wide: what sound is sent as depends on it.
+    let rates = Rates { initial: 12_000_000, ..ServerConfig::default().rates };
+    Server::start(ServerConfig { rates, ..ServerConfig::default() }, guest.clone()).await.expect("serves")
 }
 
 async fn want(client: &Client, hear: bool, speak: bool) {

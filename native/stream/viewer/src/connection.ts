@@ -1,19 +1,21 @@
 /**
- * Keeps one viewer connected: offers, listens, notices when the server is gone and comes back with
- * growing pauses. It knows nothing of the page.
+ * Keeps one viewer connected: offers, listens, looks for another path when the one that there was is gone, notices when the server
+ * is gone and comes back with growing pauses. It knows nothing of the page.
  */
 import { Backoff } from "./backoff.ts";
 import { isFinal, ofSignalling } from "./failure.ts";
 import type { Failure } from "./failure.ts";
 import { decode, encode } from "./messages.ts";
 import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
-import { inStereo, redundantFirst } from "./sdp.ts";
-import { Refusal, SignallingError, ask, endSession, patchCandidates, postOffer, sdpFragment } from "./whep.ts";
+import { apartTcp, inStereo, redundantFirst, restarted } from "./sdp.ts";
+import { Refusal, SignallingError, ask, endSession, patchCandidates, postOffer, restartIce, sdpFragment } from "./whep.ts";
 
 export type ConnectionState =
   /** `after` is why the try before failed. */
   | { readonly name: "connecting"; readonly after?: Failed }
   | { readonly name: "connected" }
+  /** The path is interrupted, and another one is looked for; everything else stays. */
+  | { readonly name: "rerouting" }
   /** It failed, and is tried again in so many seconds. */
   | ({ readonly name: "waiting"; readonly seconds: number } & Failed)
   /** It failed in a way that trying again does not mend. */
@@ -38,12 +40,23 @@ export interface ConnectionEvents {
   sound(stream: MediaStream): void;
 }
 
-/** A network that hiccups comes back by itself within this time; afterwards we connect anew. */
-const DISCONNECTED_GRACE_MS = 3000;
+/** The server keeps a viewer for so long whose path is gone; afterwards we connect anew. */
+const REROUTING_MS = 28_000;
+/** A path that was just asked for shows itself within this; then another one is asked for. */
+const PATH_MS = 4000;
+/** How long a server that must be near may take to answer. */
+const ANSWER_MS = 5000;
+/** Between two tries to ask for another path. */
+const ASK_AGAIN_MS = 700;
+/** TCP is tried only if UDP has not come through by then: what is lost holds up all that follows it there. */
+const TCP_AFTER_MS = 2000;
 /** A connection that is not up by then never will be. */
 const CONNECT_DEADLINE_MS = 15000;
-/** A live path shows itself within this: ICE asks for consent every few seconds (RFC 7675). */
+/** A live path shows itself within this: where nothing else comes, the server checks it every 2 s. */
 const PROBE_MS = 4000;
+/** How often it is looked whether anything comes, and how many looks in vain are too many. */
+const WATCH_MS = 2000;
+const WATCH_LOOKS = 3;
 /** Motion is dropped while more than this waits in the channel: old positions help nobody. */
 const MOTION_BACKLOG_BYTES = 4096;
 
@@ -55,8 +68,16 @@ interface Attempt {
   readonly abort: AbortController;
   location: string | undefined;
   timer: number | undefined;
+  /** Candidates that are held back. */
+  tcpTimer: number | undefined;
+  watchTimer: number | undefined;
+  trickle: Trickle;
+  /** The server's description as it counts now, with all candidates. */
+  answer: string;
   /** Whether it has ever held. */
   held: boolean;
+  /** Whether another path is being looked for. */
+  rerouting: boolean;
 }
 
 export class Connection {
@@ -105,11 +126,8 @@ export class Connection {
     this.hurry();
     const attempt = this.#attempt;
     if (attempt === undefined || !attempt.held) return;
-    if (attempt.peer.connectionState !== "connected") {
-      this.start();
-      return;
-    }
-    void this.#probe(attempt);
+    if (attempt.peer.connectionState !== "connected") void this.#reroute(attempt);
+    else void this.#probe(attempt);
   }
 
   /** Asks the server for something of this session's. */
@@ -159,11 +177,17 @@ export class Connection {
       abort: new AbortController(),
       location: undefined,
       timer: undefined,
+      tcpTimer: undefined,
+      watchTimer: undefined,
+      trickle: new Trickle(this.#token),
+      answer: "",
       held: false,
+      rerouting: false,
     };
     this.#attempt = attempt;
     this.#giveUpAfter(attempt, CONNECT_DEADLINE_MS);
     this.#watch(attempt);
+    void this.#watchPath(attempt);
     try {
       await this.#offer(attempt);
     } catch (error) {
@@ -175,20 +199,80 @@ export class Connection {
   }
 
   async #offer(attempt: Attempt): Promise<void> {
-    const { peer } = attempt;
-    const trickle = new Trickle(this.#token);
-    peer.onicecandidate = ({ candidate }) => trickle.add(candidate);
-    const offer = await peer.createOffer();
-    await peer.setLocalDescription({ type: "offer", sdp: inStereo(offer.sdp ?? "") });
-    const sdp = peer.localDescription?.sdp ?? offer.sdp ?? "";
-    const session = await postOffer(sdp, this.#token, this.display, attempt.abort.signal);
+    const { peer, trickle } = attempt;
+    peer.onicecandidate = ({ candidate }) => attempt.trickle.add(candidate);
+    const offer = await describe(peer);
+    const session = await postOffer(offer, this.#token, this.display, attempt.abort.signal);
     if (attempt !== this.#attempt) {
       endSession(session.location, this.#token);
       return;
     }
     attempt.location = session.location;
-    await peer.setRemoteDescription({ type: "answer", sdp: session.answer });
-    trickle.begin(session.location, sdp);
+    await this.#accept(attempt, session.answer);
+    trickle.begin(session.location, offer, session.tag);
+  }
+
+  /** The server's answer counts; its candidates over TCP do later, if at all. */
+  async #accept(attempt: Attempt, answer: string): Promise<void> {
+    const { peer } = attempt;
+    attempt.answer = answer;
+    const { sdp, candidates } = apartTcp(answer);
+    await peer.setRemoteDescription({ type: "answer", sdp });
+    window.clearTimeout(attempt.tcpTimer);
+    attempt.tcpTimer = window.setTimeout(() => {
+      if (attempt !== this.#attempt || peer.connectionState === "connected") return;
+      // Those of a path that was given up meanwhile are refused.
+      for (const candidate of candidates) peer.addIceCandidate({ candidate, sdpMLineIndex: 0 }).catch(() => undefined);
+    }, TCP_AFTER_MS);
+  }
+
+  /** Looks for another path and keeps everything else; connects anew where the server has given the viewer up. */
+  async #reroute(attempt: Attempt): Promise<void> {
+    if (attempt !== this.#attempt || attempt.rerouting || attempt.location === undefined) return;
+    attempt.rerouting = true;
+    this.#events.state({ name: "rerouting" });
+    const { peer, location } = attempt;
+    const end = performance.now() + REROUTING_MS;
+    const current = () => attempt === this.#attempt && attempt.rerouting;
+    while (current()) {
+      if (performance.now() > end) {
+        this.#lost(attempt, "lost");
+        return;
+      }
+      try {
+        const trickle = new Trickle(this.#token);
+        attempt.trickle = trickle;
+        peer.restartIce();
+        const offer = await describe(peer);
+        const told = await restartIce(location, sdpFragment(offer, [], false), this.#token, AbortSignal.timeout(ANSWER_MS));
+        const answer = restarted(attempt.answer, told.fragment);
+        if (answer === undefined) throw new SignallingError(500, "the answer has no ICE credentials");
+        if (!current()) return;
+        await this.#accept(attempt, answer);
+        trickle.begin(location, offer, told.tag);
+        await connected(peer, PATH_MS);
+        if (peer.connectionState === "connected") {
+          this.#rerouted(attempt);
+          return;
+        }
+      } catch (error) {
+        if (!current()) return;
+        const status = error instanceof SignallingError ? error.status : -1;
+        if (status === 401 || status === 403 || status === 404) {
+          this.#lost(attempt, "lost");
+          return;
+        }
+        // The offer was answered by nobody.
+        if (peer.signalingState === "have-local-offer") await peer.setLocalDescription({ type: "rollback" }).catch(() => undefined);
+        await new Promise((resolve) => window.setTimeout(resolve, ASK_AGAIN_MS));
+      }
+    }
+  }
+
+  #rerouted(attempt: Attempt): void {
+    if (attempt !== this.#attempt || !attempt.rerouting) return;
+    attempt.rerouting = false;
+    this.#events.state({ name: "connected" });
   }
 
   #watch(attempt: Attempt): void {
@@ -206,11 +290,16 @@ export class Connection {
         case "connected":
           window.clearTimeout(attempt.timer);
           attempt.held = true;
+          // It has come back by itself, unless it was asked for: who asked looks, too.
+          if (peer.signalingState === "stable") this.#rerouted(attempt);
           break;
         case "disconnected":
-          this.#giveUpAfter(attempt, DISCONNECTED_GRACE_MS);
+          if (attempt.held) void this.#reroute(attempt);
           break;
         case "failed":
+          if (attempt.held) void this.#reroute(attempt);
+          else this.#lost(attempt, "blocked");
+          break;
         case "closed":
           this.#lost(attempt, attempt.held ? "lost" : "blocked");
           break;
@@ -236,17 +325,35 @@ export class Connection {
     motion.onmessage = receive;
   }
 
+  /**
+   * Looks whether the server's packets come still. ICE on this side does not notice where they go to an address that is this device's
+   * no more: its own checks are answered.
+   */
+  async #watchPath(attempt: Attempt): Promise<void> {
+    let [before, vain] = [-1, 0];
+    while (attempt === this.#attempt) {
+      await new Promise((resolve) => (attempt.watchTimer = window.setTimeout(resolve, WATCH_MS)));
+      if (attempt !== this.#attempt) return;
+      const now = attempt.held && !attempt.rerouting ? await arrived(attempt.peer) : -1;
+      vain = now === before && now >= 0 ? vain + 1 : 0;
+      before = now;
+      if (vain < WATCH_LOOKS) continue;
+      vain = 0;
+      void this.#reroute(attempt);
+    }
+  }
+
   #giveUpAfter(attempt: Attempt, ms: number): void {
     window.clearTimeout(attempt.timer);
     attempt.timer = window.setTimeout(() => this.#lost(attempt, attempt.held ? "lost" : "blocked"), ms);
   }
 
-  /** Connects anew if nothing at all arrives for a while. */
+  /** Looks for another path if nothing at all arrives for a while. */
   async #probe(attempt: Attempt): Promise<void> {
     const before = await arrived(attempt.peer);
     await new Promise((resolve) => window.setTimeout(resolve, PROBE_MS));
     if (attempt !== this.#attempt || (await arrived(attempt.peer)) !== before) return;
-    if (attempt === this.#attempt) this.start();
+    void this.#reroute(attempt);
   }
 
   #lost(attempt: Attempt, why: Failure, words = ""): void {
@@ -270,10 +377,36 @@ export class Connection {
     if (attempt === undefined) return;
     this.#attempt = undefined;
     window.clearTimeout(attempt.timer);
+    window.clearTimeout(attempt.tcpTimer);
+    window.clearTimeout(attempt.watchTimer);
     attempt.abort.abort();
     if (attempt.location !== undefined) endSession(attempt.location, this.#token);
     attempt.peer.close();
   }
+}
+
+/** Our own description, in force: an offer. */
+async function describe(peer: RTCPeerConnection): Promise<string> {
+  const offer = await peer.createOffer();
+  await peer.setLocalDescription({ type: "offer", sdp: inStereo(offer.sdp ?? "") });
+  return peer.localDescription?.sdp ?? offer.sdp ?? "";
+}
+
+/** Waits until a connection holds, or so long. */
+function connected(peer: RTCPeerConnection, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      window.clearTimeout(timer);
+      peer.removeEventListener("connectionstatechange", look);
+      resolve();
+    };
+    const look = () => {
+      if (peer.connectionState === "connected" || peer.connectionState === "closed") end();
+    };
+    const timer = window.setTimeout(end, ms);
+    peer.addEventListener("connectionstatechange", look);
+    look();
+  });
 }
 
 /** Sound both ways. Nothing is sent until a microphone is put in. */
@@ -288,12 +421,12 @@ function soundOf(peer: RTCPeerConnection): RTCRtpTransceiver {
   return transceiver;
 }
 
-/** How much has come over the chosen path, with the answers to ICE's own questions. */
+/** How much the server has sent that came, its checks of the path among it; not the answers to ours. */
 async function arrived(peer: RTCPeerConnection): Promise<number> {
   let sum = 0;
   for (const stat of (await peer.getStats()).values() as Iterable<Record<string, unknown>>) {
-    if (stat["type"] !== "candidate-pair" || stat["nominated"] !== true) continue;
-    for (const name of ["bytesReceived", "responsesReceived", "requestsReceived"]) {
+    if (stat["type"] !== "candidate-pair") continue;
+    for (const name of ["bytesReceived", "requestsReceived"]) {
       const value = stat[name];
       if (typeof value === "number") sum += value;
     }
@@ -306,7 +439,7 @@ class Trickle {
   readonly #token: string;
   readonly #waiting: string[] = [];
   #ended = false;
-  #target: { readonly location: string; readonly offer: string } | undefined;
+  #target: { readonly location: string; readonly offer: string; readonly tag: string } | undefined;
 
   constructor(token: string) {
     this.#token = token;
@@ -318,16 +451,16 @@ class Trickle {
     this.#flush();
   }
 
-  begin(location: string, offer: string): void {
-    this.#target = { location, offer };
+  begin(location: string, offer: string, tag: string): void {
+    this.#target = { location, offer, tag };
     if (this.#waiting.length > 0 || this.#ended) this.#flush();
   }
 
   #flush(): void {
     if (this.#target === undefined) return;
-    const { location, offer } = this.#target;
+    const { location, offer, tag } = this.#target;
     const fragment = sdpFragment(offer, this.#waiting.splice(0), this.#ended);
-    patchCandidates(location, fragment, this.#token).then((taken) => {
+    patchCandidates(location, fragment, this.#token, tag).then((taken) => {
       if (!taken) this.#target = undefined;
     }, () => undefined);
   }

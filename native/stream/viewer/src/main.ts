@@ -356,7 +356,8 @@ class Viewer {
 
   #connectionChanged(state: ConnectionState): void {
     this.#state = state;
-    if (state.name !== "connected") {
+    // While another path is looked for, all that the server has told holds.
+    if (state.name !== "connected" && state.name !== "rerouting") {
       this.#guest = undefined;
       this.#peopleChanged(undefined);
       window.clearTimeout(this.#pictureTimer);

@@ -60,7 +60,10 @@ export function sample(report: Iterable<readonly [string, unknown]>): Sample | u
   const all = [...entries.values()];
   const video = all.find((s) => s["type"] === "inbound-rtp" && s["kind"] === "video");
   if (video === undefined) return undefined;
-  const pair = all.find((s) => s["type"] === "candidate-pair" && s["nominated"] === true);
+  // After ICE has begun anew the pairs of before may be there still.
+  const chosen = all.find((s) => s["type"] === "transport")?.["selectedCandidatePairId"];
+  const isPair = (s: Record<string, unknown>) => s["type"] === "candidate-pair" && s["nominated"] === true;
+  const pair = all.find((s) => isPair(s) && s["id"] === chosen) ?? all.find(isPair);
   const rtt = pair?.["currentRoundTripTime"];
   const path = pair === undefined ? undefined : pathOf(entries, pair);
   const codec = entries.get(String(video["codecId"]))?.["mimeType"];

@@ -254,6 +254,19 @@ export class Session {
     return Session.#sign(this.#key, this.#number, method, path, body);
   }
 
+  /** Whether an answer to a request that carried `NUMBER.MAC` is the host's. */
+  async answers(carried: string, path: string, body: string, answer: string, mark: string): Promise<boolean> {
+    const zero = new Uint8Array(1);
+    const hashes = [await sha256(utf8(body)), await sha256(utf8(answer))];
+    const number = big(Number(carried.split(".")[0]), 8);
+    const message = concat(utf8("sampan restart 1"), zero, utf8(path), zero, number, ...hashes);
+    try {
+      return await crypto.subtle.verify("HMAC", this.#key, decode(mark), message);
+    } catch {
+      return false;
+    }
+  }
+
   static async #sign(key: CryptoKey, number: number, method: string, path: string, body: string | Bytes): Promise<string> {
     const bytes = typeof body === "string" ? utf8(body) : body;
     const zero = new Uint8Array(1);

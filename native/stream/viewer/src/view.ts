@@ -67,6 +67,8 @@ function connectionNotice(connection: ConnectionState): Notice {
     case "connecting":
       // The reason stays while it is tried again.
       return connection.after === undefined ? { title, detail: "" } : { ...failureNotice(connection.after), more: title };
+    case "rerouting":
+      return { title, detail: strings.reroutingDetail, retry: true };
     case "left":
       return { title, detail: "", retry: true };
     case "connected":

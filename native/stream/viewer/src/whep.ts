@@ -7,6 +7,7 @@ import { Session, isAnswer, signOffer } from "./trust.ts";
 import type { Bytes, Paired } from "./trust.ts";
 
 const ENDPOINT = "/whep";
+const FRAGMENT = "application/trickle-ice-sdpfrag";
 
 /** The host that this device is paired with: offers are signed for it, and its answers are checked. */
 export class TrustedHost {
@@ -42,6 +43,12 @@ export class TrustedHost {
     return mac === undefined ? {} : { "Sampan-Mac": mac };
   }
 
+  /** Whether the answer to a request of a session, with the mark that it carried, is the host's. */
+  async answers(marked: Record<string, string>, path: string, body: string, answer: string, response: Response): Promise<boolean> {
+    const mark = response.headers.get("Sampan-Mac") ?? "";
+    return (await this.#sessions.get(path)?.answers(marked["Sampan-Mac"] ?? "", path, body, answer, mark)) === true;
+  }
+
   ends(path: string): Record<string, string> {
     const mac = this.#sessions.get(path)?.end;
     this.#sessions.delete(path);
@@ -71,6 +78,8 @@ export class SignallingError extends Error {
 export interface WhepSession {
   readonly answer: string;
   readonly location: string;
+  /** What names the path that ICE looks for now; empty where the server names none. */
+  readonly tag: string;
 }
 
 export async function postOffer(
@@ -108,7 +117,7 @@ export async function postOffer(
     host.refused(true);
     throw new SignallingError(403, "the answer is not the host's");
   }
-  return { answer: body, location: path };
+  return { answer: body, location: path, tag: response.headers.get("ETag") ?? "" };
 }
 
 /** Sends candidates as they are found. A server that learns them in another way may refuse. */
@@ -116,13 +125,15 @@ export async function patchCandidates(
   location: string,
   fragment: string,
   token: string,
+  tag: string,
 ): Promise<boolean> {
   try {
     const response = await fetch(location, {
       method: "PATCH",
       headers: {
         ...(trusted === undefined ? authorization(token) : await trusted.mark("PATCH", location, fragment)),
-        "Content-Type": "application/trickle-ice-sdpfrag",
+        "Content-Type": FRAGMENT,
+        ...(tag !== "" && { "If-Match": tag }),
       },
       body: fragment,
     });
@@ -130,6 +141,41 @@ export async function patchCandidates(
   } catch {
     return false;
   }
+}
+
+/**
+ * Begins ICE anew with the credentials in `fragment` (RFC 9725, section 4.3.3). The server's own, as a fragment, and the new path's
+ * name.
+ *
+ * @throws {SignallingError}
+ */
+export async function restartIce(
+  location: string,
+  fragment: string,
+  token: string,
+  signal: AbortSignal,
+): Promise<{ readonly fragment: string; readonly tag: string }> {
+  const host = trusted;
+  let [response, body]: [Response | undefined, string] = [undefined, ""];
+  let marked: Record<string, string> = {};
+  try {
+    marked = host === undefined ? authorization(token) : await host.mark("PATCH", location, fragment);
+    response = await fetch(location, {
+      method: "PATCH",
+      headers: { ...marked, "Content-Type": FRAGMENT, "If-Match": "*" },
+      body: fragment,
+      signal,
+    });
+    body = await response.text();
+  } catch (error) {
+    throw new SignallingError(0, String(error));
+  }
+  if (response.status !== 200) throw new SignallingError(response.status, body.slice(0, 500));
+  if (host !== undefined && !(await host.answers(marked, location, fragment, body, response))) {
+    host.refused(true);
+    throw new SignallingError(403, "the answer is not the host's");
+  }
+  return { fragment: body, tag: response.headers.get("ETag") ?? "" };
 }
 
 /** Why the server did not do what a session asked for. */

@@ -51,6 +51,12 @@ test("a lost connection offers to try now, a refused one tells what to do", () =
   assert.equal(refused?.detail, strings.remedy.refused);
 });
 
+test("while another path is looked for the page says so, and lets one connect anew", () => {
+  const notice = noticeFor(view({ connection: { name: "rerouting" } }));
+  assert.deepEqual([notice?.detail, notice?.retry], [strings.reroutingDetail, true]);
+  assert.equal(stateText(view({ connection: { name: "rerouting" } })).lasting, true);
+});
+
 test("hints about the pointer leave the picture free", () => {
   assert.equal(noticeFor(view({ capture: "wanted" }))?.hint, true);
   assert.equal(noticeFor(view({ capture: "captured" }))?.title, strings.escToRelease);

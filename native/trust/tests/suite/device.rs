@@ -190,11 +190,9 @@ impl Device {
         key.verify(&message, &unb64(signature)).is_ok()
     }
 
-    /// What a request of a session is sent with.
-    pub fn mac(&self, of: (&str, &str, &str), number: u64, method: &str, path: &str, body: &str) -> String {
-        let (nonce, offer, answer) = of;
+    fn session_key(&self, (nonce, offer, answer): (&str, &str, &str)) -> Vec<u8> {
         let session = self.session.get().expect("is paired");
-        let key = hmac(
+        hmac(
             &session,
             &[
                 b"sampan session 1".as_slice(),
@@ -203,10 +201,36 @@ impl Device {
                 &sha256(answer.as_bytes()),
             ]
             .concat(),
-        );
+        )
+    }
+
+    /// What a request of a session is sent with.
+    pub fn mac(&self, of: (&str, &str, &str), number: u64, method: &str, path: &str, body: &str) -> String {
         let message =
             [method.as_bytes(), b"\0", path.as_bytes(), b"\0", &number.to_be_bytes(), body.as_bytes()]
                 .concat();
-        format!("{number}.{}", b64(&hmac(&key, &message)))
+        format!("{number}.{}", b64(&hmac(&self.session_key(of), &message)))
+    }
+
+    /// What the answer to a restart of ICE is sent with.
+    pub fn restart_mac(
+        &self,
+        of: (&str, &str, &str),
+        number: u64,
+        path: &str,
+        body: &str,
+        answer: &str,
+    ) -> String {
+        let (body, answer) = (sha256(body.as_bytes()), sha256(answer.as_bytes()));
+        let parts = [
+            b"sampan restart 1".as_slice(),
+            b"\0",
+            path.as_bytes(),
+            b"\0",
+            &number.to_be_bytes(),
+            &body,
+            &answer,
+        ];
+        b64(&hmac(&self.session_key(of), &parts.concat()))
     }
 }

@@ -253,6 +253,29 @@ impl Client {
         track.write_rtcp(vec![Box::new(request)]).await.expect("sends");
     }
 
+    /// Begins ICE anew: a fragment of the new offer goes out by `patch`, and what comes back counts.
+    pub async fn restart(&self, patch: impl AsyncFnOnce(String) -> String) {
+        self.pc.restart_ice().await.expect("may restart");
+        let offer = self.pc.create_offer(None).await.expect("an offer");
+        self.pc.set_local_description(offer).await.expect("our own offer");
+        let offer = self.pc.local_description().await.expect("an offer").sdp;
+        let is_told = |line: &&str| {
+            ["a=ice-ufrag:", "a=ice-pwd:", "a=candidate:"].iter().any(|name| line.starts_with(name))
+        };
+        let fragment: Vec<&str> = offer.lines().filter(is_told).collect();
+        let told = patch(fragment.join("\r\n") + "\r\n").await;
+        let answer = self.pc.remote_description().await.expect("an answer").sdp;
+        let new = |name: &str| told.lines().find(|line| line.starts_with(name)).expect("is told");
+        let lines = answer.lines().map(|line| match line {
+            line if line.starts_with("a=ice-ufrag:") => new("a=ice-ufrag:"),
+            line if line.starts_with("a=ice-pwd:") => new("a=ice-pwd:"),
+            line => line,
+        });
+        let answer = lines.collect::<Vec<_>>().join("\r\n") + "\r\n";
+        let answer = RTCSessionDescription::answer(answer).expect("an answer");
+        self.pc.set_remote_description(answer).await.expect("their answer");
+    }
+
     /// Leaves in good order.
     pub async fn close(self) {
         self.pc.close().await.expect("closes");

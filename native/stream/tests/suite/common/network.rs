@@ -21,6 +21,9 @@ pub struct Network {
 impl Network {
     /// Leads an answer's candidates through a proxy; answers the rewritten SDP.
     pub fn through(self: &Arc<Self>, sdp: String) -> String {
+        // Over TCP a viewer would go past it.
+        let is_tcp = |line: &str| line.starts_with("a=candidate:") && line.contains(" tcp ");
+        let sdp: String = sdp.split_inclusive('\n').filter(|line| !is_tcp(line)).collect();
         let port: u16 = sdp
             .lines()
             .find_map(|line| line.strip_prefix("a=candidate:")?.split(' ').nth(5)?.parse().ok())

@@ -20,6 +20,8 @@ export const en = {
         return "Connecting…";
       case "connected":
         return "Connected";
+      case "rerouting":
+        return "The network was interrupted";
       case "waiting":
         return en.failure[state.why];
       case "refused":
@@ -50,11 +52,13 @@ export const en = {
     full: "As many devices look on as may. Close the page on one of them.",
     codec: "This browser decodes neither H.264 nor VP8 here. Open the address in another browser, such as Chrome, Edge, Firefox or Safari.",
     blocked: "The machine answers, but its picture does not come through: a firewall, a VPN or the network's isolation of "
-      + "clients holds UDP back. Allow UDP between the two devices, or use another network.",
+      + "clients holds UDP back, and TCP on other ports, too. Allow UDP between the two devices, or use another network.",
     lost: "The network was interrupted, or the machine was.",
     ended: "Sampan has ended the connection. It may have been stopped.",
     server: "",
   } satisfies Record<Failure, string>,
+  reroutingDetail: "Another path to the machine is looked for. You keep your place, and control if you have it; what you type now "
+    + "arrives once there is a path.",
   tryingAgain: (seconds: number) => `Trying again in ${seconds} s…`,
   unsupportedDetail: "Open this address in a browser that can receive video by WebRTC.",
   guest: {

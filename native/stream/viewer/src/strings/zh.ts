@@ -12,6 +12,8 @@ export const zh: Strings = {
         return "正在连接…";
       case "connected":
         return "已连接";
+      case "rerouting":
+        return "网络中断了";
       case "waiting":
         return zh.failure[state.why];
       case "refused":
@@ -41,11 +43,12 @@ export const zh: Strings = {
     foreign: "打开页面用的名称或端口不是 Sampan 的。请打开 Sampan 给出的地址。",
     full: "同时观看的设备已达上限。请在其中一台上关闭页面。",
     codec: "这个浏览器在这里既不能解码 H.264，也不能解码 VP8。请换一个浏览器打开，例如 Chrome、Edge、Firefox 或 Safari。",
-    blocked: "虚拟机有应答，但画面传不过来：防火墙、VPN 或网络的客户端隔离拦住了 UDP。请允许两台设备之间的 UDP，或者换一个网络。",
+    blocked: "虚拟机有应答，但画面传不过来：防火墙、VPN 或网络的客户端隔离拦住了 UDP，也拦住了其他端口的 TCP。请允许两台设备之间的 UDP，或者换一个网络。",
     lost: "网络或虚拟机中断了。",
     ended: "Sampan 结束了连接，它可能已经停止。",
     server: "",
   },
+  reroutingDetail: "正在寻找到虚拟机的另一条路径。你的位置和控制权都还在；现在输入的内容会在连上以后送到。",
   tryingAgain: (seconds) => `${seconds} 秒后重试…`,
   unsupportedDetail: "请换用能够通过 WebRTC 接收视频的浏览器打开此地址。",
   guest: {
