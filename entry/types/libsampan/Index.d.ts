@@ -1251,7 +1251,7 @@ export namespace input {
   function moveTo(screen: string, x: number, y: number): void;
   /** Whatever is down goes up: the page has lost the focus. */
   function releaseAll(screen: string): void;
-  /** Types a text on a US keyboard: all of it or nothing. */
+  /** Types a text on the guest's keyboard, by the layout that its machine's settings name (`input.layout`): all of it or nothing. */
   function text(screen: string, text: string): Job<void>;
   /** Fingers, for guests with a touch screen. */
   function touch(screen: string, points: Array<Touch>): void;
