@@ -315,6 +315,9 @@ fn an_answer_is_the_hosts_and_binds_both_sides() {
     let mac = device.mac((&nonce, offer, answer), 1, "PATCH", "/whep/a", "body");
     assert!(session.accepts(&mac, "PATCH", "/whep/a", b"body"));
     assert!(!session.accepts(&mac, "PATCH", "/whep/a", b"body"), "replayed");
+    // What the host says to it is known to be the host's, and to be said to this.
+    let restarted = device.restart_mac((&nonce, offer, answer), 1, "/whep/a", "body", "told");
+    assert_eq!(session.sign_answer(&mac, "/whep/a", b"body", b"told"), Some(restarted));
 }
 
 proptest! {
