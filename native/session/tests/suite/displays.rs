@@ -8,6 +8,7 @@ use sampan_message::Coded;
 use sampan_session::viewers::Guest;
 use sampan_session::{Command, CommandError, Screenshot, Session};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The tiny guest's paper, first and second display.
@@ -29,7 +30,15 @@ async fn started() -> Machine {
     let session = Session::start(in_process(), spec).await.expect("starts");
     port.wait_for("\"hello\"").await;
     until(&session, "its tablet", |status| status.absolute).await;
-    Machine { guest: session.guest(), session, port }
+    let guest = session.guest();
+    // What is pointed at before the guest has opened its tablet is lost, as on a real machine.
+    for x in (0..FIRST.width).cycle() {
+        guest.input(Event::Move { x, y: 0, frame: (FIRST.width, FIRST.height) });
+        if port.within(Duration::from_millis(500), "\"pointer\"").await.is_some() {
+            break;
+        }
+    }
+    Machine { guest, session, port }
 }
 
 /// Waits for a change of the screen after which `good` holds.
