@@ -5,7 +5,6 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { Apart } from "./lib/apart.js";
 import { Library } from "./lib/console.js";
-import { guestFiles } from "./lib/guest.js";
 import { deadline, start, until } from "./lib/processes.js";
 import { program } from "./lib/sampan.js";
 
@@ -17,14 +16,7 @@ describe("another computer", () => {
   let apart, browser, context, page, url;
 
   before(async () => {
-    const { kernel, initrd } = guestFiles("x86_64");
-    await library.sampan("new", NAME, "--no-disk", "--memory", "256M", "--cpus", "1", "--arch", "x86_64");
-    for (const [name, file] of Object.entries({ kernel, initrd })) {
-      await library.sampan("images", "add", file, "--name", name, "--yes");
-    }
-    const boot = JSON.stringify({ kernel: "kernel", initrd: "initrd", append: "console=ttyS0 quiet no_timer_check" });
-    await library.sampan("set", NAME, `firmware.kernel=${boot}`, "firmware.kind=bios");
-    await library.sampan("start", NAME);
+    await library.startTiny(NAME);
     apart = await Apart.connect();
     browser = await apart.launch();
     context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1000, height: 700 } });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
 import { Library } from "./lib/console.js";
-import { Guest, guestFiles } from "./lib/guest.js";
+import { Guest } from "./lib/guest.js";
 import { folder, until } from "./lib/processes.js";
 import { writeTone } from "./lib/wave.js";
 
@@ -23,21 +23,14 @@ describe("sound in a browser", () => {
   let server, browser, viewer, page, guest, url;
 
   before(async () => {
-    const { kernel, initrd } = guestFiles("x86_64");
     server = net.createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
-    await library.sampan("new", NAME, "--no-disk", "--memory", "256M", "--cpus", "1", "--arch", "x86_64");
-    for (const [name, file] of Object.entries({ kernel, initrd })) {
-      await library.sampan("images", "add", file, "--name", name, "--yes");
-    }
-    const boot = JSON.stringify({ kernel: "kernel", initrd: "initrd", append: "console=ttyS0 quiet no_timer_check" });
     const port = JSON.stringify([
       "-chardev", `socket,id=guest,host=127.0.0.1,port=${server.address().port}`,
       "-device", "virtserialport,chardev=guest,name=sampan.guest",
     ]);
-    await library.sampan("set", NAME, `firmware.kernel=${boot}`, "firmware.kind=bios", `extra.arguments=${port}`);
     const arrived = Guest.behind(server);
-    ({ viewer: url } = await library.sampan("start", NAME));
+    ({ viewer: url } = await library.startTiny(NAME, `extra.arguments=${port}`));
     guest = await arrived;
     // Loads the card's driver, which begins muted.
     await guest.ask({ cmd: "play", hz: 0, ms: 100, level: 0 }, PATIENCE_MS);

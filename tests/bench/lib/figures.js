@@ -18,18 +18,6 @@ export function spread(values) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** A small seeded generator (mulberry32), for the order of runs. */
-export function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 export function shuffled(items, next) {
   const all = [...items];
   for (let i = all.length - 1; i > 0; i--) {

@@ -1,6 +1,7 @@
 // A path between a page and the server that has a length, a width and holes: a UDP relay in this process, whose address is put into
 // the server's answers in place of its own. Seeded, so that a run loses the same packets as the one before.
 import dgram from "node:dgram";
+import { random } from "./random.js";
 
 /** What the IP and UDP headers of a datagram take (RFC 791, RFC 768). */
 const HEADERS = 28;
@@ -23,18 +24,6 @@ export const GOOD = {
   /** Nothing passes. */
   down: false,
 };
-
-/** A small seeded generator (mulberry32). */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** One direction. */
 class Link {
