@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { afterEach, before, test } from "node:test";
 import { join } from "node:path";
-import { folder, modulePath, native, qemu, rejection, tooSlow, until } from "./lib/module.js";
+import { folder, modulePath, native, qemu, rejection, until } from "./lib/module.js";
 import { colours, paintingMachine, pixels } from "./lib/machines.js";
 import { Surface, standIn } from "./lib/stand-in.js";
 
 // musl's Node.js loads the build for OpenHarmony.
-const skip = tooSlow || (!process.report.getReport().header.glibcVersionRuntime &&
-  "the module for OpenHarmony draws with the system's own library, which is not here; a device has to prove it");
+const skip = !process.report.getReport().header.glibcVersionRuntime &&
+  "the module for OpenHarmony draws with the system's own library, which is not here; a device has to prove it";
 const home = folder();
 const D = 2020;
 const A = 2017;

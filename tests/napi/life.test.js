@@ -5,7 +5,7 @@ import { afterEach, before, test } from "node:test";
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { folder, native, qemu, rejection, tooSlow, until } from "./lib/module.js";
+import { folder, native, qemu, rejection, until } from "./lib/module.js";
 import { colours, painted, paintingMachine, pixels, state, tinyMachine } from "./lib/machines.js";
 
 const home = folder();
@@ -24,7 +24,7 @@ afterEach(async () => {
   }
 });
 
-test("a machine is made, started, seen, driven, kept, saved and resumed", { skip: tooSlow }, async () => {
+test("a machine is made, started, seen, driven, kept, saved and resumed", async () => {
   const id = await paintingMachine(home, "painter");
   assert.equal(await state(id), "off");
   assert.equal(await rejection(native.life.pause(id), (error) => {
@@ -108,7 +108,7 @@ test("a machine is made, started, seen, driven, kept, saved and resumed", { skip
   assert.deepEqual(await native.machines.trash(), []);
 });
 
-test("two machines live in one process, each with its own console", { skip: tooSlow }, async () => {
+test("two machines live in one process, each with its own console", async () => {
   const heard = new Map();
   const off = native.on("serial", ({ serial, data }) => {
     heard.set(serial, (heard.get(serial) ?? "") + Buffer.from(data).toString());
@@ -141,7 +141,7 @@ test("two machines live in one process, each with its own console", { skip: tooS
   off();
 });
 
-test("an app that is killed is told what became of its machines, and they start again", { skip: tooSlow }, async () => {
+test("an app that is killed is told what became of its machines, and they start again", async () => {
   const id = await paintingMachine(home, "victim");
   const program = fileURLToPath(new URL("lib/runner.js", import.meta.url));
   const other = join(home, "other");
@@ -175,7 +175,7 @@ test("an app that is killed is told what became of its machines, and they start 
   await native.machines.remove(id);
 });
 
-test("what the system does with the app reaches its machines", { skip: tooSlow }, async () => {
+test("what the system does with the app reaches its machines", async () => {
   const id = await paintingMachine(home, "background");
   assert.deepEqual(await native.app.toBackground("save", 60_000), [], "none runs");
   await native.app.toForeground();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { folder, native, qemu, rejection, tooSlow, until } from "./lib/module.js";
+import { folder, native, qemu, rejection, until } from "./lib/module.js";
 import { painted, paintingMachine, state } from "./lib/machines.js";
 
 const home = folder();
@@ -46,7 +46,7 @@ test("each kind of process is told with a reason, and how guests run in it", asy
   }
 });
 
-test("a machine in a fork is seen and driven, and its death is its own", { skip: tooSlow }, async () => {
+test("a machine in a fork is seen and driven, and its death is its own", async () => {
   await native.host.setProcess("fork");
   assert.equal((await native.host.capabilities()).process, "fork");
   const victim = await paintingMachine(home, "victim");
@@ -73,7 +73,7 @@ test("a machine in a fork is seen and driven, and its death is its own", { skip:
   await until("both are reaped", () => children(zygote()).length === 0);
 });
 
-test("a machine has a choice of its own, and one that cannot be had is an error", { skip: tooSlow }, async () => {
+test("a machine has a choice of its own, and one that cannot be had is an error", async () => {
   await native.host.setProcess("fork");
   const id = await paintingMachine(home, "own");
   assert.equal(await native.host.processOf(id), null);

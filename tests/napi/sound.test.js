@@ -4,13 +4,13 @@ import { after, before, test } from "node:test";
 import net from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { folder, modulePath, native, qemu, tooSlow, until } from "./lib/module.js";
+import { folder, modulePath, native, qemu, until } from "./lib/module.js";
 import { tinyMachine } from "./lib/machines.js";
 import { standIn } from "./lib/stand-in.js";
 
 // musl's Node.js loads the build for OpenHarmony.
-const skip = tooSlow || (!process.report.getReport().header.glibcVersionRuntime &&
-  "the module for OpenHarmony plays with the system's own library, which is not here; a device has to prove it");
+const skip = !process.report.getReport().header.glibcVersionRuntime &&
+  "the module for OpenHarmony plays with the system's own library, which is not here; a device has to prove it";
 const home = folder();
 let functions;
 let server;

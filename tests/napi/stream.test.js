@@ -4,14 +4,13 @@ import assert from "node:assert/strict";
 import { request } from "node:https";
 import { after, before, test } from "node:test";
 import { join } from "node:path";
-import { folder, native, qemu, tooSlow } from "./lib/module.js";
+import { folder, native, qemu } from "./lib/module.js";
 import { paintingMachine } from "./lib/machines.js";
 
 const home = folder();
 let machine;
 
 before(async () => {
-  if (tooSlow) return;
   await native.host.init(join(home, "library"), qemu);
   machine = await paintingMachine(home, "shown");
 });
@@ -31,7 +30,7 @@ function asked(url, { method = "GET", headers = {}, body } = {}) {
   });
 }
 
-test("a machine is shown by TLS, lets in nobody without a code, and is shown no more when its owner says so", { skip: tooSlow }, async (t) => {
+test("a machine is shown by TLS, lets in nobody without a code, and is shown no more when its owner says so", async (t) => {
   await assert.rejects(native.stream.enable(machine), (error) => typeof error.code === "string", "it does not run");
   await native.life.start(machine).run();
   assert.equal(await native.stream.show(machine), null);

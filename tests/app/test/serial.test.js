@@ -1,7 +1,6 @@
 // The serial port's page, with the real module and the tiny guest; and what a console writes as a log.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { tooSlow } from "../../napi/lib/module.js";
 import { state, tinyMachine } from "../../napi/lib/machines.js";
 import { model } from "./lib/models.js";
 import { library, native, seen, start } from "./lib/pages.js";
@@ -81,7 +80,7 @@ after(async () => {
   await app?.close();
 });
 
-test("the page shows what the guest writes, types at it, finds, and stops nothing", { skip: tooSlow }, async () => {
+test("the page shows what the guest writes, types at it, finds, and stops nothing", async () => {
   const written = [];
   const own = { ...native, host: { ...native.host, init: () => library() }, serial: { ...native.serial, write: (port, data) => {
     written.push([...data]);

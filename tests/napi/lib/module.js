@@ -12,12 +12,6 @@ export const modulePath = process.env.SAMPAN_MODULE || join(target, "debug/libsa
 export const qemu = process.env.SAMPAN_QEMU_DIR || join(cache, "qemu/current");
 const guests = process.env.SAMPAN_GUEST_DIR || join(cache, "guest/current");
 
-/**
- * Why a test is left out in which guests do much, or false. scripts/ohos/node-test says where the processor is emulated.
- */
-export const tooSlow = process.env.SAMPAN_EMULATED === "1" &&
-  "QEMU translates the guest in a process that is itself translated: what takes seconds elsewhere takes minutes";
-
 function loaded() {
   if (!existsSync(modulePath)) throw new Error(`${modulePath} is missing: cargo build -p sampan-napi makes it`);
   const made = { exports: {} };
