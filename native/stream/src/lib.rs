@@ -55,6 +55,7 @@ mod screen;
 mod server;
 mod share;
 mod sound;
+mod state;
 mod stats;
 mod transport;
 mod viewers;

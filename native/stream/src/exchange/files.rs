@@ -6,7 +6,7 @@
 
 use super::{may_exchange, of};
 use crate::http::refused::Refused;
-use crate::server::Inner;
+use crate::state::ServerState;
 use crate::viewers::Viewer;
 use crate::web;
 use axum::Json;
@@ -155,7 +155,7 @@ impl Drop for Transfer {
     }
 }
 
-fn files(inner: &Inner) -> Result<Arc<dyn Files>, Refused> {
+fn files(state: &ServerState) -> Result<Arc<dyn Files>, Refused> {
     let none = || {
         Refused::new(
             StatusCode::NOT_FOUND,
@@ -163,11 +163,11 @@ fn files(inner: &Inner) -> Result<Arc<dyn Files>, Refused> {
             "this machine exchanges no files with viewers: only one of the library does",
         )
     };
-    inner.guest().files().ok_or_else(none)
+    state.guest().files().ok_or_else(none)
 }
 
-fn with<T>(inner: &Inner, id: &str, work: impl FnOnce(&mut Transfer) -> T) -> Result<T, Refused> {
-    inner.viewers.with(id, |viewer: &mut Viewer| work(&mut viewer.transfer)).ok_or_else(Refused::not_found)
+fn with<T>(state: &ServerState, id: &str, work: impl FnOnce(&mut Transfer) -> T) -> Result<T, Refused> {
+    state.viewers.with(id, |viewer: &mut Viewer| work(&mut viewer.transfer)).ok_or_else(Refused::not_found)
 }
 
 /// What may block, elsewhere.
@@ -194,40 +194,40 @@ fn read<T: serde::de::DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
 
 /// `POST /whep/ID/files`: a file is going to come.
 pub(super) async fn announce(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    may_exchange(&inner, &id, Right::Files)?;
+    let state = of(&state)?;
+    may_exchange(&state, &id, Right::Files)?;
     let Announced { name, size } = read(&super::whole(body, ANNOUNCEMENT).await?)?;
     if size > MAX_FILE {
         let words = format!("a file of {size} bytes: at most {MAX_FILE} are taken");
         return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words));
     }
-    let files = files(&inner)?;
+    let files = files(&state)?;
     let file = Arc::new(blocking(move || files.spool(size)).await?);
-    let number = with(&inner, &id, |transfer| {
+    let number = with(&state, &id, |transfer| {
         transfer.begin(|_| Work::Incoming(Incoming { name, size, have: 0, file }))
     })??;
-    watch_over(&inner, &id, number);
+    watch_over(&state, &id, number);
     if size == 0 {
-        given_when_whole(&inner, &id, number)?;
+        given_when_whole(&state, &id, number)?;
     }
     Ok((StatusCode::CREATED, Json(serde_json::json!({ "id": number }))).into_response())
 }
 
 /// `PUT /whep/ID/files/N/BYTE`: the next piece, which begins there.
 pub(super) async fn piece(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path((id, number, at)): Path<(String, u64, u64)>,
     body: Body,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    may_exchange(&inner, &id, Right::Files)?;
+    let state = of(&state)?;
+    may_exchange(&state, &id, Right::Files)?;
     let gone =
         || Refused::new(StatusCode::NOT_FOUND, "no_file", "there is no such file (any more): send it anew");
-    let taken = with(&inner, &id, |transfer| match transfer.work.take() {
+    let taken = with(&state, &id, |transfer| match transfer.work.take() {
         Some((now, Work::Incoming(incoming))) if now == number => {
             transfer.set(number, Work::Writing);
             Ok(incoming)
@@ -241,16 +241,16 @@ pub(super) async fn piece(
             Err(gone())
         }
     })?;
-    let mut back = Back { inner: &inner, id: &id, number, incoming: Some(taken?) };
+    let mut back = Back { state: &state, id: &id, number, incoming: Some(taken?) };
     let incoming = back.incoming.as_mut().expect("taken by `drop` alone");
-    let written = write(&inner, incoming, at, body).await;
+    let written = write(&state, incoming, at, body).await;
     let (have, whole) = (incoming.have, incoming.have == incoming.size);
     drop(back);
     // It may have been given up meanwhile, or its viewer be gone.
-    with(&inner, &id, |_| ())?;
+    with(&state, &id, |_| ())?;
     written?;
     if whole {
-        given_when_whole(&inner, &id, number)?;
+        given_when_whole(&state, &id, number)?;
     }
     Ok(Json(serde_json::json!({ "have": have })).into_response())
 }
@@ -258,7 +258,7 @@ pub(super) async fn piece(
 /// Puts a file back of which a piece was being written: also where the request ended before its piece was whole, as on a path that
 /// breaks off, so that the viewer can go on from there.
 struct Back<'a> {
-    inner: &'a Inner,
+    state: &'a ServerState,
     id: &'a str,
     number: u64,
     incoming: Option<Incoming>,
@@ -267,7 +267,7 @@ struct Back<'a> {
 impl Drop for Back<'_> {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take() else { return };
-        let _ = with(self.inner, self.id, |transfer| {
+        let _ = with(self.state, self.id, |transfer| {
             // It may have been given up meanwhile.
             if transfer.is(self.number) {
                 transfer.set(self.number, Work::Incoming(incoming));
@@ -276,7 +276,12 @@ impl Drop for Back<'_> {
     }
 }
 
-async fn write(inner: &Arc<Inner>, incoming: &mut Incoming, at: u64, body: Body) -> Result<(), Refused> {
+async fn write(
+    state: &Arc<ServerState>,
+    incoming: &mut Incoming,
+    at: u64,
+    body: Body,
+) -> Result<(), Refused> {
     if at != incoming.have {
         let words = format!("the next piece begins at byte {}", incoming.have);
         return Err(Refused::new(StatusCode::CONFLICT, "wrong_piece", words));
@@ -290,7 +295,7 @@ async fn write(inner: &Arc<Inner>, incoming: &mut Incoming, at: u64, body: Body)
             "the file is longer than was announced",
         ));
     }
-    let (files, file) = (files(inner)?, incoming.file.clone());
+    let (files, file) = (files(state)?, incoming.file.clone());
     blocking(move || {
         files.has_room(bytes.len() as u64)?;
         let failed = |error: std::io::Error| GuestError {
@@ -305,9 +310,9 @@ async fn write(inner: &Arc<Inner>, incoming: &mut Incoming, at: u64, body: Body)
 }
 
 /// A file that is whole goes to the guest.
-fn given_when_whole(inner: &Arc<Inner>, id: &str, number: u64) -> Result<(), Refused> {
-    let files = files(inner)?;
-    with(inner, id, |transfer| {
+fn given_when_whole(state: &Arc<ServerState>, id: &str, number: u64) -> Result<(), Refused> {
+    let files = files(state)?;
+    with(state, id, |transfer| {
         let work = transfer.work.take();
         let Some((now, Work::Incoming(incoming))) = work else {
             transfer.work = work;
@@ -316,7 +321,7 @@ fn given_when_whole(inner: &Arc<Inner>, id: &str, number: u64) -> Result<(), Ref
         let Incoming { name, size, file, .. } = incoming;
         let news = transfer.news.clone();
         let progress = told(&news, number, Step::Giving, size);
-        let (weak, viewer) = (Arc::downgrade(inner), id.to_owned());
+        let (weak, viewer) = (Arc::downgrade(state), id.to_owned());
         let task = tokio::spawn(async move {
             let (sender, seen) = watch::channel(0);
             let giving = async {
@@ -348,20 +353,20 @@ struct Pull {
 
 /// `POST /whep/ID/pulls`: a file of the guest's is wanted.
 pub(super) async fn pull(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    may_exchange(&inner, &id, Right::Files)?;
+    let state = of(&state)?;
+    may_exchange(&state, &id, Right::Files)?;
     let Pull { path } = read(&super::whole(body, ANNOUNCEMENT).await?)?;
-    let files = files(&inner)?;
+    let files = files(&state)?;
     let key = web::random_text(16).map_err(|error| {
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "no_random_numbers", error.to_string())
     })?;
-    let weak = Arc::downgrade(&inner);
+    let weak = Arc::downgrade(&state);
     let viewer = id.clone();
-    let number = with(&inner, &id, |transfer| {
+    let number = with(&state, &id, |transfer| {
         let news = transfer.news.clone();
         transfer.begin(|number| {
             let progress = told(&news, number, Step::Taking, 0);
@@ -370,9 +375,9 @@ pub(super) async fn pull(
                 let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
                 match with_progress(files.take(path, sender), seen, progress).await {
                     Ok((file, size)) => {
-                        let Some(inner) = weak.upgrade() else { return };
+                        let Some(state) = weak.upgrade() else { return };
                         let at = format!("/file/{key}");
-                        let kept = with(&inner, &viewer, |transfer| {
+                        let kept = with(&state, &viewer, |transfer| {
                             let is = transfer.is(number);
                             if is {
                                 transfer.set(number, Work::Ready { key, file, size, name });
@@ -380,7 +385,7 @@ pub(super) async fn pull(
                             is
                         });
                         if kept.is_ok_and(|kept| kept) {
-                            watch_over(&inner, &viewer, number);
+                            watch_over(&state, &viewer, number);
                             tell(&news, number, Step::Ready, size, at, None);
                         }
                     }
@@ -398,22 +403,22 @@ pub(super) async fn pull(
 
 /// `DELETE /whep/ID/files/N`: it is not wanted any more.
 pub(super) async fn give_up(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path((id, number)): Path<(String, u64)>,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    with(&inner, &id, |transfer| transfer.end(number))?;
+    let state = of(&state)?;
+    with(&state, &id, |transfer| transfer.end(number))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `GET /file/KEY`: a file of the guest's, once. The browser stores it by itself, so there is no header that says who asks: the
 /// key does.
 pub(super) async fn load(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path(wanted): Path<String>,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    let found = inner.viewers.find(|viewer| {
+    let state = of(&state)?;
+    let found = state.viewers.find(|viewer| {
         let transfer = &mut viewer.transfer;
         match transfer.work.take() {
             Some((_, Work::Ready { key, file, size, name })) if web::is_equal(&key, &wanted) => {
@@ -507,9 +512,9 @@ async fn with_progress<T>(
     }
 }
 
-fn finished(inner: &Weak<Inner>, id: &str, number: u64) {
-    if let Some(inner) = inner.upgrade() {
-        let _ = with(&inner, id, |transfer| {
+fn finished(state: &Weak<ServerState>, id: &str, number: u64) {
+    if let Some(state) = state.upgrade() {
+        let _ = with(&state, id, |transfer| {
             if transfer.is(number) {
                 transfer.work = None;
             }
@@ -518,14 +523,14 @@ fn finished(inner: &Weak<Inner>, id: &str, number: u64) {
 }
 
 /// Gives a file up of which nothing comes any more, or that nobody loads.
-fn watch_over(inner: &Arc<Inner>, id: &str, number: u64) {
-    let (inner, id) = (Arc::downgrade(inner), id.to_owned());
+fn watch_over(state: &Arc<ServerState>, id: &str, number: u64) {
+    let (state, id) = (Arc::downgrade(state), id.to_owned());
     tokio::spawn(async move {
         let mut at = Instant::now() + IDLE;
         loop {
             tokio::time::sleep_until(at).await;
-            let Some(inner) = inner.upgrade() else { return };
-            let next = with(&inner, &id, |transfer| match &transfer.work {
+            let Some(state) = state.upgrade() else { return };
+            let next = with(&state, &id, |transfer| match &transfer.work {
                 Some((now, Work::Incoming(_) | Work::Writing | Work::Ready { .. })) if *now == number => {
                     let end = transfer.since + IDLE;
                     if end <= Instant::now() {

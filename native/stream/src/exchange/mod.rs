@@ -9,7 +9,7 @@ pub use files::FileNews;
 pub(crate) use files::Transfer;
 
 use crate::http::refused::Refused;
-use crate::server::Inner;
+use crate::state::ServerState;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
@@ -28,7 +28,7 @@ const TEXT: &str = "text/plain;charset=utf-8";
 const PNG: &str = "image/png";
 
 /// The routes, for whoever has found out who asks.
-pub(crate) fn router(inner: &Arc<Inner>) -> Router {
+pub(crate) fn router(state: &Arc<ServerState>) -> Router {
     Router::new()
         .route("/whep/{id}/clipboard", put(clipboard_set))
         .route("/whep/{id}/clipboard/{kind}", get(clipboard_get))
@@ -36,30 +36,30 @@ pub(crate) fn router(inner: &Arc<Inner>) -> Router {
         .route("/whep/{id}/files/{number}", delete(files::give_up))
         .route("/whep/{id}/files/{number}/{at}", put(files::piece))
         .route("/whep/{id}/pulls", post(files::pull))
-        .with_state(Arc::downgrade(inner))
+        .with_state(Arc::downgrade(state))
 }
 
 /// The routes for whoever knows what nobody else does.
-pub(crate) fn open_router(inner: &Arc<Inner>) -> Router {
-    Router::new().route("/file/{key}", get(files::load)).with_state(Arc::downgrade(inner))
+pub(crate) fn open_router(state: &Arc<ServerState>) -> Router {
+    Router::new().route("/file/{key}", get(files::load)).with_state(Arc::downgrade(state))
 }
 
 /// The most bytes that the body of a request may have, where the viewer may make it at all. Looked at before a byte is read.
-pub(crate) fn limit(inner: &Inner, id: &str, path: &str) -> Result<usize, Refused> {
+pub(crate) fn limit(state: &ServerState, id: &str, path: &str) -> Result<usize, Refused> {
     match path {
         "clipboard" | "clipboard/text" | "clipboard/png" => {
-            may(inner, id, Right::Clipboard).map(|()| MAX_CONTENT)
+            may(state, id, Right::Clipboard).map(|()| MAX_CONTENT)
         }
-        "files" | "pulls" => may_exchange(inner, id, Right::Files).map(|_| files::ANNOUNCEMENT),
-        _ if path.starts_with("files/") => may_exchange(inner, id, Right::Files).map(|_| files::PIECE),
+        "files" | "pulls" => may_exchange(state, id, Right::Files).map(|_| files::ANNOUNCEMENT),
+        _ if path.starts_with("files/") => may_exchange(state, id, Right::Files).map(|_| files::PIECE),
         _ => Err(Refused::not_found()),
     }
 }
 
 /// Whether a viewer drives and has a right.
-fn may(inner: &Inner, id: &str, right: Right) -> Result<(), Refused> {
-    let label = may_exchange(inner, id, right)?;
-    if !inner.drive.people().borrow().is_driver(&label) {
+fn may(state: &ServerState, id: &str, right: Right) -> Result<(), Refused> {
+    let label = may_exchange(state, id, right)?;
+    if !state.drive.people().borrow().is_driver(&label) {
         return Err(Refused::new(
             StatusCode::CONFLICT,
             "not_driving",
@@ -70,8 +70,8 @@ fn may(inner: &Inner, id: &str, right: Right) -> Result<(), Refused> {
 }
 
 /// Whether a viewer has a right; gives its number.
-fn may_exchange(inner: &Inner, id: &str, right: Right) -> Result<String, Refused> {
-    let known = inner.viewers.with(id, |viewer| (viewer.label.clone(), viewer.client.rights.has(right)));
+fn may_exchange(state: &ServerState, id: &str, right: Right) -> Result<String, Refused> {
+    let known = state.viewers.with(id, |viewer| (viewer.label.clone(), viewer.client.rights.has(right)));
     let (label, has) = known.ok_or_else(Refused::not_found)?;
     if !has {
         return Err(Refused::new(
@@ -83,11 +83,11 @@ fn may_exchange(inner: &Inner, id: &str, right: Right) -> Result<String, Refused
     Ok(label)
 }
 
-fn of(inner: &Weak<Inner>) -> Result<Arc<Inner>, Refused> {
-    inner.upgrade().ok_or_else(Refused::ended)
+fn of(state: &Weak<ServerState>) -> Result<Arc<ServerState>, Refused> {
+    state.upgrade().ok_or_else(Refused::ended)
 }
 
-fn clipboard(inner: &Inner) -> Result<Arc<dyn Clipboard>, Refused> {
+fn clipboard(state: &ServerState) -> Result<Arc<dyn Clipboard>, Refused> {
     let none = || {
         Refused::new(
             StatusCode::NOT_FOUND,
@@ -95,33 +95,33 @@ fn clipboard(inner: &Inner) -> Result<Arc<dyn Clipboard>, Refused> {
             "this machine has no clipboard that is shared",
         )
     };
-    inner.guest().clipboard().ok_or_else(none)
+    state.guest().clipboard().ok_or_else(none)
 }
 
 async fn clipboard_get(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path((id, kind)): Path<(String, String)>,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    may(&inner, &id, Right::Clipboard)?;
+    let state = of(&state)?;
+    may(&state, &id, Right::Clipboard)?;
     let (kind, content_type) = match kind.as_str() {
         "text" => (ClipboardKind::Text, TEXT),
         "png" => (ClipboardKind::Png, PNG),
         _ => return Err(Refused::not_found()),
     };
-    let _turn = inner.exchanges.try_acquire().map_err(|_| Refused::busy())?;
-    let content = clipboard(&inner)?.get(kind).await?;
+    let _turn = state.exchanges.try_acquire().map_err(|_| Refused::busy())?;
+    let content = clipboard(&state)?.get(kind).await?;
     Ok(([(CONTENT_TYPE, content_type)], content).into_response())
 }
 
 async fn clipboard_set(
-    State(inner): State<Weak<Inner>>,
+    State(state): State<Weak<ServerState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let inner = of(&inner)?;
-    may(&inner, &id, Right::Clipboard)?;
+    let state = of(&state)?;
+    may(&state, &id, Right::Clipboard)?;
     let kind = if crate::http::whep::is(&headers, PNG) {
         ClipboardKind::Png
     } else if crate::http::whep::is(&headers, "text/plain") {
@@ -130,11 +130,11 @@ async fn clipboard_set(
         let words = format!("send text as {TEXT}, or a picture as {PNG}");
         return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_content", words));
     };
-    let _turn = inner.exchanges.try_acquire().map_err(|_| Refused::busy())?;
+    let _turn = state.exchanges.try_acquire().map_err(|_| Refused::busy())?;
     let content = whole(body, MAX_CONTENT).await?;
     // Control may have changed hands while it came.
-    may(&inner, &id, Right::Clipboard)?;
-    clipboard(&inner)?.set(kind, content.to_vec()).await?;
+    may(&state, &id, Right::Clipboard)?;
+    clipboard(&state)?.set(kind, content.to_vec()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

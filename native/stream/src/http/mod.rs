@@ -4,7 +4,7 @@ pub(crate) mod refused;
 pub(crate) mod whep;
 
 use crate::exchange;
-use crate::server::Inner;
+use crate::state::ServerState;
 use crate::web;
 use axum::Router;
 use axum::routing::{get, patch, post};
@@ -14,14 +14,14 @@ use std::sync::Arc;
 const MAX_BODY: usize = 64 * 1024;
 
 /// Every route. Only the page's own files go without the token.
-pub fn router(inner: Arc<Inner>) -> Router {
-    let guard = inner.guard().clone();
-    let open = exchange::open_router(&inner);
+pub fn router(state: Arc<ServerState>) -> Router {
+    let guard = state.guard().clone();
+    let open = exchange::open_router(&state);
     let guarded = Router::new()
         .route("/whep", post(whep::offer))
         .route("/whep/{id}", patch(whep::trickle).delete(whep::leave))
         .route("/status", get(whep::status))
-        .with_state(inner.clone())
-        .merge(exchange::router(&inner));
+        .with_state(state.clone())
+        .merge(exchange::router(&state));
     web::site_with(guard, guarded, open, web::VIEWER, MAX_BODY)
 }

@@ -1,6 +1,6 @@
 //! Signalling: an offer is posted and answered at once (draft-ietf-wish-whep).
 
-use crate::server::{Inner, JoinError};
+use crate::state::{JoinError, ServerState};
 use crate::transport::{Connection, TransportError};
 use crate::web::{PeerAddress, refuse};
 use axum::Json;
@@ -30,7 +30,7 @@ pub(crate) fn wanted_display(address: &Uri) -> usize {
 
 /// `POST /whep`: an offer, answered with a new viewer.
 pub async fn offer(
-    State(inner): State<Arc<Inner>>,
+    State(state): State<Arc<ServerState>>,
     Extension(PeerAddress(from)): Extension<PeerAddress>,
     address: Uri,
     headers: HeaderMap,
@@ -39,7 +39,7 @@ pub async fn offer(
     if !is(&headers, SDP) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send the offer as {SDP}"));
     }
-    match inner.join_here(&body, wanted_display(&address), from).await {
+    match state.join_here(&body, wanted_display(&address), from).await {
         Ok((id, answer)) => {
             let location = format!("/whep/{id}");
             let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location), (ETAG, tag(0))];
@@ -87,13 +87,13 @@ impl Patch {
 
 /// What came of a `PATCH`: a restart's own fragment, or nothing to say.
 pub(crate) async fn patched(
-    inner: &Inner,
+    state: &ServerState,
     id: &str,
     from: IpAddr,
     headers: &HeaderMap,
     body: &str,
 ) -> Result<Option<(String, String)>, Response> {
-    let Some(connection) = inner.connection(id) else { return Err(gone()) };
+    let Some(connection) = state.connection(id) else { return Err(gone()) };
     let done = match Patch::of(headers, &*connection) {
         Patch::Candidates => connection.add_candidates(body).await.map(|()| None),
         Patch::Restart => connection.restart(body, from).await.map(Some),
@@ -106,7 +106,7 @@ pub(crate) async fn patched(
     match done {
         Ok(None) => Ok(None),
         Ok(Some(answer)) => {
-            inner.moved(id, from);
+            state.moved(id, from);
             Ok(Some((answer, tag(connection.restarts()))))
         }
         Err(error) => {
@@ -123,7 +123,7 @@ pub(crate) async fn patched(
 
 /// `PATCH /whep/ID`: more candidates of the viewer's, or, with `If-Match: "*"`, ICE anew.
 pub async fn trickle(
-    State(inner): State<Arc<Inner>>,
+    State(state): State<Arc<ServerState>>,
     Path(id): Path<String>,
     Extension(PeerAddress(from)): Extension<PeerAddress>,
     headers: HeaderMap,
@@ -132,7 +132,7 @@ pub async fn trickle(
     if !is(&headers, FRAGMENT) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send candidates as {FRAGMENT}"));
     }
-    match patched(&inner, &id, from, &headers, &body).await {
+    match patched(&state, &id, from, &headers, &body).await {
         Ok(None) => StatusCode::NO_CONTENT.into_response(),
         Ok(Some((answer, tag))) => {
             ([(CONTENT_TYPE, FRAGMENT.to_owned()), (ETAG, tag)], answer).into_response()
@@ -142,8 +142,8 @@ pub async fn trickle(
 }
 
 /// `DELETE /whep/ID`: the viewer leaves.
-pub async fn leave(State(inner): State<Arc<Inner>>, Path(id): Path<String>) -> Response {
-    if inner.dismiss(&id) { StatusCode::OK.into_response() } else { gone() }
+pub async fn leave(State(state): State<Arc<ServerState>>, Path(id): Path<String>) -> Response {
+    if state.dismiss(&id) { StatusCode::OK.into_response() } else { gone() }
 }
 
 /// There is none.
@@ -152,8 +152,8 @@ pub(crate) fn gone() -> Response {
 }
 
 /// `GET /status`: the guest and its viewers in numbers.
-pub async fn status(State(inner): State<Arc<Inner>>) -> Response {
-    Json(inner.report()).into_response()
+pub async fn status(State(state): State<Arc<ServerState>>) -> Response {
+    Json(state.report()).into_response()
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! The same guest, shown to devices that are paired: a second server, by TLS, on an address that others reach.
 
 mod routes;
+mod shown;
 mod tls;
+
+pub(crate) use shown::Share;
+pub use shown::ShareConfig;
+use shown::now;
 
 use crate::Server;
 use crate::error::ServeError;
-use crate::server::Inner;
-use crate::transport::{MediaTransport, WebRtc};
-use crate::viewers::{DeviceTag, Viewer, unix};
+use crate::state::ServerState;
+use crate::transport::WebRtc;
+use crate::viewers::{Viewer, unix};
 use crate::web::{self, Guard};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use sampan_trust::sharing::{PairCode, Sharing};
-use sampan_trust::{Device, Gate, Now, Rights, Store, TrustError};
+use sampan_trust::{Device, Gate, Rights};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,62 +25,6 @@ use tokio::sync::watch;
 
 /// How often the list of devices is looked at while any of them is here: whoever revokes one says so, but may not have been heard.
 const PACE: Duration = Duration::from_secs(1);
-
-/// How to show it to other devices.
-#[derive(Clone, Debug)]
-pub struct ShareConfig {
-    /// One of this host's addresses; port 0 takes any that is free.
-    pub listen: SocketAddr,
-    /// What is known of devices.
-    pub store: Store,
-    /// The machine, as devices are paired with it.
-    pub machine: String,
-    /// Whether later starts show it, too: to be told, and nothing else.
-    pub lasting: bool,
-}
-
-/// A guest that is shown.
-pub(crate) struct Share {
-    base: String,
-    config: ShareConfig,
-    lasting: AtomicBool,
-    gate: Mutex<Gate>,
-    transport: Arc<dyn MediaTransport>,
-    /// The server's end.
-    stop: watch::Sender<bool>,
-}
-
-/// Now.
-pub(crate) fn now() -> Now {
-    // Tokio's clock, which tests stop and move on.
-    Now { at: tokio::time::Instant::now().into_std(), unix: unix() }
-}
-
-impl Share {
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock()
-    }
-
-    /// What the store does, on a thread that may wait.
-    async fn stored<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store, &str) -> Result<T, TrustError> + Send + 'static,
-    ) -> Result<T, TrustError> {
-        let (store, machine) = (self.config.store.clone(), self.config.machine.clone());
-        let done = tokio::task::spawn_blocking(move || work(&store, &machine)).await;
-        done.unwrap_or(Err(TrustError::Form("store")))
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-    }
-}
-
-fn tag(device: &Device) -> DeviceTag {
-    DeviceTag { id: device.id().to_owned(), name: device.name.clone() }
-}
 
 fn is_remote(viewer: &Viewer) -> bool {
     viewer.client.device.is_some()
@@ -87,7 +36,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`]: it is shown as before.
     pub async fn share(&self, config: ShareConfig) -> Result<SocketAddr, ServeError> {
-        let before = self.inner.share.lock().clone();
+        let before = self.state.share.lock().clone();
         let is_there = before.filter(|share| {
             share.config.machine == config.machine
                 && share.base == format!("https://{}", config.listen)
@@ -96,7 +45,7 @@ impl Server {
         if let Some(share) = is_there {
             // The same address again: nobody is sent away.
             share.lasting.store(config.lasting, Ordering::Relaxed);
-            self.inner.changed();
+            self.state.changed();
             return Ok(config.listen);
         }
         let store = config.store.clone();
@@ -110,24 +59,24 @@ impl Server {
             lasting: AtomicBool::new(config.lasting),
             config,
             gate: Mutex::new(Gate::new(&identity)),
-            transport: Arc::new(WebRtc::new(local.ip(), self.inner.rates)),
+            transport: Arc::new(WebRtc::new(local.ip(), self.state.rates)),
             stop: watch::Sender::new(false),
         });
-        let router = routes::router(&self.inner, &share, guard);
+        let router = routes::router(&self.state, &share, guard);
         tokio::spawn(web::serve_with(listener, Some(tls), router, share.stop.subscribe()));
-        tokio::spawn(end_with(Arc::downgrade(&share), share.stop.subscribe(), self.inner.stop.subscribe()));
-        tokio::spawn(look_after(Arc::downgrade(&self.inner), Arc::downgrade(&share), share.stop.subscribe()));
+        tokio::spawn(end_with(Arc::downgrade(&share), share.stop.subscribe(), self.state.stop.subscribe()));
+        tokio::spawn(look_after(Arc::downgrade(&self.state), Arc::downgrade(&share), share.stop.subscribe()));
         self.end_share();
-        *self.inner.share.lock() = Some(share);
-        self.inner.changed();
+        *self.state.share.lock() = Some(share);
+        self.state.changed();
         Ok(local)
     }
 
     fn end_share(&self) {
-        let share = self.inner.share.lock().take();
+        let share = self.state.share.lock().take();
         if let Some(share) = share {
             share.stop.send_replace(true);
-            let gone = self.inner.viewers.dismiss_all(is_remote);
+            let gone = self.state.viewers.dismiss_all(is_remote);
             log::info!("the screen is not shown at {} any more; {gone} viewers were sent away", share.base);
         }
     }
@@ -135,12 +84,12 @@ impl Server {
     /// Shows it no more; who sees it is sent away.
     pub fn unshare(&self) {
         self.end_share();
-        self.inner.changed();
+        self.state.changed();
     }
 
     /// How it is shown; `None` where it is not.
     pub fn sharing(&self) -> Option<Sharing> {
-        let share = self.inner.share.lock().clone()?;
+        let share = self.state.share.lock().clone()?;
         let mut viewers = self.viewers();
         viewers.retain(|viewer| !viewer.device.is_empty());
         let (now, gate) = (now(), share.gate());
@@ -154,7 +103,7 @@ impl Server {
     }
 
     fn shared(&self) -> Result<Arc<Share>, ServeError> {
-        self.inner.share.lock().clone().ok_or(ServeError::NotShared)
+        self.state.share.lock().clone().ok_or(ServeError::NotShared)
     }
 
     /// A code that pairs one device; one from before counts no more.
@@ -164,7 +113,7 @@ impl Server {
     pub fn pair(&self) -> Result<PairCode, ServeError> {
         let share = self.shared()?;
         let code = share.gate().pair(now())?;
-        self.inner.changed();
+        self.state.changed();
         Ok(PairCode { url: code.url(&share.base), words: code.words, until: code.until })
     }
 
@@ -189,22 +138,22 @@ impl Server {
         } else {
             log::info!("the device {name} ({}) was paired", asked.id());
         }
-        self.inner.changed();
+        self.state.changed();
         Ok(())
     }
 
     /// A device was revoked: its viewers are sent away.
     pub fn revoked(&self, device: &str) {
-        self.inner.revoked(device);
+        self.state.revoked(device);
     }
 
     /// Changes whenever how it is shown may have.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes.subscribe()
+        self.state.changes.subscribe()
     }
 }
 
-impl Inner {
+impl ServerState {
     fn revoked(&self, device: &str) {
         let is_its = |viewer: &Viewer| viewer.client.device.as_ref().is_some_and(|of| of.id == device);
         let gone = self.viewers.dismiss_all(is_its);
@@ -231,7 +180,7 @@ async fn end_with(
 
 /// Looks now and then whether those who are here are on the list still.
 async fn look_after(
-    inner: std::sync::Weak<Inner>,
+    state: std::sync::Weak<ServerState>,
     share: std::sync::Weak<Share>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -240,8 +189,8 @@ async fn look_after(
             () = tokio::time::sleep(PACE) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        let (Some(inner), Some(share)) = (inner.upgrade(), share.upgrade()) else { return };
-        let here = inner.viewers.map(|viewer| viewer.client.device.as_ref().map(|device| device.id.clone()));
+        let (Some(state), Some(share)) = (state.upgrade(), share.upgrade()) else { return };
+        let here = state.viewers.map(|viewer| viewer.client.device.as_ref().map(|device| device.id.clone()));
         let mut here: Vec<String> = here.into_iter().flatten().collect();
         if here.is_empty() {
             continue;
@@ -258,6 +207,6 @@ async fn look_after(
         }
         here.sort_unstable();
         here.dedup();
-        here.iter().for_each(|device| inner.revoked(device));
+        here.iter().for_each(|device| state.revoked(device));
     }
 }

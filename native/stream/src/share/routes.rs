@@ -1,10 +1,10 @@
 //! What a paired device asks for, and one that is being paired. `docs/streaming.md` has each message.
 
-use super::{Share, now, tag};
+use super::shown::{Share, now, tag};
 use crate::exchange;
 use crate::http::refused::Refused;
 use crate::http::whep::{FRAGMENT, SDP, is, patched, status_of, tag as ice_tag, wanted_display};
-use crate::server::{Inner, JoinError};
+use crate::state::{JoinError, ServerState};
 use crate::viewers::{Client, unix};
 use crate::web::{self, Guard, PeerAddress, refuse};
 use axum::body::Body;
@@ -34,13 +34,13 @@ const MAC: &str = "sampan-mac";
 
 #[derive(Clone)]
 struct Site {
-    inner: Weak<Inner>,
+    state: Weak<ServerState>,
     share: Weak<Share>,
 }
 
 /// Every route: the routes themselves look at who asks, and give nothing to strangers but the page.
-pub(super) fn router(inner: &Arc<Inner>, share: &Arc<Share>, guard: Arc<Guard>) -> Router {
-    let site = Site { inner: Arc::downgrade(inner), share: Arc::downgrade(share) };
+pub(super) fn router(state: &Arc<ServerState>, share: &Arc<Share>, guard: Arc<Guard>) -> Router {
+    let site = Site { state: Arc::downgrade(state), share: Arc::downgrade(share) };
     let routes = Router::new()
         .route("/pair/1", post(first))
         .route("/pair/2", post(second))
@@ -49,8 +49,8 @@ pub(super) fn router(inner: &Arc<Inner>, share: &Arc<Share>, guard: Arc<Guard>) 
         .route("/whep", post(offer))
         .route("/whep/{id}", patch(trickle).delete(leave))
         .with_state(site.clone())
-        .merge(exchange::open_router(inner))
-        .merge(exchange::router(inner).layer(from_fn_with_state(site, own)));
+        .merge(exchange::open_router(state))
+        .merge(exchange::router(state).layer(from_fn_with_state(site, own)));
     web::open_site(guard, routes, web::VIEWER, MAX_BODY)
 }
 
@@ -59,8 +59,8 @@ impl Site {
         self.share.upgrade().ok_or_else(Refused::ended)
     }
 
-    fn inner(&self) -> Result<Arc<Inner>, Refused> {
-        self.inner.upgrade().ok_or_else(Refused::ended)
+    fn state(&self) -> Result<Arc<ServerState>, Refused> {
+        self.state.upgrade().ok_or_else(Refused::ended)
     }
 }
 
@@ -87,7 +87,7 @@ async fn second(
 ) -> Result<Response, Refused> {
     let message = body(read)?;
     let step = site.share()?.gate().second(&message, &from.to_string(), now())?;
-    site.inner()?.changed();
+    site.state()?.changed();
     Ok(Json(step).into_response())
 }
 
@@ -129,10 +129,10 @@ async fn offer(
     if !is(&headers, SDP) {
         return Ok(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send the offer as {SDP}")));
     }
-    let (inner, share) = (site.inner()?, site.share()?);
+    let (state, share) = (site.state()?, site.share()?);
     let (connect, device) = device(&share, &headers, &body).await?;
     let client = Client { from, rights: device.rights, device: Some(tag(&device)) };
-    let (id, answer) = match inner.join(&body, wanted_display(&address), client, &share.transport).await {
+    let (id, answer) = match state.join(&body, wanted_display(&address), client, &share.transport).await {
         Ok(joined) => joined,
         Err(error) => return Ok(not_joined(&error)),
     };
@@ -140,11 +140,11 @@ async fn offer(
     let Opened { signature, session } = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            inner.dismiss(&id);
+            state.dismiss(&id);
             return Err(error.into());
         }
     };
-    inner.viewers.with(&id, |viewer| viewer.session = Some(session));
+    state.viewers.with(&id, |viewer| viewer.session = Some(session));
     // It may have been revoked, or the showing ended, while the offer was being answered.
     let known = device.id().to_owned();
     let still = share.stored(move |store, machine| {
@@ -153,7 +153,7 @@ async fn offer(
     });
     let still = still.await;
     if still.is_err() || *share.stop.borrow() {
-        inner.dismiss(&id);
+        state.dismiss(&id);
         still?;
         return Err(Refused::ended());
     }
@@ -172,14 +172,14 @@ fn not_joined(error: &JoinError) -> Response {
 
 /// Whether a request is the viewer's own; `path` is as it was asked for, with its query.
 fn is_its_own(
-    inner: &Inner,
+    state: &ServerState,
     id: &str,
     (method, path): (&str, &str),
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(), Refused> {
     let carried = headers.get(MAC).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let accepts = inner.viewers.with(id, |viewer| {
+    let accepts = state.viewers.with(id, |viewer| {
         viewer.session.as_mut().is_some_and(|session| session.accepts(carried, method, path, body))
     });
     match accepts {
@@ -192,15 +192,15 @@ fn is_its_own(
 /// Lets requests of a session through that are the viewer's own. Nothing of a body is read where the viewer may not make the
 /// request at all; its id is a secret of the viewer's, so strangers have no body read either.
 async fn own(State(site): State<Site>, request: Request, next: Next) -> Result<Response, Refused> {
-    let inner = site.inner()?;
+    let state = site.state()?;
     let (parts, body) = request.into_parts();
     let unknown = || Refused::from(TrustError::WrongSignature);
     let rest = parts.uri.path().strip_prefix("/whep/").ok_or_else(unknown)?;
     let (id, what) = rest.split_once('/').ok_or_else(unknown)?;
-    inner.viewers.with(id, |viewer| viewer.session.is_some()).filter(|open| *open).ok_or_else(unknown)?;
-    let body = exchange::whole(body, exchange::limit(&inner, id, what)?).await?;
+    state.viewers.with(id, |viewer| viewer.session.is_some()).filter(|open| *open).ok_or_else(unknown)?;
+    let body = exchange::whole(body, exchange::limit(&state, id, what)?).await?;
     let path = parts.uri.path_and_query().map_or_else(|| parts.uri.path(), |path| path.as_str());
-    is_its_own(&inner, id, (parts.method.as_str(), path), &parts.headers, &body)?;
+    is_its_own(&state, id, (parts.method.as_str(), path), &parts.headers, &body)?;
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
@@ -214,16 +214,16 @@ async fn trickle(
     if !is(&headers, FRAGMENT) {
         return Ok(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send candidates as {FRAGMENT}")));
     }
-    let inner = site.inner()?;
+    let state = site.state()?;
     let path = format!("/whep/{id}");
-    is_its_own(&inner, &id, ("PATCH", &path), &headers, body.as_bytes())?;
-    let (answer, tag) = match patched(&inner, &id, from, &headers, &body).await {
+    is_its_own(&state, &id, ("PATCH", &path), &headers, body.as_bytes())?;
+    let (answer, tag) = match patched(&state, &id, from, &headers, &body).await {
         Ok(Some(restarted)) => restarted,
         Ok(None) => return Ok(StatusCode::NO_CONTENT.into_response()),
         Err(refused) => return Ok(refused),
     };
     let carried = headers.get(MAC).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let signed = inner.viewers.with(&id, |viewer| {
+    let signed = state.viewers.with(&id, |viewer| {
         viewer.session.as_ref()?.sign_answer(carried, &path, body.as_bytes(), answer.as_bytes())
     });
     let Some(signed) = signed.flatten() else { return Err(TrustError::WrongSignature.into()) };
@@ -236,8 +236,8 @@ async fn leave(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let inner = site.inner()?;
-    is_its_own(&inner, &id, ("DELETE", &format!("/whep/{id}")), &headers, b"")?;
-    inner.dismiss(&id);
+    let state = site.state()?;
+    is_its_own(&state, &id, ("DELETE", &format!("/whep/{id}")), &headers, b"")?;
+    state.dismiss(&id);
     Ok(StatusCode::OK.into_response())
 }
