@@ -16,7 +16,7 @@ use crate::viewers::{Viewer, unix};
 use crate::web::{self, Guard};
 use parking_lot::Mutex;
 use sampan_trust::sharing::{PairCode, Sharing};
-use sampan_trust::{Device, Gate, Rights};
+use sampan_trust::{Device, Gate, Rights, TrustError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
