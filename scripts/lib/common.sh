@@ -57,8 +57,10 @@ timed() {
 # tell_time: the longest parts, the longest first, and all of it.
 tell_time() {
   say "where the time went, and how busy the processors were"
-  printf '%s\n' "${spent[@]}" | sort -rn | head -n 14
-  printf '%5d s        all of it\n' $((SECONDS - begun))
+  {
+    printf '%s\n' "${spent[@]}" | sort -rn | head -n 14
+    printf '%5d s        all of it\n' $((SECONDS - begun))
+  } | tee "$(log_of "where the time went")"
 }
 
 # quietly LABEL COMMAND…: runs it with its output in a log, whose end is shown if it fails.

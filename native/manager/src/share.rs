@@ -7,14 +7,13 @@ use sampan_control::{Reply, Reporter, Request};
 use sampan_library::{Library, VmId};
 use sampan_trust::sharing::{PairCode, Sharing, Viewer};
 use sampan_trust::{Device, Rights, Store};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+pub use sampan_stream::addresses;
 
 /// The folder in the library.
 const FOLDER: &str = "stream";
-
-/// Addresses to which a way out is looked for; nothing is sent there (RFC 5737 and RFC 3849 keep them for documents).
-const OUTSIDE: [&str; 2] = ["192.0.2.1:9", "[2001:db8::1]:9"];
 
 /// What is known of devices. It blocks.
 pub(crate) fn store(library: &Library) -> Result<Store> {
@@ -24,37 +23,6 @@ pub(crate) fn store(library: &Library) -> Result<Store> {
 /// Where files wait on their way between viewers and guests; they have no names there. It blocks.
 pub(crate) fn spool_folder(library: &Library) -> Result<PathBuf> {
     Ok(library.private_folder(FOLDER)?)
-}
-
-/// The addresses by which other devices may reach this host, the likeliest first: those of its networks, without loopback and those
-/// of one link alone.
-pub fn addresses() -> Vec<IpAddr> {
-    let found = nix::ifaddrs::getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
-    let mut all: Vec<IpAddr> = found
-        .iter()
-        .filter_map(|interface| {
-            let address = interface.address.as_ref()?;
-            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
-        })
-        .filter(|address| match address {
-            IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local() && !v4.is_unspecified(),
-            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local() && !v6.is_unspecified(),
-        })
-        .collect();
-    let leads_out: Vec<IpAddr> = OUTSIDE.iter().filter_map(|outside| way_to(outside)).collect();
-    all.sort_by_key(|address| (!leads_out.contains(address), address.is_ipv6(), *address));
-    all.dedup();
-    all
-}
-
-/// The address that the system would send from.
-fn way_to(outside: &str) -> Option<IpAddr> {
-    let outside: SocketAddr = outside.parse().ok()?;
-    let any: SocketAddr = if outside.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().ok()?;
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(outside).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 impl Manager {

@@ -72,4 +72,5 @@ pub use share::ShareConfig;
 #[doc(hidden)]
 pub use sound::{Voice, VoicePacket};
 pub use stats::{Stats, ViewerStats};
+pub use transport::addresses;
 pub use transport::{Channel, Rates};

@@ -72,6 +72,7 @@ impl Server {
             displays: Displays::new(guest.clone(), limits),
             sound: guest.sound().map(|output| Sound::new(output, guest.microphone())),
             transport: Arc::new(WebRtc::new(local.ip(), config.rates)),
+            same_host: Arc::new(WebRtc::for_same_host(local.ip(), config.rates)),
             rates: config.rates,
             guard,
             viewers: Viewers::new(config.max_viewers),

@@ -26,6 +26,8 @@ pub struct ServerState {
     pub(crate) sound: Option<Arc<Sound>>,
     /// What connects viewers on this host.
     pub(crate) transport: Arc<dyn MediaTransport>,
+    /// What connects those of them whose browser does not connect to loopback addresses.
+    pub(crate) same_host: Arc<dyn MediaTransport>,
     pub(crate) rates: Rates,
     pub(crate) guest: Arc<dyn Guest>,
     pub(crate) guard: Arc<Guard>,
@@ -80,7 +82,8 @@ impl ServerState {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Answers the offer of a viewer on this host, which is to see a display: the new viewer's name and our SDP.
+    /// Answers the offer of a viewer on this host, which is to see a display: the new viewer's name and our SDP. Where its browser does
+    /// not connect to loopback addresses, it says so by `no_loopback`.
     ///
     /// # Errors
     /// [`JoinError`].
@@ -89,9 +92,11 @@ impl ServerState {
         offer: &str,
         display: usize,
         from: IpAddr,
+        no_loopback: bool,
     ) -> Result<(String, String), JoinError> {
         let client = Client { from, rights: Rights::ALL, device: None };
-        self.join(offer, display, client, &self.transport).await
+        let transport = if no_loopback { &self.same_host } else { &self.transport };
+        self.join(offer, display, client, transport).await
     }
 
     /// The same of any viewer, over a transport. Where there is no such display, it sees the first.

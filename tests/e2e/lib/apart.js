@@ -1,9 +1,10 @@
-// Another computer: a network namespace with a cable to this one, in which Chromium runs. Needs root and iproute2; where either is
+// Another computer: a network namespace with a cable to this one, in which a browser runs. Needs root and iproute2; where either is
 // refused the test fails with the reason.
 import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { FarFirefox } from "./far.js";
 import { folder, run, until } from "./processes.js";
 
 /** Addresses that are kept for tests between two networks (RFC 2544, appendix C.2.2). */
@@ -66,6 +67,11 @@ export class Apart {
     const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync"];
     return chromium.launch({ executablePath: wrapper, headless: true, args });
+  }
+
+  /** The same with Firefox, which a person has told to go on, too. */
+  launchFirefox(preferences = {}) {
+    return FarFirefox.launch(["ip", "netns", "exec", this.#name], preferences);
   }
 
   /** A firewall over there that lets no UDP out, or does again: a rule of the kernel's own routing. */

@@ -28,6 +28,11 @@ pub(crate) fn wanted_display(address: &Uri) -> usize {
     number.map_or(0, |number: NonZeroUsize| number.get() - 1)
 }
 
+/// Whether the viewer's browser does not connect to loopback addresses.
+fn no_loopback(address: &Uri) -> bool {
+    address.query().unwrap_or_default().split('&').any(|part| part == "loopback=no")
+}
+
 /// `POST /whep`: an offer, answered with a new viewer.
 pub async fn offer(
     State(state): State<Arc<ServerState>>,
@@ -39,7 +44,7 @@ pub async fn offer(
     if !is(&headers, SDP) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format_args!("send the offer as {SDP}"));
     }
-    match state.join_here(&body, wanted_display(&address), from).await {
+    match state.join_here(&body, wanted_display(&address), from, no_loopback(&address)).await {
         Ok((id, answer)) => {
             let location = format!("/whep/{id}");
             let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location), (ETAG, tag(0))];

@@ -1,5 +1,6 @@
 //! How frames and messages get to a viewer, apart from which library does it.
 
+mod addresses;
 mod candidates;
 mod channels;
 mod estimate;
@@ -7,10 +8,12 @@ mod flow;
 mod nacks;
 mod pace;
 mod restart;
+mod same_host;
 mod sdp;
 mod tcp;
 mod webrtc;
 
+pub use addresses::addresses;
 pub use flow::Flow;
 pub use webrtc::{Rates, WebRtc};
 

@@ -3,6 +3,7 @@
 //! The library accepts everybody, as many as come, and waits for whoever does not read. A viewer's connection that stands still must
 //! not hold up its own task, and a stranger's must cost nothing: so what it listens and writes on is ours.
 
+use super::same_host::SameHostSocket;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
@@ -30,17 +31,19 @@ const MOST_WAITING: usize = 256 * 1024;
 /// How long nobody is accepted after the system refused to: it has no more files, or no memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// The runtime of a viewer's connection: tokio's, apart from TCP.
+/// The runtime of a viewer's connection: tokio's, apart from TCP and from sockets that hear this host alone.
 #[derive(Debug)]
 pub struct ViewerRuntime {
     inner: TokioRuntime,
     from: Arc<Mutex<IpAddr>>,
+    /// Whether only this host may be heard.
+    same_host: bool,
 }
 
 impl ViewerRuntime {
-    /// For a viewer at `from`, as long as it is there.
-    pub fn new(from: Arc<Mutex<IpAddr>>) -> Self {
-        Self { inner: TokioRuntime, from }
+    /// For a viewer at `from`, as long as it is there. With `same_host` only this host is heard.
+    pub fn new(from: Arc<Mutex<IpAddr>>, same_host: bool) -> Self {
+        Self { inner: TokioRuntime, from, same_host }
     }
 }
 
@@ -50,7 +53,11 @@ impl Runtime for ViewerRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        self.inner.wrap_udp_socket(socket)
+        let socket = self.inner.wrap_udp_socket(socket)?;
+        if !self.same_host {
+            return Ok(socket);
+        }
+        Ok(Arc::new(SameHostSocket::new(socket)?))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {

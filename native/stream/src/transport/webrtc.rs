@@ -1,5 +1,6 @@
 //! Connections by the `webrtc` crate.
 
+use super::addresses::one_of_each;
 use super::candidates::Candidates;
 use super::channels::{self, Channels};
 use super::estimate::Estimate;
@@ -84,12 +85,20 @@ pub struct Rates {
 pub struct WebRtc {
     address: IpAddr,
     rates: Rates,
+    /// Whether this host's other addresses are candidates, too, for browsers on this host.
+    same_host: bool,
 }
 
 impl WebRtc {
     /// A transport that binds to `address`.
     pub fn new(address: IpAddr, rates: Rates) -> Self {
-        Self { address, rates }
+        Self { address, rates, same_host: false }
+    }
+
+    /// For a browser on this host that does not connect to loopback addresses: UDP ports on this host's other addresses, too, on which
+    /// nobody else is heard.
+    pub fn for_same_host(address: IpAddr, rates: Rates) -> Self {
+        Self { address, rates, same_host: true }
     }
 
     fn codec(choice: &Choice) -> RTCRtpCodecParameters {
@@ -203,15 +212,18 @@ impl MediaTransport for WebRtc {
         let (speak, voice) = mpsc::channel(VOICE_PACKETS);
         let speaks = sound.clone().map(|sound| (sound, speak));
         let handler = Arc::new(Handler { events, gathered: done, channels: channels.clone(), speaks });
+        let also = if self.same_host { one_of_each() } else { Vec::new() };
+        let udp = std::iter::once(self.address).chain(also).map(|address| (address, 0_u16)).collect();
+        let runtime = ViewerRuntime::new(candidates.from().clone(), self.same_host);
         let pc = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_media_engine(engine)
             .with_setting_engine(settings)
             .with_interceptor_registry(self.chain(&flow, notify))
             .with_handler(handler)
-            .with_udp_addrs(vec![(self.address, 0_u16)])
+            .with_udp_addrs(udp)
             .with_tcp_addrs(vec![(self.address, 0_u16)])
-            .with_runtime(Arc::new(ViewerRuntime::new(candidates.from().clone())))
+            .with_runtime(Arc::new(runtime))
             .with_data_channel_send_buffer_limit(MESSAGE_BACKLOG)
             .build()
             .await

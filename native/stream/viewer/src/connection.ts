@@ -68,6 +68,8 @@ interface Attempt {
   readonly abort: AbortController;
   location: string | undefined;
   timer: number | undefined;
+  /** Whether the browser has found an address to connect from. */
+  addressed: boolean;
   /** Candidates that are held back. */
   tcpTimer: number | undefined;
   watchTimer: number | undefined;
@@ -86,6 +88,8 @@ export class Connection {
   #token: string;
   /** The display to see, from 1, when it connects. */
   display = 1;
+  /** Firefox does not connect to loopback addresses; another browser shows it by failing. It changes nothing elsewhere. */
+  #noLoopback = / Firefox\//.test(navigator.userAgent);
   #attempt: Attempt | undefined;
   #retry: number | undefined;
   #failed: Failed | undefined;
@@ -176,6 +180,7 @@ export class Connection {
       sound: soundOf(peer),
       abort: new AbortController(),
       location: undefined,
+      addressed: false,
       timer: undefined,
       tcpTimer: undefined,
       watchTimer: undefined,
@@ -200,9 +205,12 @@ export class Connection {
 
   async #offer(attempt: Attempt): Promise<void> {
     const { peer, trickle } = attempt;
-    peer.onicecandidate = ({ candidate }) => attempt.trickle.add(candidate);
+    peer.onicecandidate = ({ candidate }) => {
+      attempt.addressed ||= candidate !== null && candidate.candidate !== "";
+      attempt.trickle.add(candidate);
+    };
     const offer = await describe(peer);
-    const session = await postOffer(offer, this.#token, this.display, attempt.abort.signal);
+    const session = await postOffer(offer, this.#token, { display: this.display, noLoopback: this.#noLoopback }, attempt.abort.signal);
     if (attempt !== this.#attempt) {
       endSession(session.location, this.#token);
       return;
@@ -298,10 +306,11 @@ export class Connection {
           break;
         case "failed":
           if (attempt.held) void this.#reroute(attempt);
-          else this.#lost(attempt, "blocked");
+          else this.#neverHeld(attempt);
           break;
         case "closed":
-          this.#lost(attempt, attempt.held ? "lost" : "blocked");
+          if (attempt.held) this.#lost(attempt, "lost");
+          else this.#neverHeld(attempt);
           break;
         default:
           break;
@@ -345,7 +354,10 @@ export class Connection {
 
   #giveUpAfter(attempt: Attempt, ms: number): void {
     window.clearTimeout(attempt.timer);
-    attempt.timer = window.setTimeout(() => this.#lost(attempt, attempt.held ? "lost" : "blocked"), ms);
+    attempt.timer = window.setTimeout(() => {
+      if (attempt.held) this.#lost(attempt, "lost");
+      else this.#neverHeld(attempt);
+    }, ms);
   }
 
   /** Looks for another path if nothing at all arrives for a while. */
@@ -354,6 +366,12 @@ export class Connection {
     await new Promise((resolve) => window.setTimeout(resolve, PROBE_MS));
     if (attempt !== this.#attempt || (await arrived(attempt.peer)) !== before) return;
     void this.#reroute(attempt);
+  }
+
+  /** The server answered, and no path was found. */
+  #neverHeld(attempt: Attempt): void {
+    this.#noLoopback = true;
+    this.#lost(attempt, attempt.addressed ? "blocked" : "addressless");
   }
 
   #lost(attempt: Attempt, why: Failure, words = ""): void {

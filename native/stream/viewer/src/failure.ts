@@ -15,6 +15,8 @@ export type Failure =
   | "codec"
   /** The server answered, but no packet comes through. */
   | "blocked"
+  /** The browser has no address that it lets a page connect from. */
+  | "addressless"
   /** It held, and broke. */
   | "lost"
   /** The server ended it. */

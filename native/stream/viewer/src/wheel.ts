@@ -23,6 +23,7 @@ export interface Notches {
 const PIXELS_PER_NOTCH = 100;
 const LINES_PER_NOTCH = 3;
 const LEGACY_PER_NOTCH = 120;
+const LEGACY_PER_PIXEL = 3;
 /** One event never scrolls further: it would flood the guest with button events. */
 const MOST_NOTCHES = 20;
 
@@ -47,8 +48,10 @@ export class WheelAccumulator {
 
 function notches(delta: number, legacy: number | undefined, mode: number): number {
   if (!Number.isFinite(delta) || delta === 0) return 0;
-  // A real wheel says exactly how many notches it made, whatever the distance the system gives one.
-  if (legacy !== undefined && legacy !== 0 && legacy % LEGACY_PER_NOTCH === 0) {
+  // A real wheel says exactly how many notches it made, whatever the distance the system gives one. For a trackpad's pixels it is only
+  // three times those, in Firefox, in Safari and in Chromium on macOS, and may happen to divide.
+  const ofPixels = mode === 0 && legacy === -LEGACY_PER_PIXEL * delta;
+  if (legacy !== undefined && legacy !== 0 && legacy % LEGACY_PER_NOTCH === 0 && !ofPixels) {
     return -legacy / LEGACY_PER_NOTCH;
   }
   if (mode === 1) return delta / LINES_PER_NOTCH;

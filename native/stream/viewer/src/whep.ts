@@ -82,10 +82,26 @@ export interface WhepSession {
   readonly tag: string;
 }
 
+/** What an offer asks for. */
+export interface Wish {
+  /** The display to see, from 1. */
+  readonly display: number;
+  /** This browser may not connect to loopback addresses. */
+  readonly noLoopback: boolean;
+}
+
+/** Where an offer is posted. */
+export function endpoint({ display, noLoopback }: Wish): string {
+  const query = new URLSearchParams();
+  if (display > 1) query.set("display", String(display));
+  if (noLoopback) query.set("loopback", "no");
+  return query.size > 0 ? `${ENDPOINT}?${query.toString()}` : ENDPOINT;
+}
+
 export async function postOffer(
   offer: string,
   token: string,
-  display: number,
+  wish: Wish,
   signal: AbortSignal,
 ): Promise<WhepSession> {
   const host = trusted;
@@ -94,7 +110,7 @@ export async function postOffer(
     nonce = (await host?.nonce(signal)) ?? "";
     const signed = await host?.authorization(nonce, offer);
     const allowed = signed === undefined ? authorization(token) : { Authorization: signed };
-    response = await fetch(display > 1 ? `${ENDPOINT}?display=${display}` : ENDPOINT, {
+    response = await fetch(endpoint(wish), {
       method: "POST",
       headers: { ...allowed, "Content-Type": "application/sdp" },
       body: offer,

@@ -40,6 +40,7 @@ export const en = {
     full: "Too many viewers",
     codec: "No common video format",
     blocked: "The picture is blocked",
+    addressless: "This browser lets no page connect",
     lost: "Connection lost",
     ended: "Connection ended",
     server: "The machine cannot be shown",
@@ -53,6 +54,9 @@ export const en = {
     codec: "This browser decodes neither H.264 nor VP8 here. Open the address in another browser, such as Chrome, Edge, Firefox or Safari.",
     blocked: "The machine answers, but its picture does not come through: a firewall, a VPN or the network's isolation of "
       + "clients holds UDP back, and TCP on other ports, too. Allow UDP between the two devices, or use another network.",
+    addressless: "The browser has no address to connect from. An extension or a setting may keep WebRTC from it: allow it for this page. "
+      + "Firefox connects to nothing on its own computer while that has no network: connect it to one, use another browser, "
+      + "or set media.peerconnection.ice.loopback to true on the page about:config.",
     lost: "The network was interrupted, or the machine was.",
     ended: "Sampan has ended the connection. It may have been stopped.",
     server: "",

@@ -32,6 +32,7 @@ export const zh: Strings = {
     full: "观看的人太多",
     codec: "没有共同的视频格式",
     blocked: "画面传不过来",
+    addressless: "这个浏览器不让网页建立连接",
     lost: "连接断了",
     ended: "连接已结束",
     server: "无法显示这台虚拟机",
@@ -44,6 +45,8 @@ export const zh: Strings = {
     full: "同时观看的设备已达上限。请在其中一台上关闭页面。",
     codec: "这个浏览器在这里既不能解码 H.264，也不能解码 VP8。请换一个浏览器打开，例如 Chrome、Edge、Firefox 或 Safari。",
     blocked: "虚拟机有应答，但画面传不过来：防火墙、VPN 或网络的客户端隔离拦住了 UDP，也拦住了其他端口的 TCP。请允许两台设备之间的 UDP，或者换一个网络。",
+    addressless: "浏览器没有可以用来连接的地址。可能是扩展或设置禁止了 WebRTC，请为此页面允许它。如果这台电脑没有联网，Firefox 不会连接本机上的程序："
+      + "请联网、换一个浏览器，或者在 about:config 页面把 media.peerconnection.ice.loopback 设为 true。",
     lost: "网络或虚拟机中断了。",
     ended: "Sampan 结束了连接，它可能已经停止。",
     server: "",
