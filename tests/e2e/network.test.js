@@ -108,6 +108,37 @@ describe("bad networks", () => {
     await shows(sampan, viewer, 30, LONG_MS);
   });
 
+  test("on a narrow path beside a wide one each has the pictures that its path takes", async (t) => {
+    await guest.workload("scroll", 20);
+    await over({ rate: 1_000_000, delay: 20, queue: 4000 });
+    const wide = await Viewer.open(browser, sampan.url);
+    let narrowest;
+    try {
+      await wide.connected(LONG_MS);
+      await until(async () => (await status()).viewers.some(({ bitrate }) => bitrate > 4_000_000), "the wide path's rate to be found", LONG_MS);
+      // What both got of one encoder has gone out by then.
+      await viewer.reaches((await guest.state()).counter + 60, LONG_MS);
+      const seen = await watched(viewer, () => viewer.frames(60, LONG_MS));
+      t.diagnostic(`${seen.pictures} pictures in ${seen.seconds.toFixed(1)} s over the narrow path, ${seen.keyframes} of them whole`);
+      assert.ok(seen.keyframes < seen.pictures / 4, "it is not led from keyframe to keyframe");
+      await guest.workload("idle");
+      await shows(sampan, wide, SAME_DB, LONG_MS);
+      await shows(sampan, viewer, SAME_DB, LONG_MS);
+      // Who comes over a path of which nothing is known is not sent all that the others were.
+      narrowest = new Relay({ rate: 300_000, delay: 50, queue: 60_000 });
+      const late = await Viewer.open(browser, sampan.url, { prepare: (page) => narrowest.attach(page) });
+      await late.reaches((await guest.state()).counter, LONG_MS);
+      const first = narrowest.takeLongestWait();
+      t.diagnostic(`${first.toFixed(0)} ms of queue before the first picture at 300 kb/s`);
+      assert.ok(first < 3000, `${first} ms`);
+      await shows(sampan, late, 30, LONG_MS);
+      await late.close();
+    } finally {
+      await wide.close();
+      narrowest?.close();
+    }
+  });
+
   test("a page whose way is cut off finds another one: the same viewer, the same driver, no new connection", async (t) => {
     await guest.workload("scroll", 20);
     await over({});

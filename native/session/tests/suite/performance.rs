@@ -5,6 +5,8 @@ use crate::common::{
     PATIENCE, Port, child, colour_machine, colour_picture, in_process, libqemu, spec, state, tiny_guest,
     until,
 };
+#[cfg(not(target_env = "ohos"))]
+use crate::common::{of_machine, tiny_machine};
 use sampan_config::{Arch, Duty, FirmwareKind, Mode, Preset, VmConfig};
 use sampan_emulator::probe;
 use sampan_library::{Library, NewSnapshot, SourceFormat};
@@ -278,11 +280,17 @@ fn sleeps(process: &str) -> u64 {
     tasks.filter_map(sleeps).sum()
 }
 
-/// Waits for a second in which QEMU's process wakes up less often than that.
-async fn rests(session: &Session, fewer: f64) {
+/// The process that QEMU runs in.
+async fn process_of(session: &Session) -> String {
     let thread = threads(session).await[0];
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).expect("a thread");
-    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:")).expect("a process").trim();
+    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:")).expect("a process");
+    process.trim().to_owned()
+}
+
+/// Waits for a second in which QEMU's process wakes up less often than that.
+async fn rests(session: &Session, fewer: f64) {
+    let process = &process_of(session).await;
     let begun = Instant::now();
     loop {
         let (before, since) = (sleeps(process), Instant::now());
@@ -314,5 +322,49 @@ async fn a_guest_that_does_nothing_lets_qemu_sleep() {
     port.wait_for("\"hello\"").await;
     // The HPET, which Linux has left at its tick, would be 250 a second.
     rests(&session, 150.0).await;
+    session.execute(Command::Quit).await.expect("quits");
+}
+
+/// Resident memory of a process in MiB that is no file's, no code that TCG has made, and none of a block as large as the guest's RAM.
+#[cfg(not(target_env = "ohos"))]
+fn heap(process: &str, ram_mib: u64) -> u64 {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/smaps")).expect("its mappings");
+    let (mut sum, mut counts, mut size) = (0, false, 0);
+    for line in maps.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number = || words.get(1).and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        match words.first().copied().unwrap_or_default() {
+            "Size:" => size = number(),
+            "Rss:" if counts && size != ram_mib * 1024 => sum += number(),
+            range if range.contains('-') => {
+                let place = words.get(5).copied().unwrap_or_default();
+                counts = words.get(1) == Some(&"rw-p") && (place.is_empty() || place == "[heap]");
+            }
+            _ => {}
+        }
+    }
+    sum / 1024
+}
+
+/// Of what starting takes (each change of the guest's address space makes its map anew), little stays.
+#[cfg(not(target_env = "ohos"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_starting_took_is_given_back() {
+    let machine = tiny_machine(Arch::X86_64);
+    let ram = u64::from(machine.memory_mib);
+    let (spec, mut port) = of_machine(&machine);
+    let session = Session::start(child(), spec).await.expect("starts");
+    port.wait_for("\"hello\"").await;
+    let process = process_of(&session).await;
+    let begun = Instant::now();
+    loop {
+        let mib = heap(&process, ram);
+        // 30 as measured; 107 where nothing is given back.
+        if mib < 64 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{mib} MiB");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     session.execute(Command::Quit).await.expect("quits");
 }

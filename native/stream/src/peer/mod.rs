@@ -112,11 +112,19 @@ async fn send_frames(connection: &Arc<dyn Connection>, seat: &Seat, last: &Mutex
         let sent = LastFrame { at: Instant::now(), refined: frame.refined };
         *last.lock() = Some(sent);
         seat.outbox().sent();
+        settle(seat);
         seat.wake();
         if let Err(error) = result {
             log::debug!("{error}");
             return;
         }
+    }
+}
+
+/// Has the viewer served by the encoder for paths like its own.
+fn settle(seat: &Seat) {
+    if let Err(error) = seat.settle() {
+        log::warn!("a viewer stays with its encoder: {error}");
     }
 }
 
@@ -228,7 +236,13 @@ impl Control {
                     _ => Turn::Tell,
                 },
                 changed = screen.changed() => Turn::unless(changed.is_err(), "the server ended"),
-                changed = notices.changed() => Turn::unless(changed.is_err(), "the encoder ended"),
+                changed = notices.changed() => {
+                    if changed.is_err() {
+                        // It has gone to another encoder, and was the last at the one before.
+                        notices = self.peer.seat.notices();
+                    }
+                    Turn::Tell
+                }
                 _ = self.peer.stop.wait_for(|stop| *stop) => Turn::End("it was asked to"),
                 () = sleep_until(confirm), if confirm.is_some() => Turn::Tell,
                 () = sleep_until(resize), if resize.is_some() && display.is_none() => Turn::Tell,
@@ -244,7 +258,11 @@ impl Control {
                 }
                 Turn::Untyped(error) => self.teller.untyped(error),
                 Turn::Tick if !self.connected && begun.elapsed() > CONNECT => return "it never connected",
-                Turn::Tick if self.connected => self.look_for_life(),
+                Turn::Tick if self.connected => {
+                    self.look_for_life();
+                    // It may be another encoder's by now.
+                    notices = self.peer.seat.notices();
+                }
                 Turn::Tick | Turn::Tell => {}
             }
             if let Some(number) = self.display.take(Instant::now()) {
@@ -380,6 +398,7 @@ impl Control {
     fn look_for_life(&mut self) {
         let flow = self.peer.seat.outbox().flow();
         let muted = self.liveness.look(Instant::now(), flow.sent(), flow.heard());
+        settle(&self.peer.seat);
         if muted == flow.muted() {
             return;
         }

@@ -39,6 +39,12 @@ impl Kept {
         self.bytes = 0;
     }
 
+    /// Bytes of all of them; 0 where nothing is kept.
+    pub fn bytes(&self) -> usize {
+        let of = |frame: &Arc<Frame>| frame.payloads.iter().map(bytes::Bytes::len).sum::<usize>();
+        self.bytes + self.frames.first().map_or(0, of)
+    }
+
     /// Whether anything is kept.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
@@ -75,8 +81,9 @@ mod tests {
         kept.add(&frame(false, 10));
         let times: Vec<_> = kept.at(1).iter().map(|frame| (frame.timestamp, frame.refined)).collect();
         assert_eq!(times, [(u32::MAX, false), (0, false), (1, true)]);
+        assert_eq!(kept.bytes(), (1 << 20) + 20);
         kept.add(&frame(true, 5));
-        assert_eq!(kept.at(9).len(), 1);
+        assert_eq!((kept.at(9).len(), kept.bytes()), (1, 5));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::transport::{Frame, packetize, rtp_time};
 use parking_lot::{Mutex, MutexGuard};
 use sampan_frame::{Consumer, Rect, Screen, Size, Staging};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -34,6 +34,10 @@ pub struct Lane {
     seats: Mutex<Vec<Arc<Outbox>>>,
     stop: AtomicBool,
     notice: watch::Sender<String>,
+    /// The rate that it encodes for, in bits per second.
+    rate: AtomicU32,
+    /// Bytes that are kept for who comes; 0 where nothing is.
+    kept: AtomicUsize,
 }
 
 impl Lane {
@@ -56,6 +60,8 @@ impl Lane {
             seats: Mutex::default(),
             stop: AtomicBool::new(false),
             notice: watch::Sender::new(String::new()),
+            rate: AtomicU32::new(limits.rates.initial),
+            kept: AtomicUsize::new(0),
         });
         let signal = lane.signal.clone();
         let consumer = screen.attach(Box::new(move || signal.raise()));
@@ -93,6 +99,23 @@ impl Lane {
         let mut seats = self.seats();
         seats.retain(|seat| !Arc::ptr_eq(seat, outbox));
         seats.is_empty()
+    }
+
+    /// The rate that it encodes for, in bits per second.
+    pub fn rate(&self) -> u32 {
+        self.rate.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that are kept for who comes; 0 where there will be a keyframe.
+    pub fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// What the best path of its viewers takes, but for one of them; `None` where nobody else can be sent anything.
+    pub fn best(&self, but: &Arc<Outbox>) -> Option<u32> {
+        let seats = self.seats();
+        let others = seats.iter().filter(|seat| !Arc::ptr_eq(seat, but) && !seat.flow().muted());
+        others.map(|seat| seat.flow().target()).max()
     }
 
     /// Ends the thread.
@@ -249,6 +272,7 @@ impl Worker {
         self.counters.refined.fetch_add(u64::from(refined), Ordering::Relaxed);
         self.budget.spend(bytes);
         self.kept.add(&frame);
+        self.lane.kept.store(self.kept.bytes(), Ordering::Relaxed);
         self.key_at = if frame.key { Some(Instant::now()) } else { self.key_at };
         for seat in seats {
             seat.push(self.lane.number, &frame);
@@ -259,6 +283,7 @@ impl Worker {
     fn remake(&mut self, size: Size, refined: bool, now: Instant) -> Option<Option<Instant>> {
         self.encoder = None;
         self.kept.clear();
+        self.lane.kept.store(0, Ordering::Relaxed);
         if let Some(next) = self.made.map(|made| made + REMAKE_GAP).filter(|next| *next > now) {
             // The damage has been taken; the new encoder will want all of it anyway.
             self.consumer.invalidate();
@@ -289,6 +314,7 @@ impl Worker {
         let target = target.clamp(self.limits.rates.least, self.limits.rates.most);
         if f64::from(target.abs_diff(self.rate)) > f64::from(self.rate) * RATE_STEP {
             self.rate = target;
+            self.lane.rate.store(target, Ordering::Relaxed);
         }
         self.rate
     }

@@ -1,6 +1,8 @@
-//! From a screen of the guest's to encoded frames: one encoder per codec, shared by its viewers.
+//! From a screen of the guest's to encoded frames: an encoder for each codec, shared by its viewers, and a second one for those whose
+//! paths are much slower than the best.
 
 mod budget;
+mod class;
 mod kept;
 mod lane;
 mod outbox;
@@ -15,14 +17,18 @@ pub use signal::Signal;
 
 use crate::codec::Codec;
 use crate::transport::{Flow, Rates};
+use class::Class;
 use lane::Lane;
 use parking_lot::Mutex;
 use sampan_frame::Screen;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// How long a viewer stays with an encoder before it may go to another one: each move costs a keyframe.
+const STAY: Duration = Duration::from_secs(2);
 
 /// The bounds of encoding.
 #[derive(Clone, Copy, Debug)]
@@ -71,11 +77,11 @@ impl Shared {
     }
 }
 
-/// Starts an encoder when its first viewer comes and ends it when its last one goes.
+/// Starts encoders when their first viewer comes and ends each when its last one goes.
 pub struct Pipeline {
     screen: Arc<Screen>,
     shared: Shared,
-    lanes: Mutex<HashMap<Codec, Arc<Lane>>>,
+    lanes: Mutex<HashMap<(Codec, Class), Arc<Lane>>>,
 }
 
 impl Pipeline {
@@ -90,23 +96,40 @@ impl Pipeline {
     /// The system's, if it has no thread for the encoder.
     pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>) -> std::io::Result<Seat> {
         let outbox = Arc::new(Outbox::new(flow));
-        let place = self.place(codec, &outbox)?;
-        Ok(Seat { codec, place: Mutex::new(place), outbox })
+        let place = self.place(codec, None, &outbox)?;
+        Ok(Seat { codec, place: Mutex::new(place), moves: Mutex::default(), outbox })
     }
 
-    fn place(self: &Arc<Self>, codec: Codec, outbox: &Arc<Outbox>) -> std::io::Result<Place> {
+    /// A place among the viewers of a class, or where a viewer begins.
+    fn place(
+        self: &Arc<Self>,
+        codec: Codec,
+        class: Option<Class>,
+        outbox: &Arc<Outbox>,
+    ) -> std::io::Result<Place> {
         let mut lanes = self.lanes.lock();
-        let lane = match lanes.get(&codec) {
+        let class = class.unwrap_or_else(|| match lanes.get(&(codec, Class::Fast)) {
+            Some(lane) => Class::first(outbox.flow().target(), lane.rate(), lane.kept()),
+            None => Class::Fast,
+        });
+        let lane = match lanes.get(&(codec, class)) {
             Some(lane) => lane.clone(),
             None => {
                 let Shared { limits, counters, epoch } = self.shared.clone();
                 let lane = Lane::start(codec, &self.screen, limits, counters, epoch)?;
-                lanes.insert(codec, lane.clone());
+                lanes.insert((codec, class), lane.clone());
                 lane
             }
         };
         lane.join(outbox.clone());
-        Ok(Place { pipeline: Arc::downgrade(self), lane })
+        Ok(Place { pipeline: Arc::downgrade(self), lane, class, since: Instant::now() })
+    }
+
+    /// What the best path takes of the viewers of a codec, but for one of them.
+    fn best(&self, codec: Codec, but: &Arc<Outbox>) -> Option<u32> {
+        let lanes = self.lanes.lock();
+        let of_codec = lanes.iter().filter(|((of, _), _)| *of == codec);
+        of_codec.filter_map(|(_, lane)| lane.best(but)).max()
     }
 }
 
@@ -121,6 +144,8 @@ impl Drop for Pipeline {
 struct Place {
     pipeline: Weak<Pipeline>,
     lane: Arc<Lane>,
+    class: Class,
+    since: Instant,
 }
 
 impl Place {
@@ -129,8 +154,9 @@ impl Place {
         let mut lanes = pipeline.lanes.lock();
         if self.lane.leave(outbox) {
             self.lane.stop();
-            if lanes.get(&codec).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {
-                lanes.remove(&codec);
+            let key = (codec, self.class);
+            if lanes.get(&key).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {
+                lanes.remove(&key);
             }
         }
     }
@@ -140,6 +166,8 @@ impl Place {
 pub struct Seat {
     codec: Codec,
     place: Mutex<Place>,
+    /// Held while it moves.
+    moves: Mutex<()>,
     outbox: Arc<Outbox>,
 }
 
@@ -159,13 +187,41 @@ impl Seat {
     /// # Errors
     /// The system's, if it has no thread for the encoder; the viewer stays where it is then.
     pub fn move_to(&self, pipeline: &Arc<Pipeline>) -> std::io::Result<()> {
+        let _moving = self.moves.lock();
         if self.place.lock().pipeline.ptr_eq(&Arc::downgrade(pipeline)) {
             return Ok(());
         }
-        let place = pipeline.place(self.codec, &self.outbox)?;
+        let place = pipeline.place(self.codec, None, &self.outbox)?;
         let old = std::mem::replace(&mut *self.place.lock(), place);
         old.leave(self.codec, &self.outbox);
         Ok(())
+    }
+
+    /// Moves to the encoder for paths like this viewer's, where that is another one; answers whether it did.
+    ///
+    /// # Errors
+    /// The system's, if it has no thread for the encoder; the viewer stays where it is then.
+    pub fn settle(&self) -> std::io::Result<bool> {
+        let _moving = self.moves.lock();
+        if self.outbox.flow().muted() {
+            return Ok(false);
+        }
+        let (pipeline, class, stayed) = {
+            let place = self.place.lock();
+            (place.pipeline.upgrade(), place.class, place.since.elapsed())
+        };
+        let Some(pipeline) = pipeline else { return Ok(false) };
+        let best = pipeline.best(self.codec, &self.outbox);
+        let next = class.next(self.outbox.flow().target(), best);
+        // Who has come is let up as soon as its path is known.
+        let may = stayed >= STAY || (class, next) == (Class::Slow, Class::Fast);
+        if next == class || !may {
+            return Ok(false);
+        }
+        let place = pipeline.place(self.codec, Some(next), &self.outbox)?;
+        let old = std::mem::replace(&mut *self.place.lock(), place);
+        old.leave(self.codec, &self.outbox);
+        Ok(true)
     }
 
     /// Tells the encoder that this viewer can take more, or needs something.
