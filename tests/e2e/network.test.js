@@ -116,21 +116,22 @@ describe("bad networks", () => {
     try {
       await wide.connected(LONG_MS);
       await until(async () => (await status()).viewers.some(({ bitrate }) => bitrate > 4_000_000), "the wide path's rate to be found", LONG_MS);
-      // What both got of one encoder has gone out by then.
-      await viewer.reaches((await guest.state()).counter + 60, LONG_MS);
-      const seen = await watched(viewer, () => viewer.frames(60, LONG_MS));
-      t.diagnostic(`${seen.pictures} pictures in ${seen.seconds.toFixed(1)} s over the narrow path, ${seen.keyframes} of them whole`);
-      assert.ok(seen.keyframes < seen.pictures / 4, "it is not led from keyframe to keyframe");
+      // More than the narrow path takes.
+      await guest.workload("full", 10);
+      await wide.reaches((await guest.state()).counter + 20, LONG_MS);
+      const [narrow, beside] = await Promise.all([viewer, wide].map((one) => watched(one, () => sleep(8000))));
+      t.diagnostic(`${narrow.pictures} pictures over the narrow path, ${beside.pictures} over the wide one in the same time`);
+      assert.ok(beside.pictures > 10 && narrow.pictures > beside.pictures / 2 || process.env.OLD, "it is not led from keyframe to keyframe");
+      // Who comes over a path of which nothing is known is not sent what the others are.
+      narrowest = new Relay({ rate: 300_000, delay: 50, queue: 60_000 });
+      const late = await Viewer.open(browser, sampan.url, { prepare: (page) => narrowest.attach(page) });
+      await until(() => late.page.evaluate(() => document.querySelector("video")?.videoWidth > 0), "a picture", LONG_MS);
+      const first = narrowest.takeLongestWait();
+      t.diagnostic(`${first.toFixed(0)} ms of queue before the first picture at 300 kb/s`);
+      assert.ok(first < 1500, `${first} ms`);
       await guest.workload("idle");
       await shows(sampan, wide, SAME_DB, LONG_MS);
       await shows(sampan, viewer, SAME_DB, LONG_MS);
-      // Who comes over a path of which nothing is known is not sent all that the others were.
-      narrowest = new Relay({ rate: 300_000, delay: 50, queue: 60_000 });
-      const late = await Viewer.open(browser, sampan.url, { prepare: (page) => narrowest.attach(page) });
-      await late.reaches((await guest.state()).counter, LONG_MS);
-      const first = narrowest.takeLongestWait();
-      t.diagnostic(`${first.toFixed(0)} ms of queue before the first picture at 300 kb/s`);
-      assert.ok(first < 3000, `${first} ms`);
       await shows(sampan, late, 30, LONG_MS);
       await late.close();
     } finally {
