@@ -238,7 +238,7 @@ mod tests {
         let from = Arc::new(Mutex::new(from.parse().expect("an address")));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
         let address = listener.local_addr().expect("is bound");
-        (ViewerRuntime::new(from).wrap_tcp_listener(listener).expect("listens"), address)
+        (ViewerRuntime::new(from, false).wrap_tcp_listener(listener).expect("listens"), address)
     }
 
     #[tokio::test]
