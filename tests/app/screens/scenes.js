@@ -54,6 +54,16 @@ export const scenes = [
     await page.locator("#more_sound").scrollIntoViewIfNeeded();
     await page.waitForTimeout(500);
   } },
+  { name: "screen-displays", desk: true, act: async (page, { running }) => {
+    // On a PC as in a window of its own, which a machine's screen also is where no window opens.
+    await page.evaluate(() => { globalThis.open = () => null; });
+    await tap(page, `#picture_${running}`);
+    await page.waitForTimeout(2000);
+    await tap(page, "#dock_more");
+    await there(page, "#more_displays");
+    await page.locator("#more_displays").scrollIntoViewIfNeeded();
+    await page.waitForTimeout(500);
+  } },
   { name: "shares", act: of("#detail_shares") },
   { name: "features", act: of("#detail_features") },
   { name: "logs", act: of("#more_logs") },
