@@ -27,27 +27,31 @@ after(async () => {
   await native.life.forceOff(desk);
 });
 
-async function window(query = {}) {
-  const opened = await open(browser, server.url, { width: 900, height: 700, query: { language: "base", device: "tablet", ...query } });
+const tapped = (page) => (what) => page.locator(`${what}:visible`).first().click({ timeout: 30_000 });
+/** Waits until a good part of what the guest's canvas shows has this colour. */
+const shows = (page, colour) => page.waitForFunction((wanted) => {
+  const canvas = [...document.querySelectorAll("canvas")].find((one) => one.offsetParent && one.width > 100);
+  if (!canvas) return false;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let alike = 0;
+  for (let at = 0; at < data.length; at += 4) if (wanted.every((value, i) => Math.abs(data[at + i] - value) <= 2)) alike += 1;
+  return alike > data.length / 8;
+}, colour, { timeout: 90_000 });
+const factsOf = (page) => page.locator("#bar_facts:visible, #screen_facts:visible").first().textContent();
+
+async function window() {
+  const opened = await open(browser, server.url, { width: 900, height: 700, query: { language: "base", device: "tablet" } });
   const { page } = opened;
-  const tap = (what) => page.locator(`${what}:visible`).first().click({ timeout: 30_000 });
+  const tap = tapped(page);
   await tap(`#picture_${desk}`);
   return {
     ...opened, tap,
-    /** Waits until most of what the guest's canvas shows has this colour. */
-    shows: (colour) => page.waitForFunction((wanted) => {
-      const canvas = [...document.querySelectorAll("canvas")].find((one) => one.offsetParent && one.width > 100);
-      if (!canvas) return false;
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      let alike = 0;
-      for (let at = 0; at < data.length; at += 4) if (wanted.every((value, i) => Math.abs(data[at + i] - value) <= 2)) alike += 1;
-      return alike > data.length / 8;
-    }, colour, { timeout: 90_000 }),
+    shows: (colour) => shows(page, colour),
     async choose(display) {
       await tap("#dock_more");
       await tap(`#display_${display}`);
     },
-    facts: () => page.locator("#bar_facts:visible, #screen_facts:visible").first().textContent(),
+    facts: () => factsOf(page),
   };
 }
 
@@ -72,4 +76,22 @@ test("two windows show two displays of one machine, and each turns to the other"
   assert.deepEqual([...first.problems, ...second.problems], []);
   await first.close();
   await second.close();
+});
+
+test("on a PC a display is opened in a window of its own beside the machine's", async () => {
+  const main = await open(browser, server.url, { width: 1280, height: 800, query: { language: "base", device: "2in1" } });
+  const context = main.page.context();
+  const next = async (act) => (await Promise.all([context.waitForEvent("page"), act()]))[0];
+  const first = await next(() => tapped(main.page)(`#picture_${desk}`));
+  await shows(first, PAPERS[0]);
+  await tapped(first)("#dock_more");
+  await first.getByLabel("Open display 2 in a window of its own").waitFor();
+  const second = await next(() => tapped(first)("#display_open_2"));
+  await shows(second, PAPERS[1]);
+  assert.match(await factsOf(second), /Display 2/);
+  assert.equal(await second.locator("#guest_view").getAttribute("aria-label"), "Screen of desk, display 2");
+  await shows(first, PAPERS[0]);
+  assert.match(await factsOf(first), /Display 1/);
+  assert.deepEqual(main.problems, []);
+  await main.close();
 });
