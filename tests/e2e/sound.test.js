@@ -2,6 +2,7 @@
 // own, which plays a file) is what the guest records.
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import net from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,7 +10,7 @@ import { Viewer, launch } from "./lib/browser.js";
 import { Library } from "./lib/console.js";
 import { Guest } from "./lib/guest.js";
 import { folder, until } from "./lib/processes.js";
-import { writeTone } from "./lib/wave.js";
+import { tone, writeSamples, writeTone } from "./lib/wave.js";
 
 const NAME = "band";
 const PLAYED_HZ = 440;
@@ -153,6 +154,104 @@ describe("sound in a browser", () => {
     await press(page, "More");
     const answer = await page.evaluate(() => globalThis.sampanPeers.at(-1).remoteDescription.sdp);
     assert.match(answer, /^a=fmtp:\d+ .*\bstereo=1\b/m);
+  });
+
+  /** Has the menu open. */
+  const opened = async (one) => {
+    if (await one.locator("#menu").isHidden()) await press(one, "More");
+  };
+  const choose = async (one, name, role = "button") => {
+    await opened(one);
+    await one.locator("#menu").getByRole(role, { name, exact: true }).click();
+  };
+
+  /** Ends the recording: its name, its picture's size, and the tone in it, as the browser decodes both. */
+  const recorded = async (one) => {
+    const [download] = await Promise.all([one.waitForEvent("download"), choose(one, "Stop recording")]);
+    const bytes = await readFile(await download.path());
+    const { picture, samples, channels } = await one.evaluate(async (text) => {
+      const file = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const video = document.createElement("video");
+      const url = URL.createObjectURL(new Blob([file], { type: "video/webm" }));
+      const size = await new Promise((resolve, reject) => {
+        video.onloadeddata = () => resolve([video.videoWidth, video.videoHeight]);
+        video.onerror = () => reject(new Error(video.error.message));
+        video.src = url;
+      });
+      URL.revokeObjectURL(url);
+      const sound = await new OfflineAudioContext(2, 1, 48000).decodeAudioData(file.buffer);
+      const left = Array.from(sound.getChannelData(0), (sample) => Math.round(Math.min(Math.max(sample, -1), 1) * 32767));
+      return { picture: size, samples: left, channels: sound.numberOfChannels };
+    }, bytes.toString("base64"));
+    assert.equal(channels, 2, "the guest's sound is stereo");
+    const file = join(dir, "recorded.wav");
+    writeSamples(file, samples);
+    await one.locator(".recording").waitFor({ state: "hidden" });
+    return { name: download.suggestedFilename(), picture, sound: tone(file) };
+  };
+
+  const panel = (one) => one.evaluate(() => {
+    const [names, values] = ["dt", "dd"].map((tag) => [...document.querySelectorAll(`#stats ${tag}`)].map((node) => node.textContent));
+    return Object.fromEntries(names.map((name, n) => [name, values[n]]));
+  });
+
+  test("a recording has the guest's sound as loud as the guest plays it, though the page is silent", async (t) => {
+    assert.equal((await viewer.marks()).sound, "off");
+    await opened(page);
+    await page.getByLabel("Volume").fill("20");
+    await choose(page, "Record video");
+    await until(async () => (await status()).viewers[0].hears, "the sound to be sent");
+    await page.locator(".recording").waitFor({ state: "visible" });
+    assert.equal((await viewer.marks()).sound, "off", "the page stays silent");
+    assert.ok(await page.evaluate(() => document.querySelector("audio").muted));
+    const before = (await received(page)).packetsReceived ?? 0;
+    const played = guest.ask({ cmd: "play", hz: PLAYED_HZ, ms: 10_000, level: 50 }, 4 * PATIENCE_MS);
+    await until(async () => (await received(page)).packetsReceived - before > 400, "four seconds of it to come", PATIENCE_MS);
+    const { name, picture, sound } = await recorded(page);
+    t.diagnostic(`${sound.hz.toFixed(1)} Hz for ${sound.seconds.toFixed(1)} s, peak ${sound.peak}`);
+    assert.match(name, /\.webm$/);
+    assert.ok(picture[0] > 300 && picture[1] > 200, `${picture}`);
+    assert.ok(Math.abs(sound.hz - PLAYED_HZ) < 10 && sound.seconds > 2, JSON.stringify(sound));
+    // The page's own volume would leave a hundredth of it.
+    assert.ok(sound.peak > 5_000, `${sound.peak}`);
+    await until(async () => !(await status()).viewers[0].hears, "the sound to end with it");
+    await played;
+    await opened(page);
+    await page.getByLabel("Volume").fill("100");
+    await press(page, "More");
+  });
+
+  test("a recording of a silent guest has the picture and silence, on a page that never heard it", async () => {
+    const other = await open();
+    await other.connected();
+    await until(async () => (await other.marks()).sound === "off", "the page to know of the sound card");
+    await choose(other.page, "Record video");
+    await other.page.locator(".recording").waitFor({ state: "visible" });
+    await guest.workload("scroll", 20);
+    await other.frames(20);
+    const { picture, sound } = await recorded(other.page);
+    await guest.workload("desk");
+    assert.ok(picture[0] > 300 && picture[1] > 200, `${picture}`);
+    assert.equal(sound.seconds, 0);
+    assert.deepEqual(other.problems, []);
+    await other.close();
+  });
+
+  test("the panel tells how the sound travels", async () => {
+    await choose(page, "Statistics", "switch");
+    await until(async () => (await panel(page))["Sound"] === "does not come", async () => JSON.stringify(await panel(page)));
+    await press(page, "Sound");
+    const played = guest.ask({ cmd: "play", hz: PLAYED_HZ, ms: 15_000, level: 50 }, 4 * PATIENCE_MS);
+    await until(async () => {
+      const rows = await panel(page);
+      return /^opus(, red)? [1-9]\d* kb\/s$/.test(rows["Sound"]) && /^\d+\.\d ms$/.test(rows["Sound's jitter buffer"])
+        && /^\d+ packets, \d+ ms made up$/.test(rows["Sound lost"]);
+    }, async () => JSON.stringify(await panel(page)), PATIENCE_MS);
+    await played;
+    await press(page, "Sound");
+    await until(async () => (await panel(page))["Sound"] === "does not come", async () => JSON.stringify(await panel(page)), PATIENCE_MS);
+    await choose(page, "Statistics", "switch");
+    await press(page, "More");
   });
 
   test("on a narrow screen every button is in sight", async () => {

@@ -411,6 +411,16 @@ export interface Device {
   lastSeen: number;
 }
 
+/** A display of a running machine. One beyond the first is dark while nobody shows it. */
+export interface DisplayInfo {
+  /** Its number, from 1. */
+  display: number;
+  /** Its width in pixels; nothing while it is dark. */
+  width?: number;
+  /** Its height in pixels. */
+  height?: number;
+}
+
 /** What became of one machine. */
 export interface Done {
   /** The machine. */
@@ -929,6 +939,8 @@ export interface Status {
   width?: number;
   /** Height of the guest's screen in pixels. */
   height?: number;
+  /** Its displays in the order of their numbers, lit or dark. Empty while it does not run. */
+  displays: Array<DisplayInfo>;
   /** Whether the guest has an absolute pointing device. */
   absolute: boolean;
   /** Memory that is being saved or loaded. */
@@ -1247,13 +1259,13 @@ export namespace input {
   function lockPointer(window: number, on: boolean): Promise<void>;
   /** The pointer moved by so many pixels, for guests with a relative pointing device. */
   function moveBy(screen: string, dx: number, dy: number): void;
-  /** The pointer is at a point of the surface, for guests with an absolute pointing device. */
+  /** The pointer is at a point of the surface, for guests with an absolute pointing device: on the screen's display. */
   function moveTo(screen: string, x: number, y: number): void;
-  /** Whatever is down goes up: the page has lost the focus. */
+  /** Whatever is down goes up: the page has lost the focus. Where other pages show the machine, too, what is held down on those stays. */
   function releaseAll(screen: string): void;
   /** Types a text on the guest's keyboard, by the layout that its machine's settings name (`input.layout`): all of it or nothing. */
   function text(screen: string, text: string): Job<void>;
-  /** Fingers, for guests with a touch screen. */
+  /** Fingers, for guests with a touch screen. They are on the screen's display. */
   function touch(screen: string, points: Array<Touch>): void;
   /** The wheel turns, in notches: positive to the right, and towards the person. */
   function wheel(screen: string, dx: number, dy: number): void;
@@ -1376,11 +1388,13 @@ export namespace presets {
 
 export namespace screen {
   /**
-   * Takes input for the screen of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
-   * `screen.draw` gives it a surface. Comes to the screen's id.
+   * Takes input for a display of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
+   * `screen.draw` gives it a surface. `display` counts from 1; the first one if it is left out. A display beyond the first that is dark is
+   * connected with this size, and goes dark again some seconds after whoever shows it has gone. Several may be shown at once. Comes to the
+   * screen's id; rejects with `no_display` if the machine has none of this number.
    */
-  function attach(machine: string, width: number, height: number): Promise<string>;
-  /** Shows it no more. What is held down goes up. */
+  function attach(machine: string, width: number, height: number, display?: number): Promise<string>;
+  /** Shows it no more. What is held down there goes up. */
   function detach(screen: string): void;
   /**
    * Draws a screen on a surface, in the place of the one it was drawn on. `opaque` says that the surface was configured so; else the
@@ -1394,8 +1408,11 @@ export namespace screen {
   function leave(screen: string, surface: string): void;
   /** What a screen is shown on has another size. With `follow` the guest is asked for a resolution of this size, now and later. */
   function resize(screen: string, surface: string, width: number, height: number, follow: boolean): void;
-  /** What a running machine shows now, in full size. */
-  function screenshot(machine: string): Promise<Picture>;
+  /**
+   * What a display of a running machine shows now, in full size: the first one if `display` is left out. Rejects with `no_picture` while that
+   * is dark.
+   */
+  function screenshot(machine: string, display?: number): Promise<Picture>;
   /** Writes what a running machine shows into a file that a picker has opened for writing, as PNG; how many bytes it has. */
   function screenshotTo(machine: string, file: FileRef): Promise<number>;
 }

@@ -12,6 +12,7 @@ reasons! {
         NegativeSize => "negative_size", "a disk has no negative size";
         OneBeginning => "one_beginning", "a machine begins with one thing: an entry, a medium or a file";
         NoAddress => "no_address", "an IPv4 address is wanted, such as 127.0.0.1";
+        NoDisplayNumber => "no_display_number", "displays are counted from 1";
         NoSurfaceId => "no_surface_id", "a surface's id is a decimal number";
         NoSha256 => "no_sha256", "a SHA-256 sum has 64 hexadecimal digits";
         NoPlainFile { name: String = "disk.img".into() } => "no_plain_file", "{name} is no plain file";

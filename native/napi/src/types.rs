@@ -396,12 +396,35 @@ pub struct Status {
     pub width: Option<u32>,
     /// Height of the guest's screen in pixels.
     pub height: Option<u32>,
+    /// Its displays in the order of their numbers, lit or dark. Empty while it does not run.
+    pub displays: Vec<DisplayInfo>,
     /// Whether the guest has an absolute pointing device.
     pub absolute: bool,
     /// Memory that is being saved or loaded.
     pub progress: Option<Progress>,
     /// Why its memory cannot be saved as it is.
     pub state_blockers: Vec<Message>,
+}
+
+/// A display of a running machine. One beyond the first is dark while nobody shows it.
+#[napi(object, object_from_js = false)]
+#[derive(Clone, Debug, PartialEq)]
+pub struct DisplayInfo {
+    /// Its number, from 1.
+    pub display: u32,
+    /// Its width in pixels; nothing while it is dark.
+    pub width: Option<u32>,
+    /// Its height in pixels.
+    pub height: Option<u32>,
+}
+
+fn displays(sizes: &[Option<[u32; 2]>]) -> Vec<DisplayInfo> {
+    let info = |(display, size): (u32, &Option<[u32; 2]>)| DisplayInfo {
+        display,
+        width: size.map(|[width, _]| width),
+        height: size.map(|[_, height]| height),
+    };
+    (1..).zip(sizes).map(info).collect()
 }
 
 impl Status {
@@ -428,6 +451,7 @@ impl Status {
             agent: facts.and_then(|facts| facts.agent.as_ref()).map(Agent::from),
             width: facts.and_then(|facts| facts.size).map(|[width, _]| width),
             height: facts.and_then(|facts| facts.size).map(|[_, height]| height),
+            displays: facts.map(|facts| displays(&facts.displays)).unwrap_or_default(),
             absolute: facts.is_some_and(|facts| facts.absolute_pointer),
             progress: progress.map(|progress| Progress {
                 phase: progress.phase.to_string(),

@@ -4,7 +4,7 @@
 //!
 //! Keys: `i` pauses and resumes the painting, `r` makes the pointer relative and absolute again; Caps Lock and Num Lock are
 //! locks. It has a touch screen with `--touch`, and with `--tone` a sound card: each second it plays 1 kHz for 100 ms and prints when
-//! (milliseconds since 1970), and it hears a microphone. Text is printed, and refused if there is a `?` in it. What viewers send is
+//! (milliseconds since 1970), and it hears a microphone: it prints when something begins there after 200 ms of silence. Text is printed, and refused if there is a `?` in it. What viewers send is
 //! printed, and once a second (with `--stats`) what the server did.
 
 use sampan_audio::{Described, Input, Output, RATE};
@@ -15,7 +15,7 @@ use sampan_stream::{Server, ServerConfig};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, SystemTimeError};
 use tokio::sync::watch;
 
 struct Pattern {
@@ -106,6 +106,17 @@ const PCM: Described = Described {
     is_big_endian: false,
 };
 
+/// Pieces of 10 ms without a sound before what is heard counts as something new.
+const PAUSE: u32 = 20;
+
+/// What is louder than this, of 32768, is no noise.
+const LOUD: u16 = 2_000;
+
+/// Milliseconds since 1970.
+fn now() -> Result<f64, SystemTimeError> {
+    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64() * 1000.0)
+}
+
 /// Plays in pieces of 10 ms, by this computer's clock, and listens.
 fn beep(output: &Output, input: &Input) -> Result<(), Box<dyn Error + Send + Sync>> {
     output.init(1, &PCM)?;
@@ -113,7 +124,7 @@ fn beep(output: &Output, input: &Input) -> Result<(), Box<dyn Error + Send + Syn
     input.init(1, &PCM)?;
     input.set_enabled(1, true)?;
     input.allow_microphone(true);
-    let (begun, mut recorded) = (Instant::now(), Vec::new());
+    let (begun, mut recorded, mut quiet) = (Instant::now(), Vec::new(), PAUSE);
     for piece in 0u32.. {
         let next = begun + Duration::from_millis(10) * piece;
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -124,14 +135,19 @@ fn beep(output: &Output, input: &Input) -> Result<(), Box<dyn Error + Send + Syn
         };
         let bytes: Vec<u8> = (0..480).flat_map(|n| [sample(n).to_le_bytes(); 2]).flatten().collect();
         if piece % 100 == 0 {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-            println!("tone at {:.1}", since.as_secs_f64() * 1000.0);
+            println!("tone at {:.1}", now()?);
         }
         output.write(1, &bytes)?;
+        let before = recorded.len();
         input.read(1, 1920, &mut recorded)?;
+        let level = |two: &[u8]| i16::from_le_bytes([two[0], two[1]]).unsigned_abs();
+        let is_loud = recorded[before..].chunks_exact(2).any(|two| level(two) > LOUD);
+        if is_loud && quiet >= PAUSE {
+            println!("heard at {:.1}", now()?);
+        }
+        quiet = if is_loud { 0 } else { quiet.saturating_add(1) };
         if recorded.len() >= 4 * RATE as usize {
-            let loudest =
-                recorded.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]]).unsigned_abs()).max();
+            let loudest = recorded.chunks_exact(2).map(level).max();
             println!("recorded a second, at most {} of 32768", loudest.unwrap_or(0));
             recorded.clear();
         }

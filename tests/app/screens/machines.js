@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../napi/lib/module.js";
-import { painted as isPainted, paintingMachine, smallest } from "../../napi/lib/machines.js";
+import { painted as isPainted, paintingMachine, smallest, tinyMachine } from "../../napi/lib/machines.js";
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "sampan");
 const disk = process.env.SAMPAN_GUEST_DISK || join(cache, "guest-disk/current/plain/disk.qcow2");
@@ -85,6 +85,14 @@ export async function rename(native, known, language) {
   }
   await native.snapshots.edit(known.running, known.fresh, names.fresh, "");
   await native.snapshots.edit(known.running, known.ready, names.ready, "");
+}
+
+/** One with two displays, which runs. */
+export async function desk(native) {
+  const running = await tinyMachine("Desk");
+  await native.machines.change(running, [{ field: "displays.heads", value: "2" }], []);
+  await native.life.start(running).run();
+  return { running };
 }
 
 /** Thirty, with the longest names and some from right to left. */

@@ -24,6 +24,18 @@ const mine = (control) => async (page) => {
   await page.waitForTimeout(500);
 };
 
+/** The displays in the sheet of a machine's screen. */
+async function displays(page, { running }) {
+  // On a PC as in a window of its own, which a machine's screen also is where no window opens.
+  await page.evaluate(() => { globalThis.open = () => null; });
+  await tap(page, `#picture_${running}`);
+  await page.waitForTimeout(2000);
+  await tap(page, "#dock_more");
+  await there(page, "#more_displays");
+  await page.locator("#more_displays").scrollIntoViewIfNeeded();
+  await page.waitForTimeout(500);
+}
+
 export const scenes = [
   { name: "empty", empty: true, act: (page) => there(page, "#empty_quick") },
   { name: "machines", act: (page, { running }) => there(page, `#machine_${running}`) },
@@ -54,6 +66,7 @@ export const scenes = [
     await page.locator("#more_sound").scrollIntoViewIfNeeded();
     await page.waitForTimeout(500);
   } },
+  { name: "screen-displays", desk: true, act: displays },
   { name: "shares", act: of("#detail_shares") },
   { name: "features", act: of("#detail_features") },
   { name: "logs", act: of("#more_logs") },
@@ -83,6 +96,7 @@ export const scenes = [
   { name: "right-to-left", crowd: true, act: (page, { arabic }) => openMachine(page, arabic) },
   { name: "largest-thirty", crowd: true, query: { fontScale: 2 }, act: (page, { long }) => there(page, `#machine_${long}`) },
   { name: "largest-machine", crowd: true, query: { fontScale: 2 }, act: (page, { long }) => openMachine(page, long) },
+  { name: "largest-displays", desk: true, query: { fontScale: 2 }, act: displays },
   { name: "largest-settings", crowd: true, query: { fontScale: 2 }, act: mine("#mine_settings") },
   { name: "largest-wizard", crowd: true, query: { fontScale: 2 }, act: (page) => tap(page, "#new_machine") },
 ];

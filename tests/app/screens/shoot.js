@@ -11,7 +11,7 @@ import { open, launch } from "../lib/harness/chromium.js";
 import { site } from "../lib/site.js";
 import { serve } from "../bridge/server.js";
 import { folder, modulePath, native, qemu } from "../../napi/lib/module.js";
-import { crowd, populate, rename } from "./machines.js";
+import { crowd, desk, populate, rename } from "./machines.js";
 import { scenes } from "./scenes.js";
 
 const { values, positionals } = parseArgs({
@@ -71,10 +71,11 @@ async function cleared() {
   }
 }
 
-/** None, some, thirty machines: each is made once, and named anew for each language. */
+/** None, some, one with two displays, thirty machines: each is made once, and named anew for each language. */
 const SETS = [
   { has: (scene) => scene.empty, make: async () => ({}) },
-  { has: (scene) => !scene.empty && !scene.crowd, make: () => populate(native, values.small), name: rename },
+  { has: (scene) => !scene.empty && !scene.crowd && !scene.desk, make: () => populate(native, values.small), name: rename },
+  { has: (scene) => scene.desk, make: () => desk(native) },
   { has: (scene) => scene.crowd, make: () => crowd(native) },
 ];
 for (const { has, make, name } of SETS) {

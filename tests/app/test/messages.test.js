@@ -30,7 +30,7 @@ const LEFT_OUT = {
     "bad_pairing_message", "no_pairing_code", "pairing_code_used", "pairing_tried_too_often", "wrong_pairing_code", "not_paired",
     "stale_nonce", "wrong_signature",
   ],
-  "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices", "no_display"],
+  "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices"],
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
     "bad_cursor", "bad_rectangle", "bad_sound", "sound_not_connected", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",
@@ -47,8 +47,8 @@ const REASONS_LEFT_OUT = {
     "shell", "time_zone", "volume_label", "windows_edition", "windows_keyboard", "windows_locale", "windows_time_zone",
     "windows_user_name",
   ],
-  // A button or event that does not exist is a mistake of a page.
-  invalid: ["engine", "no_such_event", "no_surface_id"],
+  // A button, an event or a display that does not exist is a mistake of a page.
+  invalid: ["engine", "no_display_number", "no_such_event", "no_surface_id"],
   // They are told by one text, whatever is wrong.
   bad_argument: "*", bad_libqemu: "*", no_connection: "*", no_permission: "*", other_mirror: "*", restart_needed: "*",
   surface_not_ready: "*",

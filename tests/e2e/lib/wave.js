@@ -7,7 +7,15 @@ const QUIET = 33;
 
 /** Writes a tone of so many seconds; `hole` is [from, to] of a silence in it. */
 export function writeTone(path, { hz, seconds, level = 0.5, hole = [0, 0] }) {
-  const frames = Math.round(seconds * RATE);
+  writeSamples(path, Int16Array.from({ length: Math.round(seconds * RATE) }, (_, n) => {
+    const silent = n >= hole[0] * RATE && n < hole[1] * RATE;
+    return silent ? 0 : Math.round(Math.sin((2 * Math.PI * hz * n) / RATE) * level * 32767);
+  }));
+}
+
+/** Writes samples of 48 kHz to both sides. */
+export function writeSamples(path, samples) {
+  const frames = samples.length;
   const bytes = Buffer.alloc(44 + frames * 4);
   bytes.write("RIFF", 0);
   bytes.writeUInt32LE(36 + frames * 4, 4);
@@ -22,10 +30,8 @@ export function writeTone(path, { hz, seconds, level = 0.5, hole = [0, 0] }) {
   bytes.write("data", 36);
   bytes.writeUInt32LE(frames * 4, 40);
   for (let n = 0; n < frames; n++) {
-    const silent = n >= hole[0] * RATE && n < hole[1] * RATE;
-    const sample = silent ? 0 : Math.round(Math.sin((2 * Math.PI * hz * n) / RATE) * level * 32767);
-    bytes.writeInt16LE(sample, 44 + n * 4);
-    bytes.writeInt16LE(sample, 46 + n * 4);
+    bytes.writeInt16LE(samples[n], 44 + n * 4);
+    bytes.writeInt16LE(samples[n], 46 + n * 4);
   }
   writeFileSync(path, bytes);
 }
@@ -86,4 +92,29 @@ export function heard(path) {
   const silent = gaps.reduce((sum, { seconds }) => sum + seconds, 0);
   const seconds = first < left.length ? (last - first + 1) / RATE : 0;
   return { peak, seconds, gaps, hz: seconds > silent ? rises / (seconds - silent) : 0, length: left.length / RATE };
+}
+
+/**
+ * The tone in a file, of which a busy computer may have left pieces out: the middle of the pitches of its loud pieces of 100 ms, in Hz, how
+ * long those are together in seconds, and their peak of 32768.
+ */
+export function tone(path) {
+  const left = samples(path);
+  const piece = RATE / 10;
+  const pitches = [];
+  let peak = 0;
+  for (let from = 0; from + piece <= left.length; from += piece) {
+    const rises = [];
+    let loudest = 0;
+    for (let n = from + 1; n < from + piece; n++) {
+      loudest = Math.max(loudest, Math.abs(left[n]));
+      // Where between the two it is nothing.
+      if (left[n - 1] < 0 && left[n] >= 0) rises.push(n - left[n] / (left[n] - left[n - 1]));
+    }
+    if (loudest <= 10 * QUIET || rises.length < 2) continue;
+    peak = Math.max(peak, loudest);
+    pitches.push((RATE * (rises.length - 1)) / (rises.at(-1) - rises[0]));
+  }
+  pitches.sort((a, b) => a - b);
+  return { hz: pitches[pitches.length >> 1] ?? 0, seconds: (pitches.length * piece) / RATE, peak };
 }

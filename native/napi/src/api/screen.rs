@@ -10,24 +10,31 @@ use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use sampan_control::{Reply, Reporter, Request};
-use sampan_frame::Size;
-use sampan_guest::Guest;
-use sampan_input::{Event, Key, TouchPhase};
+use sampan_frame::{Screen, Size};
+use sampan_guest::{Guest, Watched};
+use sampan_input::{Event, Key, Pressed, TouchPhase};
 use sampan_library::VmId;
 use sampan_manager::{Error, Sentence, Unfit};
 use sampan_ohos::{Ndk, Placement, Scaling, Surface, SurfaceEvent, SurfaceStatus};
-use sampan_session::{Command, Session};
+use sampan_session::{Command, CommandError, Session};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// The screen of a running machine, while a page shows it.
+/// A display of a running machine, while a page shows it.
 pub(crate) struct Attached {
     machine: VmId,
     guest: Arc<dyn Guest>,
     session: Arc<Session>,
-    /// What draws it; `None` where only input is taken.
-    surface: Option<Surface>,
+    /// Its number, from 0.
+    display: usize,
+    /// Keeps its picture up to date, and one beyond the first connected.
+    watched: Watched,
+    /// What is held down on this page.
+    pressed: Mutex<Pressed>,
+    /// What draws it; unset where only input is taken.
+    surface: OnceLock<Surface>,
     /// The size in pixels of what it is shown on.
     size: Mutex<Size>,
     /// Whether the guest is asked for a resolution of that size.
@@ -53,9 +60,47 @@ impl Screens {
 }
 
 impl Attached {
+    fn screen(&self) -> &Arc<Screen> {
+        self.watched.screen()
+    }
+
+    fn input(&self, event: Event) {
+        // Held until the queue has it: what is released is what was pressed before.
+        let mut pressed = self.pressed.lock();
+        pressed.note(&event);
+        self.guest.input_on(self.display, event);
+    }
+
+    /// Lets go of what is held down here. `alone` says that no other page shows the machine: then nothing may stay down at all.
+    fn release(&self, alone: bool) {
+        if alone {
+            self.input(Event::ReleaseAll);
+            return;
+        }
+        let mut pressed = self.pressed.lock();
+        for event in pressed.release() {
+            self.guest.input_on(self.display, event);
+        }
+    }
+
+    fn request_size(&self, size: Size) {
+        self.guest.resize_on(self.display, size, (0, 0));
+    }
+
+    /// A display beyond the first is dark until somebody asks for a size of it: the page's, also where the guest is not to follow that.
+    fn connect(&self) {
+        if self.is_dark() {
+            self.request_size(*self.size.lock());
+        }
+    }
+
+    fn is_dark(&self) -> bool {
+        self.display > 0 && self.screen().size().is_none()
+    }
+
     fn placement(&self) -> Option<(Placement, Size)> {
-        let guest = self.guest.screen().size()?;
-        let scaling = match self.surface.as_ref().map(Surface::status) {
+        let guest = self.screen().size()?;
+        let scaling = match self.surface.get().map(Surface::status) {
             Some(SurfaceStatus::Showing { scaling, .. }) => scaling,
             _ => Scaling::Fit,
         };
@@ -70,7 +115,7 @@ fn attached(screen: &str) -> Option<Arc<Attached>> {
 
 fn input(screen: &str, event: Event) {
     if let Some(attached) = attached(screen) {
-        attached.guest.input(event);
+        attached.input(event);
     }
 }
 
@@ -124,6 +169,11 @@ impl ScreenStatus {
 }
 
 impl All {
+    /// Whether no page but this one shows a machine.
+    fn is_alone(&self, screen: &str, machine: VmId) -> bool {
+        self.open.iter().all(|(id, other)| id == screen || other.machine != machine)
+    }
+
     /// The NDK, which is loaded when something is first drawn.
     fn ndk(&mut self) -> Result<Ndk, Failure> {
         if let Some(ndk) = &self.ndk {
@@ -144,23 +194,52 @@ fn surface_id(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| invalid("surface", &Unfit::NoSurfaceId))
 }
 
-/// Takes input for the screen of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
-/// `screen.draw` gives it a surface. Comes to the screen's id.
+/// A display's number from 0, of one that counts from 1 as persons do.
+fn display_of(number: Option<u32>) -> Result<usize, Failure> {
+    let number =
+        NonZeroU32::new(number.unwrap_or(1)).ok_or_else(|| invalid("display", &Unfit::NoDisplayNumber))?;
+    // A number that no computer could count to is none of its displays either.
+    Ok(usize::try_from(number.get() - 1).unwrap_or(usize::MAX - 1))
+}
+
+/// Takes input for a display of a running machine, on something of `width` × `height` pixels, where nothing is drawn until
+/// `screen.draw` gives it a surface. `display` counts from 1; the first one if it is left out. A display beyond the first that is dark is
+/// connected with this size, and goes dark again some seconds after whoever shows it has gone. Several may be shown at once. Comes to the
+/// screen's id; rejects with `no_display` if the machine has none of this number.
 #[napi(namespace = "screen", catch_unwind)]
-pub fn attach(env: &Env, machine: String, width: u32, height: u32) -> napi::Result<PromiseRaw<'_, String>> {
+pub fn attach(
+    env: &Env,
+    machine: String,
+    width: u32,
+    height: u32,
+    display: Option<u32>,
+) -> napi::Result<PromiseRaw<'_, String>> {
     promise(env, move |core| async move {
         let size = Mutex::new(size_of(width, height)?);
+        let display = display_of(display)?;
         let vm = id(&machine)?;
         let machine = core.manager.running(vm).await?;
         core.manager.looked_at(vm);
         let local = machine.local().ok_or_else(|| Error::NotRunning { name: machine.name().to_owned() })?;
         let session = Arc::clone(local.session());
         let guest = session.guest();
+        let none = CommandError::NoDisplay { display, count: guest.displays().len() };
+        let watched = guest.watch(display).ok_or(none)?;
+        let attached = Attached {
+            machine: vm,
+            guest,
+            session,
+            display,
+            watched,
+            pressed: Mutex::default(),
+            surface: OnceLock::new(),
+            size,
+            follows: AtomicBool::new(false),
+        };
+        attached.connect();
         let mut all = core.screens.0.lock();
         all.last += 1;
         let id = all.last.to_string();
-        let follows = AtomicBool::new(false);
-        let attached = Attached { machine: vm, guest, session, surface: None, size, follows };
         all.open.insert(id.clone(), Arc::new(attached));
         Ok(id)
     })
@@ -181,39 +260,33 @@ pub fn draw(
         let (surface, size) = (surface_id(&surface)?, size_of(width, height)?);
         let mut all = core.screens.0.lock();
         let gone = || Failure::saying(&Sentence::ScreenGone);
-        let old = Arc::clone(all.open.get(&screen).ok_or_else(gone)?);
-        if let Some(drawn) = &old.surface {
-            *old.size.lock() = size;
-            drawn.attach(surface, Some(size), opaque);
-            return Ok(());
+        let attached = Arc::clone(all.open.get(&screen).ok_or_else(gone)?);
+        *attached.size.lock() = size;
+        if attached.surface.get().is_none() {
+            let ndk = all.ndk()?;
+            let drawn = Surface::start(ndk, attached.screen().clone(), move |event| heard(&screen, &event))?;
+            // No other call has set one: this holds the lock of all of them.
+            let _ = attached.surface.set(drawn);
         }
-        let ndk = all.ndk()?;
-        let (guest, name) = (Arc::clone(&old.guest), screen.clone());
-        let drawn = Surface::start(ndk, old.guest.screen(), move |event| heard(&guest, &name, &event))?;
-        drawn.attach(surface, Some(size), opaque);
-        let follows = AtomicBool::new(old.follows.load(Ordering::Relaxed));
-        let attached = Attached {
-            machine: old.machine,
-            guest: Arc::clone(&old.guest),
-            session: Arc::clone(&old.session),
-            surface: Some(drawn),
-            size: Mutex::new(size),
-            follows,
-        };
-        all.open.insert(screen, Arc::new(attached));
+        if let Some(drawn) = attached.surface.get() {
+            drawn.attach(surface, Some(size), opaque);
+        }
+        attached.connect();
         Ok(())
     })
 }
 
 /// On the drawing thread, which a panic would end.
-fn heard(guest: &Arc<dyn Guest>, screen: &str, event: &SurfaceEvent) {
+fn heard(screen: &str, event: &SurfaceEvent) {
     let tell = || match event {
         SurfaceEvent::Status(status) => {
             hub().tell(Payload::Screen(ScreenStatus::of(screen.to_owned(), status)));
         }
         SurfaceEvent::Resolution(size) => {
-            if attached(screen).is_some_and(|attached| attached.follows.load(Ordering::Relaxed)) {
-                guest.resize(*size, (0, 0));
+            if let Some(attached) = attached(screen)
+                && (attached.follows.load(Ordering::Relaxed) || attached.is_dark())
+            {
+                attached.request_size(*size);
             }
         }
     };
@@ -228,12 +301,12 @@ pub fn resize(screen: String, surface: Option<String>, width: u32, height: u32, 
     let (Some(attached), Ok(size)) = (attached(&screen), Size::new(width, height)) else { return };
     *attached.size.lock() = size;
     attached.follows.store(follow, Ordering::Relaxed);
-    let drawn = surface.as_deref().and_then(|id| surface_id(id).ok()).zip(attached.surface.as_ref());
+    let drawn = surface.as_deref().and_then(|id| surface_id(id).ok()).zip(attached.surface.get());
     match drawn {
         // It tells the resolution once the size has been the same for a moment.
         Some((id, drawn)) => drawn.resize(id, size),
-        None if follow => attached.guest.resize(size, (0, 0)),
-        None => {}
+        None if follow => attached.request_size(size),
+        None => attached.connect(),
     }
 }
 
@@ -242,21 +315,26 @@ pub fn resize(screen: String, surface: Option<String>, width: u32, height: u32, 
 #[napi(namespace = "screen", catch_unwind)]
 pub fn leave(screen: String, surface: String) {
     if let (Some(attached), Ok(id)) = (attached(&screen), surface_id(&surface))
-        && let Some(drawn) = &attached.surface
+        && let Some(drawn) = attached.surface.get()
         && !drawn.detach(id)
     {
         log::error!("the surface {id} is still drawn on");
     }
 }
 
-/// Shows it no more. What is held down goes up.
+/// Shows it no more. What is held down there goes up.
 #[napi(namespace = "screen", js_name = "detach", catch_unwind)]
 pub fn screen_detach(screen: String) {
     let Ok(core) = core() else { return };
-    let gone = core.screens.0.lock().open.remove(&screen);
+    let (gone, alone) = {
+        let mut all = core.screens.0.lock();
+        let gone = all.open.remove(&screen);
+        let alone = gone.as_ref().is_none_or(|gone| all.is_alone(&screen, gone.machine));
+        (gone, alone)
+    };
     if let Some(gone) = gone {
         core.manager.looked_at(gone.machine);
-        gone.guest.input(Event::ReleaseAll);
+        gone.release(alone);
         hub().forget_screen(&screen);
         // The drawing thread ends with it, which may take a moment.
         if let Ok(runtime) = runtime() {
@@ -265,12 +343,19 @@ pub fn screen_detach(screen: String) {
     }
 }
 
-/// What a running machine shows now, in full size.
+/// What a display of a running machine shows now, in full size: the first one if `display` is left out. Rejects with `no_picture` while that
+/// is dark.
 #[napi(namespace = "screen", catch_unwind)]
-pub fn screenshot(env: &Env, machine: String) -> napi::Result<PromiseRaw<'_, told::Picture>> {
+pub fn screenshot(
+    env: &Env,
+    machine: String,
+    display: Option<u32>,
+) -> napi::Result<PromiseRaw<'_, told::Picture>> {
     promise(env, move |core| async move {
+        display_of(display)?;
+        let display = display.and_then(NonZeroU32::new);
         let machine = core.manager.running(id(&machine)?).await?;
-        match machine.call(Request::Screenshot { display: None }, &Reporter::new()).await? {
+        match machine.call(Request::Screenshot { display }, &Reporter::new()).await? {
             Reply::Picture(picture) => Ok(picture.into()),
             _ => Err(Error::Thread.into()),
         }
@@ -327,7 +412,7 @@ pub fn lock_pointer(env: &Env, window: i32, on: bool) -> napi::Result<PromiseRaw
     })
 }
 
-/// Fingers, for guests with a touch screen.
+/// Fingers, for guests with a touch screen. They are on the screen's display.
 #[napi(namespace = "input", catch_unwind)]
 pub fn touch(screen: String, points: Vec<Touch>) {
     let Some(attached) = attached(&screen) else { return };
@@ -349,11 +434,11 @@ pub fn touch(screen: String, points: Vec<Touch>) {
             Phase::Up => TouchPhase::End,
             Phase::Cancel => TouchPhase::Cancel,
         };
-        attached.guest.input(Event::Touch { phase, slot: point.id.into(), x, y, frame });
+        attached.input(Event::Touch { phase, slot: point.id.into(), x, y, frame });
     }
 }
 
-/// The pointer is at a point of the surface, for guests with an absolute pointing device.
+/// The pointer is at a point of the surface, for guests with an absolute pointing device: on the screen's display.
 #[napi(namespace = "input", catch_unwind)]
 pub fn move_to(screen: String, x: f64, y: f64) {
     let Some(attached) = attached(&screen) else { return };
@@ -362,7 +447,7 @@ pub fn move_to(screen: String, x: f64, y: f64) {
         && y.is_finite()
     {
         let (x, y) = placement.nearest_pixel(x, y);
-        attached.guest.input(Event::Move { x, y, frame: (guest.width, guest.height) });
+        attached.input(Event::Move { x, y, frame: (guest.width, guest.height) });
     }
 }
 
@@ -415,10 +500,13 @@ pub fn key(screen: String, code: u32, down: bool) {
     }
 }
 
-/// Whatever is down goes up: the page has lost the focus.
+/// Whatever is down goes up: the page has lost the focus. Where other pages show the machine, too, what is held down on those stays.
 #[napi(namespace = "input", catch_unwind)]
 pub fn release_all(screen: String) {
-    input(&screen, Event::ReleaseAll);
+    let Ok(core) = core() else { return };
+    let all = core.screens.0.lock();
+    let Some(attached) = all.open.get(&screen) else { return };
+    attached.release(all.is_alone(&screen, attached.machine));
 }
 
 /// Types a text on the guest's keyboard, by the layout that its machine's settings name (`input.layout`): all of it or nothing.

@@ -29,18 +29,18 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts a thread that encodes what is played.
+    /// Starts a thread that encodes what is played. The time of its packets counts from `origin`.
     ///
     /// # Errors
     /// [`SoundError`].
-    pub fn start(output: &Output, counters: Arc<Counters>) -> Result<Arc<Self>, SoundError> {
+    pub fn start(output: &Output, counters: Arc<Counters>, origin: Instant) -> Result<Arc<Self>, SoundError> {
         let signal = Arc::new(Signal::default());
         let wake = signal.clone();
         let playback = output.listen_to_send(move || wake.raise());
         let lane = Arc::new(Self { signal, queues: Mutex::default(), stop: AtomicBool::new(false) });
         let encoder = Encoder::new()?;
         let worker = Worker { lane: lane.clone(), playback, encoder, spurts: Spurts::default(), counters };
-        std::thread::Builder::new().name("encode sound".to_owned()).spawn(move || worker.run())?;
+        std::thread::Builder::new().name("encode sound".to_owned()).spawn(move || worker.run(origin))?;
         Ok(lane)
     }
 
@@ -137,9 +137,8 @@ fn pieces(time: Duration) -> u64 {
 }
 
 impl Worker {
-    fn run(mut self) {
-        let origin = Instant::now();
-        let (mut done, mut nothing) = (0, 0);
+    fn run(mut self, origin: Instant) {
+        let (mut done, mut nothing) = (pieces(origin.elapsed()), 0);
         while !self.lane.stop.load(Ordering::Relaxed) {
             let due = pieces(origin.elapsed());
             if done >= due {

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use sampan_audio::{Input, Output};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 /// One packet of sound, for every viewer that hears it.
 #[derive(Clone, Debug, Default)]
@@ -59,12 +60,21 @@ pub struct Sound {
     input: Option<Arc<Input>>,
     counters: Arc<Counters>,
     lane: Mutex<Option<Arc<Lane>>>,
+    /// When the time of packets began. It goes on while nobody hears: a receiver that hears again would take an earlier time for that of
+    /// packets that are late, and leave them out until it has caught up.
+    origin: Instant,
 }
 
 impl Sound {
     /// What a guest plays, and what it records.
     pub fn new(output: Arc<Output>, input: Option<Arc<Input>>) -> Arc<Self> {
-        Arc::new(Self { output, input, counters: Arc::default(), lane: Mutex::default() })
+        Arc::new(Self {
+            output,
+            input,
+            counters: Arc::default(),
+            lane: Mutex::default(),
+            origin: Instant::now(),
+        })
     }
 
     /// What the guest records.
@@ -85,7 +95,7 @@ impl Sound {
         let mut lane = self.lane.lock();
         let running = match lane.as_ref() {
             Some(running) => running.clone(),
-            None => lane.insert(Lane::start(&self.output, self.counters.clone())?).clone(),
+            None => lane.insert(Lane::start(&self.output, self.counters.clone(), self.origin)?).clone(),
         };
         Ok(Ear::new(self, running))
     }
@@ -105,5 +115,60 @@ impl Drop for Sound {
         if let Some(lane) = self.lane.get_mut() {
             lane.stop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sampan_audio::Described;
+    use std::time::Duration;
+
+    /// 16 bits, two channels, 48 kHz.
+    const DESCRIBED: Described = Described {
+        bits: 16,
+        is_signed: true,
+        is_float: false,
+        rate: 48_000,
+        channels: 2,
+        bytes_per_frame: 4,
+        bytes_per_second: 192_000,
+        is_big_endian: false,
+    };
+
+    /// A tone as QEMU writes it, 10 ms of it.
+    fn piece() -> Vec<u8> {
+        (0..480u16)
+            .flat_map(|n| [if n % 96 < 48 { 9_000i16 } else { -9_000 }; 2])
+            .flat_map(i16::to_le_bytes)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_time_of_packets_goes_on_while_nobody_hears() {
+        let output = Output::new(|_| ());
+        output.init(1, &DESCRIBED).expect("is described well");
+        output.set_enabled(1, true).expect("is there");
+        let player = output.clone();
+        let plays = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(10));
+            loop {
+                ticks.tick().await;
+                player.write(1, &piece()).expect("is there");
+            }
+        });
+        let sound = Sound::new(output, None);
+        let ear = sound.hear().expect("hears");
+        let mut last = ear.next().await.timestamp;
+        for _ in 0..30 {
+            let next = ear.next().await.timestamp;
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+        drop(ear);
+        let ear = sound.hear().expect("hears again");
+        let next = ear.next().await.timestamp;
+        assert!(next > last, "{next} after {last}");
+        plays.abort();
     }
 }

@@ -117,7 +117,11 @@ class Viewer {
       (message) => this.#send(message),
     );
     this.#stats = new StatsPanel(() => connection.peer, this.#screen.video);
-    this.#recorder = new Recorder(this.#screen, (recording, kind) => {
+    this.#recorder = new Recorder(this.#screen, {
+      begin: () => this.#sound.beginRecording(),
+      end: () => this.#sound.endRecording(),
+      missing: () => this.#tell(strings.recordedSilently),
+    }, (recording, kind) => {
       save(recording, fileName(this.#guest?.name ?? "", new Date(), kind));
     }, (recording) => {
       this.#menu?.recording(recording);
@@ -165,7 +169,7 @@ class Viewer {
       stats: () => this.#stats.toggle(),
       screenshot: () => void this.#screenshot(),
       copy: () => this.#copy(),
-      record: () => this.#recorder.toggle(),
+      record: () => void this.#recorder.toggle(),
       touch: (mode) => {
         saveTouchMode(mode);
         this.#pointer.setMode(mode);
@@ -358,6 +362,7 @@ class Viewer {
     this.#state = state;
     // While another path is looked for, all that the server has told holds.
     if (state.name !== "connected" && state.name !== "rerouting") {
+      this.#recorder.end();
       this.#guest = undefined;
       this.#peopleChanged(undefined);
       window.clearTimeout(this.#pictureTimer);

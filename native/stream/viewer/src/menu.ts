@@ -39,6 +39,7 @@ export class Menu {
   constructor(actions: MenuActions, now: { follows: boolean; contents: ContentScale; touch: TouchMode; sound: HTMLElement }) {
     this.#record = action(strings.record, () => actions.record());
     this.#record.setAttribute("aria-pressed", "false");
+    this.#record.title = strings.recordTitle;
     this.#record.hidden = !Recorder.possible;
     this.#zoomOut = action(strings.zoomOut, () => actions.zoomOut());
     this.#zoomOut.hidden = true;

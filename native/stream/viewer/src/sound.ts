@@ -84,6 +84,8 @@ export class SoundView {
   /** As long as nobody has told otherwise. */
   #drives = true;
   #hears = false;
+  /** A recording takes the machine's sound, which comes also while this page is silent. */
+  #recorded = false;
   #stream: MediaStream | undefined;
   /** A microphone is being asked for. */
   #asking = false;
@@ -93,6 +95,7 @@ export class SoundView {
     this.#actions = actions;
     const volume = element("input", { type: "range", min: "0", max: String(FULL), step: "1", value: String(storedVolume()) });
     this.audio.volume = loudness(storedVolume());
+    this.audio.muted = true;
     volume.addEventListener("input", () => {
       this.audio.volume = loudness(volume.valueAsNumber);
       storeVolume(volume.valueAsNumber);
@@ -125,7 +128,7 @@ export class SoundView {
   /** What the machine plays. */
   show(stream: MediaStream): void {
     this.audio.srcObject = stream;
-    if (this.#hears) this.#play();
+    if (this.#comes) this.#play();
   }
 
   told(message: SoundMessage): void {
@@ -142,11 +145,22 @@ export class SoundView {
 
   hear(): void {
     this.#hears = !this.#hears;
-    if (this.#hears) this.#play();
-    else this.audio.pause();
+    this.#apply();
     this.#want();
     this.#update();
     void this.#list();
+  }
+
+  /** Has the machine's sound come for a recording, at the machine's own volume; nothing for a machine without a sound card. */
+  beginRecording(): MediaStream | undefined {
+    const { srcObject } = this.audio;
+    if (this.#card === undefined || !(srcObject instanceof MediaStream)) return undefined;
+    this.#record(true);
+    return srcObject;
+  }
+
+  endRecording(): void {
+    if (this.#recorded) this.#record(false);
   }
 
   async speak(): Promise<void> {
@@ -161,11 +175,32 @@ export class SoundView {
     else await this.#take();
   }
 
+  #record(on: boolean): void {
+    this.#recorded = on;
+    this.#apply();
+    this.#want();
+  }
+
+  /** Whether the machine is to send its sound. */
+  get #comes(): boolean {
+    return this.#hears || this.#recorded;
+  }
+
+  /** Chromium takes sound from the network as long as an element plays it, be it silently. */
+  #apply(): void {
+    this.audio.muted = !this.#hears;
+    if (this.#comes) this.#play();
+    else this.audio.pause();
+  }
+
   #play(): void {
     this.audio.play().catch((error: unknown) => {
-      // Another stream has taken its place, which plays by itself.
+      // Another stream has taken its place, which plays by itself; or it was paused meanwhile.
       if (error instanceof Error && error.name === "AbortError") return;
+      // Nobody hears what a recording takes, so nobody misses it here either.
+      if (!this.#hears) return;
       this.#hears = false;
+      this.audio.muted = true;
       this.#actions.tell(strings.sound.notPlayed);
       this.#want();
       this.#update();
@@ -226,7 +261,7 @@ export class SoundView {
   }
 
   #want(): void {
-    this.#actions.send({ t: "sound", hear: this.#hears, speak: this.#stream !== undefined });
+    this.#actions.send({ t: "sound", hear: this.#comes, speak: this.#stream !== undefined });
   }
 
   #update(): void {

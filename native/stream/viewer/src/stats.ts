@@ -53,6 +53,70 @@ export function figures(before: Sample, after: Sample): Figures | undefined {
   };
 }
 
+/** The fields of the sound's `inbound-rtp` that matter here. */
+export interface SoundSample {
+  readonly timestamp: number;
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  readonly jitterBufferDelay: number;
+  readonly jitterBufferEmittedCount: number;
+  readonly packetsLost: number;
+  readonly concealedSamples: number;
+  readonly silentConcealedSamples: number;
+  readonly codec: string;
+}
+
+export interface SoundFigures {
+  /** Whether packets came in this time: of silence none do. */
+  readonly comes: boolean;
+  readonly kilobitsPerSecond: number;
+  readonly bufferMs: number | undefined;
+  readonly packetsLost: number;
+  /** What the browser made up for sound that did not come in time, since the beginning; silence is not counted. */
+  readonly concealedMs: number;
+}
+
+/** Both count at 48 kHz, whatever the device plays. */
+const SAMPLES_A_MS = 48;
+
+/** What happened to the sound between two samples. */
+export function soundFigures(before: SoundSample, after: SoundSample): SoundFigures | undefined {
+  const seconds = (after.timestamp - before.timestamp) / 1000;
+  const bytes = after.bytesReceived - before.bytesReceived;
+  if (seconds <= 0 || bytes < 0) return undefined;
+  const emitted = after.jitterBufferEmittedCount - before.jitterBufferEmittedCount;
+  const delay = after.jitterBufferDelay - before.jitterBufferDelay;
+  return {
+    comes: after.packetsReceived > before.packetsReceived,
+    kilobitsPerSecond: (bytes * 8) / 1000 / seconds,
+    bufferMs: emitted > 0 ? (delay * 1000) / emitted : undefined,
+    packetsLost: after.packetsLost,
+    concealedMs: Math.max(0, after.concealedSamples - after.silentConcealedSamples) / SAMPLES_A_MS,
+  };
+}
+
+/** Picks the sound out of a `getStats` report; nothing in a connection without any. */
+export function soundSample(report: Iterable<readonly [string, unknown]>): SoundSample | undefined {
+  const entries = new Map<string, Record<string, unknown>>();
+  for (const [id, value] of report) entries.set(id, value as Record<string, unknown>);
+  const sound = [...entries.values()].find((s) => s["type"] === "inbound-rtp" && s["kind"] === "audio");
+  if (sound === undefined) return undefined;
+  const read = (name: string) => (typeof sound[name] === "number" ? sound[name] : 0);
+  const codec = entries.get(String(sound["codecId"]))?.["mimeType"];
+  return {
+    timestamp: read("timestamp"),
+    packetsReceived: read("packetsReceived"),
+    bytesReceived: read("bytesReceived"),
+    jitterBufferDelay: read("jitterBufferDelay"),
+    jitterBufferEmittedCount: read("jitterBufferEmittedCount"),
+    packetsLost: read("packetsLost"),
+    concealedSamples: read("concealedSamples"),
+    silentConcealedSamples: read("silentConcealedSamples"),
+    // Packets that carry those before them are Opus all the same (RFC 2198).
+    codec: typeof codec === "string" ? codec.replace("audio/", "").replace(/^red$/, "opus, red") : "",
+  };
+}
+
 /** Picks a sample out of a `getStats` report. */
 export function sample(report: Iterable<readonly [string, unknown]>): Sample | undefined {
   const entries = new Map<string, Record<string, unknown>>();
@@ -140,6 +204,7 @@ export class StatsPanel {
   readonly #peer: () => RTCPeerConnection | undefined;
   #timer: number | undefined;
   #last: Sample | undefined;
+  #lastSound: SoundSample | undefined;
   readonly #paint: PaintTimer;
 
   constructor(peer: () => RTCPeerConnection | undefined, video: HTMLVideoElement) {
@@ -151,6 +216,7 @@ export class StatsPanel {
     this.root.hidden = !this.root.hidden;
     window.clearInterval(this.#timer);
     this.#last = undefined;
+    this.#lastSound = undefined;
     this.#paint.stop();
     if (!this.root.hidden) {
       this.#paint.start();
@@ -180,10 +246,27 @@ export class StatsPanel {
       [names.lost, now === undefined ? "–" : String(now.packetsLost)],
       [names.codec, now?.codec ?? "–"],
       [names.path, path === undefined ? "–" : strings.path(path.protocol.toUpperCase(), path.relayed)],
+      ...this.#soundRows(report),
       [names.secure, window.isSecureContext ? strings.secureYes : strings.secureNo],
     ];
     this.root.replaceChildren(
       ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
     );
+  }
+
+  /** Nothing in a connection without sound. */
+  #soundRows(report: RTCStatsReport | undefined): [string, string][] {
+    const now = report === undefined ? undefined : soundSample(report.entries());
+    const before = this.#lastSound;
+    this.#lastSound = now;
+    if (now === undefined) return [];
+    const result = before === undefined ? undefined : soundFigures(before, now);
+    const names = strings.statsRows;
+    if (result?.comes !== true) return [[names.sound, result === undefined ? "–" : strings.soundOff]];
+    return [
+      [names.sound, `${now.codec} ${result.kilobitsPerSecond.toFixed(0)} kb/s`],
+      [names.soundBuffer, result.bufferMs === undefined ? "–" : `${result.bufferMs.toFixed(1)} ms`],
+      [names.soundLost, strings.soundLost(result.packetsLost, Math.round(result.concealedMs))],
+    ];
   }
 }

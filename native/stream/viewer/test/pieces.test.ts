@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff, LONGEST_MS } from "../src/backoff.ts";
 import { fileName } from "../src/capture.ts";
-import { figures, sample } from "../src/stats.ts";
+import { figures, sample, soundFigures, soundSample } from "../src/stats.ts";
 import { takeToken, tokenIn } from "../src/token.ts";
 import { TouchSlots } from "../src/touch.ts";
 import { sdpFragment } from "../src/whep.ts";
@@ -91,6 +91,31 @@ test("figures come from the difference of two samples", () => {
   assert.equal(result.roundTripMs, 2);
   assert.equal(figures(after, before), undefined);
   assert.equal(sample(new Map()), undefined);
+});
+
+test("the sound's figures come from its own samples", () => {
+  const report = (timestamp: number, packets: number, mimeType = "audio/opus") => new Map<string, unknown>([
+    ["v", { type: "inbound-rtp", kind: "video", timestamp, packetsReceived: 9, bytesReceived: 9 }],
+    ["a", {
+      type: "inbound-rtp", kind: "audio", codecId: "c", timestamp, packetsReceived: packets, bytesReceived: packets * 120, packetsLost: 3,
+      jitterBufferDelay: packets * 480 * 0.012, jitterBufferEmittedCount: packets * 480, concealedSamples: 9600, silentConcealedSamples: 4800,
+    }],
+    ["c", { type: "codec", mimeType }],
+  ]);
+  const before = soundSample(report(1000, 100));
+  const after = soundSample(report(3000, 300));
+  assert.ok(before && after);
+  assert.equal(after.codec, "opus");
+  assert.equal(soundSample(report(1, 1, "audio/red"))?.codec, "opus, red");
+  const result = soundFigures(before, after);
+  assert.ok(result);
+  assert.deepEqual([result.comes, result.kilobitsPerSecond, result.packetsLost, result.concealedMs], [true, 96, 3, 100]);
+  assert.equal(result.bufferMs?.toFixed(3), "12.000");
+  // A silent guest sends nothing.
+  const silent = soundFigures(after, { ...after, timestamp: 4000 });
+  assert.deepEqual([silent?.comes, silent?.kilobitsPerSecond, silent?.bufferMs], [false, 0, undefined]);
+  assert.equal(soundFigures(after, before), undefined);
+  assert.equal(soundSample(new Map([["v", { type: "inbound-rtp", kind: "video" }]])), undefined);
 });
 
 test("files are named for what they show, without what file systems refuse", () => {

@@ -86,7 +86,13 @@ const preview = globalThis.preview = { ...boot, ready: undefined };
 preview.ready = (async () => {
   boot.prepare({ ...given, ...own, ...(await bridge(own)) }, { enums: all, kitEnums, resources });
   addEventListener("resize", () => boot.system.resize(innerWidth, innerHeight));
-  const ability = asked.get("ability") ?? ABILITY;
+  const main = ABILITY;
+  const ability = asked.get("ability") ?? main;
+  if (main && ability !== main) {
+    // On a device the app's windows share what its main one has begun; pages of a browser share nothing.
+    const { default: Main } = await modules[main]();
+    new Main().onCreate({}, { launchReason: 1, lastExitReason: 0, launchReasonMessage: "", lastExitMessage: "" });
+  }
   if (ability) await boot.launch(ability, JSON.parse(asked.get("want") ?? "{}"));
   else boot.mount((await modules["pages/Index"]()).$entry);
   document.documentElement.dataset.ready = "true";
