@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::machine::unexpected;
 use crate::{Manager, blocking};
-use sampan_control::{Reply, Reporter, Request};
+use sampan_control::{Publishing, Reply, Reporter, Request};
 use sampan_library::{Library, VmId};
 use sampan_trust::sharing::{PairCode, Sharing, Viewer};
 use sampan_trust::{Device, Rights, Store};
@@ -49,12 +49,25 @@ pub fn addresses() -> Vec<IpAddr> {
 }
 
 /// The address that the system would send from.
-fn way_to(outside: &str) -> Option<IpAddr> {
+pub(crate) fn way_to(outside: &str) -> Option<IpAddr> {
     let outside: SocketAddr = outside.parse().ok()?;
     let any: SocketAddr = if outside.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().ok()?;
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(outside).ok()?;
     Some(socket.local_addr().ok()?.ip())
+}
+
+/// A media server that a stream is published to.
+#[derive(Clone, Default)]
+pub struct PublishTarget {
+    /// Its WHIP address.
+    pub url: String,
+    /// The token that it wants.
+    pub token: Option<String>,
+    /// Whether plain http is taken for a server that is not this host.
+    pub plain_http: bool,
+    /// A PEM file with certificates that are trusted besides Mozilla's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Manager {
@@ -170,6 +183,39 @@ impl Manager {
     pub async fn viewers(&self, id: VmId) -> Result<Vec<Viewer>> {
         let status = self.machine(id).await?.status().await?;
         Ok(status.and_then(|status| status.facts).map(|facts| facts.viewers).unwrap_or_default())
+    }
+
+    /// Publishes a running machine's stream to a media server by WHIP, until it ends, in the place of one from before. The server has taken it
+    /// then; what is lost later is tried again.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; why the server has not taken it.
+    pub async fn publish(&self, id: VmId, to: PublishTarget) -> Result<Publishing> {
+        let PublishTarget { url, token, plain_http, ca_file } = to;
+        // The machine's process has another working directory.
+        let ca_file =
+            ca_file.map(std::path::absolute).transpose().map_err(Error::io("the certificates' file"))?;
+        match self.ask(id, Request::StreamPublish { url, token, plain_http, ca_file }).await? {
+            Reply::Publishing(publishing) => Ok(publishing),
+            _ => Err(Error::Client(unexpected())),
+        }
+    }
+
+    /// Publishes it no more; the media server is told.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; it is not published.
+    pub async fn unpublish(&self, id: VmId) -> Result<()> {
+        self.ask(id, Request::StreamUnpublish).await.map(drop)
+    }
+
+    /// How it is published; `None` where it is not, or does not run.
+    ///
+    /// # Errors
+    /// Its process does not answer.
+    pub async fn publishing(&self, id: VmId) -> Result<Option<Publishing>> {
+        let status = self.machine(id).await?.status().await?;
+        Ok(status.and_then(|status| status.facts).and_then(|facts| facts.publishing))
     }
 
     async fn ask(&self, id: VmId, request: Request) -> Result<Reply> {

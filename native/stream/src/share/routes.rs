@@ -131,7 +131,7 @@ async fn offer(
     }
     let (state, share) = (site.state()?, site.share()?);
     let (connect, device) = device(&share, &headers, &body).await?;
-    let client = Client { from, rights: device.rights, device: Some(tag(&device)) };
+    let client = Client { from, rights: device.rights, device: Some(tag(&device)), is_server: false };
     let (id, answer) = match state.join(&body, wanted_display(&address), client, &share.transport).await {
         Ok(joined) => joined,
         Err(error) => return Ok(not_joined(&error)),
