@@ -1,12 +1,18 @@
 // Publishing to a media server by WHIP: Debian's Janus relays the stream, and Chromium sees the guest through it.
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
 import { control } from "./lib/control.js";
+import { Library } from "./lib/console.js";
 import { Gateway, Janus, TOKEN, Watching } from "./lib/janus.js";
-import { until } from "./lib/processes.js";
-import { Sampan } from "./lib/sampan.js";
+import { folder, run, until } from "./lib/processes.js";
+import { Sampan, program } from "./lib/sampan.js";
 import { shows } from "./lib/truth.js";
+
+/** A command that may fail, and what it says then. */
+const refused = (library, ...args) => run(program, args, { env: library.env });
 
 const publishing = async (sampan) => (await control(sampan, { command: "status" })).ok.publishing;
 
@@ -17,6 +23,45 @@ const reaches = (sampan, state) => {
     return last?.state === state && last;
   }, () => `${state}; last told ${JSON.stringify(last)}\n${sampan.log}`, 60_000);
 };
+
+test("by the program, over TLS and as VP8, until it is turned off", async () => {
+  const dir = folder("publish");
+  const [key, certificate, token] = ["key.pem", "certificate.pem", "token"].map((name) => join(dir, name));
+  const made = await run("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+    "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext",
+    "basicConstraints=critical,CA:FALSE"]);
+  assert.equal(made.code, 0, made.stderr);
+  writeFileSync(token, `${TOKEN}\n`);
+  const library = new Library();
+  const janus = await Janus.start({ codec: "vp8" });
+  const gateway = await Gateway.start(janus, { key: readFileSync(key), cert: readFileSync(certificate) });
+  const open = await Gateway.start(janus);
+  let browser;
+  try {
+    [browser] = await Promise.all([launch(), library.startTiny("shown")]);
+    const url = `${gateway.url}/whip`;
+    // Nobody vouches for this certificate but its file.
+    const unproven = await refused(library, "stream", "publish", "shown", url, "--token-file", token);
+    assert.deepEqual([unproven.code, /certificate/.test(unproven.stderr)], [1, true], unproven.stderr);
+    const bare = await refused(library, "stream", "publish", "shown", url, "--ca-file", certificate);
+    assert.deepEqual([bare.code, /--token-file/.test(bare.stderr)], [1, true], bare.stderr);
+    assert.equal((await library.sampan("stream", "publish", "shown", url, "--token-file", token, "--ca-file", certificate)).codec, "vp8");
+    const told = () => library.sampan("stream", "status", "shown");
+    await until(async () => (await told()).publishing.state === "live", async () => JSON.stringify(await told()));
+    assert.deepEqual((await told()).viewers, []);
+    const watching = await Watching.open(browser, open);
+    assert.equal((await watching.figures()).codec, "video/VP8");
+    await library.sampan("stream", "publish", "shown", "--off");
+    assert.equal((await told()).publishing, null);
+    assert.deepEqual(await janus.publishers(), []);
+  } finally {
+    await browser?.close();
+    await library.close();
+    await open.stop();
+    await gateway.stop();
+    await janus.stop();
+  }
+});
 
 test("a media server relays the guest's picture, is not let in to drive, and is found again", async (t) => {
   const janus = await Janus.start();

@@ -6,7 +6,7 @@ use crate::{Manager, blocking};
 use sampan_control::{Publishing, Reply, Reporter, Request};
 use sampan_library::{Library, VmId};
 use sampan_trust::sharing::{PairCode, Sharing, Viewer};
-use sampan_trust::{Device, Rights, Store};
+use sampan_trust::{Device, IceServer, Rights, Store};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
@@ -132,6 +132,33 @@ impl Manager {
     pub async fn devices(&self) -> Result<Vec<Device>> {
         let library = self.library().clone();
         blocking(move || Ok(store(&library)?.devices()?)).await
+    }
+
+    /// The servers by which devices may find a way to this host, of all machines; none unless the owner has named some.
+    ///
+    /// # Errors
+    /// The list cannot be read.
+    pub async fn ice_servers(&self) -> Result<Vec<IceServer>> {
+        let library = self.library().clone();
+        blocking(move || Ok(store(&library)?.ice_servers()?)).await
+    }
+
+    /// Names a server; one with the same address is replaced. Devices that connect from now on are told of it.
+    ///
+    /// # Errors
+    /// There are too many, or the list cannot be written.
+    pub async fn add_ice_server(&self, server: IceServer) -> Result<()> {
+        let library = self.library().clone();
+        blocking(move || Ok(store(&library)?.add_ice_server(server)?)).await
+    }
+
+    /// Takes a server off the list, by its address.
+    ///
+    /// # Errors
+    /// There is no such server.
+    pub async fn remove_ice_server(&self, url: &str) -> Result<()> {
+        let (library, url) = (self.library().clone(), url.to_owned());
+        blocking(move || Ok(store(&library)?.remove_ice_server(&url)?)).await
     }
 
     /// The fingerprint of the host's certificate, as browsers show it.

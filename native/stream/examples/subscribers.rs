@@ -109,7 +109,7 @@ async fn watch_stream(host: &str, counters: Arc<Counters>) -> Result<Arc<dyn Pee
         .with_interceptor_registry(registry)
         .with_setting_engine(SettingEngineBuilder::new().with_include_loopback_candidate(true).build())
         .with_handler(Arc::new(Handler { gathered, seen, counters }))
-        .with_udp_addrs(vec!["127.0.0.1:0"])
+        .with_udp_addrs(vec!["0.0.0.0:0"])
         .build()
         .await?;
     pc.set_remote_description(RTCSessionDescription::offer(whole(&head, &body))?).await?;

@@ -106,11 +106,38 @@ pub enum StreamAction {
     },
     /// List the devices that are paired, of all machines
     Devices,
+    /// Servers (TURN, STUN) by which devices find a way to this host where there is no direct one; of all machines, none by default
+    Ice {
+        #[command(subcommand)]
+        action: IceAction,
+    },
     /// Take a device off the list; it is sent away at once
     Revoke {
         /// The device: its id, or its name
         device: String,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum IceAction {
+    /// Name a server, in the place of one with the same address
+    Add {
+        /// `turn:HOST[:PORT][?transport=udp|tcp]`, `turns:…`, or `stun:HOST[:PORT]`
+        url: String,
+        /// The user name that a TURN server wants
+        #[arg(long, requires = "credential_file")]
+        user: Option<String>,
+        /// A file whose first line is the credential; `-` is stdin
+        #[arg(long, value_name = "FILE", requires = "user")]
+        credential_file: Option<PathBuf>,
+    },
+    /// Take a server off the list
+    Remove {
+        /// Its address, as it was given
+        url: String,
+    },
+    /// Show those there are
+    List,
 }
 
 /// An address with or without a port.

@@ -4,7 +4,7 @@ use super::answer::{date, short, table};
 use super::place::shell_word;
 use super::{Answer, print};
 use crate::app::App;
-use crate::args::{ShareAddress, StreamAction};
+use crate::args::{IceAction, ShareAddress, StreamAction};
 use crate::exit::Code;
 use crate::text::only_line;
 use crate::words::{self, is_stdout_watched, one_line, say, say_json, tell};
@@ -16,7 +16,7 @@ use sampan_library::VmId;
 use sampan_manager::share::PublishTarget;
 use sampan_manager::{Error, Manager};
 use sampan_trust::sharing::{PairCode, PairRequest, Sharing, Viewer};
-use sampan_trust::{Device, Right, Rights};
+use sampan_trust::{Device, IceServer, Right, Rights};
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
@@ -46,6 +46,7 @@ pub fn stream(action: &StreamAction, as_json: bool) -> Result<Code> {
         StreamAction::Status { vm } => status(&vm.vm),
         StreamAction::Kick { vm, viewer } => kick(&vm.vm, viewer),
         StreamAction::Give { vm, viewer } => give(&vm.vm, viewer),
+        StreamAction::Ice { action } => ice(action),
         StreamAction::Devices => devices(),
         StreamAction::Revoke { device } => revoke(device),
     };
@@ -218,6 +219,37 @@ fn devices() -> Result<Answer> {
     }));
     let text = if all.is_empty() { "no device is paired".to_owned() } else { table(&rows) };
     Ok(Answer::new(all.iter().map(json_of).collect(), text))
+}
+
+fn ice(action: &IceAction) -> Result<Answer> {
+    let app = App::open()?;
+    match action {
+        IceAction::Add { url, user, credential_file } => {
+            let credential =
+                credential_file.as_deref().map(only_line).transpose().context("the credential")?;
+            let server = IceServer::new(url, user.clone(), credential);
+            let server = app.told_of(server.map_err(Error::from))?;
+            app.wait(app.manager.add_ice_server(server))?;
+            Ok(Answer::done())
+        }
+        IceAction::Remove { url } => {
+            app.wait(app.manager.remove_ice_server(url))?;
+            Ok(Answer::done())
+        }
+        IceAction::List => {
+            let all = app.wait(app.manager.ice_servers())?;
+            let rows = all
+                .iter()
+                .map(|server| vec![server.url.clone(), short(server.username.as_deref().unwrap_or("-"))]);
+            let head = vec![["SERVER", "USER"].map(str::to_owned).to_vec()];
+            let rows: Vec<_> = head.into_iter().chain(rows).collect();
+            let text = if all.is_empty() { "no server is named".to_owned() } else { table(&rows) };
+            // What proves the user stays here.
+            let json =
+                all.iter().map(|server| json!({ "url": server.url, "username": server.username })).collect();
+            Ok(Answer::new(json, text))
+        }
+    }
 }
 
 fn revoke(device: &str) -> Result<Answer> {

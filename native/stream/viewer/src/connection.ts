@@ -5,6 +5,7 @@
 import { Backoff } from "./backoff.ts";
 import { isFinal, ofSignalling } from "./failure.ts";
 import type { Failure } from "./failure.ts";
+import { areSame } from "./ice.ts";
 import { decode, encode } from "./messages.ts";
 import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
 import { apartTcp, inStereo, redundantFirst, restarted } from "./sdp.ts";
@@ -78,7 +79,12 @@ interface Attempt {
   held: boolean;
   /** Whether another path is being looked for. */
   rerouting: boolean;
+  /** A relay has refused its user or credential. */
+  relayRefused: boolean;
 }
+
+/** What a TURN server says to a user that it does not know (RFC 8489, section 14.8): unauthorised. */
+const RELAY_REFUSED = 401;
 
 export class Connection {
   readonly #events: ConnectionEvents;
@@ -87,6 +93,8 @@ export class Connection {
   /** The display to see, from 1, when it connects. */
   display = 1;
   #attempt: Attempt | undefined;
+  /** Servers by which a way may be found, as the machine's own has told them to who was let in. */
+  #iceServers: readonly RTCIceServer[] = [];
   #retry: number | undefined;
   #failed: Failed | undefined;
   #left = true;
@@ -165,7 +173,7 @@ export class Connection {
   }
 
   async #connect(): Promise<void> {
-    const peer = new RTCPeerConnection();
+    const peer = new RTCPeerConnection({ iceServers: [...this.#iceServers] });
     const { receiver } = peer.addTransceiver("video", { direction: "recvonly" });
     // The newest picture is wanted, not an even flow.
     receiver.jitterBufferTarget = 0;
@@ -183,6 +191,7 @@ export class Connection {
       answer: "",
       held: false,
       rerouting: false,
+      relayRefused: false,
     };
     this.#attempt = attempt;
     this.#giveUpAfter(attempt, CONNECT_DEADLINE_MS);
@@ -201,6 +210,9 @@ export class Connection {
   async #offer(attempt: Attempt): Promise<void> {
     const { peer, trickle } = attempt;
     peer.onicecandidate = ({ candidate }) => attempt.trickle.add(candidate);
+    peer.onicecandidateerror = ({ errorCode }) => {
+      attempt.relayRefused ||= errorCode === RELAY_REFUSED;
+    };
     const offer = await describe(peer);
     const session = await postOffer(offer, this.#token, this.display, attempt.abort.signal);
     if (attempt !== this.#attempt) {
@@ -208,6 +220,12 @@ export class Connection {
       return;
     }
     attempt.location = session.location;
+    if (!areSame(session.iceServers, this.#iceServers)) {
+      // They count from a connection's beginning; later ones begin with them.
+      this.#iceServers = session.iceServers;
+      this.start();
+      return;
+    }
     await this.#accept(attempt, session.answer);
     trickle.begin(session.location, offer, session.tag);
   }
@@ -298,10 +316,10 @@ export class Connection {
           break;
         case "failed":
           if (attempt.held) void this.#reroute(attempt);
-          else this.#lost(attempt, "blocked");
+          else this.#lost(attempt, blocked(attempt));
           break;
         case "closed":
-          this.#lost(attempt, attempt.held ? "lost" : "blocked");
+          this.#lost(attempt, attempt.held ? "lost" : blocked(attempt));
           break;
         default:
           break;
@@ -345,7 +363,7 @@ export class Connection {
 
   #giveUpAfter(attempt: Attempt, ms: number): void {
     window.clearTimeout(attempt.timer);
-    attempt.timer = window.setTimeout(() => this.#lost(attempt, attempt.held ? "lost" : "blocked"), ms);
+    attempt.timer = window.setTimeout(() => this.#lost(attempt, attempt.held ? "lost" : blocked(attempt)), ms);
   }
 
   /** Looks for another path if nothing at all arrives for a while. */
@@ -383,6 +401,11 @@ export class Connection {
     if (attempt.location !== undefined) endSession(attempt.location, this.#token);
     attempt.peer.close();
   }
+}
+
+/** Why no path was found. */
+function blocked(attempt: Attempt): Failure {
+  return attempt.relayRefused ? "relay" : "blocked";
 }
 
 /** Our own description, in force: an offer. */

@@ -15,6 +15,8 @@ export type Failure =
   | "codec"
   /** The server answered, but no packet comes through. */
   | "blocked"
+  /** The same, and the relay that might have helped refuses its user or credential. */
+  | "relay"
   /** It held, and broke. */
   | "lost"
   /** The server ended it. */

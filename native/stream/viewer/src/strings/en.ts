@@ -40,6 +40,7 @@ export const en = {
     full: "Too many viewers",
     codec: "No common video format",
     blocked: "The picture is blocked",
+    relay: "The relay refuses",
     lost: "Connection lost",
     ended: "Connection ended",
     server: "The machine cannot be shown",
@@ -53,6 +54,8 @@ export const en = {
     codec: "This browser decodes neither H.264 nor VP8 here. Open the address in another browser, such as Chrome, Edge, Firefox or Safari.",
     blocked: "The machine answers, but its picture does not come through: a firewall, a VPN or the network's isolation of "
       + "clients holds UDP back, and TCP on other ports, too. Allow UDP between the two devices, or use another network.",
+    relay: "No direct path to the machine is found, and the relay (TURN) refuses the user name or the credential that Sampan has for it. "
+      + "The machine's owner can give it the right one.",
     lost: "The network was interrupted, or the machine was.",
     ended: "Sampan has ended the connection. It may have been stopped.",
     server: "",
