@@ -36,6 +36,7 @@ reasons! {
         NotPublished => "not_published", "the machine's stream is not published";
         PublishAddress { url: String = "rtmp://example.org".into(), why: String = "only http and https addresses can be used".into() } => "publish_bad_address", "{url:?} is no address of a media server: {why}";
         PublishUnprotected { host: String = "example.org".into() } => "publish_unprotected", "the way to {host} would not be protected: use an https address, or allow plain http";
+        PublishSetup { why: String = "the token has characters that HTTP does not carry".into() } => "publish_not_set_up", "the stream cannot be published: {why}";
         PublishUnreachable { host: String = "example.org".into(), why: String = "Connection refused (os error 111)".into() } => "publish_unreachable", "the media server {host} is not reached: {why}";
         PublishRefused { host: String = "example.org".into(), status: u64 = 401 } => "publish_refused", "the media server {host} does not let the stream in (HTTP {status}): give the token that belongs to this address";
         PublishNotFound { host: String = "example.org".into(), status: u64 = 404 } => "publish_not_found", "the media server {host} has nothing at this address (HTTP {status}): check it, and whether its room is there";

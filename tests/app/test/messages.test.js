@@ -33,7 +33,7 @@ const LEFT_OUT = {
   "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices", "no_display"],
   "publishing to a media server, which the app does not do": [
     "bad_stream_answer", "no_room_for_viewer", "no_stream_format", "not_published", "publish_bad_address", "publish_bad_answer", "publish_blocked",
-    "publish_failed", "publish_lost", "publish_not_found", "publish_refused", "publish_unprotected", "publish_unreachable", "stream_not_offered",
+    "publish_failed", "publish_lost", "publish_not_found", "publish_not_set_up", "publish_refused", "publish_unprotected", "publish_unreachable", "stream_not_offered",
   ],
   "servers for ICE, which only the command line names": ["bad_ice_server", "no_ice_server", "too_many_ice_servers"],
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],

@@ -154,7 +154,16 @@ impl Whip {
         let timeouts = Timeouts::default();
         let roots = target.ca_file.as_deref();
         let exchange = Exchange::new(roots, &Proxy::Environment, timeouts, target.plain_http);
-        let exchange = exchange.map_err(|error| error.message())?;
+        let setup = |why: String| Message::saying(&Sentence::PublishSetup { why });
+        let exchange = exchange.map_err(|error| match error {
+            DownloadError::Start { why } => setup(why),
+            other => other.message(),
+        })?;
+        // A header's value (RFC 9110, section 5.5), and nothing that would begin another header.
+        let is_plain = |token: &String| !token.is_empty() && token.bytes().all(|c| c.is_ascii_graphic());
+        if !target.token.as_ref().is_none_or(is_plain) {
+            return Err(setup("the token is empty, or has characters that HTTP does not carry".to_owned()));
+        }
         Ok(Self { target, exchange })
     }
 

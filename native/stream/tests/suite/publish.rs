@@ -1,7 +1,7 @@
 //! A stream that a media server takes.
 
-use crate::common::guest::{Painter, TestGuest};
-use crate::common::{Client, MediaServer, until, within};
+use crate::common::guest::{Painter, Player, TestGuest};
+use crate::common::{Client, MediaServer, OPUS, until, within};
 use sampan_stream::{ServeError, Server, ServerConfig};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -60,13 +60,40 @@ async fn a_media_server_gets_the_picture_and_is_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_media_server_hears_the_guest_and_says_nothing() {
+    let guest = TestGuest::with_sound(640, 360);
+    let server = serve(&guest).await;
+    let _player = Player::start(&guest, 440.0, 0.5);
+    let offer = server.offer(HERE, Vec::new()).await.expect("an offer");
+    let sdp = offer.sdp().to_owned();
+    assert_eq!(sdp.matches("a=sendonly").count(), 2, "{sdp}");
+    let mut media = MediaServer::take(&sdp).await;
+    let mut published = offer.answered(&media.answer, HERE).await.expect("an answer");
+    within("the connection", published.connected()).await.expect("connects");
+    for _ in 0..20 {
+        let packet = within("sound", media.sounds.recv()).await.expect("sound");
+        assert_eq!(packet.header.payload_type, OPUS);
+    }
+    within("a picture", media.frames.recv()).await.expect("a picture");
+    let stats = server.stats();
+    assert!(stats.viewers[0].hears && !stats.viewers[0].speaks, "{stats:?}");
+    drop(published);
+    until("its departure", || server.stats().viewers.is_empty()).await;
+    media.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_media_server_that_goes_is_noticed() {
     let guest = TestGuest::new(640, 360);
     let server = serve(&guest).await;
     let offer = server.offer(HERE, Vec::new()).await.expect("an offer");
     let media = MediaServer::take(offer.sdp()).await;
-    let mut published = offer.answered(&media.answer, HERE).await.expect("an answer");
+    // One that reports no arrivals, of whose path nothing is known.
+    let silent: String =
+        media.answer.split_inclusive('\n').filter(|line| !line.contains("transport-cc")).collect();
+    let mut published = offer.answered(&silent, HERE).await.expect("an answer");
     within("the connection", published.connected()).await.expect("connects");
+    assert_eq!(server.stats().viewers[0].bitrate, 6_000_000);
     media.close().await;
     let why = within("the end", published.ended()).await;
     assert!(!why.is_empty());
