@@ -57,6 +57,9 @@ const HINTS: &[Hint] = &[
     of("paused", "`sampan resume {vm}` or `sampan stop {vm} --force`"),
     of("suspended", RESUME),
     of("not_shared", "`sampan stream on {vm}` does"),
+    of("not_published", "`sampan stream publish {vm} URL` does"),
+    of("publish_refused", "`--token-file` takes it"),
+    of("publish_unprotected", "`--plain-http` allows it"),
     of(
         "no_display",
         "`sampan set {vm} displays.heads=2` gives it a second, where its graphics card is virtio",

@@ -51,6 +51,7 @@ async fn serve(args: RunArgs) -> Result<Code> {
     };
     let code = until_the_end(&args, &progress, &started, &mut signals).await;
     let Started { session, server, control, machine } = started;
+    machine.unpublish().await;
     drop(machine);
     control.stop().await;
     // Its figures may be asked for at this very moment; then its drop ends it.

@@ -41,7 +41,8 @@ pub use codes::samples;
 pub use console::Console;
 pub use reply::{
     AgentInfo, Applied, ClipboardContent, ClipboardInfo, Effect, Execution, Facts, Feature, FeatureInfo,
-    FeatureState, GivenTo, GuestSystem, Install, PausedBy, Picture, Reply, SoundInfo, State, Status,
+    FeatureState, GivenTo, GuestSystem, Install, PausedBy, Picture, PublishState, Publishing, Reply,
+    SoundInfo, State, Status,
 };
 pub use reporter::{Progress, Reporter};
 pub use request::{ClipboardKind, Request};

@@ -45,6 +45,42 @@ pub enum Reply {
     Sharing(Sharing),
     /// A code that pairs one device.
     PairCode(PairCode),
+    /// How the stream is published.
+    Publishing(Publishing),
+}
+
+/// How a machine's stream is published to a media server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publishing {
+    /// The media server's address, as it was given. It may hold a secret.
+    pub url: String,
+    /// How far it is.
+    pub state: PublishState,
+    /// Since when, in milliseconds since 1970.
+    pub since: u64,
+    /// What is sent: `h264` or `vp8`; `None` where the server has not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
+    /// What went wrong last, until it is live again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Message>,
+    /// When it is tried again, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<u64>,
+}
+
+/// How far publishing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublishState {
+    /// The server has taken the offer; no media flows yet.
+    Connecting,
+    /// Media flows.
+    Live,
+    /// It is tried again later.
+    Waiting,
+    /// The server does not take it: it is not tried again.
+    Refused,
 }
 
 /// Where in the guest a file is.
@@ -207,6 +243,9 @@ pub struct Facts {
     /// Those who see the screen by a browser, on this host and elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub viewers: Vec<Viewer>,
+    /// How the stream is published to a media server; `None` where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publishing: Option<Publishing>,
     /// What the display had to refuse so far, by kind.
     pub display_faults: BTreeMap<String, u64>,
 }

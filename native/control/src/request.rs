@@ -239,6 +239,23 @@ pub enum Request {
         /// The device's id.
         device: String,
     },
+    /// Publish the stream to a media server, until the machine ends, in the place of one from before. The answer comes when the server has taken
+    /// it or not. [`Reply::Publishing`](crate::Reply::Publishing).
+    StreamPublish {
+        /// The server's WHIP address.
+        url: String,
+        /// The token that the server wants.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// Whether plain http is taken for a server that is not this host.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        plain_http: bool,
+        /// A PEM file, by its full name, with certificates that are trusted besides Mozilla's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca_file: Option<PathBuf>,
+    },
+    /// Publish it no more; the server is told.
+    StreamUnpublish,
     /// Change how loud the machine is for everybody who listens, and whether the guest may listen to the microphone: now, and for
     /// later starts of a machine of the library. What is left out stays.
     Sound {
@@ -286,6 +303,8 @@ impl Request {
                 | Self::Push { .. }
                 | Self::Pull { .. }
                 | Self::ClipboardGet { .. }
+                | Self::StreamPublish { .. }
+                | Self::StreamUnpublish
         )
     }
 

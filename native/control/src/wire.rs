@@ -118,6 +118,7 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         | Request::Suspend
         | Request::StreamOff
         | Request::StreamPair
+        | Request::StreamUnpublish
         | Request::Agent => &["command"],
         Request::Screenshot { .. } => &["command", "display"],
         Request::Thumbnail { .. } => &["command", "width"],
@@ -143,6 +144,7 @@ fn known_members(request: &Request) -> &'static [&'static str] {
         Request::Pull { .. } => &["command", "from", "to"],
         Request::ClipboardGet { .. } => &["command", "kind"],
         Request::StreamOn { .. } => &["command", "address", "port", "lasting"],
+        Request::StreamPublish { .. } => &["command", "url", "token", "plain_http", "ca_file"],
         Request::StreamAnswer { .. } => &["command", "request", "rights"],
         Request::StreamKick { .. } | Request::StreamGive { .. } => &["command", "viewer"],
         Request::StreamRevoked { .. } => &["command", "device"],

@@ -33,6 +33,17 @@ reasons! {
         ScreenGone => "screen_gone", "the screen is shown no more";
         NoAddress => "no_address", "this host has no address by which another device could reach it: connect it to a network";
         NotShared => "not_shared", "the machine is not shown to other devices: turn that on first";
+        NotPublished => "not_published", "the machine's stream is not published";
+        PublishAddress { url: String = "rtmp://example.org".into(), why: String = "only http and https addresses can be used".into() } => "publish_bad_address", "{url:?} is no address of a media server: {why}";
+        PublishUnprotected { host: String = "example.org".into() } => "publish_unprotected", "the way to {host} would not be protected: use an https address, or allow plain http";
+        PublishSetup { why: String = "the token has characters that HTTP does not carry".into() } => "publish_not_set_up", "the stream cannot be published: {why}";
+        PublishUnreachable { host: String = "example.org".into(), why: String = "Connection refused (os error 111)".into() } => "publish_unreachable", "the media server {host} is not reached: {why}";
+        PublishRefused { host: String = "example.org".into(), status: u64 = 401 } => "publish_refused", "the media server {host} does not let the stream in (HTTP {status}): give the token that belongs to this address";
+        PublishNotFound { host: String = "example.org".into(), status: u64 = 404 } => "publish_not_found", "the media server {host} has nothing at this address (HTTP {status}): check it, and whether its room is there";
+        PublishStatus { host: String = "example.org".into(), status: u64 = 503 } => "publish_failed", "the media server {host} does not take the stream (HTTP {status})";
+        PublishAnswer { host: String = "example.org".into(), why: String = "it does not say where".into() } => "publish_bad_answer", "the media server {host} does not answer as WHIP demands: {why}";
+        PublishBlocked { host: String = "example.org".into(), seconds: u64 = 15 } => "publish_blocked", "the media server {host} has taken the stream, and no media has reached it within {seconds} s: let UDP through to it";
+        PublishLost { host: String = "example.org".into(), why: String = "the network path failed".into() } => "publish_lost", "the connection to the media server {host} was lost: {why}";
         ClipboardNotText => "clipboard_not_text", "the guest calls it text, and it is not UTF-8";
     }
 }

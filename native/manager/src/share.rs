@@ -3,14 +3,15 @@
 use crate::error::{Error, Result};
 use crate::machine::unexpected;
 use crate::{Manager, blocking};
-use sampan_control::{Reply, Reporter, Request};
+use sampan_control::{Publishing, Reply, Reporter, Request};
 use sampan_library::{Library, VmId};
 use sampan_trust::sharing::{PairCode, Sharing, Viewer};
-use sampan_trust::{Device, Rights, Store};
+use sampan_trust::{Device, IceServer, Rights, Store};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use sampan_stream::addresses;
+pub(crate) use sampan_stream::way_to;
 
 /// The folder in the library.
 const FOLDER: &str = "stream";
@@ -23,6 +24,19 @@ pub(crate) fn store(library: &Library) -> Result<Store> {
 /// Where files wait on their way between viewers and guests; they have no names there. It blocks.
 pub(crate) fn spool_folder(library: &Library) -> Result<PathBuf> {
     Ok(library.private_folder(FOLDER)?)
+}
+
+/// A media server that a stream is published to.
+#[derive(Clone, Default)]
+pub struct PublishTarget {
+    /// Its WHIP address.
+    pub url: String,
+    /// The token that it wants.
+    pub token: Option<String>,
+    /// Whether plain http is taken for a server that is not this host.
+    pub plain_http: bool,
+    /// A PEM file with certificates that are trusted besides Mozilla's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Manager {
@@ -89,6 +103,33 @@ impl Manager {
         blocking(move || Ok(store(&library)?.devices()?)).await
     }
 
+    /// The servers by which devices may find a way to this host, of all machines; none unless the owner has named some.
+    ///
+    /// # Errors
+    /// The list cannot be read.
+    pub async fn ice_servers(&self) -> Result<Vec<IceServer>> {
+        let library = self.library().clone();
+        blocking(move || Ok(store(&library)?.ice_servers()?)).await
+    }
+
+    /// Names a server; one with the same address is replaced. Devices that connect from now on are told of it.
+    ///
+    /// # Errors
+    /// There are too many, or the list cannot be written.
+    pub async fn add_ice_server(&self, server: IceServer) -> Result<()> {
+        let library = self.library().clone();
+        blocking(move || Ok(store(&library)?.add_ice_server(server)?)).await
+    }
+
+    /// Takes a server off the list, by its address.
+    ///
+    /// # Errors
+    /// There is no such server.
+    pub async fn remove_ice_server(&self, url: &str) -> Result<()> {
+        let (library, url) = (self.library().clone(), url.to_owned());
+        blocking(move || Ok(store(&library)?.remove_ice_server(&url)?)).await
+    }
+
     /// The fingerprint of the host's certificate, as browsers show it.
     ///
     /// # Errors
@@ -138,6 +179,39 @@ impl Manager {
     pub async fn viewers(&self, id: VmId) -> Result<Vec<Viewer>> {
         let status = self.machine(id).await?.status().await?;
         Ok(status.and_then(|status| status.facts).map(|facts| facts.viewers).unwrap_or_default())
+    }
+
+    /// Publishes a running machine's stream to a media server by WHIP, until it ends, in the place of one from before. The server has taken it
+    /// then; what is lost later is tried again.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; why the server has not taken it.
+    pub async fn publish(&self, id: VmId, to: PublishTarget) -> Result<Publishing> {
+        let PublishTarget { url, token, plain_http, ca_file } = to;
+        // The machine's process has another working directory.
+        let ca_file =
+            ca_file.map(std::path::absolute).transpose().map_err(Error::io("the certificates' file"))?;
+        match self.ask(id, Request::StreamPublish { url, token, plain_http, ca_file }).await? {
+            Reply::Publishing(publishing) => Ok(publishing),
+            _ => Err(Error::Client(unexpected())),
+        }
+    }
+
+    /// Publishes it no more; the media server is told.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; it is not published.
+    pub async fn unpublish(&self, id: VmId) -> Result<()> {
+        self.ask(id, Request::StreamUnpublish).await.map(drop)
+    }
+
+    /// How it is published; `None` where it is not, or does not run.
+    ///
+    /// # Errors
+    /// Its process does not answer.
+    pub async fn publishing(&self, id: VmId) -> Result<Option<Publishing>> {
+        let status = self.machine(id).await?.status().await?;
+        Ok(status.and_then(|status| status.facts).and_then(|facts| facts.publishing))
     }
 
     async fn ask(&self, id: VmId, request: Request) -> Result<Reply> {

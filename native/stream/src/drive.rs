@@ -442,12 +442,18 @@ mod tests {
         fn device(&self, id: &str, device: &str, rights: &[Right]) -> Participant {
             let tag = DeviceTag { id: device.into(), name: device.to_uppercase() };
             let rights: Rights = rights.iter().copied().collect();
-            let client = Client { from: Ipv4Addr::LOCALHOST.into(), rights, device: Some(tag) };
+            let client =
+                Client { from: Ipv4Addr::LOCALHOST.into(), rights, device: Some(tag), is_server: false };
             self.drive.enter(id, &client, 0)
         }
 
         fn owner(&self, id: &str) -> Participant {
-            let client = Client { from: Ipv4Addr::LOCALHOST.into(), rights: Rights::ALL, device: None };
+            let client = Client {
+                from: Ipv4Addr::LOCALHOST.into(),
+                rights: Rights::ALL,
+                device: None,
+                is_server: false,
+            };
             self.drive.enter(id, &client, 0)
         }
 

@@ -41,6 +41,20 @@ pub enum ServeError {
     /// A viewer that may only watch was to drive.
     #[error("viewer {0} may only watch: pair its device anew and let it drive")]
     MayNotDrive(String),
+    /// There are too many viewers.
+    #[error("{0}")]
+    NoRoom(String),
+    /// The stream cannot be offered to a media server.
+    #[error("the stream cannot be offered: {0}")]
+    NotOffered(String),
+    /// A media server takes none of the formats.
+    #[error(
+        "the media server takes neither H.264 (constrained baseline) nor VP8: set its room to one of them"
+    )]
+    NoStreamFormat,
+    /// A media server's answer cannot be used.
+    #[error("the media server's answer cannot be used: {0}")]
+    BadStreamAnswer(String),
     /// TLS cannot be spoken with the host's certificate.
     #[error("the host's certificate cannot be used: {0}")]
     Tls(String),
@@ -63,6 +77,10 @@ impl ServeError {
             Self::NotShared => ("not_shared", Params::new()),
             Self::NoViewer(viewer) => ("no_viewer", Params::of("viewer", viewer.as_str())),
             Self::MayNotDrive(viewer) => ("viewer_may_not_drive", Params::of("viewer", viewer.as_str())),
+            Self::NoRoom(why) => ("no_room_for_viewer", Params::of("why", why.as_str())),
+            Self::NotOffered(why) => ("stream_not_offered", Params::of("why", why.as_str())),
+            Self::NoStreamFormat => ("no_stream_format", Params::new()),
+            Self::BadStreamAnswer(why) => ("bad_stream_answer", Params::of("why", why.as_str())),
             Self::Tls(why) => ("no_tls", Params::of("why", why.as_str())),
             Self::Trust(error) => (error.code(), error.params()),
         }
@@ -81,7 +99,11 @@ fn after(error: &ServeError) -> Option<ServeError> {
         E::WeakToken(_) => E::NotShared,
         E::NotShared => E::NoViewer("3".into()),
         E::NoViewer(_) => E::MayNotDrive("3".into()),
-        E::MayNotDrive(_) => E::Tls("no key".into()),
+        E::MayNotDrive(_) => E::NoRoom("there are 16 viewers already: close one of them".into()),
+        E::NoRoom(_) => E::NotOffered("no socket".into()),
+        E::NotOffered(_) => E::NoStreamFormat,
+        E::NoStreamFormat => E::BadStreamAnswer("it has no fingerprint".into()),
+        E::BadStreamAnswer(_) => E::Tls("no key".into()),
         // What it carries has its own list, and so has the text of the other.
         E::Tls(_) | E::Random(_) | E::Trust(_) => return None,
     })

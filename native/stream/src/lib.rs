@@ -51,6 +51,7 @@ mod http;
 mod message;
 mod peer;
 mod pipeline;
+mod publish;
 mod screen;
 mod server;
 mod share;
@@ -67,10 +68,11 @@ pub use error::samples;
 pub use message::{MAX_MESSAGE, MessageError, Reader, Request};
 #[doc(hidden)]
 pub use pipeline::Budget;
+pub use publish::{Offer, Published};
 pub use server::{Server, ServerConfig};
 pub use share::ShareConfig;
 #[doc(hidden)]
 pub use sound::{Voice, VoicePacket};
 pub use stats::{Stats, ViewerStats};
-pub use transport::addresses;
+pub use transport::{addresses, way_to};
 pub use transport::{Channel, Rates};

@@ -1,6 +1,6 @@
 //! What requests and viewers of one server share.
 
-use crate::displays::Displays;
+use crate::displays::{Displays, Shown};
 use crate::drive::Drive;
 use crate::error::ServeError;
 use crate::peer::{Peer, Wants};
@@ -8,16 +8,17 @@ use crate::pipeline::Seat;
 use crate::share::Share;
 use crate::sound::Sound;
 use crate::stats::{Stats, ViewerStats};
-use crate::transport::{Connection, MediaTransport, Rates, TransportError};
-use crate::viewers::{Client, NoRoom, Viewer, Viewers};
+use crate::transport::{Accepted, Connection, MediaTransport, Rates, TransportError, Wake};
+use crate::viewers::{Client, NoRoom, Reserved, Viewer, Viewers};
 use crate::web::{self, Guard};
 use parking_lot::Mutex;
 use sampan_guest::{Guest, GuestStatus};
 use sampan_trust::Rights;
 use serde::Serialize;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// What requests and viewers share.
 pub struct ServerState {
@@ -41,6 +42,39 @@ pub struct ServerState {
     pub(crate) exchanges: tokio::sync::Semaphore,
     /// Counts what changes in that.
     pub(crate) changes: watch::Sender<u64>,
+}
+
+/// A viewer that has its place.
+pub(crate) struct Seated {
+    /// Its secret name.
+    pub id: String,
+    /// Whether media has flowed.
+    pub connected: watch::Receiver<bool>,
+    /// Its task, which ends with the reason.
+    pub over: JoinHandle<&'static str>,
+}
+
+/// A seat that is there later than its path, whose first wake can come before.
+#[derive(Clone, Default)]
+pub(crate) struct LateSeat(Arc<OnceLock<Weak<Seat>>>);
+
+impl LateSeat {
+    /// One without a seat, and what wakes the seat once it is there.
+    pub fn new() -> (Self, Wake) {
+        let late = Self::default();
+        let seat = late.clone();
+        (late, Arc::new(move || seat.wake()))
+    }
+
+    fn set(&self, seat: &Arc<Seat>) {
+        let _ = self.0.set(Arc::downgrade(seat));
+    }
+
+    fn wake(&self) {
+        if let Some(seat) = self.0.get().and_then(Weak::upgrade) {
+            seat.wake();
+        }
+    }
 }
 
 /// Why a viewer could not join.
@@ -94,7 +128,7 @@ impl ServerState {
         from: IpAddr,
         no_loopback: bool,
     ) -> Result<(String, String), JoinError> {
-        let client = Client { from, rights: Rights::ALL, device: None };
+        let client = Client { from, rights: Rights::ALL, device: None, is_server: false };
         let transport = if no_loopback { &self.same_host } else { &self.transport };
         self.join(offer, display, client, transport).await
     }
@@ -112,18 +146,28 @@ impl ServerState {
     ) -> Result<(String, String), JoinError> {
         // Held from here on: of many offers at a time no more are worked on than there is room for.
         let place = self.viewers.reserve(client.device.as_ref())?;
-        // The path's first wake can come before the seat is there.
-        let seat: Arc<std::sync::OnceLock<std::sync::Weak<Seat>>> = Arc::default();
-        let late = seat.clone();
-        let wake = Arc::new(move || {
-            if let Some(seat) = late.get().and_then(std::sync::Weak::upgrade) {
-                seat.wake();
-            }
-        });
-        let accepted = transport.accept(offer, client.from, self.sound.is_some(), wake).await?;
-        let (codec, flow) = (accepted.codec, accepted.flow.clone());
+        let (late, wake) = LateSeat::new();
+        let (accepted, answer) = transport.accept(offer, client.from, self.sound.is_some(), wake).await?;
         let shown = self.displays.show(display).unwrap_or_else(|| self.displays.first().clone());
-        let joined = shown.pipeline().join(codec, flow).map(Arc::new).map_err(JoinError::from);
+        let seated = self.seat(place, accepted, shown, client, &late).await?;
+        Ok((seated.id, answer))
+    }
+
+    /// Gives a viewer, with which the connection is agreed on, its place and its task.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the connection is closed then.
+    pub(crate) async fn seat(
+        self: &Arc<Self>,
+        place: Reserved,
+        accepted: Accepted,
+        shown: Arc<Shown>,
+        client: Client,
+        late: &LateSeat,
+    ) -> Result<Seated, JoinError> {
+        let (codec, flow) = (accepted.codec, accepted.flow.clone());
+        let joined =
+            shown.pipeline().join(codec, flow, client.is_server).map(Arc::new).map_err(JoinError::from);
         let joined = joined.and_then(|seat| Ok((seat, web::random_text(16)?)));
         let (taken, id) = match joined {
             Ok(joined) => joined,
@@ -132,15 +176,19 @@ impl ServerState {
                 return Err(error);
             }
         };
-        let _ = seat.set(Arc::downgrade(&taken));
+        late.set(&taken);
         let stop = watch::Sender::new(false);
         let stopped = stop.subscribe();
-        let wants = watch::Sender::new(Wants::default());
+        // A media server has no way to say what it wants: it hears all there is.
+        let wants = watch::Sender::new(Wants { hear: client.is_server, speak: false });
         let heard = wants.subscribe();
         let label = place.fill(&id, client.clone(), accepted.connection.clone(), taken.clone(), heard, stop);
         log::info!("viewer {label} joined, with {codec}");
         let (state, name) = (Arc::downgrade(self), id.clone());
-        let connected = Box::new(move || {
+        let connection = watch::Sender::new(false);
+        let connected = connection.subscribe();
+        let is_connected = Box::new(move || {
+            connection.send_replace(true);
             if let Some(state) = state.upgrade() {
                 state.viewers.connected(&name);
                 state.changed();
@@ -158,27 +206,28 @@ impl ServerState {
             client,
             drive: self.drive.clone(),
             files: self.viewers.with(&id, |viewer| viewer.transfer.news()),
-            sound: self.sound.clone().filter(|_| accepted.voice.is_some()),
+            sound: self.sound.clone().filter(|_| accepted.sound),
             voice: accepted.voice,
             wants,
-            connected,
+            connected: is_connected,
         };
         let (state, name) = (self.clone(), id.clone());
         let mut ends = self.stop.subscribe();
-        tokio::spawn(async move {
+        let over = tokio::spawn(async move {
             let dismissed = async {
                 let _ = ends.wait_for(|stop| *stop).await;
                 state.viewers.dismiss(&name);
                 std::future::pending::<()>().await
             };
-            tokio::select! {
-                () = peer.run() => {}
-                () = dismissed => {}
-            }
+            let reason = tokio::select! {
+                reason = peer.run() => reason,
+                () = dismissed => "the server ended",
+            };
             state.viewers.remove(&name);
             state.changed();
+            reason
         });
-        Ok((id, accepted.answer))
+        Ok(Seated { id, connected, over })
     }
 
     /// The guest.
@@ -214,6 +263,7 @@ impl ServerState {
         let stats = |viewer: &Viewer| {
             let person = people.all.iter().find(|person| person.id == viewer.label);
             let mut stats = ViewerStats::of(&viewer.label, &viewer.seat, viewer.since.elapsed());
+            stats.published = viewer.client.is_server;
             stats.driving = people.is_driver(&viewer.label);
             stats.asking = person.is_some_and(|person| person.asks);
             stats.display = person.map_or(1, |person| person.display);

@@ -35,6 +35,8 @@ pub struct Stats {
 pub struct ViewerStats {
     /// Its number, as log messages name it.
     pub label: String,
+    /// Whether it is the media server that the stream is published to.
+    pub published: bool,
     /// The display it sees, from 1.
     pub display: usize,
     /// What it is sent.
@@ -82,6 +84,7 @@ impl ViewerStats {
         let flow = outbox.flow();
         Self {
             label: label.to_owned(),
+            published: false,
             display: 1,
             codec: seat.codec(),
             seconds: age.as_secs(),

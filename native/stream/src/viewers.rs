@@ -5,7 +5,7 @@ use crate::peer::Wants;
 use crate::pipeline::Seat;
 use crate::transport::Connection;
 use parking_lot::{Mutex, MutexGuard};
-use sampan_trust::{Rights, Session};
+use sampan_trust::{Right, Rights, Session};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,8 +34,17 @@ pub struct Client {
     pub from: IpAddr,
     /// What it may do.
     pub rights: Rights,
-    /// The device; `None` for whoever has the token of this host.
+    /// The device; `None` for whoever has the token of this host, and for a media server.
     pub device: Option<DeviceTag>,
+    /// Whether it is a media server that the stream is published to: it is none of the people, and has no part in driving.
+    pub is_server: bool,
+}
+
+impl Client {
+    /// A media server.
+    pub fn server(at: IpAddr) -> Self {
+        Self { from: at, rights: [Right::Watch].into_iter().collect(), device: None, is_server: true }
+    }
 }
 
 /// Why there is no room.

@@ -46,6 +46,20 @@ pub enum TrustError {
     /// More devices than are kept.
     #[error("{0} devices are paired already: revoke one that is not needed any more")]
     TooManyDevices(usize),
+    /// A server for ICE that browsers do not take.
+    #[error("{url:?} is no server that a browser can use: {why}")]
+    BadIceServer {
+        /// As it was given.
+        url: String,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// There is no such server for ICE.
+    #[error("there is no server {0}")]
+    NoIceServer(String),
+    /// More servers for ICE than are kept.
+    #[error("there are {0} servers already: remove one that is not needed any more")]
+    TooManyIceServers(usize),
     /// A file that is not what we wrote.
     #[error("{}: this is not what Sampan wrote ({why}): move it away, and pair the devices anew", .path.display())]
     Damaged {
@@ -81,6 +95,11 @@ impl TrustError {
             Self::NoDevice(device) => ("no_device", none.with("device", device.as_str())),
             Self::SeveralDevices(device) => ("several_devices", none.with("device", device.as_str())),
             Self::TooManyDevices(most) => ("too_many_devices", none.with("most", *most)),
+            Self::BadIceServer { url, why } => {
+                ("bad_ice_server", none.with("url", url.as_str()).with("why", *why))
+            }
+            Self::NoIceServer(url) => ("no_ice_server", none.with("url", url.as_str())),
+            Self::TooManyIceServers(most) => ("too_many_ice_servers", none.with("most", *most)),
             Self::Damaged { path, why } => {
                 ("devices_damaged", none.with("path", path.as_path()).with("why", why.as_str()))
             }
@@ -108,7 +127,13 @@ fn after(error: &TrustError) -> Option<TrustError> {
         E::WrongSignature => E::NoDevice("phone".into()),
         E::NoDevice(_) => E::SeveralDevices("phone".into()),
         E::SeveralDevices(_) => E::TooManyDevices(crate::store::MAX_DEVICES),
-        E::TooManyDevices(_) => {
+        E::TooManyDevices(_) => E::BadIceServer {
+            url: "http://example.org".into(),
+            why: "it does not begin with stun:, turn: or turns:",
+        },
+        E::BadIceServer { .. } => E::NoIceServer("turn:example.org".into()),
+        E::NoIceServer(_) => E::TooManyIceServers(crate::ice::MAX_ICE_SERVERS),
+        E::TooManyIceServers(_) => {
             E::Damaged { path: "/library/stream/devices.json".into(), why: "EOF while parsing".into() }
         }
         E::Damaged { .. } => {

@@ -29,6 +29,7 @@
 mod crypto;
 mod error;
 mod gate;
+mod ice;
 mod identity;
 mod pairing;
 pub mod sharing;
@@ -40,6 +41,7 @@ pub use error::TrustError;
 #[doc(hidden)]
 pub use error::samples;
 pub use gate::{Connect, Gate, Now, Opened};
+pub use ice::{IceServer, MAX_ICE_SERVERS};
 pub use identity::Identity;
 pub use pairing::{
     ANSWER, Code, FirstAnswer, FirstMessage, LIFETIME, NewDevice, SecondMessage, Step, TRIES, WaitMessage,

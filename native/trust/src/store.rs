@@ -4,6 +4,7 @@
 
 use crate::crypto::{POINT_BYTES, decode, encode};
 use crate::error::TrustError;
+use crate::ice::{IceServer, MAX_ICE_SERVERS};
 use crate::identity::Identity;
 use crate::pairing::{NewDevice, device_id};
 use crate::sharing::Rights;
@@ -29,6 +30,7 @@ const LOCK: &str = ".lock";
 const IDENTITY: &str = "identity.json";
 const DEVICES: &str = "devices.json";
 const PLACES: &str = "places.json";
+const ICE_SERVERS: &str = "ice-servers.json";
 
 /// A device that may see a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +148,12 @@ struct Devices {
 #[serde(deny_unknown_fields)]
 struct Places {
     machines: BTreeMap<String, Place>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IceServers {
+    servers: Vec<IceServer>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -280,6 +288,51 @@ impl Store {
         }
         kept.machines.insert(machine.to_owned(), place);
         self.write(PLACES, &kept)
+    }
+
+    /// The servers by which devices may find a way to this host; none unless the owner has named some.
+    ///
+    /// # Errors
+    /// As [`Store::devices`].
+    pub fn ice_servers(&self) -> Result<Vec<IceServer>, TrustError> {
+        Ok(self.read::<IceServers>(ICE_SERVERS)?.unwrap_or_default().servers)
+    }
+
+    /// Keeps a server; one with the same address is replaced.
+    ///
+    /// # Errors
+    /// [`TrustError::TooManyIceServers`]; else as [`Store::devices`].
+    pub fn add_ice_server(&self, server: IceServer) -> Result<(), TrustError> {
+        self.change_ice_servers(|servers| {
+            servers.retain(|other| other.url != server.url);
+            if servers.len() >= MAX_ICE_SERVERS {
+                return Err(TrustError::TooManyIceServers(MAX_ICE_SERVERS));
+            }
+            servers.push(server);
+            Ok(())
+        })
+    }
+
+    /// Forgets a server, by its address.
+    ///
+    /// # Errors
+    /// [`TrustError::NoIceServer`]; else as [`Store::devices`].
+    pub fn remove_ice_server(&self, url: &str) -> Result<(), TrustError> {
+        self.change_ice_servers(|servers| {
+            let at = servers.iter().position(|server| server.url == url);
+            servers.remove(at.ok_or_else(|| TrustError::NoIceServer(url.to_owned()))?);
+            Ok(())
+        })
+    }
+
+    fn change_ice_servers(
+        &self,
+        change: impl FnOnce(&mut Vec<IceServer>) -> Result<(), TrustError>,
+    ) -> Result<(), TrustError> {
+        let _lock = self.lock()?;
+        let mut kept = self.read::<IceServers>(ICE_SERVERS)?.unwrap_or_default();
+        change(&mut kept.servers)?;
+        self.write(ICE_SERVERS, &kept)
     }
 
     /// Held for a few file operations, until it is dropped.

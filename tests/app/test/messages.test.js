@@ -31,6 +31,11 @@ const LEFT_OUT = {
     "stale_nonce", "wrong_signature",
   ],
   "servers and names that only the command line chooses": ["not_loopback", "weak_token", "several_devices"],
+  "publishing to a media server, which the app does not do": [
+    "bad_stream_answer", "no_room_for_viewer", "no_stream_format", "not_published", "publish_bad_address", "publish_bad_answer", "publish_blocked",
+    "publish_failed", "publish_lost", "publish_not_found", "publish_not_set_up", "publish_refused", "publish_unprotected", "publish_unreachable", "stream_not_offered",
+  ],
+  "servers for ICE, which only the command line names": ["bad_ice_server", "no_ice_server", "too_many_ice_servers"],
   "libraries that other users may write to, which the app's cannot be": ["not_ours", "others_write"],
   "mistakes of a program, which only its log tells": [
     "bad_cursor", "bad_rectangle", "bad_sound", "sound_not_connected", "display_malformed", "display_refused", "not_finite", "not_mapped", "tiled_picture",

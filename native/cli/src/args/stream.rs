@@ -3,13 +3,15 @@
 use super::Vm;
 use clap::{Args, Subcommand};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     sampan stream on debian\n  \
     sampan stream pair debian            asks what the device may do\n  \
-    sampan stream revoke phone\n\n\
+    sampan stream revoke phone\n  \
+    sampan stream publish debian https://sfu.example.org/whip/room --token-file token.txt\n\n\
     The device opens the address of `pair`, which is also a QR code, or types its eight words at the address of `on`. Its browser warns of the\n\
     certificate, which no authority knows: see SECURITY.md for what that means. docs/streaming.md tells the rest.")]
 pub struct StreamArgs {
@@ -56,6 +58,32 @@ pub enum StreamAction {
         #[arg(long)]
         yes: bool,
     },
+    /// Publish a running machine's picture and sound to a media server by WHIP, until it ends
+    #[command(
+        after_help = "Whoever the media server lets watch sees the machine's screen, and hears it; nobody drives it. See docs/streaming.md."
+    )]
+    Publish {
+        #[command(flatten)]
+        vm: Vm,
+        /// The media server's WHIP address: https, or http on this host
+        #[arg(required_unless_present = "off", conflicts_with = "off")]
+        url: Option<String>,
+        /// Publish it no more
+        #[arg(long)]
+        off: bool,
+        /// The token that the server wants; every user of this host can read it while the command runs
+        #[arg(long, conflicts_with_all = ["off", "token_file"])]
+        token: Option<String>,
+        /// A file whose first line is the token; `-` is stdin
+        #[arg(long, value_name = "FILE", conflicts_with = "off")]
+        token_file: Option<PathBuf>,
+        /// Take plain http also for a server that is not this host: whoever is on the way reads the token
+        #[arg(long, conflicts_with = "off")]
+        plain_http: bool,
+        /// A PEM file with certificates to trust besides Mozilla's
+        #[arg(long, value_name = "FILE", conflicts_with = "off")]
+        ca_file: Option<PathBuf>,
+    },
     /// How a machine is shown, who sees it, and who of them drives
     #[command(visible_alias = "viewers")]
     Status {
@@ -78,11 +106,38 @@ pub enum StreamAction {
     },
     /// List the devices that are paired, of all machines
     Devices,
+    /// Servers (TURN, STUN) by which devices find a way to this host where there is no direct one; of all machines, none by default
+    Ice {
+        #[command(subcommand)]
+        action: IceAction,
+    },
     /// Take a device off the list; it is sent away at once
     Revoke {
         /// The device: its id, or its name
         device: String,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum IceAction {
+    /// Name a server, in the place of one with the same address
+    Add {
+        /// `turn:HOST[:PORT][?transport=udp|tcp]`, `turns:…`, or `stun:HOST[:PORT]`
+        url: String,
+        /// The user name that a TURN server wants
+        #[arg(long, requires = "credential_file")]
+        user: Option<String>,
+        /// A file whose first line is the credential; `-` is stdin
+        #[arg(long, value_name = "FILE", requires = "user")]
+        credential_file: Option<PathBuf>,
+    },
+    /// Take a server off the list
+    Remove {
+        /// Its address, as it was given
+        url: String,
+    },
+    /// Show those there are
+    List,
 }
 
 /// An address with or without a port.

@@ -4,17 +4,19 @@ use super::answer::{date, short, table};
 use super::place::shell_word;
 use super::{Answer, print};
 use crate::app::App;
-use crate::args::{ShareAddress, StreamAction};
+use crate::args::{IceAction, ShareAddress, StreamAction};
 use crate::exit::Code;
+use crate::text::only_line;
 use crate::words::{self, is_stdout_watched, one_line, say, say_json, tell};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
-use sampan_control::Reporter;
+use sampan_control::{PublishState, Publishing, Reporter};
 use sampan_library::VmId;
+use sampan_manager::share::PublishTarget;
 use sampan_manager::{Error, Manager};
 use sampan_trust::sharing::{PairCode, PairRequest, Sharing, Viewer};
-use sampan_trust::{Device, Right, Rights};
+use sampan_trust::{Device, IceServer, Right, Rights};
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
@@ -32,9 +34,19 @@ pub fn stream(action: &StreamAction, as_json: bool) -> Result<Code> {
             let rights = rights(said, *yes);
             pair(&vm.vm, rights, *yes, as_json)
         }
+        StreamAction::Publish { vm, off: true, .. } => unpublish(&vm.vm),
+        StreamAction::Publish { vm, url, token, token_file, plain_http, ca_file, .. } => {
+            let token = match token_file {
+                Some(file) => Some(only_line(file).context("the token")?),
+                None => token.clone(),
+            };
+            let url = url.clone().unwrap_or_default();
+            publish(&vm.vm, PublishTarget { url, token, plain_http: *plain_http, ca_file: ca_file.clone() })
+        }
         StreamAction::Status { vm } => status(&vm.vm),
         StreamAction::Kick { vm, viewer } => kick(&vm.vm, viewer),
         StreamAction::Give { vm, viewer } => give(&vm.vm, viewer),
+        StreamAction::Ice { action } => ice(action),
         StreamAction::Devices => devices(),
         StreamAction::Revoke { device } => revoke(device),
     };
@@ -75,6 +87,36 @@ fn off(vm: &str) -> Result<Answer> {
     Ok(Answer::done())
 }
 
+fn publish(vm: &str, to: PublishTarget) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    let publishing = app.wait(app.manager.publish(id, to))?;
+    Ok(Answer::new(json!(publishing), published(&publishing)))
+}
+
+fn unpublish(vm: &str) -> Result<Answer> {
+    let app = App::open()?;
+    let id = app.id(vm)?;
+    app.wait(app.manager.unpublish(id))?;
+    Ok(Answer::done())
+}
+
+/// How far publishing is, in words.
+fn published(publishing: &Publishing) -> String {
+    let codec = publishing.codec.as_deref().map(|codec| format!(", as {codec}")).unwrap_or_default();
+    let state = match publishing.state {
+        PublishState::Connecting => "taken; no media flows yet",
+        PublishState::Live => "live",
+        PublishState::Waiting => "lost; it is tried again",
+        PublishState::Refused => "refused",
+    };
+    let mut text = format!("published at {}: {state}{codec}", one_line(&publishing.url));
+    if let Some(error) = &publishing.error {
+        text += &format!("\n  {}", one_line(&error.message));
+    }
+    text
+}
+
 fn shown(app: &App, id: VmId) -> Result<Sharing> {
     // A machine that does not run says so, and one that is not shown.
     drop(app.wait(app.manager.running(id))?);
@@ -89,12 +131,16 @@ fn status(vm: &str) -> Result<Answer> {
     drop(app.wait(app.manager.running(id))?);
     let sharing = app.wait(app.manager.sharing(id))?;
     let viewers = app.wait(app.manager.viewers(id))?;
+    let publishing = app.wait(app.manager.publishing(id))?;
     let mut text = match &sharing {
         Some(sharing) => format!("stream: {}", sharing.url),
         None => "not shown to other devices".to_owned(),
     };
     if let Some(request) = sharing.as_ref().and_then(|sharing| sharing.request.as_ref()) {
         text += &format!("\n{} asks to be paired", question(request));
+    }
+    if let Some(publishing) = &publishing {
+        text += &format!("\n{}", published(publishing));
     }
     text += &match viewers.len() {
         0 => "\nnobody sees it".to_owned(),
@@ -103,6 +149,7 @@ fn status(vm: &str) -> Result<Answer> {
     let mut json = sharing.as_ref().map_or_else(|| json!({}), |sharing| json!(sharing));
     json["shared"] = sharing.is_some().into();
     json["viewers"] = json!(viewers);
+    json["publishing"] = json!(publishing);
     Ok(Answer::new(json, text))
 }
 
@@ -172,6 +219,37 @@ fn devices() -> Result<Answer> {
     }));
     let text = if all.is_empty() { "no device is paired".to_owned() } else { table(&rows) };
     Ok(Answer::new(all.iter().map(json_of).collect(), text))
+}
+
+fn ice(action: &IceAction) -> Result<Answer> {
+    let app = App::open()?;
+    match action {
+        IceAction::Add { url, user, credential_file } => {
+            let credential =
+                credential_file.as_deref().map(only_line).transpose().context("the credential")?;
+            let server = IceServer::new(url, user.clone(), credential);
+            let server = app.told_of(server.map_err(Error::from))?;
+            app.wait(app.manager.add_ice_server(server))?;
+            Ok(Answer::done())
+        }
+        IceAction::Remove { url } => {
+            app.wait(app.manager.remove_ice_server(url))?;
+            Ok(Answer::done())
+        }
+        IceAction::List => {
+            let all = app.wait(app.manager.ice_servers())?;
+            let rows = all
+                .iter()
+                .map(|server| vec![server.url.clone(), short(server.username.as_deref().unwrap_or("-"))]);
+            let head = vec![["SERVER", "USER"].map(str::to_owned).to_vec()];
+            let rows: Vec<_> = head.into_iter().chain(rows).collect();
+            let text = if all.is_empty() { "no server is named".to_owned() } else { table(&rows) };
+            // What proves the user stays here.
+            let json =
+                all.iter().map(|server| json!({ "url": server.url, "username": server.username })).collect();
+            Ok(Answer::new(json, text))
+        }
+    }
 }
 
 fn revoke(device: &str) -> Result<Answer> {

@@ -50,6 +50,8 @@ const REQUESTS: &str = r#"
 {"command":"stream-kick","viewer":""}
 {"command":"stream-give","viewer":""}
 {"command":"stream-revoked","device":""}
+{"command":"stream-publish","url":"","token":"","plain_http":true,"ca_file":""}
+{"command":"stream-unpublish"}
 {"command":"clipboard-set","kind":"png","data":"","secret":true}
 "#;
 

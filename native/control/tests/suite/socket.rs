@@ -112,6 +112,7 @@ impl Handler for Played {
             stream: None,
             sharing: None,
             viewers: Vec::new(),
+            publishing: None,
             display_faults: [].into(),
         };
         let state = *self.state.lock().expect("whole");

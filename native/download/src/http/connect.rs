@@ -6,13 +6,13 @@ use crate::fault::{BadAddress, BadAnswer, NoConnection};
 use crate::settings::Timeouts;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper::upgrade::Upgraded;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::fmt::Display;
@@ -39,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// An open connection to one server, or to a proxy for plain http to one server.
 pub(crate) struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     _driver: Driver,
     origin: url::Origin,
     /// Set when a proxy, not the server, reads our plain requests.
@@ -78,13 +78,26 @@ impl Connection {
         headers: Vec<(HeaderName, HeaderValue)>,
         timeouts: &Timeouts,
     ) -> Result<Response<Incoming>, DownloadError> {
+        self.send(Method::GET, url, headers, Bytes::new(), timeouts).await
+    }
+
+    pub async fn send(
+        &mut self,
+        method: Method,
+        url: &Url,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: Bytes,
+        timeouts: &Timeouts,
+    ) -> Result<Response<Incoming>, DownloadError> {
         let path = &url[Position::BeforePath..Position::AfterQuery];
         // To a forwarding proxy the whole address is said (RFC 9112 section 3.2.2).
         let target = if self.forward.is_some() { &url[..Position::AfterQuery] } else { path };
-        let mut request = Request::get(target.parse::<Uri>().map_err(|e| unusable(url, &e))?)
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target.parse::<Uri>().map_err(|e| unusable(url, &e))?)
             .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
             .header(USER_AGENT, AGENT)
-            .body(Empty::new())
+            .body(Full::new(body))
             .map_err(|e| unusable(url, &e))?;
         request.headers_mut().extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
         if let Some(value) = self.forward.as_ref().and_then(|f| f.authorization.clone()) {
@@ -134,7 +147,7 @@ pub(crate) fn silent(url: &Url, waited: Duration, doing: &'static str) -> Downlo
 }
 
 impl Client {
-    pub(super) async fn connect(&self, url: &Url) -> Result<Connection, DownloadError> {
+    pub(crate) async fn connect(&self, url: &Url) -> Result<Connection, DownloadError> {
         let limit = self.timeouts.connect;
         match tokio::time::timeout(limit, self.open(url)).await {
             Ok(connection) => connection,

@@ -21,7 +21,7 @@ use url::Url;
 /// Redirects that are followed one after another; browsers follow 20.
 const MAX_REDIRECTS: usize = 10;
 /// The longest address that is taken; servers commonly refuse longer ones.
-const MAX_URL: usize = 8192;
+pub(crate) const MAX_URL: usize = 8192;
 
 /// What every request needs.
 pub(crate) struct Client {

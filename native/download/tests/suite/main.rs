@@ -5,6 +5,7 @@ mod bench;
 mod cuts;
 #[path = "../../../../tests/example.rs"]
 mod example;
+mod exchange;
 mod good;
 mod kill;
 mod misbehaving;

@@ -307,6 +307,7 @@ impl Handler for LocalMachine {
             | Request::StreamKick { .. }
             | Request::StreamGive { .. }
             | Request::StreamRevoked { .. } => self.of_sharing(request).await,
+            Request::StreamPublish { .. } | Request::StreamUnpublish => self.of_publishing(request).await,
             Request::Sound { volume, muted, microphone } => {
                 sound::set(&self.session, self.of_run().as_deref(), volume, muted, microphone).await
             }
@@ -383,6 +384,7 @@ impl Handler for LocalMachine {
                 stream: viewer.get().and_then(|viewer| (viewer.stats)()),
                 sharing: self.sharing(),
                 viewers: self.viewers(),
+                publishing: self.shares.publishing(),
                 display_faults: session.display_faults().into_iter().collect(),
             }),
         }

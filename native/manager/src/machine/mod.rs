@@ -6,6 +6,7 @@ mod give;
 mod guest;
 mod local;
 mod offline;
+mod publish;
 mod pull;
 mod sharing;
 mod sound;

@@ -1,10 +1,11 @@
 //! How a running machine's screen is shown to other devices, as requests ask for it.
 
 use super::LocalMachine;
+use super::publish::{Publisher, Target};
 use crate::share::addresses;
 use crate::{Sentence, blocking};
 use parking_lot::Mutex;
-use sampan_control::{Reply, Request};
+use sampan_control::{Publishing, Reply, Request};
 use sampan_library::{Library, VmId};
 use sampan_message::{Coded, Message};
 use sampan_stream::{Server, ServerConfig, ShareConfig};
@@ -27,8 +28,11 @@ enum Streamer {
 pub(super) struct Shares {
     streamer: Mutex<Option<Streamer>>,
     of_library: OnceLock<(Library, VmId)>,
+    publisher: Mutex<Option<Publisher>>,
     /// One request at a time.
     turn: tokio::sync::Mutex<()>,
+    /// The same of those about publishing.
+    publish_turn: tokio::sync::Mutex<()>,
 }
 
 impl Shares {
@@ -49,8 +53,26 @@ impl Shares {
         self.server().map(|server| server.viewers()).unwrap_or_default()
     }
 
+    /// How the stream is published.
+    pub(super) fn publishing(&self) -> Option<Publishing> {
+        self.publisher.lock().as_ref().map(Publisher::now)
+    }
+
+    /// Publishes it no more, and waits until the server was told, or cannot be.
+    async fn unpublish(&self) -> bool {
+        let publisher = self.publisher.lock().take();
+        match publisher {
+            Some(publisher) => {
+                publisher.end().await;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The run has ended.
     pub(super) fn end(&self) {
+        drop(self.publisher.lock().take());
         let streamer = self.streamer.lock().take();
         drop(streamer);
     }
@@ -186,6 +208,47 @@ impl LocalMachine {
             _ => Ok(()),
         })
         .await
+    }
+
+    /// Carries out one of the requests about publishing. They may take as long as a server takes to answer, and hold up no other.
+    pub(super) async fn of_publishing(&self, request: Request) -> Result<Reply, Message> {
+        let _turn = self.shares.publish_turn.lock().await;
+        if let Request::StreamPublish { url, token, plain_http, ca_file } = request {
+            let target = Target { url, token, plain_http, ca_file };
+            return self.publish(target).await.map(Reply::Publishing);
+        }
+        if !self.shares.unpublish().await {
+            return Err(Message::saying(&Sentence::NotPublished));
+        }
+        self.changes.send_replace(());
+        Ok(Reply::Done)
+    }
+
+    /// Publishes the stream to a media server, in the place of one from before.
+    async fn publish(&self, target: Target) -> Result<Publishing, Message> {
+        let server = self.streamer().await?;
+        self.shares.unpublish().await;
+        let changes = self.changes.clone();
+        let begun = Publisher::begin(
+            target,
+            &server,
+            Box::new(move || {
+                changes.send_replace(());
+            }),
+        );
+        let publisher = begun.await.inspect_err(|_| {
+            self.changes.send_replace(());
+        })?;
+        let now = publisher.now();
+        let before = self.shares.publisher.lock().replace(publisher);
+        drop(before);
+        self.changes.send_replace(());
+        Ok(now)
+    }
+
+    /// The machine ends: a media server that has its stream is told.
+    pub async fn unpublish(&self) {
+        self.shares.unpublish().await;
     }
 
     /// Carries out one of the requests about it.

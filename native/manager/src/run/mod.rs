@@ -294,7 +294,7 @@ impl Run {
     /// Waits for the machine's end and notes it. With the restarts so far it says whether the machine is to be started again
     /// by itself.
     pub async fn finish(&self, restarts: &Restarts) -> (EndRecord, Option<Restarts>) {
-        let ended = self.vm.finish().await;
+        let (ended, ()) = tokio::join!(self.vm.finish(), self.machine.unpublish());
         let died = matches!(ended, Ended::Died(_));
         let wanted = died && self.vm.document().system.restart_after_crash;
         let again = wanted.then(|| restarts.next(now())).flatten();

@@ -74,7 +74,8 @@ pub struct Peer {
 
 impl Peer {
     /// Serves the viewer until one of both sides ends it. Whatever it held down is released then.
-    pub async fn run(mut self) {
+    /// The reason, in words.
+    pub async fn run(mut self) -> &'static str {
         let last = Arc::new(Mutex::new(None));
         let (connection, seat) = (self.connection.clone(), self.seat.clone());
         let label = self.label.clone();
@@ -96,6 +97,7 @@ impl Peer {
         log::info!("viewer {label} left: {reason}");
         seat.outbox().close();
         connection.close().await;
+        reason
     }
 }
 
@@ -146,7 +148,7 @@ impl Turn {
 /// The half that deals with messages.
 struct Control {
     peer: Peer,
-    /// Its part in driving, once it is connected. What it holds down is released when this is dropped, however it ends.
+    /// Its part in driving, once it is connected; a media server has none. What it holds down is released when this is dropped, however it ends.
     part: Option<Participant>,
     reader: Reader,
     teller: Teller,
@@ -305,7 +307,7 @@ impl Control {
             PeerEvent::Connected => {
                 match &self.part {
                     Some(part) => part.present(true),
-                    None => self.part = Some(self.enter()),
+                    None => self.part = (!self.peer.client.is_server).then(|| self.enter()),
                 }
                 if !std::mem::replace(&mut self.connected, true) {
                     (self.peer.connected)();
@@ -323,7 +325,8 @@ impl Control {
             PeerEvent::Closed(channel) => self.teller.closed(channel),
             PeerEvent::Message(channel, text) => self.message(channel, &text),
             PeerEvent::KeyRequest => {
-                let last = *self.last.lock();
+                // To a media server pictures are sent at rest, too, so that no timer of a browser's behind it asks.
+                let last = self.last.lock().filter(|_| !self.peer.client.is_server);
                 if self.requests.answer(Instant::now(), last) {
                     self.peer.seat.outbox().ask_key();
                     self.peer.seat.wake();

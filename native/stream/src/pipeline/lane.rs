@@ -190,6 +190,7 @@ impl Worker {
             && self.key_at.is_some_and(|at| now.saturating_duration_since(at) < LAGGARD_KEY_GAP);
         for seat in seats.iter().filter(|seat| drawable && seat.can_take()) {
             input.ready = true;
+            input.beat |= seat.relays();
             match seat.needs_key(now) {
                 Some(at) if at > now => {
                     input.key_later = Some(input.key_later.map_or(at, |other| other.min(at)));

@@ -90,12 +90,12 @@ impl Pipeline {
         Arc::new(Self { screen, shared, lanes: Mutex::default() })
     }
 
-    /// Adds a viewer.
+    /// Adds a viewer; one that relays is sent pictures [at rest](schedule::BEAT), too.
     ///
     /// # Errors
     /// The system's, if it has no thread for the encoder.
-    pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>) -> std::io::Result<Seat> {
-        let outbox = Arc::new(Outbox::new(flow));
+    pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>, relays: bool) -> std::io::Result<Seat> {
+        let outbox = Arc::new(Outbox::new(flow, relays));
         let place = self.place(codec, None, &outbox)?;
         Ok(Seat { codec, place: Mutex::new(place), moves: Mutex::default(), outbox })
     }

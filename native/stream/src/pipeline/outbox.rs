@@ -18,6 +18,7 @@ pub const KEY_GAP: Duration = Duration::from_millis(400);
 /// The frames on their way to one viewer.
 pub struct Outbox {
     flow: Arc<Flow>,
+    relays: bool,
     state: Mutex<State>,
     arrived: Notify,
 }
@@ -51,9 +52,14 @@ impl State {
 
 impl Outbox {
     /// An empty one for a viewer that has seen nothing yet.
-    pub fn new(flow: Arc<Flow>) -> Self {
+    pub fn new(flow: Arc<Flow>, relays: bool) -> Self {
         let state = State { needs_key: true, ..State::default() };
-        Self { flow, state: Mutex::new(state), arrived: Notify::new() }
+        Self { flow, relays, state: Mutex::new(state), arrived: Notify::new() }
+    }
+
+    /// Whether it hands on what it gets, to viewers that cannot be heard.
+    pub fn relays(&self) -> bool {
+        self.relays
     }
 
     /// How fast this viewer's path takes bytes.
@@ -184,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_viewer_that_does_not_drain_falls_back_to_the_next_keyframe() {
-        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)), false);
         let needs_key = || outbox.needs_key(Instant::now()).is_some();
         assert!(needs_key());
         outbox.push(0, &frame(false));
@@ -206,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_replayed_takes_no_room_from_what_is_new() {
-        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)), false);
         outbox.replay(0, (0..10).map(|n| frame(n == 0)).collect());
         for _ in 0..CAPACITY {
             outbox.push(0, &frame(false));
@@ -222,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_viewer_that_sees_another_display_gets_nothing_of_the_one_before() {
-        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)), false);
         outbox.push(0, &frame(true));
         outbox.push(0, &frame(false));
         outbox.follow(7);
@@ -237,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_viewer_that_asks_without_end_is_answered_now_and_then() {
-        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)));
+        let outbox = Outbox::new(Arc::new(Flow::new(1_000_000)), false);
         let now = Instant::now();
         assert_eq!(outbox.needs_key(now), Some(now), "one that has nothing is served at once");
         outbox.replay(0, vec![frame(true)]);

@@ -23,6 +23,11 @@ const MAX_REFINEMENTS: u32 = 100;
 /// packets must not turn everyone's stream into keyframes.
 pub const KEY_GAP: Duration = Duration::from_millis(400);
 
+/// How often a picture is sent at rest while somebody relays the stream, as a difference to the same picture: some hundred bytes. A browser
+/// asks for a keyframe when none has come for 3 s (see `peer/keyrequest.rs`), and behind a relay those of all would be answered, which makes all of
+/// them ask again 3 s later, forever. As no timer asks, every request is that of somebody who came or lost something, and is answered.
+pub const BEAT: Duration = Duration::from_secs(2);
+
 /// What the scheduler is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
@@ -36,6 +41,8 @@ pub struct Now {
     pub kept: bool,
     /// From when on a viewer needs a keyframe that has just been given one.
     pub key_later: Option<Instant>,
+    /// Pictures are wanted at rest, too.
+    pub beat: bool,
 }
 
 /// What is to be done.
@@ -103,7 +110,9 @@ impl Schedule {
         if input.damaged && now >= allowed {
             return Step::Encode(Kind::Delta);
         }
-        if !input.damaged && !self.settled && now >= refine_from {
+        let beat = (input.beat && !input.damaged && self.settled).then_some(last + BEAT);
+        let is_due = |at: Instant| now >= at;
+        if beat.is_some_and(is_due) || !input.damaged && !self.settled && now >= refine_from {
             return Step::Encode(Kind::Refined);
         }
         let times = [
@@ -111,6 +120,7 @@ impl Schedule {
             input.damaged.then_some(allowed),
             (!input.damaged && !self.settled).then_some(refine_from),
             input.key_later,
+            beat,
         ];
         Step::Wait(times.into_iter().flatten().min())
     }
@@ -175,6 +185,28 @@ mod tests {
         assert_eq!(schedule.step(later, ready()), Step::Wait(None));
         // Whoever asks now gets what is kept.
         assert_eq!(schedule.step(later, Now { key: true, kept: true, ..ready() }), Step::Resend);
+    }
+
+    #[test]
+    fn who_relays_gets_pictures_at_rest() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(60);
+        schedule.encoded(start, Kind::Key, true, false);
+        let mut rest = start + QUIET;
+        schedule.encoded(rest, Kind::Refined, false, true);
+        let relay = Now { beat: true, ..ready() };
+        for _ in 0..1000 {
+            assert_eq!(schedule.step(rest + MS, relay), Step::Wait(Some(rest + BEAT)));
+            assert_eq!(schedule.step(rest + MS, Now { key: true, kept: true, ..relay }), Step::Resend);
+            rest += BEAT;
+            assert_eq!(schedule.step(rest, ready()), Step::Wait(None), "nobody else does");
+            assert_eq!(schedule.step(rest, relay), Step::Encode(Kind::Refined));
+            // Whatever an encoder says.
+            schedule.encoded(rest, Kind::Refined, false, false);
+            if schedule.step(rest + REFINE_STEP, relay) == Step::Encode(Kind::Refined) {
+                schedule.encoded(rest, Kind::Refined, false, true);
+            }
+        }
     }
 
     #[test]

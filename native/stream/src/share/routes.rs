@@ -10,10 +10,10 @@ use crate::web::{self, Guard, PeerAddress, refuse};
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Path, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, LINK, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use sampan_message::Coded;
@@ -131,7 +131,7 @@ async fn offer(
     }
     let (state, share) = (site.state()?, site.share()?);
     let (connect, device) = device(&share, &headers, &body).await?;
-    let client = Client { from, rights: device.rights, device: Some(tag(&device)) };
+    let client = Client { from, rights: device.rights, device: Some(tag(&device)), is_server: false };
     let (id, answer) = match state.join(&body, wanted_display(&address), client, &share.transport).await {
         Ok(joined) => joined,
         Err(error) => return Ok(not_joined(&error)),
@@ -149,21 +149,26 @@ async fn offer(
     let known = device.id().to_owned();
     let still = share.stored(move |store, machine| {
         store.seen(&known, unix())?;
-        store.device(&known, machine)
+        store.device(&known, machine)?;
+        store.ice_servers()
     });
-    let still = still.await;
-    if still.is_err() || *share.stop.borrow() {
-        state.dismiss(&id);
-        still?;
-        return Err(Refused::ended());
-    }
+    let servers = match still.await {
+        Ok(servers) if !*share.stop.borrow() => servers,
+        still => {
+            state.dismiss(&id);
+            still?;
+            return Err(Refused::ended());
+        }
+    };
     let headers = [
         (CONTENT_TYPE.as_str(), SDP.to_owned()),
         (LOCATION.as_str(), format!("/whep/{id}")),
         (ETAG.as_str(), ice_tag(0)),
         (SIGNATURE, signature),
     ];
-    Ok((StatusCode::CREATED, headers, answer).into_response())
+    // Who is let in is told of them, and nobody before.
+    let links = servers.iter().map(|server| (LINK, server.link()));
+    Ok((StatusCode::CREATED, headers, AppendHeaders(links.collect::<Vec<_>>()), answer).into_response())
 }
 
 fn not_joined(error: &JoinError) -> Response {

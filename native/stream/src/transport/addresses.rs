@@ -27,8 +27,8 @@ pub fn addresses() -> Vec<IpAddr> {
     all
 }
 
-/// The address that the system would send from.
-fn way_to(outside: &str) -> Option<IpAddr> {
+/// The address of ours that the system would send from to another one.
+pub fn way_to(outside: &str) -> Option<IpAddr> {
     let outside: SocketAddr = outside.parse().ok()?;
     let any: SocketAddr = if outside.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().ok()?;
     let socket = UdpSocket::bind(any).ok()?;

@@ -91,10 +91,41 @@ impl Candidates {
     }
 }
 
+/// The answer of a media server, whose address the owner has named, without candidates that lead nowhere for us: names of mDNS, TCP (we
+/// connect to nobody), and more than [`MOST`]. It may have other addresses for media than for its requests.
+pub fn of_answer(answer: &str) -> String {
+    let mut taken = 0;
+    let mut keeps = |line: &&str| {
+        let Some(candidate) = line.trim().strip_prefix("a=candidate:") else { return true };
+        let mut words = candidate.split_ascii_whitespace();
+        let (transport, address) = (words.nth(2), words.nth(1));
+        let is_udp = transport.is_some_and(|transport| transport.eq_ignore_ascii_case("udp"));
+        let is_address = address.is_some_and(|address| address.parse::<IpAddr>().is_ok());
+        let takes = is_udp && is_address && taken < MOST;
+        taken += usize::from(takes);
+        takes
+    };
+    answer.split_inclusive('\n').filter(|line| keeps(line)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn of_a_media_servers_candidates_those_are_tried_that_lead_somewhere() {
+        let answer = "v=0\r\nm=video 9 UDP 0\r\na=candidate:1 1 udp 2122 192.0.2.7 5000 typ host\r\n\
+            a=candidate:2 1 udp 2122 1234-5.local 5001 typ host\r\n\
+            a=candidate:3 1 tcp 2122 192.0.2.7 5002 typ host tcptype passive\r\n\
+            a=candidate:4 1 UDP 2122 2001:db8::7 5003 typ host\r\na=candidate:5\r\na=mid:0\r\n";
+        let found = of_answer(answer);
+        let kept: Vec<&str> = found.lines().filter_map(|line| line.split(' ').nth(5)).collect();
+        assert_eq!(kept, ["5000", "5003"]);
+        assert!(found.starts_with("v=0\r\n") && found.ends_with("a=mid:0\r\n"));
+        let many = "a=candidate:1 1 udp 2122 192.0.2.7 5000 typ host\r\n".repeat(99);
+        assert_eq!(of_answer(&many).lines().count(), MOST);
+    }
 
     fn of(from: &str) -> Candidates {
         Candidates::new(from.parse().expect("an address"))
@@ -145,6 +176,7 @@ mod tests {
         fn any_text_is_bounded(text: String) {
             let candidates = of("192.0.2.7");
             let _ = candidates.of_offer(&text);
+            let _ = of_answer(&text);
             prop_assert!(candidates.of_fragment(&text).is_some_and(|found| found.len() <= MOST));
         }
     }

@@ -6,6 +6,7 @@ mod channels;
 mod estimate;
 mod flow;
 mod nacks;
+mod offered;
 mod pace;
 mod restart;
 mod same_host;
@@ -13,7 +14,7 @@ mod sdp;
 mod tcp;
 mod webrtc;
 
-pub use addresses::addresses;
+pub use addresses::{addresses, way_to};
 pub use flow::Flow;
 pub use webrtc::{Rates, WebRtc};
 
@@ -89,6 +90,9 @@ pub enum TransportError {
         "the viewer offers neither H.264 (packetization-mode 1, baseline) nor VP8 video to receive: use another browser"
     )]
     NoCodec,
+    /// The answer to an offer of ours cannot be used.
+    #[error("the answer is not one to our offer ({0})")]
+    Answer(String),
     /// The library failed.
     #[error("the WebRTC connection failed: {0}")]
     Library(String),
@@ -106,10 +110,8 @@ pub enum TransportError {
     Closed,
 }
 
-/// A viewer's offer, answered.
+/// What both sides have agreed on.
 pub struct Accepted {
-    /// Our SDP, with all candidates.
-    pub answer: String,
     /// The codec to send.
     pub codec: Codec,
     /// The connection, not yet established.
@@ -118,6 +120,8 @@ pub struct Accepted {
     pub events: mpsc::Receiver<PeerEvent>,
     /// How fast the path takes bytes.
     pub flow: Arc<Flow>,
+    /// Whether it takes sound.
+    pub sound: bool,
     /// What the viewer says, where there is sound; what finds no room is lost.
     pub voice: Option<mpsc::Receiver<VoicePacket>>,
 }
@@ -125,8 +129,8 @@ pub struct Accepted {
 /// Makes connections to viewers.
 #[async_trait]
 pub trait MediaTransport: Send + Sync + 'static {
-    /// Answers an offer from a viewer at `from`, with sound or without. `wake` is called whenever the path can take bytes again; it
-    /// must be quick.
+    /// Answers an offer from a viewer at `from`, with sound or without: the connection, and our SDP with all candidates. `wake` is called
+    /// whenever the path can take bytes again; it must be quick.
     ///
     /// # Errors
     /// [`TransportError::Offer`] or [`TransportError::NoCodec`] if the offer is at fault.
@@ -135,8 +139,34 @@ pub trait MediaTransport: Send + Sync + 'static {
         offer: &str,
         from: IpAddr,
         sound: bool,
-        wake: Arc<dyn Fn() + Send + Sync>,
-    ) -> Result<Accepted, TransportError>;
+        wake: Wake,
+    ) -> Result<(Accepted, String), TransportError>;
+
+    /// Offers picture, and sound where there is some, to a media server that relays them: nothing is received but reports. `wake` as for
+    /// [`MediaTransport::accept`].
+    ///
+    /// # Errors
+    /// [`TransportError::Library`].
+    async fn offer(&self, sound: bool, wake: Wake) -> Result<Box<dyn Offered>, TransportError>;
+}
+
+/// Called whenever a path can take bytes again.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// An offer of ours that waits for its answer. It is to be answered or given up.
+#[async_trait]
+pub trait Offered: Send + Sync {
+    /// Our SDP, with all candidates.
+    fn sdp(&self) -> &str;
+
+    /// Takes the answer; the connection is closed where it is of no use.
+    ///
+    /// # Errors
+    /// [`TransportError::Answer`].
+    async fn answered(self: Box<Self>, answer: &str) -> Result<Accepted, TransportError>;
+
+    /// Frees what it holds.
+    async fn give_up(self: Box<Self>);
 }
 
 /// One viewer's connection.

@@ -38,10 +38,106 @@ pub fn choose(offer: &str) -> Result<Choice, TransportError> {
         VP8_RANK => Codec::Vp8,
         _ => Codec::H264,
     };
-    let feedback = format!("a=rtcp-fb:{} transport-cc", format.payload_type);
-    let reports_arrivals =
-        section.iter().any(|line| *line == feedback || *line == "a=rtcp-fb:* transport-cc");
+    let reports_arrivals = reports(&section, format.payload_type);
     Ok(Choice { codec, payload_type: format.payload_type, fmtp: format.fmtp.clone(), rtx, reports_arrivals })
+}
+
+/// What we offer to a media server, in the order of preference. It hands on what it gets, so the format is one that every browser
+/// decodes: no 4:4:4.
+pub fn offered() -> Vec<Choice> {
+    let h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+    let choice = |codec, payload_type, fmtp: &str| Choice {
+        codec,
+        payload_type,
+        fmtp: fmtp.to_owned(),
+        rtx: Some(payload_type + 1),
+        reports_arrivals: true,
+    };
+    let mut all = vec![choice(Codec::H264, 102, h264)];
+    if cfg!(vp8) {
+        all.push(choice(Codec::Vp8, 96, ""));
+    }
+    all
+}
+
+/// The sound that we offer to a media server.
+pub fn offered_sound() -> SoundChoice {
+    SoundChoice {
+        opus: 111,
+        fmtp: "minptime=10;stereo=1;sprop-stereo=1;useinbandfec=1".to_owned(),
+        red: None,
+    }
+}
+
+/// What an answer to [`offered`] chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The format.
+    pub choice: Choice,
+    /// The URIs of header extensions that may be sent with the picture (RFC 8285).
+    extensions: Vec<String>,
+    /// Whether sound is wanted.
+    pub sound: bool,
+}
+
+impl Chosen {
+    /// Whether the header extension of this URI may be sent with the picture.
+    pub fn has_extension(&self, uri: &str) -> bool {
+        self.extensions.iter().any(|other| other == uri)
+    }
+}
+
+/// Reads an answer: the first of its formats is the one to send (RFC 9429, section 5.11). `arrivals` is the URI of the extension without
+/// which no arrivals are reported.
+///
+/// # Errors
+/// [`TransportError::NoCodec`] if it wants no picture or in no format of ours; [`TransportError::Answer`].
+pub fn chosen(answer: &str, arrivals: &str) -> Result<Chosen, TransportError> {
+    let (media, section) = answered(answer, "m=video ").ok_or(TransportError::NoCodec)?;
+    let formats: Vec<Format> = section.iter().filter_map(|line| Format::parse(line, &section)).collect();
+    let ours = offered();
+    let first =
+        media.split_ascii_whitespace().skip(3).filter_map(|word| word.parse().ok()).find_map(|wanted: u8| {
+            let format = formats.iter().find(|format| format.payload_type == wanted)?;
+            let choice = ours.iter().find(|choice| choice.payload_type == wanted)?;
+            let name = match choice.codec {
+                Codec::H264 | Codec::H264Full => "H264",
+                Codec::Vp8 => "VP8",
+            };
+            format.name.eq_ignore_ascii_case(name).then_some(choice)
+        });
+    let mut choice = first.ok_or(TransportError::NoCodec)?.clone();
+    choice.rtx = choice.rtx.filter(|rtx| {
+        let apt = format!("apt={}", choice.payload_type);
+        formats.iter().any(|f| f.payload_type == *rtx && parameters(&f.fmtp).any(|p| p == apt))
+    });
+    let extensions: Vec<String> = section
+        .iter()
+        .filter_map(|line| line.strip_prefix("a=extmap:")?.split_ascii_whitespace().nth(1).map(str::to_owned))
+        .collect();
+    choice.reports_arrivals =
+        reports(&section, choice.payload_type) && extensions.iter().any(|extension| extension == arrivals);
+    let opus = offered_sound().opus;
+    let sound = answered(answer, "m=audio ").is_some_and(|(_, section)| {
+        let format =
+            section.iter().filter_map(|line| Format::parse(line, &section)).find(|f| f.payload_type == opus);
+        format.is_some_and(|format| format.name.eq_ignore_ascii_case("opus"))
+    });
+    Ok(Chosen { choice, extensions, sound })
+}
+
+/// The line and the section of a kind in an answer, unless it was refused (RFC 3264, section 6) or is not to be sent to.
+fn answered<'a>(answer: &'a str, kind: &str) -> Option<(&'a str, Vec<&'a str>)> {
+    let line = answer.lines().find(|line| line.starts_with(kind))?;
+    let port = line.strip_prefix(kind)?.split_ascii_whitespace().next()?;
+    (port != "0").then_some(())?;
+    Some((line, section(answer, kind)?))
+}
+
+/// Whether arrivals of this format's packets are reported (transport-wide feedback).
+fn reports(section: &[&str], payload_type: u8) -> bool {
+    let feedback = format!("a=rtcp-fb:{payload_type} transport-cc");
+    section.iter().any(|line| *line == feedback || *line == "a=rtcp-fb:* transport-cc")
 }
 
 /// How sound goes to and from a viewer.
@@ -236,16 +332,57 @@ mod tests {
         assert_eq!(choose_sound(OFFER), None);
     }
 
+    const ARRIVALS: &str = "urn:arrivals";
+    const ANSWER: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=recvonly\r\na=rtpmap:111 opus/48000/2\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97 102\r\na=recvonly\r\na=rtpmap:102 H264/90000\r\n\
+        a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtcp-fb:96 transport-cc\r\n\
+        a=extmap:3 urn:arrivals\r\n";
+
+    #[cfg(vp8)]
+    #[test]
+    fn the_first_format_of_an_answer_is_sent() {
+        let of = |answer: &str| chosen(answer, ARRIVALS);
+        let all = of(ANSWER).expect("an answer");
+        assert_eq!((all.choice.codec, all.choice.payload_type, all.choice.rtx), (Codec::Vp8, 96, Some(97)));
+        assert!(all.choice.reports_arrivals && all.has_extension(ARRIVALS) && all.sound);
+        let h264 = of(&ANSWER.replace("SAVPF 96 97 102", "SAVPF 102 96 97")).expect("an answer").choice;
+        assert_eq!(
+            (h264.codec, h264.payload_type, h264.rtx, h264.reports_arrivals),
+            (Codec::H264, 102, None, false)
+        );
+        for (from, to) in [("a=rtcp-fb:96 transport-cc\r\n", ""), (ARRIVALS, "urn:other")] {
+            assert!(
+                !of(&ANSWER.replace(from, to)).expect("an answer").choice.reports_arrivals,
+                "without {from}"
+            );
+        }
+        let mute = of(&ANSWER.replace("m=audio 9", "m=audio 0")).expect("an answer");
+        assert!(!mute.sound && mute.choice.codec == Codec::Vp8);
+        for (from, to) in [
+            ("m=video 9", "m=video 0"),
+            ("SAVPF 96 97 102", "SAVPF 45"),
+            ("96 97 102\r\na=recvonly", "96 97 102\r\na=inactive"),
+        ] {
+            assert_eq!(of(&ANSWER.replace(from, to)), Err(TransportError::NoCodec), "{to}");
+        }
+        // Another codec at our number is none of ours.
+        let other = ANSWER.replace("VP8", "AV1").replace(" 102\r", "\r");
+        assert_eq!(of(&other), Err(TransportError::NoCodec));
+    }
+
     proptest! {
         #[test]
         fn any_text_is_answered(offer: String) {
             let _ = choose(&offer);
+            let _ = chosen(&offer, ARRIVALS);
             let _ = choose_sound(&offer);
         }
 
         #[test]
         fn any_damage_is_answered(at in 0..OFFER.len(), with in "\\PC{0,8}") {
             let _ = choose(&format!("{}{with}{}", &OFFER[..at], &OFFER[(at + 1).min(OFFER.len())..]));
+            let place = at % ANSWER.len();
+            let _ = chosen(&format!("{}{with}{}", &ANSWER[..place], &ANSWER[place + 1..]), ARRIVALS);
             let at = at % SOUND.len();
             let _ = choose_sound(&format!("{}{with}{}", &SOUND[..at], &SOUND[at + 1..]));
         }

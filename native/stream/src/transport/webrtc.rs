@@ -4,11 +4,14 @@ use super::addresses::one_of_each;
 use super::candidates::Candidates;
 use super::channels::{self, Channels};
 use super::estimate::Estimate;
+use super::offered::Waiting;
 use super::pace::{Notify, Pace, Shown};
 use super::restart::{Credentials, fragment, restarted};
 use super::sdp::{Choice, SoundChoice, choose, choose_sound};
 use super::tcp::ViewerRuntime;
-use super::{Accepted, Channel, Connection, Flow, Frame, MediaTransport, PeerEvent, TransportError};
+use super::{
+    Accepted, Channel, Connection, Flow, Frame, MediaTransport, Offered, PeerEvent, TransportError, Wake,
+};
 use crate::codec::Codec;
 use crate::sound::{self, VoicePacket};
 use async_trait::async_trait;
@@ -41,8 +44,9 @@ use webrtc::peer_connection::{
     SettingEngineBuilder,
 };
 
-const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+pub(super) const TRANSPORT_CC: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+pub(super) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 
 /// Events that may wait for the viewer's task; a page that sends faster is slowed down by SCTP.
 const EVENTS: usize = 256;
@@ -70,6 +74,13 @@ const GATHERING: Duration = Duration::from_secs(5);
 const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
 const ICE_FAILED: Duration = Duration::from_secs(26);
 
+/// The same of a media server, which is offered the stream anew then: whoever watches it waits.
+const ICE_SERVER_FAILED: Duration = Duration::from_secs(4);
+
+/// How often a media server's candidate is tried, every 200 ms, instead of for the 1.4 s that the crate takes for enough: a server may need a moment
+/// between its answer and its first check.
+const SERVER_CHECKS: u16 = 40;
+
 /// Bit rates in bits per second.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
@@ -84,6 +95,8 @@ pub struct Rates {
 /// Makes connections whose candidates are a UDP port and a TCP port on one address.
 pub struct WebRtc {
     address: IpAddr,
+    /// More of them, for connections to media servers.
+    others: Vec<IpAddr>,
     rates: Rates,
     /// Whether this host's other addresses are candidates, too, for browsers on this host.
     same_host: bool,
@@ -92,16 +105,25 @@ pub struct WebRtc {
 impl WebRtc {
     /// A transport that binds to `address`.
     pub fn new(address: IpAddr, rates: Rates) -> Self {
-        Self { address, rates, same_host: false }
+        Self { address, others: Vec::new(), rates, same_host: false }
     }
 
     /// For a browser on this host that does not connect to loopback addresses: UDP ports on this host's other addresses, too, on which
     /// nobody else is heard.
     pub fn for_same_host(address: IpAddr, rates: Rates) -> Self {
-        Self { address, rates, same_host: true }
+        Self { address, others: Vec::new(), rates, same_host: true }
     }
 
-    fn codec(choice: &Choice) -> RTCRtpCodecParameters {
+    /// The same that binds to these addresses, too, where it offers.
+    pub fn with(self, others: Vec<IpAddr>) -> Self {
+        Self { others, ..self }
+    }
+
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    pub(super) fn codec(choice: &Choice) -> RTCRtpCodecParameters {
         let feedback =
             |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
         RTCRtpCodecParameters {
@@ -125,11 +147,22 @@ impl WebRtc {
         }
     }
 
-    fn engine(
-        choice: &Choice,
-        codec: &RTCRtpCodecParameters,
-        sound: Option<&SoundChoice>,
-    ) -> Result<MediaEngine, Error> {
+    /// The same with the format of its retransmissions, if there is one.
+    pub(super) fn codecs(choice: &Choice) -> Vec<RTCRtpCodecParameters> {
+        let again = choice.rtx.map(|payload_type| {
+            let rtp_codec = RTCRtpCodec {
+                mime_type: "video/rtx".to_owned(),
+                clock_rate: 90_000,
+                channels: 0,
+                sdp_fmtp_line: format!("apt={}", choice.payload_type),
+                rtcp_feedback: Vec::new(),
+            };
+            RTCRtpCodecParameters { rtp_codec, payload_type }
+        });
+        [Self::codec(choice)].into_iter().chain(again).collect()
+    }
+
+    fn engine(codecs: Vec<RTCRtpCodecParameters>, sound: Option<&SoundChoice>) -> Result<MediaEngine, Error> {
         let mut engine = MediaEngine::default();
         if let Some(sound) = sound {
             let opus = sound_codec("audio/opus", &sound.fmtp);
@@ -141,16 +174,8 @@ impl WebRtc {
                 engine.register_codec(red, RtpCodecKind::Audio)?;
             }
         }
-        engine.register_codec(codec.clone(), RtpCodecKind::Video)?;
-        if let Some(payload_type) = choice.rtx {
-            let rtp_codec = RTCRtpCodec {
-                mime_type: "video/rtx".to_owned(),
-                clock_rate: 90_000,
-                channels: 0,
-                sdp_fmtp_line: format!("apt={}", choice.payload_type),
-                rtcp_feedback: Vec::new(),
-            };
-            engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
+        for codec in codecs {
+            engine.register_codec(codec, RtpCodecKind::Video)?;
         }
         for uri in [TRANSPORT_CC, PLAYOUT_DELAY] {
             let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
@@ -174,25 +199,41 @@ impl WebRtc {
     }
 }
 
-#[async_trait]
-impl MediaTransport for WebRtc {
-    async fn accept(
+/// What a connection begins with, whoever offers.
+pub(super) struct Begun {
+    pub pc: Arc<dyn PeerConnection>,
+    pub flow: Arc<Flow>,
+    pub events: mpsc::Receiver<PeerEvent>,
+    voice: mpsc::Receiver<VoicePacket>,
+    channels: Arc<Channels>,
+    pub gathering: watch::Receiver<bool>,
+}
+
+/// Whom a connection is with.
+pub(super) enum Other<'a> {
+    /// A viewer, who may say something and has these candidates.
+    Viewer(Option<&'a SoundChoice>, &'a Candidates),
+    /// A media server.
+    Server,
+}
+
+impl WebRtc {
+    /// What a path is taken for at first, of which arrivals are reported or not.
+    pub(super) fn first_rate(&self, reports_arrivals: bool) -> u32 {
+        let known = if reports_arrivals { self.rates.initial } else { UNKNOWN_RATE };
+        known.clamp(self.rates.least, self.rates.most)
+    }
+
+    /// Makes a connection that knows these formats, and nothing yet of the other side's description.
+    pub(super) async fn begin(
         &self,
-        offer: &str,
-        from: IpAddr,
-        sound: bool,
-        wake: Arc<dyn Fn() + Send + Sync>,
-    ) -> Result<Accepted, TransportError> {
-        let choice = choose(offer)?;
-        let sound = choose_sound(offer).filter(|_| sound);
-        let codec = Self::codec(&choice);
-        let candidates = Candidates::new(from);
-        let remote = candidates.of_offer(offer);
-        let offer =
-            RTCSessionDescription::offer(remote.clone()).map_err(|e| TransportError::Offer(e.to_string()))?;
-        let known = if choice.reports_arrivals { self.rates.initial } else { UNKNOWN_RATE };
-        let initial = known.clamp(self.rates.least, self.rates.most);
-        let flow = Arc::new(Flow::new(initial));
+        codecs: Vec<RTCRtpCodecParameters>,
+        sound: Option<&SoundChoice>,
+        rate: u32,
+        other: Other<'_>,
+        wake: Wake,
+    ) -> Result<Begun, TransportError> {
+        let flow = Arc::new(Flow::new(rate));
         // Until it is connected, what is sent would be lost.
         flow.set_muted(true);
         let (events, receiver) = mpsc::channel(EVENTS);
@@ -202,59 +243,126 @@ impl MediaTransport for WebRtc {
             // A request that finds no room is repeated by the viewer.
             key: Box::new(move || drop(requests.try_send(PeerEvent::KeyRequest))),
         };
-        let engine = Self::engine(&choice, &codec, sound.as_ref()).map_err(library)?;
+        let engine = Self::engine(codecs, sound).map_err(library)?;
+        let (failed, checks) = match other {
+            Other::Viewer(..) => (ICE_FAILED, None),
+            Other::Server => (ICE_SERVER_FAILED, Some(SERVER_CHECKS)),
+        };
         let settings = SettingEngineBuilder::new()
             .with_include_loopback_candidate(true)
-            .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), None)
+            .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(failed), None)
+            .with_ice_connection_attempts(None, checks)
             .build();
-        let (done, mut gathering) = watch::channel(false);
+        let (done, gathering) = watch::channel(false);
         let channels = Arc::new(Channels::default());
         let (speak, voice) = mpsc::channel(VOICE_PACKETS);
-        let speaks = sound.clone().map(|sound| (sound, speak));
+        let speaks = match other {
+            Other::Viewer(sound, _) => sound.cloned().map(|sound| (sound, speak)),
+            Other::Server => None,
+        };
         let handler = Arc::new(Handler { events, gathered: done, channels: channels.clone(), speaks });
-        let also = if self.same_host { one_of_each() } else { Vec::new() };
-        let udp = std::iter::once(self.address).chain(also).map(|address| (address, 0_u16)).collect();
-        let runtime = ViewerRuntime::new(candidates.from().clone(), self.same_host);
-        let pc = PeerConnectionBuilder::new()
+        let also = match other {
+            Other::Server => self.others.clone(),
+            Other::Viewer(..) if self.same_host => one_of_each(),
+            Other::Viewer(..) => Vec::new(),
+        };
+        let addresses = std::iter::once(self.address).chain(also).map(|address| (address, 0_u16)).collect();
+        let builder = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_media_engine(engine)
             .with_setting_engine(settings)
             .with_interceptor_registry(self.chain(&flow, notify))
             .with_handler(handler)
-            .with_udp_addrs(udp)
-            .with_tcp_addrs(vec![(self.address, 0_u16)])
-            .with_runtime(Arc::new(runtime))
-            .with_data_channel_send_buffer_limit(MESSAGE_BACKLOG)
-            .build()
-            .await
-            .map_err(library)?;
-        let pc: Arc<dyn PeerConnection> = Arc::new(pc);
-        let negotiated =
-            negotiate(&pc, offer, &choice, codec.rtp_codec, sound.as_ref(), &mut gathering).await;
-        let (track, ssrc, sound_track, answer) = match negotiated {
-            Ok(done) => done,
-            Err(error) => {
-                // The driver's task and socket live until told otherwise.
-                let _ = pc.close().await;
-                return Err(error);
+            .with_udp_addrs(addresses)
+            .with_data_channel_send_buffer_limit(MESSAGE_BACKLOG);
+        let builder = match other {
+            Other::Viewer(_, candidates) => builder
+                .with_tcp_addrs(vec![(self.address, 0_u16)])
+                .with_runtime(Arc::new(ViewerRuntime::new(candidates.from().clone(), self.same_host))),
+            // Servers are reached by UDP; none connects to us.
+            Other::Server => {
+                builder.with_runtime(Arc::new(ViewerRuntime::new(Arc::new(self.address.into()), false)))
             }
         };
-        let voice = sound_track.is_some().then_some(voice);
+        let pc: Arc<dyn PeerConnection> = Arc::new(builder.build().await.map_err(library)?);
+        Ok(Begun { pc, flow, events: receiver, voice, channels, gathering })
+    }
+}
+
+impl Begun {
+    /// The connection, once both sides have agreed.
+    pub(super) fn agreed(self, agreed: Agreed) -> Result<Accepted, TransportError> {
+        let Agreed { choice, track, ssrc, sound, playout, candidates, remote } = agreed;
+        let (codec, has_sound) = (choice.codec, sound.is_some());
+        let flow = self.flow.clone();
         let connection = Arc::new(Peer {
-            sound: sound_track,
+            sound,
             flow: flow.clone(),
-            pc,
+            pc: self.pc,
             track,
             ssrc,
             payload_type: choice.payload_type,
+            playout,
             sequence: AtomicU16::new(random_u32()? as u16),
-            channels,
+            channels: self.channels,
             candidates,
             remote: Mutex::new(remote),
-            gathering,
+            gathering: self.gathering,
             restarts: AtomicU32::new(0),
         });
-        Ok(Accepted { answer, codec: choice.codec, connection, events: receiver, flow, voice })
+        let voice = Some(self.voice);
+        Ok(Accepted { codec, connection, events: self.events, flow, sound: has_sound, voice })
+    }
+}
+
+/// What both sides have agreed on.
+pub(super) struct Agreed {
+    pub choice: Choice,
+    pub track: Arc<TrackLocalStaticRTP>,
+    pub ssrc: u32,
+    pub sound: Option<SoundTrack>,
+    /// Whether pictures say that they are to be shown at once.
+    pub playout: bool,
+    pub candidates: Candidates,
+    /// The other side's description.
+    pub remote: String,
+}
+
+#[async_trait]
+impl MediaTransport for WebRtc {
+    async fn accept(
+        &self,
+        offer: &str,
+        from: IpAddr,
+        sound: bool,
+        wake: Wake,
+    ) -> Result<(Accepted, String), TransportError> {
+        let choice = choose(offer)?;
+        let sound = choose_sound(offer).filter(|_| sound);
+        let candidates = Candidates::new(from);
+        let remote = candidates.of_offer(offer);
+        let offer =
+            RTCSessionDescription::offer(remote.clone()).map_err(|e| TransportError::Offer(e.to_string()))?;
+        let rate = self.first_rate(choice.reports_arrivals);
+        let other = Other::Viewer(sound.as_ref(), &candidates);
+        let mut begun = self.begin(Self::codecs(&choice), sound.as_ref(), rate, other, wake).await?;
+        let negotiated = negotiate(&mut begun, offer, &choice, sound.as_ref()).await;
+        let (track, ssrc, sound, answer) = match negotiated {
+            Ok(done) => done,
+            Err(error) => {
+                // The driver's task and socket live until told otherwise.
+                let _ = begun.pc.close().await;
+                return Err(error);
+            }
+        };
+        let agreed = Agreed { choice, track, ssrc, sound, playout: true, candidates, remote };
+        let mut accepted = begun.agreed(agreed)?;
+        accepted.voice = accepted.voice.filter(|_| accepted.sound);
+        Ok((accepted, answer))
+    }
+
+    async fn offer(&self, sound: bool, wake: Wake) -> Result<Box<dyn Offered>, TransportError> {
+        Ok(Box::new(Waiting::new(self, sound, wake).await?))
     }
 }
 
@@ -269,42 +377,46 @@ fn sound_codec(mime_type: &str, fmtp: &str) -> RTCRtpCodec {
 }
 
 async fn negotiate(
-    pc: &Arc<dyn PeerConnection>,
+    begun: &mut Begun,
     offer: RTCSessionDescription,
     choice: &Choice,
-    codec: RTCRtpCodec,
     sound: Option<&SoundChoice>,
-    gathering: &mut watch::Receiver<bool>,
 ) -> Result<(Arc<TrackLocalStaticRTP>, u32, Option<SoundTrack>, String), TransportError> {
+    let pc = &begun.pc;
     pc.set_remote_description(offer).await.map_err(|e| TransportError::Offer(e.to_string()))?;
     let ssrc = random_u32()?;
+    let track = screen_track(ssrc, choice);
+    pc.add_track(track.clone() as Arc<dyn TrackLocal>).await.map_err(library)?;
+    let sound = sound.map(SoundTrack::new).transpose()?;
+    if let Some(sound) = &sound {
+        pc.add_track(sound.track.clone() as Arc<dyn TrackLocal>).await.map_err(library)?;
+    }
+    let answer = pc.create_answer(None).await.map_err(|e| TransportError::Offer(e.to_string()))?;
+    pc.set_local_description(answer).await.map_err(library)?;
+    gathered(&mut begun.gathering).await?;
+    let description = pc.local_description().await.ok_or(TransportError::Closed)?;
+    Ok((track, ssrc, sound, of_use(&description.sdp)))
+}
+
+/// The track of the picture in a format. Lost packets are sent again by the number that follows.
+pub(super) fn screen_track(ssrc: u32, choice: &Choice) -> Arc<TrackLocalStaticRTP> {
     let rtx = choice.rtx.map(|_| RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) });
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
-        codec,
+        codec: WebRtc::codec(choice).rtp_codec,
         ..Default::default()
     };
-    let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+    Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
         "sampan".to_owned(),
         "screen".to_owned(),
         "screen".to_owned(),
         RtpCodecKind::Video,
         vec![encoding],
-    )));
-    pc.add_track(track.clone() as Arc<dyn TrackLocal>).await.map_err(library)?;
-    let sound = match sound {
-        Some(sound) => Some(SoundTrack::add(pc, sound).await?),
-        None => None,
-    };
-    let answer = pc.create_answer(None).await.map_err(|e| TransportError::Offer(e.to_string()))?;
-    pc.set_local_description(answer).await.map_err(library)?;
-    gathered(gathering).await?;
-    let description = pc.local_description().await.ok_or(TransportError::Closed)?;
-    Ok((track, ssrc, sound, of_use(&description.sdp)))
+    )))
 }
 
 /// Sockets are bound already: this is quick, and an answer needs no trickling.
-async fn gathered(gathering: &mut watch::Receiver<bool>) -> Result<(), TransportError> {
+pub(super) async fn gathered(gathering: &mut watch::Receiver<bool>) -> Result<(), TransportError> {
     tokio::time::timeout(GATHERING, gathering.wait_for(|done| *done))
         .await
         .map_err(|_| TransportError::Library("gathering candidates took too long".to_owned()))?
@@ -313,22 +425,22 @@ async fn gathered(gathering: &mut watch::Receiver<bool>) -> Result<(), Transport
 }
 
 /// A description without candidates by which we would connect to a viewer: we only listen.
-fn of_use(description: &str) -> String {
+pub(super) fn of_use(description: &str) -> String {
     let is_active = |line: &str| line.starts_with("a=candidate:") && line.contains(" tcptype active");
     description.split_inclusive('\n').filter(|line| !is_active(line)).collect()
 }
 
-fn library(error: Error) -> TransportError {
+pub(super) fn library(error: Error) -> TransportError {
     TransportError::Library(error.to_string())
 }
 
-fn random_u32() -> Result<u32, TransportError> {
+pub(super) fn random_u32() -> Result<u32, TransportError> {
     getrandom::u32().map_err(|e| TransportError::Library(e.to_string()))
 }
 
 /// The way of sound to a viewer.
-struct SoundTrack {
-    track: Arc<TrackLocalStaticRTP>,
+pub(super) struct SoundTrack {
+    pub track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
     opus: u8,
     red: Option<u8>,
@@ -336,7 +448,7 @@ struct SoundTrack {
 }
 
 impl SoundTrack {
-    async fn add(pc: &Arc<dyn PeerConnection>, sound: &SoundChoice) -> Result<Self, TransportError> {
+    pub fn new(sound: &SoundChoice) -> Result<Self, TransportError> {
         let ssrc = random_u32()?;
         let encoding = RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
@@ -351,7 +463,6 @@ impl SoundTrack {
             RtpCodecKind::Audio,
             vec![encoding],
         )));
-        pc.add_track(track.clone() as Arc<dyn TrackLocal>).await.map_err(library)?;
         let (red, sequence) = (sound.red.as_ref().map(|(red, _)| *red), AtomicU16::new(random_u32()? as u16));
         Ok(Self { track, ssrc, opus: sound.opus, red, sequence })
     }
@@ -446,6 +557,7 @@ struct Peer {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
     payload_type: u8,
+    playout: bool,
     sequence: AtomicU16,
     channels: Arc<Channels>,
     candidates: Candidates,
@@ -473,7 +585,7 @@ impl Connection for Peer {
             };
             let packet = rtp::Packet { header, payload: payload.clone() };
             // The receiver keeps the extension's last value: the first packet of a picture is enough.
-            let extensions = if index == 0 { &playout[..] } else { &[] };
+            let extensions = if index == 0 && self.playout { &playout[..] } else { &[] };
             self.track.write_rtp_with_extensions(packet, extensions).await.map_err(library)?;
         }
         Ok(())

@@ -7,6 +7,8 @@ mod http;
 // It asks glibc how much is in use.
 #[cfg(target_env = "gnu")]
 mod memory;
+#[cfg(not(target_env = "ohos"))]
+mod publish;
 mod share;
 mod sound;
 // It looks at decoded pictures, see `common::decoder`.

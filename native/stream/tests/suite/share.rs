@@ -12,7 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use sampan_input::{Event, Key};
 use sampan_message::Coded;
 use sampan_stream::{ServeError, Server, ServerConfig, ShareConfig};
-use sampan_trust::{Right, Rights, Store};
+use sampan_trust::{IceServer, Right, Rights, Store};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -153,6 +153,8 @@ impl Shown {
             let headers = [("Authorization", signed.as_str()), ("Content-Type", "application/sdp")];
             let answer = self.https("POST /whep", &headers, &offer).await;
             assert_eq!(answer.status, 201, "{}", answer.body);
+            let servers = self.store.ice_servers().expect("is read");
+            assert_eq!(links(&answer), servers.iter().map(IceServer::link).collect::<Vec<_>>());
             let signature = answer.header("sampan-signature").expect("is signed").to_owned();
             assert!(Device::is_answer(host, &offer, &answer.body, &signature));
             let location = answer.header("location").expect("a location").to_owned();
@@ -162,6 +164,16 @@ impl Shown {
         .await;
         (client, kept.into_inner().expect("was kept"))
     }
+}
+
+/// Of which servers for ICE an answer tells.
+fn links(answer: &Answer) -> Vec<String> {
+    let value = |line: &str| {
+        line.split_once(": ")
+            .filter(|(name, _)| name.eq_ignore_ascii_case("link"))
+            .map(|(_, value)| value.to_owned())
+    };
+    answer.head.lines().filter_map(value).collect()
 }
 
 async fn share(server: &Server, store: &Store, listen: &str) -> Result<SocketAddr, ServeError> {
@@ -191,6 +203,11 @@ async fn a_paired_device_sees_and_drives_until_it_is_revoked() {
     let shown = Shown::new().await;
     let _painter = Painter::start(shown.guest.clone(), 30);
     let (device, host) = shown.pair("phone", drive()).await;
+    for (url, user) in [("turn:127.0.0.1:9?transport=udp", Some("a \"user\"")), ("stun:127.0.0.1:9", None)] {
+        let user = user.map(str::to_owned);
+        let server = IceServer::new(url, user.clone(), user).expect("a server");
+        shown.store.add_ice_server(server).expect("is kept");
+    }
     let (mut client, _) = shown.connect(&device, &host).await;
     let (first, second) = (client.frame().await, client.frame().await);
     // Without a decoder two pictures have come, and that is all that is known of them.
@@ -212,7 +229,7 @@ async fn a_paired_device_sees_and_drives_until_it_is_revoked() {
     until("its key's release", || shown.guest.events().contains(&Event::Key { key, down: false })).await;
     let again = shown.offer(&device, "v=0\r\n").await;
     assert_eq!(again.status, 401);
-    assert!(again.body.contains("not_paired"), "{}", again.body);
+    assert!(again.body.contains("not_paired") && links(&again).is_empty(), "{}", again.body);
     shown.server.stop().await;
 }
 

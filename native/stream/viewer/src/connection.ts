@@ -5,6 +5,7 @@
 import { Backoff } from "./backoff.ts";
 import { isFinal, ofSignalling } from "./failure.ts";
 import type { Failure } from "./failure.ts";
+import { areSame } from "./ice.ts";
 import { decode, encode } from "./messages.ts";
 import type { KeysMessage, MotionMessage, ServerMessage } from "./messages.ts";
 import { apartTcp, inStereo, redundantFirst, restarted } from "./sdp.ts";
@@ -80,7 +81,12 @@ interface Attempt {
   held: boolean;
   /** Whether another path is being looked for. */
   rerouting: boolean;
+  /** A relay has refused its user or credential. */
+  relayRefused: boolean;
 }
+
+/** What a TURN server says to a user that it does not know (RFC 8489, section 14.8): unauthorised. */
+const RELAY_REFUSED = 401;
 
 export class Connection {
   readonly #events: ConnectionEvents;
@@ -91,6 +97,8 @@ export class Connection {
   /** Firefox does not connect to loopback addresses; another browser shows it by failing. It changes nothing elsewhere. */
   #noLoopback = / Firefox\//.test(navigator.userAgent);
   #attempt: Attempt | undefined;
+  /** Servers by which a way may be found, as the machine's own has told them to who was let in. */
+  #iceServers: readonly RTCIceServer[] = [];
   #retry: number | undefined;
   #failed: Failed | undefined;
   #left = true;
@@ -169,7 +177,7 @@ export class Connection {
   }
 
   async #connect(): Promise<void> {
-    const peer = new RTCPeerConnection();
+    const peer = new RTCPeerConnection({ iceServers: [...this.#iceServers] });
     const { receiver } = peer.addTransceiver("video", { direction: "recvonly" });
     // The newest picture is wanted, not an even flow.
     receiver.jitterBufferTarget = 0;
@@ -188,6 +196,7 @@ export class Connection {
       answer: "",
       held: false,
       rerouting: false,
+      relayRefused: false,
     };
     this.#attempt = attempt;
     this.#giveUpAfter(attempt, CONNECT_DEADLINE_MS);
@@ -209,6 +218,9 @@ export class Connection {
       attempt.addressed ||= candidate !== null && candidate.candidate !== "";
       attempt.trickle.add(candidate);
     };
+    peer.onicecandidateerror = ({ errorCode }) => {
+      attempt.relayRefused ||= errorCode === RELAY_REFUSED;
+    };
     const offer = await describe(peer);
     const session = await postOffer(offer, this.#token, { display: this.display, noLoopback: this.#noLoopback }, attempt.abort.signal);
     if (attempt !== this.#attempt) {
@@ -216,6 +228,12 @@ export class Connection {
       return;
     }
     attempt.location = session.location;
+    if (!areSame(session.iceServers, this.#iceServers)) {
+      // They count from a connection's beginning; later ones begin with them.
+      this.#iceServers = session.iceServers;
+      this.start();
+      return;
+    }
     await this.#accept(attempt, session.answer);
     trickle.begin(session.location, offer, session.tag);
   }
@@ -371,7 +389,7 @@ export class Connection {
   /** The server answered, and no path was found. */
   #neverHeld(attempt: Attempt): void {
     this.#noLoopback = true;
-    this.#lost(attempt, attempt.addressed ? "blocked" : "addressless");
+    this.#lost(attempt, attempt.addressed ? blocked(attempt) : "addressless");
   }
 
   #lost(attempt: Attempt, why: Failure, words = ""): void {
@@ -401,6 +419,11 @@ export class Connection {
     if (attempt.location !== undefined) endSession(attempt.location, this.#token);
     attempt.peer.close();
   }
+}
+
+/** Why no path was found. */
+function blocked(attempt: Attempt): Failure {
+  return attempt.relayRefused ? "relay" : "blocked";
 }
 
 /** Our own description, in force: an offer. */

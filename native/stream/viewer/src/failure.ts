@@ -17,6 +17,8 @@ export type Failure =
   | "blocked"
   /** The browser has no address that it lets a page connect from. */
   | "addressless"
+  /** The same, and the relay that might have helped refuses its user or credential. */
+  | "relay"
   /** It held, and broke. */
   | "lost"
   /** The server ended it. */

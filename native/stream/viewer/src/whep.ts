@@ -3,6 +3,7 @@
  * DELETE ends the session (draft-ietf-wish-whep; fragments as in RFC 8840).
  */
 
+import { iceServersOf } from "./ice.ts";
 import { Session, isAnswer, signOffer } from "./trust.ts";
 import type { Bytes, Paired } from "./trust.ts";
 
@@ -80,6 +81,8 @@ export interface WhepSession {
   readonly location: string;
   /** What names the path that ICE looks for now; empty where the server names none. */
   readonly tag: string;
+  /** Servers by which a way may be found where there is no direct one; none unless the owner has named some. */
+  readonly iceServers: readonly RTCIceServer[];
 }
 
 /** What an offer asks for. */
@@ -133,7 +136,8 @@ export async function postOffer(
     host.refused(true);
     throw new SignallingError(403, "the answer is not the host's");
   }
-  return { answer: body, location: path, tag: response.headers.get("ETag") ?? "" };
+  const iceServers = iceServersOf(response.headers.get("Link") ?? "");
+  return { answer: body, location: path, tag: response.headers.get("ETag") ?? "", iceServers };
 }
 
 /** Sends candidates as they are found. A server that learns them in another way may refuse. */

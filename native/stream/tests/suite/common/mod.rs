@@ -284,6 +284,48 @@ impl Client {
     }
 }
 
+/// A media server that has taken a stream.
+pub struct MediaServer {
+    pub pc: Arc<dyn PeerConnection>,
+    pub answer: String,
+    pub frames: mpsc::Receiver<Seen>,
+    pub sounds: mpsc::Receiver<rtc::rtp::Packet>,
+    tracks: watch::Sender<Option<Arc<dyn TrackRemote>>>,
+}
+
+impl MediaServer {
+    /// Answers an offer.
+    pub async fn take(offer: &str) -> Self {
+        let (handler, _, mut gathered, frames, _, sounds) = Handler::new();
+        let tracks = handler.track.clone();
+        let pc = PeerConnectionBuilder::new()
+            .with_media_engine(engine())
+            .with_interceptor_registry(
+                register_default_interceptors(Registry::new(), &mut engine()).expect("a chain"),
+            )
+            .with_setting_engine(SettingEngineBuilder::new().with_include_loopback_candidate(true).build())
+            .with_handler(Arc::new(handler))
+            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .build()
+            .await
+            .expect("a connection");
+        let pc: Arc<dyn PeerConnection> = Arc::new(pc);
+        let offer = RTCSessionDescription::offer(offer.to_owned()).expect("an offer");
+        pc.set_remote_description(offer).await.expect("their offer");
+        let answer = pc.create_answer(None).await.expect("an answer");
+        pc.set_local_description(answer).await.expect("our own answer");
+        within("gathering", gathered.wait_for(|done| *done)).await.expect("gathers");
+        let answer = pc.local_description().await.expect("an answer").sdp;
+        Self { pc, answer, frames, sounds, tracks }
+    }
+
+    /// Leaves in good order.
+    pub async fn close(self) {
+        self.pc.close().await.expect("closes");
+        self.tracks.send_replace(None);
+    }
+}
+
 /// The address and the token of a URL.
 pub fn parts(url: &str) -> (SocketAddr, String) {
     let rest = url.strip_prefix("http://").expect("http");

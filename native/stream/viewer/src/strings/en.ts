@@ -41,6 +41,7 @@ export const en = {
     codec: "No common video format",
     blocked: "The picture is blocked",
     addressless: "This browser lets no page connect",
+    relay: "The relay refuses",
     lost: "Connection lost",
     ended: "Connection ended",
     server: "The machine cannot be shown",
@@ -57,6 +58,8 @@ export const en = {
     addressless: "The browser has no address to connect from. An extension or a setting may keep WebRTC from it: allow it for this page. "
       + "Firefox connects to nothing on its own computer while that has no network: connect it to one, use another browser, "
       + "or set media.peerconnection.ice.loopback to true on the page about:config.",
+    relay: "No direct path to the machine is found, and the relay (TURN) refuses the user name or the credential that Sampan has for it. "
+      + "The machine's owner can give it the right one.",
     lost: "The network was interrupted, or the machine was.",
     ended: "Sampan has ended the connection. It may have been stopped.",
     server: "",

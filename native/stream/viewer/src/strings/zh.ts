@@ -33,6 +33,7 @@ export const zh: Strings = {
     codec: "没有共同的视频格式",
     blocked: "画面传不过来",
     addressless: "这个浏览器不让网页建立连接",
+    relay: "中继服务器拒绝了",
     lost: "连接断了",
     ended: "连接已结束",
     server: "无法显示这台虚拟机",
@@ -47,6 +48,7 @@ export const zh: Strings = {
     blocked: "虚拟机有应答，但画面传不过来：防火墙、VPN 或网络的客户端隔离拦住了 UDP，也拦住了其他端口的 TCP。请允许两台设备之间的 UDP，或者换一个网络。",
     addressless: "浏览器没有可以用来连接的地址。可能是扩展或设置禁止了 WebRTC，请为此页面允许它。如果这台电脑没有联网，Firefox 不会连接本机上的程序："
       + "请联网、换一个浏览器，或者在 about:config 页面把 media.peerconnection.ice.loopback 设为 true。",
+    relay: "找不到直达虚拟机的路径，而中继服务器（TURN）不接受 Sampan 给出的用户名或凭据。请虚拟机的主人改为正确的。",
     lost: "网络或虚拟机中断了。",
     ended: "Sampan 结束了连接，它可能已经停止。",
     server: "",
