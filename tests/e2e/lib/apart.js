@@ -7,13 +7,15 @@ import { chromium } from "playwright-core";
 import { FarFirefox } from "./far.js";
 import { folder, run, until } from "./processes.js";
 
+/** A number of this process's own, so that several tests can each have another computer at a time. */
+const NETWORK = process.pid % 250;
+
 /** Addresses that are kept for tests between two networks (RFC 2544, appendix C.2.2). */
-const HERE = "198.18.77.1";
-const THERE = "198.18.77.2";
+const HERE = `198.18.${NETWORK}.1`;
+const THERE = `198.18.${NETWORK}.2`;
 
 /** Addresses of a network of one's own (RFC 4193), which no router knows. */
-const HERE_6 = "fd18:77::1";
-const THERE_6 = "fd18:77::2";
+const [HERE_6, THERE_6, MOVED_6] = [1, 2, 3].map((host) => `fd18:${(NETWORK + 1).toString(16)}::${host}`);
 
 async function ip(...args) {
   const { code, stderr } = await run("ip", args);
@@ -26,6 +28,8 @@ export class Apart {
   there = THERE;
   here6 = HERE_6;
   there6 = THERE_6;
+  /** Where it may move to. */
+  elsewhere6 = MOVED_6;
   #name = `sampan-${process.pid}`;
   #cable = `sp${process.pid}`;
 
