@@ -74,5 +74,5 @@ pub use share::ShareConfig;
 #[doc(hidden)]
 pub use sound::{Voice, VoicePacket};
 pub use stats::{Stats, ViewerStats};
-pub use transport::{addresses, way_to};
 pub use transport::{Channel, Rates};
+pub use transport::{addresses, way_to};

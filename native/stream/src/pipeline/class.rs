@@ -42,7 +42,10 @@ mod tests {
         use Class::{Fast, Slow};
         assert_eq!(Slow.next(100_000, None), Fast, "who is alone sets the pace");
         assert_eq!(Fast.next(1_000_000, Some(40_000_000)), Slow);
-        assert_eq!([Fast.next(5_000_000, Some(10_000_000)), Slow.next(5_000_000, Some(10_000_000))], [Fast, Slow]);
+        assert_eq!(
+            [Fast.next(5_000_000, Some(10_000_000)), Slow.next(5_000_000, Some(10_000_000))],
+            [Fast, Slow]
+        );
         assert_eq!(Slow.next(6_000_000, Some(10_000_000)), Fast);
         assert_eq!(Fast.next(u32::MAX, Some(0)), Fast);
     }
@@ -50,7 +53,11 @@ mod tests {
     #[test]
     fn who_comes_is_sent_no_more_than_its_path_is_known_to_take() {
         use Class::{Fast, Slow};
-        assert_eq!(Class::first(1_000_000, 1_500_000, 400_000), Fast, "the encoder makes no more than it takes");
+        assert_eq!(
+            Class::first(1_000_000, 1_500_000, 400_000),
+            Fast,
+            "the encoder makes no more than it takes"
+        );
         assert_eq!(Class::first(1_000_000, 40_000_000, 400_000), Slow);
         assert_eq!(Class::first(1_000_000, 40_000_000, 37_500), Fast, "what is kept is small");
         assert_eq!(Class::first(1_000_000, 40_000_000, 0), Slow, "there would be a keyframe for all");
