@@ -137,7 +137,9 @@ async fn silence_costs_no_packet_and_what_follows_it_is_heard_in_its_time() {
         let mut last = first.header.timestamp;
         while let Ok(Some(packet)) = tokio::time::timeout(Duration::from_secs(1), client.sounds.recv()).await
         {
-            assert!(!packet.header.marker);
+            // On a busy computer the player may stumble; what follows that begins anew, and nothing else does.
+            let passed = packet.header.timestamp.wrapping_sub(last) as usize;
+            assert!(!packet.header.marker || passed > PACKET, "a beginning {passed} after the last");
             last = packet.header.timestamp;
         }
         ends.push((first.header.timestamp, last));
