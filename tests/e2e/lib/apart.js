@@ -85,14 +85,6 @@ export class Apart {
     }
   }
 
-  /** A firewall over there that lets nothing out to this computer by IPv4 but to these ports of it: `[protocol, port]` each. */
-  async only(...places) {
-    for (const [protocol, port] of places) {
-      await ip("-n", this.#name, "-4", "rule", "add", "pref", "100", "to", HERE, "ipproto", protocol, "dport", String(port), "lookup", "main");
-    }
-    await ip("-n", this.#name, "-4", "rule", "add", "pref", "200", "to", HERE, "type", "blackhole");
-  }
-
   /** Another address over there in place of the one before, as after a change of networks. */
   async move6(there) {
     const far = `${this.#cable}b`;
