@@ -17,6 +17,9 @@ const THERE = `198.18.${NETWORK}.2`;
 /** Addresses of a network of one's own (RFC 4193), which no router knows. */
 const [HERE_6, THERE_6, MOVED_6] = [1, 2, 3].map((host) => `fd18:${(NETWORK + 1).toString(16)}::${host}`);
 
+/** The table of routes that lead nowhere. */
+const NOWHERE = "77";
+
 async function ip(...args) {
   const { code, stderr } = await run("ip", args);
   assert.equal(code, 0, `ip ${args.join(" ")}: ${stderr}(network namespaces need root and the package iproute2)`);
@@ -32,6 +35,7 @@ export class Apart {
   elsewhere6 = MOVED_6;
   #name = `sampan-${process.pid}`;
   #cable = `sp${process.pid}`;
+  #swallows = false;
 
   static async connect() {
     const apart = new Apart();
@@ -78,11 +82,37 @@ export class Apart {
     return FarFirefox.launch(["ip", "netns", "exec", this.#name], preferences);
   }
 
-  /** A firewall over there that lets no UDP out, or does again: a rule of the kernel's own routing. */
-  async blockUdp(blocked = true) {
-    for (const family of ["-4", "-6"]) {
-      await ip("-n", this.#name, family, "rule", blocked ? "add" : "del", "ipproto", "udp", "type", "blackhole");
+  /** A way over there that swallows what takes it. A rule that refuses it would fail the call that sends it, after which a browser gives its socket up. */
+  async #nowhere() {
+    if (this.#swallows) return;
+    this.#swallows = true;
+    for (const words of [
+      // A cable to nobody who would forward anything.
+      ["link", "add", "nowhere", "type", "veth", "peer", "name", "nobody"], ["link", "set", "nobody", "up"],
+      ["link", "set", "nowhere", "arp", "off", "up"],
+      ["-4", "route", "add", "default", "dev", "nowhere", "table", NOWHERE], ["-6", "route", "add", "default", "dev", "nowhere", "table", NOWHERE],
+    ]) {
+      await ip("-n", this.#name, ...words);
     }
+  }
+
+  /** A firewall over there that lets no UDP out, or does again. */
+  async blockUdp(blocked = true) {
+    await this.#nowhere();
+    for (const family of ["-4", "-6"]) {
+      await ip("-n", this.#name, family, "rule", blocked ? "add" : "del", "ipproto", "udp", "lookup", NOWHERE);
+    }
+  }
+
+  /** A firewall over there that lets nothing out to this computer by IPv4 but to these ports of it: `[protocol, port]` each. */
+  async only(...places) {
+    await this.#nowhere();
+    // As every device has one: a browser asks relays from the address that leads out.
+    await ip("-n", this.#name, "route", "add", "default", "via", HERE);
+    for (const [protocol, port] of places) {
+      await ip("-n", this.#name, "-4", "rule", "add", "pref", "100", "to", HERE, "ipproto", protocol, "dport", String(port), "lookup", "main");
+    }
+    await ip("-n", this.#name, "-4", "rule", "add", "pref", "200", "to", HERE, "lookup", NOWHERE);
   }
 
   /** Another address over there in place of the one before, as after a change of networks. */
