@@ -4,6 +4,7 @@ import { get } from "node:https";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { Apart } from "./lib/apart.js";
+import { notePeers } from "./lib/browser.js";
 import { Library } from "./lib/console.js";
 import { deadline, start, until } from "./lib/processes.js";
 import { program } from "./lib/sampan.js";
@@ -20,15 +21,7 @@ describe("another computer", () => {
     apart = await Apart.connect();
     browser = await apart.launch();
     context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1000, height: 700 } });
-    await context.addInitScript(() => {
-      globalThis.sampanPeers = [];
-      globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-        constructor(...args) {
-          super(...args);
-          globalThis.sampanPeers.push(this);
-        }
-      };
-    });
+    await context.addInitScript(notePeers);
   });
 
   after(async () => {

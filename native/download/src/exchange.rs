@@ -2,11 +2,11 @@
 
 use crate::error::{BadRedirect, DownloadError};
 use crate::fault::BadAnswer;
-use crate::http::{Client, MAX_URL, Trust, address, broken, host, silent};
+use crate::http::{Client, Trust, address, broken, follow, host, silent};
 use crate::settings::{Proxy, Timeouts};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Response, StatusCode, body::Incoming};
 use std::path::Path;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl Answer {
     /// # Errors
     /// [`DownloadError::Redirect`] where there is none that can be used.
     pub fn location(&self) -> Result<String, DownloadError> {
-        follow(&self.url, &self.headers).map(String::from)
+        follow(&self.url, &self.headers, host).map(String::from)
     }
 }
 
@@ -136,7 +136,7 @@ impl Exchange {
             if !matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return read(url, response, most, client.timeouts.read).await;
             }
-            let next = follow(&url, response.headers())?;
+            let next = follow(&url, response.headers(), host)?;
             // Plain http where it was not allowed is refused like any other.
             let next = self.address(next.as_str())?;
             if next.scheme() != "https" && next.origin() != url.origin() {
@@ -158,21 +158,6 @@ fn is_here(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn follow(url: &Url, headers: &HeaderMap) -> Result<Url, DownloadError> {
-    let refuse = |why| DownloadError::Redirect { url: host(url), why };
-    let location = headers.get(LOCATION).ok_or_else(|| refuse(BadRedirect::Nowhere))?;
-    let location = location.to_str().map_err(|_| refuse(BadRedirect::Unreadable))?;
-    if location.len() > MAX_URL {
-        return Err(refuse(BadRedirect::TooLong(MAX_URL)));
-    }
-    let mut next = url.join(location).map_err(|e| refuse(BadRedirect::NoAddress(e.to_string())))?;
-    next.set_fragment(None);
-    if url.scheme() == "https" && next.scheme() != "https" {
-        return Err(refuse(BadRedirect::Unprotected));
-    }
-    Ok(next)
 }
 
 async fn read(

@@ -22,6 +22,17 @@ export async function launchServer() {
   return { browser, pid: server.process().pid, close: () => server.kill() };
 }
 
+/** Runs in a page before its own code: notes the connections that it makes for itself. */
+export function notePeers() {
+  globalThis.sampanPeers = [];
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...args) {
+      super(...args);
+      globalThis.sampanPeers.push(this);
+    }
+  };
+}
+
 /** One page that shows one VM. */
 export class Viewer {
   constructor(page) {
@@ -40,15 +51,7 @@ export class Viewer {
     const page = await context.newPage();
     const viewer = new Viewer(page);
     // Statistics need the connections that the page makes for itself.
-    await page.addInitScript(() => {
-      globalThis.sampanPeers = [];
-      globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-        constructor(...args) {
-          super(...args);
-          globalThis.sampanPeers.push(this);
-        }
-      };
-    });
+    await page.addInitScript(notePeers);
     await prepare(page);
     await page.goto(url);
     return viewer;

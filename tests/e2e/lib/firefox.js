@@ -1,7 +1,7 @@
 // Real Firefox, driven by WebDriver BiDi as Firefox itself speaks it.
 import { existsSync } from "node:fs";
 import puppeteer from "puppeteer-core";
-import { Viewer } from "./browser.js";
+import { Viewer, notePeers } from "./browser.js";
 
 /** SAMPAN_FIREFOX names another browser. */
 const executablePath = process.env.SAMPAN_FIREFOX || "/usr/bin/firefox-esr";
@@ -33,15 +33,7 @@ export class FirefoxViewer extends Viewer {
     const page = await context.newPage();
     await page.setViewport({ width, height });
     const viewer = new FirefoxViewer(page);
-    await page.evaluateOnNewDocument(() => {
-      globalThis.sampanPeers = [];
-      globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-        constructor(...args) {
-          super(...args);
-          globalThis.sampanPeers.push(this);
-        }
-      };
-    });
+    await page.evaluateOnNewDocument(notePeers);
     await prepare(page);
     await page.goto(url);
     return viewer;

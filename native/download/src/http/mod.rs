@@ -13,7 +13,7 @@ use crate::error::{BadRedirect, DownloadError};
 use crate::fault::BadAddress;
 use crate::settings::Timeouts;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE};
 use hyper::{Response, StatusCode};
 use std::ops::Range;
 use url::Url;
@@ -21,7 +21,7 @@ use url::Url;
 /// Redirects that are followed one after another; browsers follow 20.
 const MAX_REDIRECTS: usize = 10;
 /// The longest address that is taken; servers commonly refuse longer ones.
-pub(crate) const MAX_URL: usize = 8192;
+const MAX_URL: usize = 8192;
 
 /// What every request needs.
 pub(crate) struct Client {
@@ -136,7 +136,7 @@ impl Client {
 }
 
 fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, DownloadError> {
-    let follow = matches!(
+    let leads_on = matches!(
         response.status(),
         StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
@@ -144,11 +144,20 @@ fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, Dow
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
     );
-    if !follow {
+    if !leads_on {
         return Ok(None);
     }
-    let refuse = |why| DownloadError::Redirect { url: shown(url.as_str()), why };
-    let location = response.headers().get(LOCATION).ok_or_else(|| refuse(BadRedirect::Nowhere))?;
+    follow(url, response.headers(), |url| shown(url.as_str())).map(Some)
+}
+
+/// The address in `Location`; what was protected stays so. `named` is how errors call the address that it came from.
+pub(crate) fn follow(
+    url: &Url,
+    headers: &HeaderMap,
+    named: impl Fn(&Url) -> String,
+) -> Result<Url, DownloadError> {
+    let refuse = |why| DownloadError::Redirect { url: named(url), why };
+    let location = headers.get(LOCATION).ok_or_else(|| refuse(BadRedirect::Nowhere))?;
     let location = location.to_str().map_err(|_| refuse(BadRedirect::Unreadable))?;
     if location.len() > MAX_URL {
         return Err(refuse(BadRedirect::TooLong(MAX_URL)));
@@ -158,7 +167,7 @@ fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, Dow
     if url.scheme() == "https" && next.scheme() != "https" {
         return Err(refuse(BadRedirect::Unprotected));
     }
-    Ok(Some(next))
+    Ok(next)
 }
 
 /// The file is wanted as it is; a coded one has other bytes, another length and other ranges.
