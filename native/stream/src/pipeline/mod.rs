@@ -81,7 +81,7 @@ impl Shared {
 pub struct Pipeline {
     screen: Arc<Screen>,
     shared: Shared,
-    lanes: Mutex<HashMap<(Codec, Class), Arc<Lane>>>,
+    lanes: Mutex<Lanes>,
 }
 
 impl Pipeline {
@@ -96,22 +96,28 @@ impl Pipeline {
     /// The system's, if it has no thread for the encoder.
     pub fn join(self: &Arc<Self>, codec: Codec, flow: Arc<Flow>, relays: bool) -> std::io::Result<Seat> {
         let outbox = Arc::new(Outbox::new(flow, relays));
-        let place = self.place(codec, None, &outbox)?;
+        let place = self.place(codec, &outbox)?;
         Ok(Seat { codec, place: Mutex::new(place), moves: Mutex::default(), outbox })
     }
 
-    /// A place among the viewers of a class, or where a viewer begins.
-    fn place(
-        self: &Arc<Self>,
-        codec: Codec,
-        class: Option<Class>,
-        outbox: &Arc<Outbox>,
-    ) -> std::io::Result<Place> {
+    /// A place where a viewer begins.
+    fn place(self: &Arc<Self>, codec: Codec, outbox: &Arc<Outbox>) -> std::io::Result<Place> {
         let mut lanes = self.lanes.lock();
-        let class = class.unwrap_or_else(|| match lanes.get(&(codec, Class::Fast)) {
+        let class = match lanes.get(&(codec, Class::Fast)) {
             Some(lane) => Class::first(outbox.flow().target(), lane.rate(), lane.kept()),
             None => Class::Fast,
-        });
+        };
+        self.place_in(&mut lanes, codec, class, outbox)
+    }
+
+    /// A place among the viewers of a class.
+    fn place_in(
+        self: &Arc<Self>,
+        lanes: &mut Lanes,
+        codec: Codec,
+        class: Class,
+        outbox: &Arc<Outbox>,
+    ) -> std::io::Result<Place> {
         let lane = match lanes.get(&(codec, class)) {
             Some(lane) => lane.clone(),
             None => {
@@ -122,14 +128,7 @@ impl Pipeline {
             }
         };
         lane.join(outbox.clone());
-        Ok(Place { pipeline: Arc::downgrade(self), lane, class, since: Instant::now() })
-    }
-
-    /// What the best path takes of the viewers of a codec, but for one of them.
-    fn best(&self, codec: Codec, but: &Arc<Outbox>) -> Option<u32> {
-        let lanes = self.lanes.lock();
-        let of_codec = lanes.iter().filter(|((of, _), _)| *of == codec);
-        of_codec.filter_map(|(_, lane)| lane.best(but)).max()
+        Ok(Place { pipeline: Arc::downgrade(self), lane, since: Instant::now() })
     }
 }
 
@@ -140,11 +139,19 @@ impl Drop for Pipeline {
     }
 }
 
+type Lanes = HashMap<(Codec, Class), Arc<Lane>>;
+
+/// For whom an encoder is.
+fn class_of(lanes: &Lanes, codec: Codec, lane: &Arc<Lane>) -> Option<Class> {
+    [Class::Fast, Class::Slow]
+        .into_iter()
+        .find(|class| lanes.get(&(codec, *class)).is_some_and(|other| Arc::ptr_eq(other, lane)))
+}
+
 /// An encoder, and where it is kept.
 struct Place {
     pipeline: Weak<Pipeline>,
     lane: Arc<Lane>,
-    class: Class,
     since: Instant,
 }
 
@@ -154,9 +161,13 @@ impl Place {
         let mut lanes = pipeline.lanes.lock();
         if self.lane.leave(outbox) {
             self.lane.stop();
-            let key = (codec, self.class);
-            if lanes.get(&key).is_some_and(|lane| Arc::ptr_eq(lane, &self.lane)) {
-                lanes.remove(&key);
+            let Some(class) = class_of(&lanes, codec, &self.lane) else { return };
+            lanes.remove(&(codec, class));
+            // Whoever is left goes on as they are: a new encoder would begin with less than they see.
+            if class == Class::Fast
+                && let Some(slow) = lanes.remove(&(codec, Class::Slow))
+            {
+                lanes.insert((codec, Class::Fast), slow);
             }
         }
     }
@@ -191,7 +202,7 @@ impl Seat {
         if self.place.lock().pipeline.ptr_eq(&Arc::downgrade(pipeline)) {
             return Ok(());
         }
-        let place = pipeline.place(self.codec, None, &self.outbox)?;
+        let place = pipeline.place(self.codec, &self.outbox)?;
         let old = std::mem::replace(&mut *self.place.lock(), place);
         old.leave(self.codec, &self.outbox);
         Ok(())
@@ -202,23 +213,33 @@ impl Seat {
     /// # Errors
     /// The system's, if it has no thread for the encoder; the viewer stays where it is then.
     pub fn settle(&self) -> std::io::Result<bool> {
+        self.settle_at(Instant::now())
+    }
+
+    fn settle_at(&self, now: Instant) -> std::io::Result<bool> {
         let _moving = self.moves.lock();
         if self.outbox.flow().muted() {
             return Ok(false);
         }
-        let (pipeline, class, stayed) = {
+        let (pipeline, lane, stayed) = {
             let place = self.place.lock();
-            (place.pipeline.upgrade(), place.class, place.since.elapsed())
+            (place.pipeline.upgrade(), place.lane.clone(), now.saturating_duration_since(place.since))
         };
         let Some(pipeline) = pipeline else { return Ok(false) };
-        let best = pipeline.best(self.codec, &self.outbox);
-        let next = class.next(self.outbox.flow().target(), best);
-        // Who has come is let up as soon as its path is known.
-        let may = stayed >= STAY || (class, next) == (Class::Slow, Class::Fast);
-        if next == class || !may {
-            return Ok(false);
-        }
-        let place = pipeline.place(self.codec, Some(next), &self.outbox)?;
+        let place = {
+            // Held from the question to the move: the classes change with who leaves.
+            let mut lanes = pipeline.lanes.lock();
+            let Some(class) = class_of(&lanes, self.codec, &lane) else { return Ok(false) };
+            let of_codec = lanes.iter().filter(|((codec, _), _)| *codec == self.codec);
+            let best = of_codec.filter_map(|(_, lane)| lane.best(&self.outbox)).max();
+            let next = class.next(self.outbox.flow().target(), best);
+            // Who has come is let up as soon as its path is known.
+            let may = stayed >= STAY || (class, next) == (Class::Slow, Class::Fast);
+            if next == class || !may {
+                return Ok(false);
+            }
+            pipeline.place_in(&mut lanes, self.codec, next, &self.outbox)?
+        };
         let old = std::mem::replace(&mut *self.place.lock(), place);
         old.leave(self.codec, &self.outbox);
         Ok(true)
@@ -239,5 +260,58 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.outbox.close();
         self.place.get_mut().leave(self.codec, &self.outbox);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NARROW: u32 = 1_000_000;
+    const WIDE: u32 = 40_000_000;
+
+    fn pipeline() -> Arc<Pipeline> {
+        let rates = Rates { initial: NARROW, least: 100_000, most: WIDE };
+        Pipeline::new(Screen::new(), Shared::new(Limits { max_fps: 60, rates }))
+    }
+
+    fn join(pipeline: &Arc<Pipeline>, target: u32) -> Seat {
+        pipeline.join(Codec::H264, Arc::new(Flow::new(target)), false).expect("a thread")
+    }
+
+    fn class(pipeline: &Arc<Pipeline>, seat: &Seat) -> Option<Class> {
+        class_of(&pipeline.lanes.lock(), Codec::H264, &seat.place.lock().lane)
+    }
+
+    #[test]
+    fn a_narrow_path_goes_to_an_encoder_of_its_own_and_back() {
+        let pipeline = pipeline();
+        let (wide, narrow) = (join(&pipeline, WIDE), join(&pipeline, NARROW));
+        assert_eq!(class(&pipeline, &narrow), Some(Class::Fast), "the encoder begins with what that takes");
+        assert!(!narrow.settle().expect("a thread"), "it has just come");
+        let later = Instant::now() + STAY;
+        assert!(!wide.settle_at(later).expect("a thread") && narrow.settle_at(later).expect("a thread"));
+        assert_eq!(
+            [class(&pipeline, &wide), class(&pipeline, &narrow)],
+            [Some(Class::Fast), Some(Class::Slow)]
+        );
+        narrow.outbox.flow().set_target(WIDE);
+        assert!(narrow.settle().expect("a thread"));
+        assert_eq!([class(&pipeline, &narrow), class(&pipeline, &wide)], [Some(Class::Fast); 2]);
+        assert_eq!(pipeline.lanes.lock().len(), 1, "the second one has ended");
+    }
+
+    #[test]
+    fn whoever_is_left_stays_with_its_encoder() {
+        let pipeline = pipeline();
+        let (wide, narrow) = (join(&pipeline, WIDE), join(&pipeline, NARROW));
+        assert!(narrow.settle_at(Instant::now() + STAY).expect("a thread"));
+        let lane = narrow.place.lock().lane.clone();
+        drop(wide);
+        assert_eq!(class(&pipeline, &narrow), Some(Class::Fast));
+        assert!(!narrow.settle_at(Instant::now() + 2 * STAY).expect("a thread"));
+        assert!(Arc::ptr_eq(&lane, &narrow.place.lock().lane));
+        drop(narrow);
+        assert!(pipeline.lanes.lock().is_empty());
     }
 }
