@@ -1,8 +1,6 @@
 // The page in Firefox, which is another browser in all that a viewer is made of: ICE, decoders, keys, sound, its own ways with canvas.
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import net from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
@@ -10,7 +8,6 @@ import { Apart } from "./lib/apart.js";
 import { Viewer, launch } from "./lib/browser.js";
 import { Library } from "./lib/console.js";
 import { FirefoxViewer, launchFirefox } from "./lib/firefox.js";
-import { Guest } from "./lib/guest.js";
 import { deadline, start, until } from "./lib/processes.js";
 import { Sampan, program } from "./lib/sampan.js";
 import { shows } from "./lib/truth.js";
@@ -230,18 +227,10 @@ describe("Firefox on another computer", () => {
   const START_MS = 180_000;
   const PLAYED_HZ = 440;
   const library = new Library();
-  let apart, far, server, guest;
+  let apart, far, guest;
 
   before(async () => {
-    server = net.createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const port = JSON.stringify([
-      "-chardev", `socket,id=guest,host=127.0.0.1,port=${server.address().port}`,
-      "-device", "virtserialport,chardev=guest,name=sampan.guest",
-    ]);
-    const arrived = Guest.behind(server);
-    await library.startTiny(NAME, `extra.arguments=${port}`);
-    guest = await arrived;
+    ({ guest } = await library.startTinyWithPort(NAME));
     apart = await Apart.connect();
     far = await apart.launchFirefox();
   }, { timeout: 300_000 });
@@ -250,8 +239,6 @@ describe("Firefox on another computer", () => {
     await far?.close();
     await apart?.close();
     await library.close();
-    server?.close();
-    guest?.close();
   });
 
   const mark = (name) => far.evaluate((key) => document.documentElement.dataset[key], name);

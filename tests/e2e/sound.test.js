@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
 import { Library } from "./lib/console.js";
-import { Guest } from "./lib/guest.js";
 import { folder, until } from "./lib/processes.js";
 import { tone, writeSamples, writeTone } from "./lib/wave.js";
 
@@ -21,18 +20,10 @@ const PATIENCE_MS = 120_000;
 describe("sound in a browser", () => {
   const dir = folder("sound");
   const library = new Library();
-  let server, browser, viewer, page, guest, url;
+  let browser, viewer, page, guest, url;
 
   before(async () => {
-    server = net.createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const port = JSON.stringify([
-      "-chardev", `socket,id=guest,host=127.0.0.1,port=${server.address().port}`,
-      "-device", "virtserialport,chardev=guest,name=sampan.guest",
-    ]);
-    const arrived = Guest.behind(server);
-    ({ viewer: url } = await library.startTiny(NAME, `extra.arguments=${port}`));
-    guest = await arrived;
+    ({ viewer: url, guest } = await library.startTinyWithPort(NAME));
     // Loads the card's driver, which begins muted.
     await guest.ask({ cmd: "play", hz: 0, ms: 100, level: 0 }, PATIENCE_MS);
     const said = join(dir, "said.wav");
@@ -48,8 +39,6 @@ describe("sound in a browser", () => {
   after(async () => {
     await browser?.close();
     await library.close();
-    server?.close();
-    guest?.close();
   });
 
   /** A page that looks at what it plays, and takes the microphone's tone as it is: a filter for noise takes it for noise. */

@@ -1,14 +1,17 @@
 // Runs `sampan serve` on a library of its own.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
+import net from "node:net";
 import { createInterface } from "node:readline";
-import { guestFiles } from "./guest.js";
+import { Guest, guestFiles } from "./guest.js";
 import { deadline, folder, run, start } from "./processes.js";
 import { program } from "./sampan.js";
 
 /** A library in a folder that is removed at the end. Machines that were started must be stopped before. */
 export class Library {
   home = folder("library");
+  #ends = [];
 
   get env() {
     return { SAMPAN_HOME: this.home };
@@ -33,11 +36,28 @@ export class Library {
     return this.sampan("start", name);
   }
 
+  /** The same with the guest's own port: the answer of `start`, and the guest. */
+  async startTinyWithPort(name) {
+    const server = net.createServer().listen(0, "127.0.0.1");
+    this.#ends.push(() => server.close());
+    await once(server, "listening");
+    const port = JSON.stringify([
+      "-chardev", `socket,id=guest,host=127.0.0.1,port=${server.address().port}`,
+      "-device", "virtserialport,chardev=guest,name=sampan.guest",
+    ]);
+    const arrived = Guest.behind(server);
+    const started = await this.startTiny(name, `extra.arguments=${port}`);
+    const guest = await arrived;
+    this.#ends.push(() => guest.close());
+    return { ...started, guest };
+  }
+
   /** Ends whatever still runs: supervisors outlive whoever started them. */
   async close() {
     for (const { name, state } of await this.sampan("list")) {
       if (state !== "stopped" && state !== "suspended") await this.sampan("stop", name, "--force");
     }
+    for (const end of this.#ends.splice(0)) end();
   }
 }
 
