@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Viewer, launch } from "./lib/browser.js";
 import { program, Sampan } from "./lib/sampan.js";
-import { run, until } from "./lib/processes.js";
+import { run, sleep, until } from "./lib/processes.js";
 
 /** The tiny guest's paper, on the first and the second display. */
 const PAPERS = [[0x18, 0x24, 0x30], [0x30, 0x18, 0x24]];
@@ -85,9 +85,10 @@ describe("several displays", () => {
       await viewer.page.mouse.move(place.x, place.y);
       await viewer.page.mouse.down();
       const pressed = await guest.event((e) => e.pointer && e.buttons === 1, "the button", { from });
-      assert.deepEqual(pressed.pointer, at);
+      const released = guest.event((e) => e.pointer && e.buttons === 0, "its release");
       await viewer.page.mouse.up();
-      await guest.event((e) => e.pointer && e.buttons === 0, "its release", { from });
+      await released;
+      assert.deepEqual(pressed.pointer, at);
     };
     await draw(second, 500, 300, [1524, 300]);
     await colour(second, 500, 300, RED);
@@ -95,6 +96,20 @@ describe("several displays", () => {
     await draw(first, 600, 500, [600, 500]);
     await colour(first, 600, 500, RED);
     assert.ok(near(await second.pixel(600, 500), PAPERS[1]), "nothing of it is on the second");
+  });
+
+  test("a window that the pointer has left does not call it back", async () => {
+    // A page repeats its pointer's position 100 ms after it came to rest.
+    const from = guest.events.length;
+    const places = await Promise.all([second.place(300, 200), first.place(200, 300)]);
+    await Promise.all([second, first].map(async ({ page }, i) => {
+      await sleep(i * 50);
+      await page.mouse.move(places[i].x, places[i].y);
+    }));
+    const arrived = await guest.event((e) => e.pointer?.[0] === 200, "the pointer on the first", { from });
+    await sleep(300);
+    const later = guest.events.slice(guest.events.indexOf(arrived) + 1).filter((e) => e.pointer);
+    assert.deepEqual(later.map((e) => e.pointer), []);
   });
 
   test("keys of either window reach the guest, and each has its own size", async () => {

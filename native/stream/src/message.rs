@@ -113,6 +113,8 @@ enum Phase {
 #[derive(Debug, Default)]
 pub struct Reader {
     moved: Option<u64>,
+    /// Where the page last said that its pointer is.
+    at: Option<Event>,
     turned: Option<u64>,
     total: (i64, i64),
     /// Fingers that are down, and the newest that is known of each.
@@ -143,8 +145,11 @@ impl Reader {
         };
         let request = request(message)?;
         match (&request, sequence) {
-            (Request::Input(Event::Move { .. }), Some(s)) => {
-                newer(&mut self.moved, s);
+            (Request::Input(event @ Event::Move { .. }), s) => {
+                self.at = Some(*event);
+                if let Some(s) = s {
+                    newer(&mut self.moved, s);
+                }
             }
             (Request::Input(Event::Touch { phase: TouchPhase::Begin | TouchPhase::Update, slot, .. }), s) => {
                 self.fingers.insert(*slot, s.unwrap_or(0));
@@ -158,11 +163,14 @@ impl Reader {
         Ok(Some(request))
     }
 
+    /// A page repeats its last motion when the pointer comes to rest, in case it was lost. Where it was not, the repetition says
+    /// nothing: another window of the same person, or a program, may have moved the pointer on since.
     fn motion(&mut self, motion: Motion) -> Result<Option<Request>, MessageError> {
         match motion {
             Motion::Move { s, x, y, w, h } => {
                 let event = place(x, y, w, h)?;
-                Ok(newer(&mut self.moved, s).then_some(Request::Input(event)))
+                let moves = newer(&mut self.moved, s) && self.at.replace(event) != Some(event);
+                Ok(moves.then_some(Request::Input(event)))
             }
             Motion::Rel { s, dx, dy } => self.turn(s, dx, dy),
             Motion::Touch { s, slot, x, y, w, h } => {
@@ -187,7 +195,7 @@ impl Reader {
             return Ok(None);
         }
         self.total = (dx, dy);
-        Ok(Some(Request::Input(Event::Motion { dx: x, dy: y })))
+        Ok(((x, y) != (0, 0)).then_some(Request::Input(Event::Motion { dx: x, dy: y })))
     }
 }
 
@@ -476,6 +484,28 @@ mod tests {
         assert_eq!(read(Channel::Keys, r#"{"t":"rel","s":1,"dx":3,"dy":0}"#), turned(3));
         assert_eq!(read(Channel::Motion, r#"{"t":"rel","s":1,"dx":3,"dy":0}"#), None);
         assert_eq!(read(Channel::Motion, r#"{"t":"rel","s":2,"dx":5,"dy":0}"#), turned(2));
+    }
+
+    #[test]
+    fn motion_that_is_repeated_at_rest_moves_nothing() {
+        let mut reader = Reader::default();
+        let mut read = |channel, text: &str| reader.read(channel, text.as_bytes()).expect(text);
+        let moved = |s: u32, x: u32| format!(r#"{{"t":"move","s":{s},"x":{x},"y":0,"w":9,"h":9}}"#);
+        let at = |x| Some(Request::Input(Event::Move { x, y: 0, frame: (9, 9) }));
+        assert_eq!(read(Channel::Motion, &moved(1, 5)), at(5));
+        assert_eq!(read(Channel::Motion, &moved(2, 5)), None);
+        // Before a button it counts: the pointer may be elsewhere by now.
+        assert_eq!(read(Channel::Keys, &moved(3, 5)), at(5));
+        assert_eq!(read(Channel::Motion, &moved(4, 5)), None);
+        assert_eq!(read(Channel::Keys, r#"{"t":"move","x":6,"y":0,"w":9,"h":9}"#), at(6));
+        assert_eq!(read(Channel::Motion, &moved(5, 6)), None);
+        // What was lost comes by its repetition.
+        assert_eq!(read(Channel::Motion, &moved(7, 7)), at(7));
+        assert_eq!(
+            read(Channel::Motion, r#"{"t":"rel","s":1,"dx":3,"dy":0}"#),
+            Some(Request::Input(Event::Motion { dx: 3, dy: 0 }))
+        );
+        assert_eq!(read(Channel::Motion, r#"{"t":"rel","s":2,"dx":3,"dy":0}"#), None);
     }
 
     #[test]
