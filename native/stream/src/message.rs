@@ -388,8 +388,8 @@ pub enum Tell<'a> {
         hx: u32,
         /// The row that points.
         hy: u32,
-        /// Bytes R, G, B, A in base64.
-        rgba: &'a str,
+        /// A PNG of it in base64.
+        png: &'a str,
     },
     /// Where the cursor is.
     CursorPos {

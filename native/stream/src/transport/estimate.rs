@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const TRAIN_GAP: f64 = 0.03;
 
 /// A train tells something if it has so many packets, and if so many bytes follow the first one.
-const TRAIN_PACKETS: usize = 6;
+pub(super) const TRAIN_PACKETS: usize = 6;
 const TRAIN_BYTES: f64 = 6_000.0;
 
 /// A train that arrives so much longer (seconds) than it left has filled the path; less may be a radio's whim.
@@ -195,6 +195,8 @@ pub struct Estimate {
     late_then: f64,
     vain: u32,
     updated: Option<Instant>,
+    /// Whether a train has told how much the path takes.
+    measured: bool,
     /// How long packets took until they were reported, with when that was.
     ways: VecDeque<(Instant, Duration)>,
 }
@@ -218,6 +220,7 @@ impl Estimate {
             late_then: 0.0,
             vain: 0,
             updated: None,
+            measured: false,
             ways: VecDeque::new(),
         }
     }
@@ -225,6 +228,11 @@ impl Estimate {
     /// Whether the path was full a short while ago: then little more than the estimate is put on it at a time.
     pub fn is_careful(&self, now: Instant) -> bool {
         self.full.is_some_and(|full| now.saturating_duration_since(full) < CARE)
+    }
+
+    /// Whether more is known of the path than the guess that all begin with.
+    pub fn has_measured(&self) -> bool {
+        self.measured
     }
 
     /// How long it takes at the least now until a packet is reported: both ways, and the queue in front of them.
@@ -252,6 +260,7 @@ impl Estimate {
     /// A train has arrived, or a part of it.
     fn judge(&mut self, now: Instant) {
         let Some(train) = self.train.filter(Train::tells) else { return };
+        self.measured = true;
         if train.spread() > SPREAD {
             if train.rate() < self.target {
                 self.is_full(now, train.rate(), self.late);

@@ -18,6 +18,8 @@ pub struct Flow {
     muted: AtomicBool,
     sent: AtomicU64,
     heard: AtomicU64,
+    due: AtomicBool,
+    probed: AtomicBool,
 }
 
 impl Flow {
@@ -32,6 +34,8 @@ impl Flow {
             muted: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             heard: AtomicU64::new(0),
+            due: AtomicBool::new(false),
+            probed: AtomicBool::new(false),
         }
     }
 
@@ -113,6 +117,26 @@ impl Flow {
     /// Reports so far.
     pub fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a first few packets are to tell how much the path takes, before it is given more.
+    pub fn set_probed(&self, probed: bool) {
+        self.probed.store(probed, Ordering::Relaxed);
+    }
+
+    /// Whether that is so still.
+    pub fn is_probed(&self) -> bool {
+        self.probed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the connection has something to send that it would send only after its next timer.
+    pub fn set_due(&self) {
+        self.due.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has, once.
+    pub fn take_due(&self) -> bool {
+        self.due.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The place in the RTP chain where packets are paced and the viewer's reports are read.
 
 use super::Flow;
-use super::estimate::Estimate;
+use super::estimate::{Estimate, TRAIN_PACKETS};
 use super::nacks::Nacks;
 use rtc::interceptor::{
     Attribute, BandwidthEstimator, EstimatorStats, Interceptor, Pacer, Packet, PacketReport, StreamInfo,
@@ -43,6 +43,13 @@ const QUEUE_LIMIT: usize = 4096;
 /// Packets that may wait to be sent again; more are not asked for. They go first: a picture waits for them.
 const RESEND_LIMIT: usize = 512;
 
+/// So many packets leave on a path that is to be probed; with one lost they tell as much. They take a path of 300 kb/s a quarter of a
+/// second.
+const PROBE_PACKETS: usize = TRAIN_PACKETS + 2;
+
+/// And no more for so long, unless a report says before what the path takes.
+const PROBE_TIME: Duration = Duration::from_secs(1);
+
 /// Paces what leaves and hears what comes back.
 ///
 /// Unlike the library's own pacer it lets packets through at once while the budget lasts: a timer in between would
@@ -57,6 +64,8 @@ pub struct Pace {
     /// What is sent again.
     again: VecDeque<TaggedPacket>,
     waiting_bytes: usize,
+    /// When the packets of the probe began to leave, and how many of them have.
+    probe: Option<(Instant, usize)>,
     /// Streams whose packets wait for nothing: sound, which is small and late at once.
     at_once: Vec<u32>,
     nacks: Nacks,
@@ -85,6 +94,7 @@ impl Pace {
             waiting: VecDeque::new(),
             again: VecDeque::new(),
             waiting_bytes: 0,
+            probe: None,
             at_once: Vec::new(),
             nacks: Nacks::default(),
             inbound: VecDeque::new(),
@@ -132,6 +142,29 @@ impl Pace {
         *reports = sifted;
     }
 
+    /// Until when the path is given no more, because what the first packets tell of it is waited for.
+    fn held(&self) -> Option<Instant> {
+        let (began, sent) = self.probe?;
+        (self.flow.is_probed() && sent >= PROBE_PACKETS && self.again.is_empty()).then(|| began + PROBE_TIME)
+    }
+
+    fn is_held(&self, now: Instant) -> bool {
+        self.held().is_some_and(|until| now < until)
+    }
+
+    /// Counts a packet that leaves.
+    fn leaves(&mut self, now: Instant) {
+        self.flow.count_sent(1);
+        if self.flow.is_probed() {
+            let (began, sent) = self.probe.get_or_insert((now, 0));
+            if now >= *began + PROBE_TIME {
+                // Nothing was learnt: the guess must do.
+                self.flow.set_probed(false);
+            }
+            *sent += 1;
+        }
+    }
+
     fn is_at_once(&self, packet: &TaggedPacket) -> bool {
         matches!(&packet.message.packet, Packet::Rtp(rtp) if self.at_once.contains(&rtp.header.ssrc))
     }
@@ -174,6 +207,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
         {
             self.sift(reports, packet.now);
             self.flow.count_heard();
+            if self.waiting.is_empty() {
+                // A small picture is no probe: the next one begins anew.
+                self.probe = None;
+            }
             // The estimate has it already; where the viewer reports no arrivals, any report will have to do.
             if self.flow.sent() > 0 && self.flow.set_known() {
                 (self.notify.drained)();
@@ -206,9 +243,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
             self.bucket.consume(bits);
             self.flow.count_sent(1);
             self.outbound.push_back(packet);
-        } else if self.first().is_none() && self.bucket.can_release(bits) {
+        } else if self.first().is_none() && self.bucket.can_release(bits) && !self.is_held(packet.now) {
             self.bucket.consume(bits);
-            self.flow.count_sent(1);
+            self.leaves(packet.now);
             self.outbound.push_back(packet);
         } else if packet.message.get(&Attribute::Retransmission).is_some() {
             // What one request asks for may be more than what another one is refused for.
@@ -235,7 +272,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
         self.bucket.refill(now);
         while let Some(bytes) = self.first().map(size) {
             let bits = bytes as f64 * 8.0;
-            if !self.bucket.can_release(bits) {
+            if !self.bucket.can_release(bits) || self.is_held(now) {
                 break;
             }
             self.bucket.consume(bits);
@@ -243,7 +280,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
                 // The congestion control measures from when the packet leaves, not from when it was made.
                 packet.now = now;
                 self.waiting_bytes -= bytes;
-                self.flow.count_sent(1);
+                self.leaves(now);
                 self.outbound.push_back(packet);
             }
         }
@@ -254,7 +291,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Pace {
     fn poll_timeout(&mut self) -> Option<Instant> {
         let bytes = self.first().map(size)?;
         // Its answer is rounded to a nanosecond, and may be one too early: the same would be asked and answered for ever.
-        self.bucket.releasable_at(bytes as f64 * 8.0).map(|at| at + Duration::from_micros(1))
+        let at = self.bucket.releasable_at(bytes as f64 * 8.0)? + Duration::from_micros(1);
+        Some(self.held().map_or(at, |until| at.max(until)))
     }
 }
 
@@ -287,6 +325,9 @@ impl BandwidthEstimator for Shown {
         // A target above 4 Gb/s does not occur: the estimator has a maximum.
         self.flow.set_target(self.inner.target_bitrate() as u32);
         self.flow.set_careful(self.inner.is_careful(now));
+        if self.inner.has_measured() {
+            self.flow.set_probed(false);
+        }
         self.flow.set_way(self.inner.way());
     }
 
@@ -362,6 +403,58 @@ mod tests {
         let expected = 450.0 * 1200.0 * 8.0 / (f64::from(target) * PACING_FACTOR);
         let took = (now - start).as_secs_f64();
         assert!((expected * 0.8..expected * 1.2).contains(&took), "{took} s instead of {expected}");
+    }
+
+    #[test]
+    fn a_path_that_is_probed_gets_a_few_packets_until_a_report_tells_what_it_takes() {
+        let (flow, start) = (Arc::new(Flow::new(1_000_000)), Instant::now());
+        flow.set_probed(true);
+        let all = |pace: &mut Pace, until: Instant| {
+            let mut sent = 0;
+            loop {
+                sent += std::iter::from_fn(|| pace.poll_write()).count();
+                match pace.poll_timeout().filter(|next| *next < until) {
+                    Some(next) => pace.handle_timeout(next).expect("accepted"),
+                    None => return sent,
+                }
+            }
+        };
+        let report = |now| {
+            packet(now, Packet::Rtcp(vec![Box::new(PictureLossIndication { sender_ssrc: 1, media_ssrc: 2 })]))
+        };
+        // A picture that is smaller than the probe goes whole, and the next one is as free.
+        let (mut pace, ..) = pace(&flow);
+        for at in [start, start + Duration::from_millis(200)] {
+            for _ in 0..PROBE_PACKETS {
+                pace.handle_write(media(at)).expect("accepted");
+            }
+            assert_eq!(all(&mut pace, at + Duration::from_millis(100)), PROBE_PACKETS);
+            pace.handle_read(report(at + Duration::from_millis(100))).expect("accepted");
+        }
+        let second = start + Duration::from_millis(400);
+        for _ in 0..30 {
+            pace.handle_write(media(second)).expect("accepted");
+        }
+        assert_eq!(all(&mut pace, second + PROBE_TIME), PROBE_PACKETS);
+        // What was lost is sent again all the same.
+        let mut again = media(second);
+        again.message = again.message.with(Attribute::Retransmission);
+        pace.handle_write(again).expect("accepted");
+        assert_eq!(all(&mut pace, second + PROBE_TIME), 1);
+        // The report has told it.
+        flow.set_probed(false);
+        assert_eq!(all(&mut pace, second + PROBE_TIME), 30 - PROBE_PACKETS);
+
+        // Where no report comes the guess must do.
+        flow.set_probed(true);
+        let third = second + 2 * PROBE_TIME;
+        pace.handle_read(report(third)).expect("accepted");
+        for _ in 0..30 {
+            pace.handle_write(media(third)).expect("accepted");
+        }
+        assert_eq!(all(&mut pace, third + PROBE_TIME), PROBE_PACKETS);
+        assert_eq!(all(&mut pace, third + 2 * PROBE_TIME), 30 - PROBE_PACKETS);
+        assert!(!flow.is_probed());
     }
 
     #[test]

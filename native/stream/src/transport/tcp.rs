@@ -3,14 +3,16 @@
 //! The library accepts everybody, as many as come, and waits for whoever does not read. A viewer's connection that stands still must
 //! not hold up its own task, and a stranger's must cost nothing: so what it listens and writes on is ours.
 
+use super::Flow;
 use super::same_host::SameHostSocket;
 use parking_lot::Mutex;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -31,19 +33,21 @@ const MOST_WAITING: usize = 256 * 1024;
 /// How long nobody is accepted after the system refused to: it has no more files, or no memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// The runtime of a viewer's connection: tokio's, apart from TCP and from sockets that hear this host alone.
+/// The runtime of a viewer's connection: tokio's, apart from TCP, from sockets that hear this host alone, and
+/// from timers that something due ends.
 #[derive(Debug)]
 pub struct ViewerRuntime {
     inner: TokioRuntime,
     from: Arc<Mutex<IpAddr>>,
     /// Whether only this host may be heard.
     same_host: bool,
+    flow: Arc<Flow>,
 }
 
 impl ViewerRuntime {
     /// For a viewer at `from`, as long as it is there. With `same_host` only this host is heard.
-    pub fn new(from: Arc<Mutex<IpAddr>>, same_host: bool) -> Self {
-        Self { inner: TokioRuntime, from, same_host }
+    pub fn new(from: Arc<Mutex<IpAddr>>, same_host: bool, flow: Arc<Flow>) -> Self {
+        Self { inner: TokioRuntime, from, same_host, flow }
     }
 }
 
@@ -75,8 +79,10 @@ impl Runtime for ViewerRuntime {
         self.inner.resolve_host(host)
     }
 
+    /// Ends at once when something is due: after a timer the library looks at all that it has to send.
     fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
-        self.inner.sleep(duration)
+        let (mut slept, flow) = (self.inner.sleep(duration), self.flow.clone());
+        Box::pin(poll_fn(move |cx| if flow.take_due() { Poll::Ready(()) } else { slept.as_mut().poll(cx) }))
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
@@ -238,7 +244,25 @@ mod tests {
         let from = Arc::new(Mutex::new(from.parse().expect("an address")));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
         let address = listener.local_addr().expect("is bound");
-        (ViewerRuntime::new(from, false).wrap_tcp_listener(listener).expect("listens"), address)
+        (
+            ViewerRuntime::new(from, false, Arc::new(Flow::new(0)))
+                .wrap_tcp_listener(listener)
+                .expect("listens"),
+            address,
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_due_ends_a_timer_once() {
+        let flow = Arc::new(Flow::new(0));
+        let from = Arc::new(Mutex::new(IpAddr::from([127, 0, 0, 1])));
+        let runtime = ViewerRuntime::new(from, false, flow.clone());
+        let mut first = runtime.sleep(Duration::from_secs(3600));
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        flow.set_due();
+        assert!(futures_util::poll!(first.as_mut()).is_ready());
+        let mut second = runtime.sleep(Duration::from_secs(3600));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
     }
 
     #[tokio::test]

@@ -29,8 +29,8 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc, watch};
 use webrtc::data_channel::DataChannel;
@@ -40,8 +40,8 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription,
-    SettingEngineBuilder,
+    RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCPeerConnectionState,
+    RTCSessionDescription, SettingEngineBuilder,
 };
 
 pub(super) const TRANSPORT_CC: &str =
@@ -50,6 +50,9 @@ pub(super) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hd
 
 /// Events that may wait for the viewer's task; a page that sends faster is slowed down by SCTP.
 const EVENTS: usize = 256;
+
+/// A path on which DTLS takes so long is probed before a picture is put on it.
+const FAR: Duration = Duration::from_millis(80);
 
 /// Bytes of messages that may wait for a viewer.
 const MESSAGE_BACKLOG: usize = 1 << 20;
@@ -260,7 +263,14 @@ impl WebRtc {
             Other::Viewer(sound, _) => sound.cloned().map(|sound| (sound, speak)),
             Other::Server => None,
         };
-        let handler = Arc::new(Handler { events, gathered: done, channels: channels.clone(), speaks });
+        let handler = Arc::new(Handler {
+            events,
+            gathered: done,
+            channels: channels.clone(),
+            speaks,
+            flow: flow.clone(),
+            path: OnceLock::new(),
+        });
         let also = match other {
             Other::Server => self.others.clone(),
             Other::Viewer(..) if self.same_host => one_of_each(),
@@ -276,13 +286,15 @@ impl WebRtc {
             .with_udp_addrs(addresses)
             .with_data_channel_send_buffer_limit(MESSAGE_BACKLOG);
         let builder = match other {
-            Other::Viewer(_, candidates) => builder
-                .with_tcp_addrs(vec![(self.address, 0_u16)])
-                .with_runtime(Arc::new(ViewerRuntime::new(candidates.from().clone(), self.same_host))),
+            Other::Viewer(_, candidates) => builder.with_tcp_addrs(vec![(self.address, 0_u16)]).with_runtime(
+                Arc::new(ViewerRuntime::new(candidates.from().clone(), self.same_host, flow.clone())),
+            ),
             // Servers are reached by UDP; none connects to us.
-            Other::Server => {
-                builder.with_runtime(Arc::new(ViewerRuntime::new(Arc::new(self.address.into()), false)))
-            }
+            Other::Server => builder.with_runtime(Arc::new(ViewerRuntime::new(
+                Arc::new(self.address.into()),
+                false,
+                flow.clone(),
+            ))),
         };
         let pc: Arc<dyn PeerConnection> = Arc::new(builder.build().await.map_err(library)?);
         Ok(Begun { pc, flow, events: receiver, voice, channels, gathering })
@@ -346,6 +358,7 @@ impl MediaTransport for WebRtc {
         let rate = self.first_rate(choice.reports_arrivals);
         let other = Other::Viewer(sound.as_ref(), &candidates);
         let mut begun = self.begin(Self::codecs(&choice), sound.as_ref(), rate, other, wake).await?;
+        begun.flow.set_probed(choice.reports_arrivals);
         let negotiated = negotiate(&mut begun, offer, &choice, sound.as_ref()).await;
         let (track, ssrc, sound, answer) = match negotiated {
             Ok(done) => done,
@@ -513,10 +526,22 @@ struct Handler {
     channels: Arc<Channels>,
     /// Where what the viewer says goes to.
     speaks: Option<(SoundChoice, mpsc::Sender<VoicePacket>)>,
+    flow: Arc<Flow>,
+    /// When there was a path.
+    path: OnceLock<Instant>,
 }
 
 #[async_trait]
 impl PeerConnectionEventHandler for Handler {
+    /// Once there is a path the library makes the first message of DTLS, and after DTLS the first one of SCTP, but sends neither
+    /// before its next timer: 150 ms later where nothing else happens.
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        if state == RTCIceConnectionState::Connected {
+            let _ = self.path.set(Instant::now());
+        }
+        self.flow.set_due();
+    }
+
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
             self.gathered.send_replace(true);
@@ -524,8 +549,17 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.flow.set_due();
         let event = match state {
-            RTCPeerConnectionState::Connected => PeerEvent::Connected,
+            RTCPeerConnectionState::Connected => {
+                // A path within the house takes what the first picture needs, and to wait for a report would cost more than the
+                // connection did. DTLS took two round trips (RFC 6347, section 4.2) and the time of two signatures.
+                let far = self.path.get().is_some_and(|path| path.elapsed() >= FAR);
+                if !far {
+                    self.flow.set_probed(false);
+                }
+                PeerEvent::Connected
+            }
             RTCPeerConnectionState::Disconnected => PeerEvent::Interrupted,
             RTCPeerConnectionState::Failed => PeerEvent::Gone("the network path failed"),
             RTCPeerConnectionState::Closed => PeerEvent::Gone("the viewer closed the connection"),

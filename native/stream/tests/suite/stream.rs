@@ -3,6 +3,7 @@
 use crate::common::guest::{Painter, TestGuest};
 use crate::common::network::Network;
 use crate::common::{Client, until, within};
+use base64::Engine as _;
 use sampan_frame::{Cursor, Screen, Size};
 use sampan_guest::{Guest, GuestState, GuestStatus, Watched};
 use sampan_input::{Button, Event, Key};
@@ -142,12 +143,16 @@ async fn size_status_and_cursor_follow_the_guest() {
     let hash = format!("{:016x}", arrow.hash);
     guest.screen.set_cursor_shape(Some(Arc::new(arrow)));
     guest.screen.move_cursor(-3, 5, true);
-    // R, G, B, A of both pixels.
     let shape = client.message("\"cursor\"").await;
-    assert!(
-        shape.contains(r#""w":2,"h":1,"hx":1,"hy":0,"rgba":"AwIBBAcGBQg=""#) && shape.contains(&hash),
-        "{shape}"
-    );
+    assert!(shape.contains(r#""w":2,"h":1,"hx":1,"hy":0,"png":""#) && shape.contains(&hash), "{shape}");
+    let message: serde_json::Value = serde_json::from_str(&shape).expect("JSON");
+    let file = message["png"].as_str().expect("text");
+    let file = base64::engine::general_purpose::STANDARD.decode(file).expect("base64");
+    let mut png = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("a PNG");
+    let mut pixels = [0; 8];
+    assert_eq!(png.next_frame(&mut pixels).expect("its pixels").color_type, png::ColorType::Rgba);
+    // R, G, B, A of both pixels.
+    assert_eq!(pixels, [3, 2, 1, 4, 7, 6, 5, 8]);
     client.message(r#""x":-3,"y":5,"visible":true"#).await;
 
     guest.screen.disable();

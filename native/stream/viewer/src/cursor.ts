@@ -23,6 +23,8 @@ export class CursorView {
   readonly #overlay: HTMLElement;
   readonly #shapes = new Map<string, Drawn>();
   #current: Drawn | undefined;
+  /** The shape that was told last; it is drawn once it is decoded. */
+  #wanted: string | undefined;
   #position = { x: 0, y: 0 };
   #visible = true;
   #sequence = 0;
@@ -36,11 +38,7 @@ export class CursorView {
   }
 
   setShape(message: CursorMessage): void {
-    if (message.shape !== undefined) {
-      this.#shapes.set(message.hash, { shape: message.shape, canvas: paint(message.shape) });
-      const oldest = this.#shapes.keys().next();
-      if (this.#shapes.size > MOST_SHAPES && !oldest.done) this.#shapes.delete(oldest.value);
-    }
+    if (message.shape !== undefined) void this.#keep(message.hash, message.shape);
     this.#use(message.hash);
     this.update();
   }
@@ -50,8 +48,7 @@ export class CursorView {
     this.#sequence = message.s;
     this.#position = { x: message.x, y: message.y };
     this.#visible = message.visible;
-    if (message.hash === null) this.#current = undefined;
-    else this.#use(message.hash);
+    this.#use(message.hash);
     this.update();
   }
 
@@ -90,9 +87,26 @@ export class CursorView {
     this.#overlay.style.transform = `translate(${x}px, ${y}px)`;
   }
 
-  #use(hash: string): void {
-    const drawn = this.#shapes.get(hash);
-    if (drawn !== undefined) this.#current = drawn;
+  async #keep(hash: string, shape: CursorShape): Promise<void> {
+    let canvas: HTMLCanvasElement;
+    try {
+      canvas = await paint(shape);
+    } catch (error) {
+      console.warn("sampan: a pointer's shape cannot be drawn:", error);
+      return;
+    }
+    this.#shapes.set(hash, { shape, canvas });
+    const oldest = this.#shapes.keys().next();
+    if (this.#shapes.size > MOST_SHAPES && !oldest.done) this.#shapes.delete(oldest.value);
+    if (this.#wanted !== hash) return;
+    this.#use(hash);
+    this.update();
+  }
+
+  #use(hash: string | null): void {
+    this.#wanted = hash ?? undefined;
+    if (hash === null) this.#current = undefined;
+    else this.#current = this.#shapes.get(hash) ?? this.#current;
   }
 
   /** A CSS cursor; undefined when the browser would not show it. */
@@ -113,12 +127,12 @@ export class CursorView {
   }
 }
 
-function paint(shape: CursorShape): HTMLCanvasElement {
-  const canvas = element("canvas", {
-    width: String(shape.width),
-    height: String(shape.height),
-  });
-  canvas.getContext("2d")?.putImageData(new ImageData(shape.rgba, shape.width, shape.height), 0, 0);
+async function paint(shape: CursorShape): Promise<HTMLCanvasElement> {
+  const image = new Image();
+  image.src = `data:image/png;base64,${shape.png}`;
+  await image.decode();
+  const canvas = element("canvas", { width: String(shape.width), height: String(shape.height) });
+  canvas.getContext("2d")?.drawImage(image, 0, 0);
   return canvas;
 }
 

@@ -150,20 +150,20 @@ export interface SoundMessage {
   readonly recording: boolean;
 }
 
-/** A cursor shape; without `rgba` it is one sent before. */
+/** A cursor shape; without `png` it is one sent before. */
 export interface CursorMessage {
   readonly t: "cursor";
   readonly hash: string;
   readonly shape?: CursorShape;
 }
 
-/** Straight (not premultiplied) RGBA bytes, `width * height * 4` of them. */
 export interface CursorShape {
   readonly width: number;
   readonly height: number;
   readonly hotX: number;
   readonly hotY: number;
-  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+  /** A PNG in base64. */
+  readonly png: string;
 }
 
 export interface CursorPositionMessage {
@@ -224,6 +224,8 @@ export type ServerMessage =
 
 /** Larger cursors are refused: QEMU's own limit is 512. */
 export const MAX_CURSOR_SIDE = 512;
+/** Base64 that begins as every PNG does (RFC 2083, section 3.1). */
+const PNG = /^iVBORw0KG[A-Za-z0-9+/]+={0,2}$/;
 /** Larger screens are refused: twice 8K. */
 const MAX_SCREEN_SIDE = 16384;
 
@@ -351,19 +353,17 @@ function decodeClipboard({ agent, to, from, text, png, copied }: Record<string, 
 }
 
 function decodeCursor(fields: Record<string, unknown>): CursorMessage | undefined {
-  const { hash, w, h, hx, hy, rgba } = fields;
+  const { hash, w, h, hx, hy, png } = fields;
   if (typeof hash !== "string") return undefined;
-  if (rgba === undefined || rgba === null) return { t: "cursor", hash };
+  if (png === undefined || png === null) return { t: "cursor", hash };
   if (!isSide(w, MAX_CURSOR_SIDE) || !isSide(h, MAX_CURSOR_SIDE)) return undefined;
-  if (typeof rgba !== "string") return undefined;
-  const bytes = fromBase64(rgba);
-  if (bytes === undefined || bytes.length !== w * h * 4) return undefined;
+  if (typeof png !== "string" || !PNG.test(png)) return undefined;
   const shape = {
     width: w,
     height: h,
     hotX: clampInteger(hx, w - 1),
     hotY: clampInteger(hy, h - 1),
-    rgba: bytes,
+    png,
   };
   return { t: "cursor", hash, shape };
 }
@@ -394,16 +394,4 @@ function isSide(value: unknown, limit: number): value is number {
 
 function clampInteger(value: unknown, limit: number): number {
   return isInteger(value) ? Math.min(Math.max(value, 0), limit) : 0;
-}
-
-function fromBase64(text: string): Uint8ClampedArray<ArrayBuffer> | undefined {
-  let binary: string;
-  try {
-    binary = atob(text);
-  } catch {
-    return undefined;
-  }
-  const bytes = new Uint8ClampedArray(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
 }

@@ -30,15 +30,16 @@ test("locks and texts that did not arrive are read, with what is missing taken a
   assert.ok(touching?.t === "status" && touching.touch);
 });
 
-test("a cursor's bytes must fill its size", () => {
-  const rgba = Buffer.from([1, 2, 3, 4, 5, 6, 7, 8]).toString("base64");
-  const cursor = json({ t: "cursor", hash: "a", w: 2, h: 1, hx: 9, hy: -1, rgba });
+test("a cursor is a PNG of a size that a pointer can have", () => {
+  const png = Buffer.from("\x89PNG\r\n\x1a\n and more", "latin1").toString("base64");
+  const cursor = json({ t: "cursor", hash: "a", w: 2, h: 1, hx: 9, hy: -1, png });
   assert.ok(cursor?.t === "cursor" && cursor.shape);
-  assert.deepEqual([...cursor.shape.rgba], [1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.equal(cursor.shape.png, png);
   assert.deepEqual([cursor.shape.hotX, cursor.shape.hotY], [1, 0]);
-  assert.equal(json({ t: "cursor", hash: "a", w: 3, h: 1, hx: 0, hy: 0, rgba }), undefined);
-  assert.equal(json({ t: "cursor", hash: "a", w: 1e6, h: 1e6, hx: 0, hy: 0, rgba }), undefined);
-  assert.equal(json({ t: "cursor", hash: "a", w: 2, h: 1, hx: 0, hy: 0, rgba: "%%" }), undefined);
+  assert.equal(json({ t: "cursor", hash: "a", w: 1e6, h: 1e6, hx: 0, hy: 0, png }), undefined);
+  for (const other of ["%%", "", 7, Buffer.from("GIF89a, no PNG").toString("base64"), `${png}"`]) {
+    assert.equal(json({ t: "cursor", hash: "a", w: 2, h: 1, hx: 0, hy: 0, png: other }), undefined, String(other));
+  }
   assert.deepEqual(json({ t: "cursor", hash: "a" }), { t: "cursor", hash: "a" });
 });
 
