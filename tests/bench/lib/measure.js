@@ -181,7 +181,8 @@ function usage(host, browserPid) {
     for (const [name, seconds] of Object.entries(some)) threads[name] = (threads[name] ?? 0) + seconds;
   }
   const sum = (field) => each.reduce((total, one) => total + one[field], 0);
-  return { host: sum("host"), vcpu: sum("vcpu"), browser: treeCpuSeconds(browserPid), threads };
+  const clients = host.clientPids?.() ?? [browserPid];
+  return { host: sum("host"), vcpu: sum("vcpu"), browser: clients.reduce((total, pid) => total + treeCpuSeconds(pid), 0), threads };
 }
 
 function difference(start, end) {

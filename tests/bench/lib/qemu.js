@@ -37,15 +37,15 @@ function search(arch) {
   return /version/.test(words) ? { command: [program], environment: {}, version: words, tree: "/" } : undefined;
 }
 
-/** Why this QEMU cannot show a screen by an option, whose module may be a package of its own. */
-export function qemuMissing(arch, ...option) {
+/** Why this QEMU cannot show a screen by an option, whose module may be a package of its own: its help must have `sign`. */
+export function qemuMissing(arch, option, sign = /options:/) {
   const qemu = qemuFor(arch);
   if (qemu === undefined) return `qemu-system-${arch} is not installed: tests/bench/stock --peers`;
-  // It prints the option's own options, and ends with 1 all the same.
-  const { stdout } = spawnSync(qemu.command[0], [...qemu.command.slice(1), ...option, "help"], {
+  // It ends with 1 in some cases in which it prints help.
+  const { stdout } = spawnSync(qemu.command[0], [...qemu.command.slice(1), option, "help"], {
     env: { ...process.env, ...qemu.environment }, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"],
   });
-  return /options:/.test(stdout) ? undefined : `QEMU ${qemu.version} has no ${option.join(" ")}: tests/bench/stock --peers`;
+  return sign.test(stdout) ? undefined : `QEMU ${qemu.version} cannot do ${option}: tests/bench/stock --peers`;
 }
 
 /** Starts the tiny guest; `screen` are the arguments that show its screen. */

@@ -14,7 +14,7 @@ export function setting({ date, machine, versions, settings, sides }) {
     date,
     machine: `${machine.cores} cores (${machine.cpu}), ${machine.kernel}, ${machine.system}`,
     guest: `the tiny guest for ${arch} with ${cpus} processors and ${memory} MiB at ${size.width} × ${size.height}, ${fps} frames/s painted`,
-    runs: `${runs} runs of ${seconds} s, seed ${seed}`,
+    runs: `${runs} ${runs === 1 ? "run" : "runs"} of ${seconds} s for each workload, seed ${seed}`,
     sides: [
       `${versions.chromium}`,
       ...sides.map((side) => `${side.name}: ${Object.entries(side.versions).map(([name, version]) => `${name} ${version}`).join(", ")}`),
@@ -52,7 +52,7 @@ export function tables(report) {
     const least = report.texts.filter((one) => one.side === side && one.moving).map((one) => one.moving.least);
     return [
       side, ...AFTER_MS.map((ms) => pair((one) => one.after[ms])), pair((one) => one.rest), dB(get((one) => one.moving?.p50)),
-      dB(least.length > 0 ? Math.min(...least) : undefined), show(get((one) => one.moving?.ssim), 4),
+      dB(least.length > 0 ? Math.min(...least) : undefined), show(get((one) => one.moving?.ssim), 4), torn(report.texts.filter((one) => one.side === side)),
     ];
   });
   return [
@@ -64,9 +64,15 @@ export function tables(report) {
     table(["side", "start → first picture, s", "idle: frames", "idle: host CPU, % of a core", "memory besides RAM without / with viewer, MiB"], sides),
     ...(quality.length > 0 ? [
       "Text beside the guest's own picture: RGB PSNR in dB, SSIM of the luma; after a page of text has appeared, and while it scrolls.",
-      table(["side", ...AFTER_MS.map((ms) => `after ${ms} ms`), "at rest", "scrolling: median dB", "least dB", "its SSIM"], quality),
+      table(["side", ...AFTER_MS.map((ms) => `after ${ms} ms`), "at rest", "scrolling: median dB", "least dB", "its SSIM", "torn"], quality),
     ] : []),
   ].join("\n\n");
+}
+
+/** How many of the pictures that were looked at have rows of two frames. */
+function torn(texts) {
+  const sum = (field) => texts.reduce((total, one) => total + (one.moving?.[field] ?? 0), 0);
+  return `${sum("torn")} of ${sum("n")}`;
 }
 
 /** Which encodings the pixels came in, in all runs. */

@@ -5,6 +5,7 @@ import { Guest } from "../../e2e/lib/guest.js";
 import { Sampan, program } from "../../e2e/lib/sampan.js";
 import { version } from "./machine.js";
 import { PageView } from "./page.js";
+import { rdpSide } from "./rdp.js";
 import { spiceSide } from "./spice.js";
 import { vncSide } from "./vnc.js";
 
@@ -14,6 +15,7 @@ const SIDES = {
   vnc: (setting) => vncSide("vnc", setting, "Tight"),
   "vnc-zrle": (setting) => vncSide("vnc-zrle", setting, "ZRLE"),
   spice: (setting) => spiceSide("spice", setting),
+  rdp: (setting) => rdpSide("rdp", setting),
 };
 
 /** The side of this name. */
@@ -27,7 +29,7 @@ function sampanSide(name, { arch, size, memory, cpus }, child) {
   return {
     name,
     missing: () => undefined,
-    versions: () => ({ sampan: version(program, "--version") }),
+    versions: () => ({ sampan: version(program, "--version").replace(/^sampan /, "") }),
     async start(browser) {
       const sampan = await Sampan.run({
         arch,
