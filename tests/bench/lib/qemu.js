@@ -34,7 +34,7 @@ function search(arch) {
   }
   const program = `qemu-system-${arch}`;
   const words = version(program, "--version");
-  return /version/.test(words) ? { command: [program], environment: {}, version: words, tree: "/" } : undefined;
+  return /version/.test(words) ? { command: [program], environment: {}, version: words.replace(/^.*version /, ""), tree: "/" } : undefined;
 }
 
 /** Why this QEMU cannot show a screen by an option, whose module may be a package of its own: its help must have `sign`. */

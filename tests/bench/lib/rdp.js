@@ -28,7 +28,7 @@ export function rdpSide(name, setting) {
     name,
     missing: () => {
       const absent = Object.entries(needed).find(([each, flag]) => !printed(each, flag))?.[0];
-      return absent ? `${absent} is not installed` : qemuMissing(arch, "-display", /^dbus$/m);
+      return absent ? `${absent} is not installed: docs/performance.md` : qemuMissing(arch, "-display", /^dbus$/m);
     },
     versions: () => ({
       qemu: qemuFor(arch).version, "qemu-rdp": printed(program, "--version"), FreeRDP: clientVersion(),

@@ -12,7 +12,7 @@ export function setting({ date, machine, versions, settings, sides }) {
   const { size, runs, seconds, fps, cpus, memory, arch, seed } = settings;
   return {
     date,
-    machine: `${machine.cores} cores (${machine.cpu}), ${machine.kernel}, ${machine.system}`,
+    machine: `${machine.cores} cores (${machine.cpu}, load ${show(machine.load[0], 1)} at the start), ${machine.kernel}, ${machine.system}`,
     guest: `the tiny guest for ${arch} with ${cpus} processors and ${memory} MiB at ${size.width} × ${size.height}, ${fps} frames/s painted`,
     runs: `${runs} ${runs === 1 ? "run" : "runs"} of ${seconds} s for each workload, seed ${seed}`,
     sides: [
