@@ -147,11 +147,11 @@ class Apt:
                 entries.append(Entry(fields["Version"], {Path(path).name: (path, fields["SHA256"])}, fields))
         return newest_first(entries)
 
-    def needed(self, name):
-        """All files of a binary package and of what it depends on, down to libc: (URI, file name, sha256)."""
+    def needed(self, *names):
+        """All files of binary packages and of what they depend on, down to libc: (URI, file name, sha256)."""
         self._update()
         done = run.output(["apt-get", "install", "--print-uris", "--yes", "--no-install-recommends", "-o",
-                           "Acquire::ForceHash=SHA256", name], env=self._env())
+                           "Acquire::ForceHash=SHA256", *names], env=self._env())
         return [(uri, path, digest) for uri, path, digest in
                 re.findall(r"^'(\S+)' (\S+) \d+ SHA256:([0-9a-f]{64})$", done, re.M)]
 

@@ -6,7 +6,7 @@ export function startVideoProbe(page) {
   return page.evaluate(`(${video})(${readCounter}, ${JSON.stringify(STRIP)})`);
 }
 
-/** Starts stamping on a page that draws on a canvas (noVNC). */
+/** Starts stamping on a page that draws on a canvas (noVNC, spice-html5). */
 export function startCanvasProbe(page) {
   return page.evaluate(`(${canvas})(${readCounter}, ${JSON.stringify(STRIP)})`);
 }
@@ -107,13 +107,18 @@ function canvas(read, strip) {
     decoded.push([counter, at]);
     pending = counter;
   };
-  // noVNC draws an update on a canvas of its own and then copies what changed to the visible one.
+  // noVNC draws an update on a canvas of its own and then copies what changed to the visible one; spice-html5 puts its images there.
   const context = target.getContext("2d");
-  const original = context.drawImage.bind(context);
-  context.drawImage = (...args) => {
-    original(...args);
-    look();
-  };
+  const hooked = ["drawImage", "putImageData"];
+  for (const name of hooked) {
+    const original = context[name].bind(context);
+    context[name] = (...args) => {
+      original(...args);
+      // Where it is drawn: an image's part (nine arguments) has its own place first.
+      const [x, y] = args.length === 9 ? args.slice(5) : args.slice(1);
+      if (x < width && y < height) look();
+    };
+  }
   const frame = () => {
     if (pending !== undefined) shown.push([pending, performance.now()]);
     pending = undefined;
@@ -124,7 +129,7 @@ function canvas(read, strip) {
   globalThis.sampanProbe = {
     stop: async () => {
       running = false;
-      delete context.drawImage;
+      for (const name of hooked) delete context[name];
       removeEventListener("keydown", onKey, true);
       return { decoded, shown, keys };
     },
