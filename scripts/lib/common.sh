@@ -36,10 +36,10 @@ now() {
   printf '%s %s %s\n' $SECONDS $((user + nice + system + irq + softirq + steal)) $((idle + iowait))
 }
 
-# spend LABEL SINCE: notes what the time since then, as `now` told it, went to.
+# spend LABEL SINCE [TILL]: notes what the time between these, as `now` told them, went to.
 spend() {
   local since=($2) till
-  read -ra till < <(now)
+  read -ra till <<<"${3:-$(now)}"
   local busy=$((till[1] - since[1])) idle=$((till[2] - since[2]))
   spent+=("$(printf '%5d s %3d %%  %s' $((till[0] - since[0])) $((100 * busy / (busy + idle + 1))) "$1")")
 }

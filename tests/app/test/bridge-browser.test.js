@@ -110,7 +110,7 @@ test("a page without the secret gets nothing, and one that is closed holds nothi
   assert.equal(await stranger.evaluate(() => typeof globalThis.sampanHost), "undefined");
   await stranger.close();
   await page.reload();
-  await page.waitForFunction(() => globalThis.sampanHost, undefined, { timeout: 20_000 });
+  await page.waitForFunction(() => globalThis.sampanHost, undefined, { timeout: 60_000 });
   await page.close();
   await until("no page is there", () => server.sessions.size === 0);
 });

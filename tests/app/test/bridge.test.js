@@ -291,7 +291,7 @@ test("a browser that stands still is given up, and one that lives is not", async
   await until("it listens", () => listening === before + 1);
   // It takes nothing any more, and answers nothing.
   socket._socket.pause();
-  await until("it listens no more", () => listening === before, 20_000);
+  await until("it listens no more", () => listening === before, 60_000);
   assert.ok(!server.sessions.has(still.hello.connection));
   socket.terminate();
   assert.ok(server.sessions.has(link.hello.connection));

@@ -27,7 +27,7 @@ after(async () => {
   await native.life.forceOff(desk);
 });
 
-const tapped = (page) => (what) => page.locator(`${what}:visible`).first().click({ timeout: 30_000 });
+const tapped = (page) => (what) => page.locator(`${what}:visible`).first().click({ timeout: 60_000 });
 /** Waits until a good part of what the guest's canvas shows has this colour. */
 const shows = (page, colour) => page.waitForFunction((wanted) => {
   const canvas = [...document.querySelectorAll("canvas")].find((one) => one.offsetParent && one.width > 100);

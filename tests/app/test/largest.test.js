@@ -124,7 +124,7 @@ for (const language of ["base", "zh_CN"]) {
       const found = { "the list": await wrong(page) };
       for (const [name, [act, ...args], there] of pages()) {
         await go(page, act, ...args);
-        await page.locator(`${there}:visible`).last().waitFor({ timeout: 30_000 });
+        await page.locator(`${there}:visible`).last().waitFor({ timeout: 60_000 });
         await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
         found[name] = await wrong(page);
       }

@@ -112,7 +112,7 @@ test("without a code a person compares the fingerprint once; the place is opened
   await app.click(`[id='remote_${ORIGIN}']`);
   await app.until(() => web());
   await meets();
-  await app.until(() => web().getAttribute("src") === `${ORIGIN}/`, 20_000);
+  await app.until(() => web().getAttribute("src") === `${ORIGIN}/`);
   // Somebody else at the same address is not the same device.
   await opened(WRONG, { preferences });
   await app.click(`[id='remote_${ORIGIN}']`);

@@ -52,11 +52,11 @@ async function walker(name, { args = [], viewport = { width: 500, height: 900 } 
   const walk = {
     page, frame: framed, problems, shown, catalogue,
     get taps() { return taps; },
-    there: (what, timeout = 30_000) => shown(what).waitFor({ timeout }).catch((error) => assert.fail(`${what}: ${error.message}; ${problems.join("; ")}`)),
+    there: (what, timeout = 60_000) => shown(what).waitFor({ timeout }).catch((error) => assert.fail(`${what}: ${error.message}; ${problems.join("; ")}`)),
     text: (what) => shown(what).textContent(),
     async tap(what) {
       await walk.there(what);
-      await shown(what).tap({ timeout: 15_000 });
+      await shown(what).tap({ timeout: 60_000 });
       taps++;
     },
     /** Waits until the guest's picture has one colour from edge to edge. */

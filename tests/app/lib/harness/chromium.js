@@ -9,6 +9,8 @@ export const launch = () => chromium.launch({ executablePath: process.env.SAMPAN
 /** Opens a page and waits until the app stands. `problems` gathers what went wrong in it. */
 export async function open(browser, url, { width = 360, height = 780, hasTouch = true, query = {}, locale = "en-US" } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, hasTouch, locale, serviceWorkers: "block" });
+  // A hang takes longer than a busy machine.
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.stack ?? String(error)));

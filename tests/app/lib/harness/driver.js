@@ -40,8 +40,8 @@ export class Driver {
     if (first) throw first;
   }
 
-  /** Settles until `look()` gives something true. */
-  async until(look, patience = 20_000) {
+  /** Settles until `look()` gives something true. A hang takes longer than a busy machine. */
+  async until(look, patience = 60_000) {
     const begun = Date.now();
     for (;;) {
       await this.settle();
