@@ -269,10 +269,11 @@ impl ServerState {
             stats.display = person.map_or(1, |person| person.display);
             let wants = *viewer.wants.borrow();
             (stats.hears, stats.speaks) = (wants.hear, wants.speak && stats.driving);
-            stats
+            (viewer.since, stats)
         };
-        let mut viewers: Vec<ViewerStats> = self.viewers.map(stats);
-        viewers.sort_by_key(|viewer| std::cmp::Reverse(viewer.seconds));
+        let mut viewers = self.viewers.map(stats);
+        viewers.sort_by_key(|(since, _)| *since);
+        let viewers = viewers.into_iter().map(|(_, stats)| stats).collect();
         Stats::of(self.displays.counters(), self.sound.as_deref(), viewers)
     }
 
