@@ -1,11 +1,12 @@
-"""A WHEP viewer by aiortc: looks at a machine for a while and tells what came.
+"""A WHEP viewer that is no browser: looks at a machine for a while and tells what came.
 
-    foreign.py ORIGIN TOKEN SECONDS TRUTH.png [ice-restart]
+    foreign.py aiortc|wrtc ORIGIN TOKEN SECONDS TRUTH.png
 
 TRUTH is read when a line comes on the standard input, and compared with the last picture. Prints one JSON object.
 """
 
 import asyncio
+import importlib
 import json
 import math
 import sys
@@ -13,7 +14,11 @@ import time
 import urllib.request
 
 import av
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+# wrtc has aiortc's interface, too. By itself it looks for no address of this computer alone.
+webrtc = importlib.import_module({"aiortc": "aiortc", "wrtc": "webrtc.aiortc"}[sys.argv[1]])
+if sys.argv[1] == "wrtc":
+    importlib.import_module("webrtc.loopback").allow_loopback()
 
 
 def post(origin: str, token: str, offer: str) -> tuple[str, str]:
@@ -52,8 +57,8 @@ def likeness(one: av.VideoFrame, other: av.VideoFrame) -> tuple[float | None, li
 
 
 async def main() -> None:
-    origin, token, seconds, truth = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    origin, token, seconds, truth = sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5]
+    peer = webrtc.RTCPeerConnection(webrtc.RTCConfiguration(iceServers=[]))
     peer.addTransceiver("video", direction="recvonly")
     told: list[str] = []
     keys = peer.createDataChannel("keys")
@@ -77,7 +82,7 @@ async def main() -> None:
     begun = time.monotonic()
     await peer.setLocalDescription(await peer.createOffer())
     answer, location = await asyncio.to_thread(post, origin, token, peer.localDescription.sdp)
-    await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await peer.setRemoteDescription(webrtc.RTCSessionDescription(answer, "answer"))
     while not times:
         if time.monotonic() - begun > 60:
             raise SystemExit(f"no picture within 60 s; the connection is {peer.connectionState}")
