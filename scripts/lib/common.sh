@@ -9,6 +9,8 @@ me=$(basename "$0")
 # On a machine that tests fresh clones the compiled dependencies are worth keeping between them.
 if [ -z "${CARGO_TARGET_DIR:-}" ] && [ "${CI:-}" = true ]; then
   export CARGO_TARGET_DIR=$cache/target
+  # What the compiler keeps of crates as they were is tens of gigabytes after a few changes, and of little use to the next clone.
+  export CARGO_INCREMENTAL=0
 fi
 target=${CARGO_TARGET_DIR:-$root/target}
 
