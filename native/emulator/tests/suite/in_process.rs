@@ -183,6 +183,7 @@ fn a_process_without_keys_is_told_before_a_copy_is_taken() {
 fn the_program_may_exit_while_a_vm_runs() {
     let output = std::process::Command::new(crate::example::example("exit_while_running")).output().unwrap();
     assert_eq!(output.status.code(), Some(42), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "paused\n", "nothing of the machine was taken apart");
 }
 
 #[test]
