@@ -158,6 +158,8 @@ impl Reader {
                 self.fingers.remove(slot);
             }
             (Request::Input(Event::ReleaseAll), _) => self.fingers.clear(),
+            // The same place on another display is another one.
+            (Request::Display(_), _) => self.at = None,
             _ => {}
         }
         Ok(Some(request))
@@ -501,6 +503,8 @@ mod tests {
         assert_eq!(read(Channel::Motion, &moved(5, 6)), None);
         // What was lost comes by its repetition.
         assert_eq!(read(Channel::Motion, &moved(7, 7)), at(7));
+        assert_eq!(read(Channel::Keys, r#"{"t":"display","n":2}"#), Some(Request::Display(1)));
+        assert_eq!(read(Channel::Motion, &moved(8, 7)), at(7));
         assert_eq!(
             read(Channel::Motion, r#"{"t":"rel","s":1,"dx":3,"dy":0}"#),
             Some(Request::Input(Event::Motion { dx: 3, dy: 0 }))
