@@ -2,15 +2,13 @@
 // (Xvfb), whose memory is read: no page, no repaints, and keys are not typed.
 import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
-import net from "node:net";
-import { once } from "node:events";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { STRIP, readCounter } from "../../e2e/lib/counter.js";
 import { folder, run, sleep, start, until } from "../../e2e/lib/processes.js";
 import { version } from "./machine.js";
 import { qemuFor, qemuMissing, startQemu } from "./qemu.js";
-import { freePort } from "./serve.js";
+import { freePort, listens } from "./serve.js";
 
 /** How often the screen is looked at: a frame is found so much later at most. */
 const LOOK_MS = 1;
@@ -45,10 +43,6 @@ export function rdpSide(name, setting) {
         }
         started.push(child);
         return child;
-      };
-      const listens = (to) => {
-        const socket = net.connect(to);
-        return once(socket, "connect").then(() => true, () => false).finally(() => socket.destroy());
       };
       const daemon = begin("dbus-daemon", ["--session", "--nofork", "--address", bus]);
       await until(() => listens({ path: join(dir, "bus") }), () => `the bus: ${daemon.said}`, START_MS, 5);

@@ -1,7 +1,8 @@
 // Small web servers for the clients of others, and ports for their servers.
 import http from "node:http";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import net, { createServer } from "node:net";
 import { join, normalize } from "node:path";
 
 /** Serves a page, its script, and those files below `root` whose path fits `files`: `{url, close}`. */
@@ -26,6 +27,14 @@ ${body}<script type="module" src="/page.js"></script>`;
       resolve({ url: `http://127.0.0.1:${server.address().port}`, close });
     });
   });
+}
+
+/** Whether something takes connections there, as `net.connect` is told where. */
+export async function listens(to) {
+  const socket = net.connect(to);
+  const there = await once(socket, "connect").then(() => true, () => false);
+  socket.destroy();
+  return there;
 }
 
 /** A port of this computer that nothing listens on. */

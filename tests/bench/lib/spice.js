@@ -1,13 +1,11 @@
 // QEMU's SPICE server, seen through spice-html5. The server itself takes WebSockets (libspice-server 0.15).
 import { existsSync } from "node:fs";
-import net from "node:net";
-import { once } from "node:events";
 import { join } from "node:path";
 import { until } from "../../e2e/lib/processes.js";
 import { version } from "./machine.js";
 import { PageView } from "./page.js";
 import { qemuFor, qemuMissing, startQemu } from "./qemu.js";
-import { freePort, serve } from "./serve.js";
+import { freePort, listens, serve } from "./serve.js";
 
 /** Debian's package: of the folder that QEMU is in, or installed. */
 const clientRoot = (arch) =>
@@ -31,7 +29,7 @@ export function spiceSide(name, setting) {
       return {
         ...qemu.host,
         open: async () => {
-          await until(() => listens(port), () => `QEMU's SPICE to listen: ${qemu.log()}`, 30_000, 5);
+          await until(() => listens({ port, host: "127.0.0.1" }), () => `QEMU's SPICE to listen: ${qemu.log()}`, 30_000, 5);
           return PageView.open(browser, size, "canvas", `${site.url}/?port=${port}`);
         },
         stop: async () => {
@@ -41,13 +39,6 @@ export function spiceSide(name, setting) {
       };
     },
   };
-}
-
-async function listens(port) {
-  const socket = net.connect(port, "127.0.0.1");
-  const there = await once(socket, "connect").then(() => true, () => false);
-  socket.destroy();
-  return there;
 }
 
 const SCRIPT = `import { SpiceMainConn } from "/main.js";
