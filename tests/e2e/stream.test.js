@@ -85,7 +85,11 @@ for (const arch of architectures) {
       await guest.event((e) => e.key === EVDEV.ShiftLeft && e.down, "Shift to go down", { from });
       await viewer.page.evaluate(() => document.activeElement.blur());
       await guest.event((e) => e.key === EVDEV.ShiftLeft && !e.down, "Shift to go up", { from });
-      await until(async () => (await guest.state()).held.length === 0, "no key to be held");
+      let held;
+      await until(async () => {
+        ({ held } = await guest.state());
+        return held.length === 0;
+      }, () => `no key to be held, not ${held}`);
       await viewer.page.keyboard.up("Shift");
     });
 

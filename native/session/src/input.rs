@@ -132,9 +132,10 @@ fn releases(event: &Event) -> bool {
     )
 }
 
-/// Spaces out keys that come in a burst. QEMU keeps 16 key events (USB, `hw/input/hid.c`) or 16 bytes (PS/2,
-/// `hw/input/ps2.c`) for a guest that looks every 8 ms, and drops what is more, be it a release. What a person types is
-/// never held up: only a text that an input method or a program types at once is.
+/// Spaces out keys that come in a burst. A keyboard has room for 16 events (USB, `hw/input/hid.c`) or 16 bytes (PS/2,
+/// `hw/input/ps2.c`), a guest looks every 8 ms, and Linux keeps 21 key events for a program that reads them. Our QEMU keeps what
+/// a busy guest does not take; this keeps a burst from being more than an idle one takes. What a person types is never held up:
+/// only a text that an input method or a program types at once is.
 #[derive(Debug, Default)]
 struct Pace {
     /// When the guest will have taken all that was sent.

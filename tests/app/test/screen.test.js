@@ -50,9 +50,11 @@ function spied(draws) {
 const called = (name) => calls.filter(([one]) => one === name).map(([, ...args]) => args);
 
 /** The app with the screen of a machine open. */
-async function opened(id, { draws = false, run = true, ...options } = {}) {
+async function opened(id, { draws = false, run = true, life = (real) => real, ...options } = {}) {
   if (run) await runs(id);
-  app = await start({ native: spied(draws), ...options });
+  const module = spied(draws);
+  module.life = life(native.life);
+  app = await start({ native: module, ...options });
   await app.until(() => app.has(`#machine_${id}`) || app.has(`#picture_${id}`));
   const { router } = await app.env.modules["viewmodel/Router"]();
   router().openScreen(id);
@@ -134,6 +136,38 @@ test("a machine that powers off, is paused, saved or resumed shows it", async ()
   await native.life.forceOff(painter);
   await app.until(() => app.has("#cover_off"));
   await seen(app, "base", "scr_off");
+});
+
+test("a tap on what is offered counts, though the work that led to it has not ended yet", async () => {
+  let end;
+  const held = new Promise((resolve) => (end = resolve));
+  await opened(painter, { draws: true, life: (life) => ({ ...life, suspend: (id) => {
+    const job = life.suspend(id);
+    return { id: job.id, cancel: () => job.cancel(), run: async (...rest) => {
+      await job.run(...rest);
+      await held;
+    } };
+  } }) });
+  await app.click("#screen_power");
+  await app.click("#power_suspend");
+  await app.until(() => app.has("#cover_suspended"));
+  await app.click("#cover_first");
+  end();
+  await app.until(async () => await state(painter) === "running");
+});
+
+test("a guest that is asked to shut down can be forced off meanwhile", async () => {
+  await opened(painter, { draws: true });
+  await app.click("#screen_power");
+  await app.click("#power_shut_down");
+  // This guest has no idea of a power button.
+  await app.until(async () => (await native.jobs.list()).some(({ kind }) => kind === "stop"));
+  await app.click("#screen_power");
+  await app.click("#power_force");
+  await app.until(() => app.has(".dialog-button:last-child"));
+  await app.click(".dialog-button:last-child");
+  await app.until(async () => await state(painter) === "off");
+  await app.until(() => app.has("#cover_off"));
 });
 
 test("states that only tell are told, with what can be done", async () => {

@@ -9,6 +9,7 @@ mod failures;
 mod image_jobs;
 mod images;
 mod import;
+mod keys;
 mod kills;
 mod machine;
 mod operations;

@@ -48,7 +48,7 @@ pub const COLOUR_SIZE: Size = Size { width: 640, height: 400 };
 
 /// A disk whose boot sector fills a 320 × 200 picture with one colour of VGA's palette, and halts.
 pub fn colour_disk(folder: &Path, colour: u8) -> PathBuf {
-    let mut sector = vec![
+    let paints = [
         0xb8, 0x13, 0x00, // mov ax, 13h: 320 × 200, 256 colours
         0xcd, 0x10, // int 10h
         0xb8, 0x00, 0xa0, // mov ax, a000h
@@ -60,6 +60,12 @@ pub fn colour_disk(folder: &Path, colour: u8) -> PathBuf {
         0xf4, // hlt
         0xeb, 0xfd, // jmp to the hlt
     ];
+    boot_disk(folder, &paints)
+}
+
+/// A disk whose boot sector is that program.
+pub fn boot_disk(folder: &Path, program: &[u8]) -> PathBuf {
+    let mut sector = program.to_vec();
     sector.resize(510, 0);
     sector.extend([0x55, 0xaa]);
     sector.resize(1 << 20, 0);
@@ -77,12 +83,17 @@ pub fn palette(colour: u8) -> [u8; 3] {
 
 /// A PC that boots such a disk.
 pub fn colour_machine(folder: &Path, colour: u8) -> Machine {
-    let mut machine = Machine::new(format!("colour {colour}"), Arch::X86_64);
+    boots(&format!("colour {colour}"), colour_disk(folder, colour))
+}
+
+/// A PC that boots a disk.
+pub fn boots(name: &str, disk: PathBuf) -> Machine {
+    let mut machine = Machine::new(name, Arch::X86_64);
     machine.memory_mib = 64;
     machine.cpus = 1;
     machine.firmware = Some(Firmware::Bios);
     machine.display = DisplayKind::Std;
-    machine.disks = vec![Disk { file: colour_disk(folder, colour), format: DiskFormat::Raw, base: None }];
+    machine.disks = vec![Disk { file: disk, format: DiskFormat::Raw, base: None }];
     machine
 }
 
