@@ -1,6 +1,5 @@
 //! The guest's one loop: screen, input devices, port and clock.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -46,7 +45,6 @@ struct App {
     driver: String,
     greeted: bool,
     key: Option<(u16, bool)>,
-    held: BTreeSet<u16>,
     wheel: [i32; 2],
     /// The workload or its frame rate was changed, or the desk cleared: paint all.
     repaint: bool,
@@ -71,7 +69,6 @@ pub fn run(modules: Modules, uevents: Uevents) -> Result<Infallible, Failure> {
         driver: String::new(),
         greeted: false,
         key: None,
-        held: BTreeSet::new(),
         wheel: [0; 2],
         repaint: true,
     };
@@ -316,11 +313,6 @@ impl App {
             let message = match *event {
                 Event::Key { code, down } => {
                     self.key = Some((code, down));
-                    if down {
-                        self.held.insert(code)
-                    } else {
-                        self.held.remove(&code)
-                    };
                     self.picture.desk.take_key(code, down);
                     Message::Key { key: code, down, t }
                 }
@@ -444,7 +436,7 @@ impl App {
             driver: self.driver.clone(),
             cursor_plane: self.picture.plane,
             key: self.key,
-            held: self.held.iter().copied().collect(),
+            held: self.inputs.held(),
             text: self.picture.desk.text().to_owned(),
             pointer: [self.inputs.at.0, self.inputs.at.1],
             buttons: self.inputs.buttons,

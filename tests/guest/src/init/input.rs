@@ -1,6 +1,6 @@
 //! Keyboards, mice, tablets and touch screens, by evdev.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -132,6 +132,15 @@ impl Inputs {
         // The device was unplugged: its descriptor leaves the poll set as it closes.
         self.sources.remove(&token);
         self.paths.retain(|_, known| *known != token);
+    }
+
+    /// The codes of the keys that are down by what the kernel knows. What it has told is less: of a burst it may have dropped some.
+    pub fn held(&self) -> Vec<u16> {
+        // Opened anew: who asks loses the keys that wait for it (`evdev_handle_get_val` in drivers/input/evdev.c).
+        let states = self.paths.keys().filter_map(|path| Device::open(path).ok()?.get_key_state().ok());
+        let keys: BTreeSet<_> =
+            states.flat_map(|keys| keys.iter().map(|key| key.0).collect::<Vec<_>>()).collect();
+        keys.into_iter().filter(|code| keymap::is_key(*code)).collect()
     }
 
     /// Keeps the pointer on a screen of another size.
