@@ -5,37 +5,56 @@ use crate::common::{Port, boot_disk, boots, in_process, of_machine, spec, tiny_m
 use sampan_config::{Arch, Keyboard, Pointer};
 use sampan_input::{Event, Key};
 use sampan_session::{Command, Session};
-use std::process::{Child, Command as Program, Stdio};
+use std::process::{Command as Program, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// A guest that gets some thousandth of a core, until this is dropped.
 struct Starved {
     threads: Vec<i32>,
-    hungry: Child,
+    fed: Arc<AtomicBool>,
 }
 
 impl Starved {
     /// Its threads run on one core, and only where nothing else wants it, and something else does.
     fn new(threads: Vec<i32>) -> Self {
-        let program = ["--cpu-list", "0", "sh", "-c", "while :; do :; done"];
-        let hungry = Program::new("taskset").args(program).stdin(Stdio::null()).spawn().expect("runs");
+        let core = first_core();
+        let fed = Arc::new(AtomicBool::new(false));
+        let (told, id) = mpsc::channel();
+        let enough = fed.clone();
+        std::thread::spawn(move || {
+            let own = std::fs::read_link("/proc/thread-self").expect("a thread");
+            told.send(own.file_name().expect("its number").to_owned()).expect("is waited for");
+            while !enough.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let hungry = id.recv().expect("is told");
+        done(Program::new("taskset").args(["--pid", "--cpu-list", &core]).arg(hungry));
         for thread in &threads {
             let id = thread.to_string();
             done(Program::new("chrt").args(["--idle", "--pid", "0", &id]));
-            done(Program::new("taskset").args(["--pid", "--cpu-list", "0", &id]));
+            done(Program::new("taskset").args(["--pid", "--cpu-list", &core, &id]));
         }
-        Self { threads, hungry }
+        Self { threads, fed }
     }
 }
 
 impl Drop for Starved {
     fn drop(&mut self) {
-        self.hungry.kill().expect("is killed");
-        self.hungry.wait().expect("has ended");
+        self.fed.store(true, Ordering::Relaxed);
         for thread in &self.threads {
             done(Program::new("chrt").args(["--other", "--pid", "0", &thread.to_string()]));
         }
     }
+}
+
+/// The first processor that this process may use.
+fn first_core() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").expect("is there");
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("a list");
+    list.trim().chars().take_while(char::is_ascii_digit).collect()
 }
 
 fn done(program: &mut Program) {

@@ -1,5 +1,6 @@
 //! One encoder on a thread of its own, and the viewers it feeds.
 
+use super::allocator;
 use super::budget::Budget;
 use super::kept::Kept;
 use super::outbox::Outbox;
@@ -83,7 +84,10 @@ impl Lane {
             counters,
             epoch,
         };
-        std::thread::Builder::new().name(format!("encode {codec}")).spawn(move || worker.run())?;
+        std::thread::Builder::new().name(format!("encode {codec}")).spawn(move || {
+            worker.run();
+            allocator::give_back();
+        })?;
         Ok(lane)
     }
 

@@ -1,6 +1,7 @@
 //! From a screen of the guest's to encoded frames: an encoder for each codec, shared by its viewers, and a second one for those whose
 //! paths are much slower than the best.
 
+mod allocator;
 mod budget;
 mod class;
 mod kept;

@@ -47,3 +47,29 @@ async fn viewers_leave_nothing_behind() {
     assert!(grown < times as usize * 16, "{grown} kB after {times} connections");
     server.stop().await;
 }
+
+/// What this process has of the host's memory, in KiB.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("is told");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+// Only glibc keeps what is freed until it is asked.
+#[cfg(target_env = "gnu")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_encoder_had_is_the_systems_again() {
+    let guest = TestGuest::new(1920, 1080);
+    let server = Server::start(ServerConfig::default(), guest.clone()).await.expect("serves");
+    let mut client = Client::connect(&server.url(), |answer| answer).await;
+    for seed in 0..60 {
+        guest.noise(seed);
+        client.frame().await;
+    }
+    let with = resident();
+    client.close().await;
+    crate::common::until("its departure", || server.stats().viewers.is_empty()).await;
+    // Its thread ends a moment later. Some 60 MiB go back, and half of that does where nobody asks for the rest.
+    crate::common::until("its memory", || resident() + 48 * 1024 < with).await;
+    server.stop().await;
+}
